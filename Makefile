@@ -1,0 +1,118 @@
+# libkdistill. People: all check install uninstall demo bench docs setup. `make help` lists every target.
+#   CC, CXX, CFLAGS, LDFLAGS, prefix, DESTDIR as usual; BLAS=openblas (default) or blis; ZLIB=yes, no or auto.
+VERSION := 0.1.0
+SOVERSION := 0
+
+CC ?= cc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CXX ?= g++
+AR ?= ar
+OBJCOPY ?= objcopy
+NM ?= nm
+CFLAGS ?= -O3 -g
+BLAS ?= openblas
+ZLIB ?= auto
+BUILD ?= build
+LIB ?= lib
+PYTHON ?= python3
+prefix ?= /usr/local
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+PKG_CONFIG ?= pkg-config
+
+TRIPLET := $(shell $(CC) -print-multiarch 2>/dev/null)
+ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+
+# ---- BLAS: headers with -isystem, BLIS has no pkg-config file in Debian ----
+ifeq ($(BLAS),blis)
+BLAS_DIR := $(firstword $(wildcard /usr/lib/$(TRIPLET)/blis-openmp /usr/lib/$(TRIPLET)/blis-pthread /usr/lib/$(TRIPLET)/blis-serial))
+BLAS_FLAGS := -DKD_BLAS_BLIS -isystem $(firstword $(wildcard /usr/include/$(TRIPLET)/blis-openmp /usr/include/$(TRIPLET)/blis-pthread /usr/include/$(TRIPLET)/blis-serial) /usr/include/blis)
+BLAS_LIBS := $(if $(BLAS_DIR),-L$(BLAS_DIR) -Wl$(comma)-rpath$(comma)$(BLAS_DIR)) -lblis
+else
+BLAS_FLAGS := -DKD_BLAS_OPENBLAS $(addprefix -isystem ,$(wildcard /usr/include/$(TRIPLET)/openblas-pthread /usr/include/openblas))
+BLAS_LIBS := $(addprefix -L,$(wildcard /usr/lib/$(TRIPLET)/openblas-pthread)) -lopenblas
+endif
+comma := ,
+
+ifeq ($(ZLIB),auto)
+ZLIB := $(if $(wildcard /usr/include/zlib.h $(addsuffix /zlib.h,$(SYSROOT)/usr/include)),yes,no)
+endif
+ifeq ($(ZLIB),yes)
+ZLIB_FLAGS := -DKD_WITH_ZLIB
+ZLIB_LIBS := -lz
+endif
+
+WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-maybe-uninitialized
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -pthread -Iinclude -Isrc $(BLAS_FLAGS) $(ZLIB_FLAGS) $(CFLAGS)
+LIBS = $(BLAS_LIBS) $(ZLIB_LIBS) -lm -pthread
+
+# ---- sources ----
+SOURCES := $(filter-out src/math/kernels_%.c,$(sort $(wildcard src/*/*.c))) src/math/kernels_portable.c
+ifeq ($(ARCH),x86_64)
+SOURCES += src/math/kernels_avx2.c src/math/kernels_avx512.c
+endif
+OBJECTS := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
+KERNEL_FLAGS := -ffp-contract=fast -fno-math-errno
+$(BUILD)/obj/math/kernels_portable.o: ISA_FLAGS := $(KERNEL_FLAGS)
+$(BUILD)/obj/math/kernels_avx2.o: ISA_FLAGS := $(KERNEL_FLAGS) -mavx2 -mfma
+$(BUILD)/obj/math/kernels_avx512.o: ISA_FLAGS := $(KERNEL_FLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+
+SHARED := $(LIB)/libkdistill.so.$(VERSION)
+STATIC := $(LIB)/libkdistill.a
+HEADERS := include/kdistill.h $(sort $(wildcard include/kdistill/*.h))
+
+.PHONY: all help clean install uninstall
+all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc
+
+# Rebuilt when the compiler or a flag changes.
+FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(LIBS) $(LDFLAGS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
+FORCE:
+
+$(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ISA_FLAGS) -MMD -MP -c $< -o $@
+
+$(SHARED): $(OBJECTS) lib/libkdistill.map
+	@mkdir -p $(@D)
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,libkdistill.so.$(SOVERSION) -Wl,--version-script=lib/libkdistill.map -Wl,-z,defs,-z,relro,-z,now -o $@ $(OBJECTS) $(LIBS)
+	ln -sf $(@F) $(LIB)/libkdistill.so.$(SOVERSION)
+	ln -sf libkdistill.so.$(SOVERSION) $(LIB)/libkdistill.so
+
+# One object whose internal symbols are local: a host that links statically sees only the public names.
+$(STATIC): $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(RELOCATABLE_FLAGS) -r -nostdlib -o $(BUILD)/kdistill.o $(OBJECTS)
+	$(OBJCOPY) --localize-hidden $(BUILD)/kdistill.o
+	rm -f $@
+	$(AR) rcs $@ $(BUILD)/kdistill.o
+
+$(LIB)/kdistill.pc: pkgconfig/kdistill.pc.in $(BUILD)/flags
+	@mkdir -p $(@D)
+	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' -e 's|@libs@|$(LIBS)|' $< > $@
+
+install: all
+	install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(libdir)/cmake/kdistill $(DESTDIR)$(includedir)/kdistill
+	install -m 644 include/kdistill.h $(DESTDIR)$(includedir)/
+	install -m 644 include/kdistill/*.h $(DESTDIR)$(includedir)/kdistill/
+	install -m 755 $(SHARED) $(DESTDIR)$(libdir)/
+	install -m 644 $(STATIC) $(DESTDIR)$(libdir)/
+	ln -sf libkdistill.so.$(VERSION) $(DESTDIR)$(libdir)/libkdistill.so.$(SOVERSION)
+	ln -sf libkdistill.so.$(SOVERSION) $(DESTDIR)$(libdir)/libkdistill.so
+	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' -e 's|@libs@|$(LIBS)|' pkgconfig/kdistill.pc.in > $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc
+	sed -e 's|@version@|$(VERSION)|' -e 's|@libs@|$(LIBS)|' -e 's|@soversion@|$(SOVERSION)|' pkgconfig/kdistill-config.cmake.in > $(DESTDIR)$(libdir)/cmake/kdistill/kdistill-config.cmake
+	sed -e 's|@version@|$(VERSION)|' pkgconfig/kdistill-config-version.cmake.in > $(DESTDIR)$(libdir)/cmake/kdistill/kdistill-config-version.cmake
+
+uninstall:
+	rm -f $(DESTDIR)$(includedir)/kdistill.h $(DESTDIR)$(libdir)/libkdistill.so* $(DESTDIR)$(libdir)/libkdistill.a $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc
+	rm -rf $(DESTDIR)$(includedir)/kdistill $(DESTDIR)$(libdir)/cmake/kdistill
+
+clean:
+	rm -rf build $(wildcard lib/*.so* lib/*.a lib/*.pc)
+
+-include $(OBJECTS:.o=.d)
+include tests/tests.mk

@@ -1,0 +1,239 @@
+#include "base/array.h"
+
+#include <math.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    size_t size;
+    int integer;
+} dtypes[] = {
+    { "none", 0, 0 },  { "float32", 4, 0 }, { "float64", 8, 0 }, { "float16", 2, 0 }, { "bfloat16", 2, 0 }, { "int8", 1, 1 },   { "int16", 2, 1 },
+    { "int32", 4, 1 }, { "int64", 8, 1 },   { "uint8", 1, 1 },   { "uint16", 2, 1 },  { "uint32", 4, 1 },   { "uint64", 8, 1 },
+};
+
+static int known(int32_t dtype) { return dtype >= KD_FLOAT32 && dtype <= KD_UINT64; }
+size_t kd_dtype_size(int32_t dtype) { return known(dtype) ? dtypes[dtype].size : 0; }
+const char *kd__dtype_name(int32_t dtype) { return known(dtype) ? dtypes[dtype].name : "an unknown dtype"; }
+int kd__dtype_is_integer(int32_t dtype) { return known(dtype) && dtypes[dtype].integer; }
+
+int64_t kd_array_count(const kd_array *array)
+{
+    int64_t count = 1;
+    if (!array || !known(array->dtype) || array->rank < 0 || array->rank > KD_MAX_RANK) return -1;
+    for (int32_t i = 0; i < array->rank; i++)
+        if (array->dims[i] < 0 || __builtin_mul_overflow(count, array->dims[i], &count)) return -1;
+    return count > INT64_MAX / 8 ? -1 : count;
+}
+
+void kd__array_view(kd_array *view, void *data, int32_t dtype, int32_t rank, const int64_t *dims)
+{
+    memset(view, 0, sizeof *view);
+    view->data = data;
+    view->dtype = dtype;
+    view->rank = rank;
+    for (int32_t i = rank - 1; i >= 0; i--) {
+        view->dims[i] = dims[i];
+        view->strides[i] = i == rank - 1 ? 1 : view->strides[i + 1] * dims[i + 1];
+    }
+}
+
+kd_status kd_array_init(kd_array *array, void *data, int32_t dtype, int32_t rank, const int64_t *dims)
+{
+    KD_NEED(array);
+    KD_FAIL_IF(!known(dtype), KD_ERR_INVALID, "dtype %d is unknown", dtype);
+    KD_FAIL_IF(rank < 0 || rank > KD_MAX_RANK, KD_ERR_INVALID, "rank: expected 0 to %d, got %d", KD_MAX_RANK, rank);
+    KD_FAIL_IF(rank && !dims, KD_ERR_INVALID, "dims is NULL");
+    kd_array made;
+    memset(&made, 0, sizeof made);
+    made.dtype = dtype;
+    made.rank = rank;
+    for (int32_t i = 0; i < rank; i++) {
+        KD_FAIL_IF(dims[i] < 0, KD_ERR_INVALID, "dims[%d] is %lld", i, (long long)dims[i]);
+        made.dims[i] = dims[i];
+    }
+    KD_FAIL_IF(kd_array_count(&made) < 0, KD_ERR_RANGE, "the array's size does not fit in 64 bits");
+    kd__array_view(array, data, dtype, rank, made.dims);
+    return KD_OK;
+}
+
+static int all_zero(const kd_array *array)
+{
+    for (int32_t i = 0; i < array->rank; i++)
+        if (array->strides[i]) return 0;
+    return 1;
+}
+
+kd_status kd__array_check(const kd_array *array, const char *what)
+{
+    KD_FAIL_IF(!array, KD_ERR_INVALID, "%s: the array is NULL", what);
+    KD_FAIL_IF(!known(array->dtype), KD_ERR_DTYPE, "%s: dtype %d is unknown", what, array->dtype);
+    KD_FAIL_IF(array->rank < 0 || array->rank > KD_MAX_RANK, KD_ERR_SHAPE, "%s: rank %d is not 0 to %d", what, array->rank, KD_MAX_RANK);
+    KD_FAIL_IF(array->device, KD_ERR_UNSUPPORTED, "%s: device %d; only host memory (0) is supported", what, array->device);
+    int64_t count = kd_array_count(array);
+    KD_FAIL_IF(count < 0, KD_ERR_SHAPE, "%s: the dims are negative or too large", what);
+    KD_FAIL_IF(count > 0 && !array->data, KD_ERR_INVALID, "%s: data is NULL", what);
+    return KD_OK;
+}
+
+int kd__array_contiguous(const kd_array *array)
+{
+    int64_t expected = 1;
+    if (all_zero(array)) return 1;
+    for (int32_t i = array->rank - 1; i >= 0; i--) {
+        if (array->dims[i] != 1 && array->strides[i] != expected) return 0;
+        expected *= array->dims[i];
+    }
+    return 1;
+}
+
+int64_t kd__array_row(const kd_array *array)
+{
+    int64_t row = 1;
+    for (int32_t i = 1; i < array->rank; i++) row *= array->dims[i];
+    return row;
+}
+
+/* IEEE half to float: exponent and fraction moved, subnormals by arithmetic. */
+static float from_float16(uint16_t bits)
+{
+    uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = bits >> 10 & 31, fraction = bits & 1023, word;
+    float value;
+    if (exponent == 0) {
+        value = ldexpf((float)fraction, -24);
+        return sign ? -value : value;
+    }
+    word = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | fraction << 13;
+    memcpy(&value, &word, 4);
+    return value;
+}
+
+static float from_bfloat16(uint16_t bits)
+{
+    uint32_t word = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &word, 4);
+    return value;
+}
+
+#define EACH(type, expression)                                                         \
+    for (int64_t i = 0; i < count; i++) {                                              \
+        type x;                                                                        \
+        memcpy(&x, (const char *)from + (size_t)i * sizeof x, sizeof x);               \
+        to[i] = expression;                                                            \
+    }                                                                                  \
+    break
+
+void kd__convert_float32(float *to, const void *from, int32_t dtype, int64_t count, double scale, double shift)
+{
+    float a = (float)scale, b = (float)shift;
+    switch (dtype) {
+    case KD_FLOAT32:
+        if (scale == 1 && shift == 0) {
+            memcpy(to, from, (size_t)count * 4);
+            break;
+        }
+        EACH(float, x *a + b);
+    case KD_FLOAT64: EACH(double, (float)(x * scale + shift));
+    case KD_FLOAT16: EACH(uint16_t, from_float16(x) * a + b);
+    case KD_BFLOAT16: EACH(uint16_t, from_bfloat16(x) * a + b);
+    case KD_INT8: EACH(int8_t, (float)x * a + b);
+    case KD_INT16: EACH(int16_t, (float)x * a + b);
+    case KD_INT32: EACH(int32_t, (float)(x * scale + shift));
+    case KD_INT64: EACH(int64_t, (float)((double)x * scale + shift));
+    case KD_UINT8: EACH(uint8_t, (float)x * a + b);
+    case KD_UINT16: EACH(uint16_t, (float)x * a + b);
+    case KD_UINT32: EACH(uint32_t, (float)(x * scale + shift));
+    case KD_UINT64: EACH(uint64_t, (float)((double)x * scale + shift));
+    default: break;
+    }
+}
+
+void kd__convert_int64(int64_t *to, const void *from, int32_t dtype, int64_t count)
+{
+    switch (dtype) {
+    case KD_INT8: EACH(int8_t, x);
+    case KD_INT16: EACH(int16_t, x);
+    case KD_INT32: EACH(int32_t, x);
+    case KD_INT64: EACH(int64_t, x);
+    case KD_UINT8: EACH(uint8_t, x);
+    case KD_UINT16: EACH(uint16_t, x);
+    case KD_UINT32: EACH(uint32_t, x);
+    case KD_UINT64: EACH(uint64_t, (int64_t)x);
+    default: break;
+    }
+}
+
+/* Calls `run` for each innermost run of elements that lie `stride` apart, in C order. */
+static void each_run(const kd_array *array, void (*run)(void *user, const char *from, int64_t stride, int64_t count), void *user)
+{
+    size_t size = kd_dtype_size(array->dtype);
+    int64_t index[KD_MAX_RANK] = { 0 }, strides[KD_MAX_RANK];
+    kd_array whole;
+    kd__array_view(&whole, array->data, array->dtype, array->rank, array->dims);
+    memcpy(strides, all_zero(array) ? whole.strides : array->strides, sizeof strides);
+    int32_t last = array->rank - 1;
+    if (kd_array_count(array) == 0) return;
+    if (array->rank == 0) {
+        run(user, array->data, 1, 1);
+        return;
+    }
+    for (;;) {
+        int64_t offset = 0;
+        for (int32_t i = 0; i < last; i++) offset += index[i] * strides[i];
+        run(user, (const char *)array->data + offset * (int64_t)size, strides[last], array->dims[last]);
+        int32_t i = last - 1;
+        while (i >= 0 && ++index[i] == array->dims[i]) index[i--] = 0;
+        if (i < 0) return;
+    }
+}
+
+typedef struct {
+    char *to;
+    int32_t dtype;
+    size_t to_size;
+} conversion;
+
+static void convert_element(conversion *c, const char *from)
+{
+    if (c->to_size == 0) memcpy(c->to, from, kd_dtype_size(c->dtype));
+    else if (c->to_size == 4) kd__convert_float32((float *)(void *)c->to, from, c->dtype, 1, 1, 0);
+    else kd__convert_int64((int64_t *)(void *)c->to, from, c->dtype, 1);
+}
+
+static void convert_run(void *user, const char *from, int64_t stride, int64_t count)
+{
+    conversion *c = user;
+    size_t size = kd_dtype_size(c->dtype), step = c->to_size ? c->to_size : size;
+    if (stride == 1) {
+        if (c->to_size == 0) memcpy(c->to, from, (size_t)count * size);
+        else if (c->to_size == 4) kd__convert_float32((float *)(void *)c->to, from, c->dtype, count, 1, 0);
+        else kd__convert_int64((int64_t *)(void *)c->to, from, c->dtype, count);
+        c->to += (size_t)count * step;
+        return;
+    }
+    for (int64_t i = 0; i < count; i++, c->to += step) convert_element(c, from + i * stride * (int64_t)size);
+}
+
+void kd__array_copy(const kd_array *array, void *to)
+{
+    conversion c = { to, array->dtype, 0 };
+    each_run(array, convert_run, &c);
+}
+
+kd_status kd__array_to_float32(const kd_array *array, float *to, const char *what)
+{
+    KD_TRY(kd__array_check(array, what));
+    conversion c = { (char *)to, array->dtype, 4 };
+    each_run(array, convert_run, &c);
+    return KD_OK;
+}
+
+kd_status kd__array_to_int64(const kd_array *array, int64_t *to, const char *what)
+{
+    KD_TRY(kd__array_check(array, what));
+    KD_FAIL_IF(!kd__dtype_is_integer(array->dtype), KD_ERR_DTYPE, "%s: expected integers, got %s", what, kd__dtype_name(array->dtype));
+    conversion c = { (char *)to, array->dtype, 8 };
+    each_run(array, convert_run, &c);
+    return KD_OK;
+}

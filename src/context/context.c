@@ -1,0 +1,169 @@
+#include "base/context.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/thread.h"
+#include "math/gemm.h"
+#include "math/kernels.h"
+
+static void *plain_allocate(void *user, size_t bytes)
+{
+    (void)user;
+    return malloc(bytes);
+}
+
+static void *plain_reallocate(void *user, void *block, size_t old_bytes, size_t new_bytes)
+{
+    (void)user, (void)old_bytes;
+    return realloc(block, new_bytes);
+}
+
+static void plain_release(void *user, void *block, size_t bytes)
+{
+    (void)user, (void)bytes;
+    free(block);
+}
+
+static const kd_context_options defaults = KD_CONTEXT_OPTIONS_INIT;
+
+void kd_context_options_init(kd_context_options *options, size_t size) { kd__options_init(options, size, &defaults, sizeof defaults); }
+
+static int32_t processors(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count < 1 ? 1 : count > 64 ? 64 : (int32_t)count;
+}
+
+static kd_status read_callbacks(kd_context *made, const kd_context_options *o)
+{
+    made->allocator = (kd_allocator){ sizeof(kd_allocator), 0, NULL, plain_allocate, plain_reallocate, plain_release };
+    KD_TRY(kd__options_read(&made->allocator, sizeof made->allocator, o->allocator, "kd_allocator"));
+    KD_TRY(kd__options_read(&made->logger, sizeof made->logger, o->logger, "kd_logger"));
+    KD_TRY(kd__options_read(&made->progress, sizeof made->progress, o->progress, "kd_progress"));
+    KD_TRY(kd__options_read(&made->matmul, sizeof made->matmul, o->matmul, "kd_matmul"));
+    KD_FAIL_IF(!made->allocator.allocate || !made->allocator.reallocate || !made->allocator.release, KD_ERR_INVALID,
+               "kd_allocator: give all three functions or no allocator");
+    return KD_OK;
+}
+
+static void choose_gemm(kd_context *context, int32_t wanted)
+{
+    context->gemm = wanted == KD_GEMM_AUTO ? (context->blas_is_slow || context->kernels->isa == KD_ISA_AVX512 ? KD_GEMM_OWN : KD_GEMM_BLAS) : wanted;
+    if (context->blas_is_slow)
+        kd__log(context, KD_LOG_WARNING, "BLAS (%s) runs kernels for an older processor (%s): %s%s", context->blas, context->blas_kernels,
+                context->blas_remedy, context->gemm == KD_GEMM_OWN ? "; the library uses its own products instead" : "");
+}
+
+static kd_status set_up(kd_context *context, const kd_context_options *o)
+{
+    KD_TRY(kd__kernels_choose(o->isa, &context->kernels));
+    context->threads = o->threads ? o->threads : processors();
+    context->seed = o->seed;
+    context->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    KD_FAIL_IF(!context->locale, KD_ERR_MEMORY, "no memory for the C locale");
+    kd__blas_facts(context);
+    KD_TRY(kd__pool_create(context));
+    choose_gemm(context, o->gemm);
+    return KD_OK;
+}
+
+kd_status kd_context_create(kd_context **out, const kd_context_options *options)
+{
+    kd_context_options o = defaults;
+    kd_context made = { .threads = 1 }, *context = NULL;
+    KD_NEED(out);
+    KD_TRY(kd__options_read(&o, sizeof o, options, "kd_context_options"));
+    KD_FAIL_IF(o.threads < 0 || o.threads > 1024, KD_ERR_RANGE, "threads: expected 0 to 1024, got %d", o.threads);
+    KD_FAIL_IF(o.gemm < KD_GEMM_AUTO || o.gemm > KD_GEMM_OWN, KD_ERR_RANGE, "gemm: expected 0 to %d, got %d", KD_GEMM_OWN, o.gemm);
+    KD_TRY(read_callbacks(&made, &o));
+    context = made.allocator.allocate(made.allocator.user, sizeof *context);
+    KD_FAIL_IF(!context, KD_ERR_MEMORY, "out of memory for a context");
+    memset(context, 0, sizeof *context);
+    context->allocator = made.allocator;
+    context->logger = made.logger;
+    context->progress = made.progress;
+    context->matmul = made.matmul;
+    atomic_init(&context->references, 1);
+    kd_status status = set_up(context, &o);
+    if (status != KD_OK) {
+        kd_context_free(context);
+        return status;
+    }
+    *out = context;
+    return KD_OK;
+}
+
+void kd_context_free(kd_context *context)
+{
+    if (!context || atomic_fetch_sub(&context->references, 1) != 1) return;
+    kd__pool_free(context);
+    kd__release(context, atomic_load(&context->scratch));
+    if (context->locale) freelocale(context->locale);
+    context->allocator.release(context->allocator.user, context, sizeof *context);
+}
+
+kd_status kd_context_get_info(kd_context *context, kd_context_info *info)
+{
+    KD_NEED(context);
+    kd_context_info now = { .threads = context->threads,
+                            .isa = context->kernels->isa,
+                            .gemm = context->gemm,
+                            .blas_threads = kd__blas_threads(),
+                            .blas_is_slow = context->blas_is_slow,
+                            .seed = context->seed,
+                            .allocations = atomic_load(&context->allocations),
+                            .bytes = atomic_load(&context->bytes),
+                            .peak_bytes = atomic_load(&context->peak_bytes),
+                            .blas = context->blas,
+                            .blas_kernels = context->blas_kernels,
+                            .blas_remedy = context->blas_remedy };
+    now.deterministic = !context->matmul.matmul && (context->gemm == KD_GEMM_OWN || now.blas_threads == 1);
+    return kd__info_write(info, &now, sizeof now, "kd_context_info");
+}
+
+kd_status kd_context_set_blas_threads(kd_context *context, int32_t threads)
+{
+    KD_NEED(context);
+    KD_FAIL_IF(threads < 1 || threads > 1024, KD_ERR_RANGE, "threads: expected 1 to 1024, got %d", threads);
+    return kd__blas_set_threads(threads);
+}
+
+kd_status kd_context_cancel(kd_context *context, int32_t on)
+{
+    KD_NEED(context);
+    atomic_store(&context->cancelled, on != 0);
+    return KD_OK;
+}
+
+kd_status kd_context_matmul(kd_context *context, int32_t ta, int32_t tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+                            const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+{
+    KD_NEED(context);
+    KD_FAIL_IF(m < 0 || n < 0 || k < 1 || m > INT32_MAX || n > INT32_MAX || k > INT32_MAX, KD_ERR_SHAPE, "matmul: %lld x %lld x %lld", (long long)m,
+               (long long)n, (long long)k);
+    KD_FAIL_IF(lda < (ta ? m : k) || ldb < (tb ? k : n) || ldc < n, KD_ERR_SHAPE, "matmul: a leading dimension is shorter than its row");
+    KD_FAIL_IF(!a || !b || !c, KD_ERR_INVALID, "matmul: an array is NULL");
+    kd__gemm product = { ta != 0, tb != 0, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc };
+    return kd__gemm_run(context, &product);
+}
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+#ifdef KD_WITH_ZLIB
+#define ZLIB "yes"
+#else
+#define ZLIB "no"
+#endif
+#ifdef KD_BLAS_BLIS
+#define BLAS "blis"
+#else
+#define BLAS "openblas"
+#endif
+
+const char *kd_build_info(void)
+{
+    return "kdistill " TEXT(KD_VERSION_MAJOR) "." TEXT(KD_VERSION_MINOR) "." TEXT(KD_VERSION_PATCH) "; blas " BLAS "; zlib " ZLIB
+           "; compiler " __VERSION__;
+}

@@ -1,0 +1,238 @@
+#include "loss/loss.h"
+
+#include <math.h>
+#include <string.h>
+
+static const kd_loss_options loss_defaults = KD_LOSS_OPTIONS_INIT;
+static const kd_term_options term_defaults = KD_TERM_OPTIONS_INIT;
+void kd_loss_options_init(kd_loss_options *o, size_t size) { kd__options_init(o, size, &loss_defaults, sizeof loss_defaults); }
+void kd_term_options_init(kd_term_options *o, size_t size) { kd__options_init(o, size, &term_defaults, sizeof term_defaults); }
+
+static const struct {
+    kd__kind kind;
+    kd__row_function *row;
+} kinds[] = {
+    /* name, teacher, label, values, T^2, least width, twice */
+    { { "none", 0, 0, 0, 0, 0, 0 }, NULL },
+    { { "cross-entropy", 0, 1, 0, 0, 1, 0 }, kd__row_cross_entropy },
+    { { "forward KL", 1, 0, 0, 1, 1, 0 }, kd__row_forward_kl },
+    { { "reverse KL", 1, 0, 0, 1, 1, 0 }, kd__row_reverse_kl },
+    { { "JSD", 1, 0, 0, 1, 1, 0 }, kd__row_jsd },
+    { { "logit MSE", 1, 0, 0, 0, 1, 1 }, kd__row_logit_mse },
+    { { "DKD", 1, 1, 0, 1, 2, 0 }, kd__row_dkd },
+    { { "binary cross-entropy", 0, 0, 1, 0, 1, 1 }, kd__row_binary_cross_entropy },
+    { { "binary KL", 1, 0, 0, 1, 1, 1 }, kd__row_binary_kl },
+    { { "mean squared error", 0, 0, 1, 0, 1, 1 }, kd__row_mean_squared_error },
+    { { "Huber", 0, 0, 1, 0, 1, 1 }, kd__row_huber },
+};
+
+#define KINDS ((int32_t)(sizeof kinds / sizeof *kinds))
+
+const kd__kind *kd__kind_of(int32_t kind) { return &kinds[kind].kind; }
+kd__row_function *kd__kind_row(int32_t kind) { return kinds[kind].row; }
+
+double kd__term_t2(const kd__term *term)
+{
+    int on = term->o.t2 == KD_T2_DEFAULT ? kinds[term->kind].kind.t2 : term->o.t2 == KD_T2_ON;
+    return on ? term->o.temperature * term->o.temperature : 1;
+}
+
+kd_status kd_loss_create(kd_loss **out, kd_context *context, const kd_loss_options *options)
+{
+    kd_loss_options o = loss_defaults;
+    kd_loss *loss = NULL;
+    KD_NEED(out);
+    KD_NEED(context);
+    KD_TRY(kd__options_read(&o, sizeof o, options, "kd_loss_options"));
+    KD_TRY(kd__object_create((void **)&loss, context, sizeof *loss));
+    *out = loss;
+    return KD_OK;
+}
+
+void kd_loss_free(kd_loss *loss)
+{
+    if (!kd__object_drop(loss)) return;
+    kd__release(loss->object.context, loss->block);
+    kd__release(loss->object.context, loss->scratch);
+    kd__object_destroy(loss);
+}
+
+/* ---- numbers ---- */
+
+static const struct {
+    const char *name;
+    double low, high;
+    size_t offset; /* in kd_term_options; 0: the term's weight */
+} numbers[] = {
+    { "", 0, 0, 0 },
+    { "temperature", 0.01, 1000, offsetof(kd_term_options, temperature) },
+    { "weight", -1e6, 1e6, 0 },
+    { "label_smoothing", 0, 1, offsetof(kd_term_options, label_smoothing) },
+    { "teacher_share", 0, 1, offsetof(kd_term_options, teacher_share) },
+    { "dkd_alpha", 0, 1e6, offsetof(kd_term_options, dkd_alpha) },
+    { "dkd_beta", 0, 1e6, offsetof(kd_term_options, dkd_beta) },
+    { "huber_delta", 1e-6, 1e6, offsetof(kd_term_options, huber_delta) },
+};
+
+#define NUMBERS ((int32_t)(sizeof numbers / sizeof *numbers))
+
+static kd_status check_number(int32_t number, double value)
+{
+    KD_FAIL_IF(number < 1 || number >= NUMBERS, KD_ERR_INVALID, "number %d of a loss term is unknown", number);
+    KD_FAIL_IF(!(value >= numbers[number].low && value <= numbers[number].high), KD_ERR_RANGE, "%s: expected %g to %g, got %g", numbers[number].name,
+               numbers[number].low, numbers[number].high, value);
+    return KD_OK;
+}
+
+static double *number_place(kd__term *term, int32_t number)
+{
+    return numbers[number].offset ? (double *)(void *)((char *)&term->o + numbers[number].offset) : &term->weight;
+}
+
+static kd_status check_term(const kd_loss *loss, int32_t term)
+{
+    KD_FAIL_IF(term < 0 || term >= loss->count, KD_ERR_RANGE, "term %d: the loss has %d terms", term, loss->count);
+    return KD_OK;
+}
+
+kd_status kd_loss_bounds(int32_t number, double *low, double *high)
+{
+    KD_FAIL_IF(number < 1 || number >= NUMBERS, KD_ERR_INVALID, "number %d of a loss term is unknown", number);
+    if (low) *low = numbers[number].low;
+    if (high) *high = numbers[number].high;
+    return KD_OK;
+}
+
+kd_status kd_loss_set(kd_loss *loss, int32_t term, int32_t number, double value)
+{
+    KD_NEED(loss);
+    KD_TRY(check_term(loss, term));
+    KD_TRY(check_number(number, value));
+    *number_place(&loss->terms[term], number) = value;
+    return KD_OK;
+}
+
+kd_status kd_loss_get(kd_loss *loss, int32_t term, int32_t number, double *value)
+{
+    KD_NEED(loss);
+    KD_NEED(value);
+    KD_TRY(check_term(loss, term));
+    KD_FAIL_IF(number < 1 || number >= NUMBERS, KD_ERR_INVALID, "number %d of a loss term is unknown", number);
+    *value = *number_place(&loss->terms[term], number);
+    return KD_OK;
+}
+
+/* ---- terms ---- */
+
+static kd_status check_options(int32_t kind, kd__term *term)
+{
+    const kd_term_options *o = &term->o;
+    for (int32_t i = 1; i < NUMBERS; i++) KD_TRY(check_number(i, *number_place(term, i)));
+    KD_FAIL_IF(o->t2 < KD_T2_DEFAULT || o->t2 > KD_T2_OFF, KD_ERR_RANGE, "t2: %d", o->t2);
+    KD_FAIL_IF(o->align != KD_ALIGN_SAME && o->align != KD_ALIGN_NEXT, KD_ERR_RANGE, "align: %d", o->align);
+    KD_FAIL_IF(o->nonfinite != KD_NONFINITE_REFUSE && o->nonfinite != KD_NONFINITE_SKIP, KD_ERR_RANGE, "nonfinite: %d", o->nonfinite);
+    KD_FAIL_IF(o->count != KD_COUNT_ROWS && o->count != KD_COUNT_WEIGHTS, KD_ERR_RANGE, "count: %d", o->count);
+    KD_FAIL_IF(o->classes < 0 || (o->classes && o->classes < kinds[kind].kind.least_width), KD_ERR_RANGE, "classes: %d", o->classes);
+    KD_FAIL_IF(!(o->log_floor <= 0), KD_ERR_RANGE, "log_floor: expected 0 (none) or below, got %g", o->log_floor);
+    return KD_OK;
+}
+
+static kd_status copy_name(const char **place, char to[KD_MAX_NAME], const char *fallback, const char *what)
+{
+    const char *from = *place ? *place : fallback;
+    *place = NULL;
+    if (!from) return KD_OK;
+    KD_TRY(kd__name_copy(to, from, what));
+    *place = to;
+    return KD_OK;
+}
+
+kd_status kd_loss_add(kd_loss *loss, int32_t kind, double weight, const kd_term_options *options, int32_t *term)
+{
+    KD_NEED(loss);
+    KD_FAIL_IF(kind < 1 || kind >= KINDS, KD_ERR_INVALID, "loss kind %d is unknown to this version (%d)", kind, kd_version());
+    KD_FAIL_IF(loss->count == KD_LOSS_MAX_TERMS, KD_ERR_RANGE, "a loss has at most %d terms", KD_LOSS_MAX_TERMS);
+    kd__term *made = &loss->terms[loss->count];
+    memset(made, 0, sizeof *made);
+    made->kind = kind;
+    made->weight = weight;
+    made->o = term_defaults;
+    KD_TRY(kd__options_read(&made->o, sizeof made->o, options, "kd_term_options"));
+    made->o.struct_size = sizeof made->o;
+    KD_TRY(check_options(kind, made));
+    const kd__kind *k = &kinds[kind].kind;
+    KD_TRY(copy_name(&made->o.student_output, made->names[0], "logits", "student_output"));
+    KD_TRY(copy_name(&made->o.teacher_field, made->names[1], k->teacher ? "logits" : NULL, "teacher_field"));
+    KD_TRY(copy_name(&made->o.label_field, made->names[2], "label", "label_field"));
+    KD_TRY(copy_name(&made->o.mask_field, made->names[3], NULL, "mask_field"));
+    KD_TRY(copy_name(&made->o.weight_field, made->names[4], NULL, "weight_field"));
+    KD_FAIL_IF(k->label && !k->teacher && made->o.teacher_field, KD_ERR_INVALID, "%s compares with labels: use label_field \"teacher:%.40s\"", k->name,
+               made->o.teacher_field);
+    if (term) *term = loss->count;
+    loss->count++;
+    return KD_OK;
+}
+
+kd_status kd_loss_term(kd_loss *loss, int32_t term, int32_t *kind, kd_term_options *options)
+{
+    KD_NEED(loss);
+    KD_TRY(check_term(loss, term));
+    if (kind) *kind = loss->terms[term].kind;
+    return options ? kd__info_write(options, &loss->terms[term].o, sizeof(kd_term_options), "kd_term_options") : KD_OK;
+}
+
+kd_status kd_loss_counts_add(kd_loss_counts *counts, const kd_loss_counts *more)
+{
+    kd_loss_counts a = { .struct_size = sizeof a }, b = { .struct_size = sizeof b };
+    KD_NEED(counts);
+    KD_NEED(more);
+    KD_TRY(kd__options_read(&a, sizeof a, counts, "kd_loss_counts"));
+    KD_TRY(kd__options_read(&b, sizeof b, more, "kd_loss_counts"));
+    KD_FAIL_IF(a.terms && a.terms != b.terms, KD_ERR_SHAPE, "counts of %d and %d terms", a.terms, b.terms);
+    a.terms = b.terms;
+    for (int32_t i = 0; i < KD_LOSS_MAX_TERMS; i++) {
+        a.rows[i] += b.rows[i];
+        a.weights[i] += b.weights[i];
+    }
+    return kd__info_write(counts, &a, sizeof a, "kd_loss_counts");
+}
+
+kd_status kd_loss_set_diagnostics(kd_loss *loss, int32_t on)
+{
+    KD_NEED(loss);
+    loss->diagnostics = on != 0;
+    return KD_OK;
+}
+
+kd_status kd_loss_get_diagnostics(kd_loss *loss, int32_t term, kd_loss_diagnostics *diagnostics)
+{
+    KD_NEED(loss);
+    KD_TRY(check_term(loss, term));
+    KD_FAIL_IF(!loss->diagnostics, KD_ERR_STATE, "diagnostics are off: call kd_loss_set_diagnostics before the loss");
+    return kd__info_write(diagnostics, &loss->terms[term].seen, sizeof(kd_loss_diagnostics), "kd_loss_diagnostics");
+}
+
+kd_status kd__loss_save(kd_loss *loss, kd__text *state)
+{
+    KD_TRY(kd__state_put_number(state, loss->count));
+    for (int32_t t = 0; t < loss->count; t++) {
+        KD_TRY(kd__state_put_number(state, loss->terms[t].kind));
+        for (int32_t i = 1; i < NUMBERS; i++) KD_TRY(kd__text_append(state, number_place(&loss->terms[t], i), sizeof(double)));
+    }
+    return KD_OK;
+}
+
+kd_status kd__loss_restore(kd_loss *loss, kd__state_reader *reader, int apply)
+{
+    KD_TRY(kd__state_expect(reader, loss->count, "terms"));
+    for (int32_t t = 0; t < loss->count; t++) {
+        KD_TRY(kd__state_expect(reader, loss->terms[t].kind, "kind of a term"));
+        for (int32_t i = 1; i < NUMBERS; i++) {
+            double value;
+            KD_TRY(kd__state_get(reader, &value, sizeof value));
+            KD_TRY(check_number(i, value));
+            if (apply) *number_place(&loss->terms[t], i) = value;
+        }
+    }
+    return KD_OK;
+}

@@ -1,0 +1,30 @@
+/* Matrix products: the only place that calls CBLAS. */
+#ifndef KD_MATH_GEMM_H
+#define KD_MATH_GEMM_H
+
+#include "base/context.h"
+
+/* One matrix product, row-major: C (m x n) = alpha op(A) op(B) + beta C. `a_t` 1: A is stored (k x m). C is not read when beta = 0.
+ * Cut into tiles by shape alone. Errors: a host's callback failed, or no memory for the packed side.                                */
+typedef struct kd__gemm {
+    int32_t a_t, b_t;
+    int64_t m, n, k;
+    float alpha;
+    const float *a;
+    int64_t lda;
+    const float *b;
+    int64_t ldb;
+    float beta;
+    float *c;
+    int64_t ldc;
+} kd__gemm;
+
+kd_status kd__gemm_run(kd_context *context, const kd__gemm *product);
+
+/* Facts about the BLAS library: fills context->blas, blas_kernels, blas_remedy, blas_is_slow. */
+void kd__blas_facts(kd_context *context);
+/* Threads that BLAS uses now; 0 where it does not tell. */
+int32_t kd__blas_threads(void);
+kd_status kd__blas_set_threads(int32_t threads);
+
+#endif

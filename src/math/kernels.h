@@ -1,0 +1,76 @@
+/* The kernels, one table an instruction set. Pure functions on plain arrays; shapes are already checked.
+ * Legend: n numbers of one row; z student logits, v teacher logits; ez, ev their exponentials. Every kernel sums in an order that
+ * depends on n alone.                                                                                                          */
+#ifndef KD_MATH_KERNELS_H
+#define KD_MATH_KERNELS_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+struct kd_context;
+
+/* One side of a pair of rows: logits, their maximum, and where the exponentials are written. */
+typedef struct kd__side {
+    const float *x;
+    float max;
+    float *e;
+    double sum; /* of e */
+} kd__side;
+
+typedef struct kd__adam_step {
+    float learning_rate, beta1, beta2, epsilon, decay, correction1, correction2; /* corrections: 1 / (1 - beta^t) */
+    int32_t decoupled;
+} kd__adam_step;
+
+typedef struct kd__kernels {
+    int32_t isa;
+    const char *name;
+    /* ---- rows ---- */
+    /* Largest number; *bad = 1 when there is NaN or +infinity. -infinity when all are. */
+    float (*scan)(const float *x, int64_t n, int32_t *bad);
+    int64_t (*argmax)(const float *x, int64_t n); /* the first of the largest */
+    double (*sum)(const float *x, int64_t n);
+    double (*sum_squares)(const float *x, int64_t n); /* not finite when some x is not finite */
+    /* e = exp((x - max) / T); returns the sum. */
+    double (*exponentials)(const float *x, int64_t n, float max, float inverse_t, float *e);
+    /* Both sides' exponentials and sums; returns sum e_b (a_b - a_a), a = (x - max) / T; b is the weighing side. A place with
+     * e_b = 0 contributes 0. `floor` is the least a_a (-infinity: none); *hits counts the places below it.                  */
+    double (*relative)(kd__side *a, kd__side *b, int64_t n, float inverse_t, float floor, int64_t *hits);
+    /* out = x ea - y eb, or out += when add is 1. eb may be NULL. out may be ea. */
+    void (*combine)(float *out, const float *ea, float x, const float *eb, float y, int64_t n, int32_t add);
+    /* Gradient of reverse KL: out (+)= c q (d - mean), d = (z - zmax)/T - max((v - vmax)/T, floor) + shift, q = ez * inverse. */
+    void (*reverse_gradient)(float *out, const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float floor, float shift, float c,
+                             float mean, int32_t add);
+    /* Jensen-Shannon with teacher share b: q = ez/sz, p = ev/sv, M = b p + (1 - b) q. Writes g = (1 - b) log(q/M) over ev, *mean =
+     * sum q g; returns b KL(p,M) + (1-b) KL(q,M).                                                                            */
+    double (*jensen)(const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float b, double *mean);
+    /* out (+)= c ez (g - mean) */
+    void (*softmax_gradient)(float *out, const float *ez, const float *g, int64_t n, float c, float mean, int32_t add);
+    /* ---- element-wise ---- */
+    void (*axpby)(float *y, float a, const float *x, float b, int64_t n); /* y = a x + b y */
+    void (*relu)(float *y, const float *x, const float *bias, int64_t n); /* y = max(x + bias, 0); bias may be NULL */
+    void (*add_bias)(float *y, const float *x, const float *bias, int64_t n);
+    void (*relu_gradient)(float *dx, const float *y, const float *dy, int64_t n); /* dx = dy where y > 0 */
+    void (*sgd)(float *p, const float *g, int64_t n, float scale, float learning_rate, float decay, float clip);
+    void (*momentum)(float *p, const float *g, float *m, int64_t n, float scale, float learning_rate, float decay, float clip, float momentum,
+                     int32_t nesterov);
+    void (*adam)(float *p, const float *g, float *m, float *v, int64_t n, float scale, float clip, const kd__adam_step *step);
+    /* ---- matrix product (src/math/gemm.c) ---- */
+    int32_t tile_rows, tile_columns;
+    /* c[i * row_step + j * column_step] = alpha sum_k a[i * a_row + k * a_column] b[k * tile_columns + j] + beta c[..] for the first
+     * rows x columns of a tile; b is packed.                                                                                       */
+    void (*tile)(int64_t k, float alpha, const float *a, int64_t a_row, int64_t a_column, const float *b, float beta, float *c, int64_t row_step,
+                 int64_t column_step, int32_t rows, int32_t columns);
+} kd__kernels;
+
+extern const kd__kernels kd__kernels_portable;
+#ifdef __x86_64__
+extern const kd__kernels kd__kernels_avx2;
+extern const kd__kernels kd__kernels_avx512;
+#endif
+
+/* The table for KD_ISA_AUTO or a set by number; KD_ERR_UNSUPPORTED when the processor lacks it. */
+kd_status kd__kernels_choose(int32_t isa, const kd__kernels **out);
+
+#endif

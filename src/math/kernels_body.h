@@ -1,0 +1,301 @@
+/* The kernels' source; included by each kernels_*.c with its instruction set. */
+#include <kdistill/context.h>
+
+#include "math/kernels.h"
+#include "math/vector.h"
+
+#define BLOCK 16 /* vectors summed in float before they go to double */
+
+/* Loops over a row: `i` is the place, `left` how many numbers are left there. */
+#define EACH_VECTOR(i, n) for (int64_t i = 0, left = (n); left > 0; i += W, left -= W)
+
+static float scan(const float *x, int64_t n, int32_t *bad)
+{
+    vf m = splat(-INFINITY);
+    vi wrong = { 0 };
+    EACH_VECTOR(i, n)
+    {
+        vf a = load_at(x + i, left, -INFINITY);
+        wrong |= ~(a < splat(INFINITY)); /* NaN and +infinity */
+        m = larger(a, m);
+    }
+    int32_t any = 0;
+    for (int k = 0; k < W; k++) any |= wrong[k];
+    *bad = any != 0;
+    return max_lanes(m);
+}
+
+static int64_t argmax(const float *x, int64_t n)
+{
+    int32_t bad;
+    float m = scan(x, n, &bad);
+    for (int64_t i = 0; i < n; i++)
+        if (x[i] == m) return i;
+    return 0;
+}
+
+#define SUM_BODY(expression)                                          \
+    double total = 0;                                                 \
+    for (int64_t start = 0; start < n; start += BLOCK * W) {          \
+        vf s = { 0 };                                                 \
+        int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W; \
+        for (int64_t i = start; i < stop; i += W) {                   \
+            vf a = load_at(x + i, stop - i, 0);                       \
+            s = s + (expression);                                     \
+        }                                                             \
+        total += sum_lanes(s);                                        \
+    }                                                                 \
+    return total
+
+static double sum(const float *x, int64_t n) { SUM_BODY(a); }
+static double sum_squares(const float *x, int64_t n) { SUM_BODY(a * a); }
+
+static double exponentials(const float *x, int64_t n, float max, float inverse_t, float *e)
+{
+    double total = 0;
+    for (int64_t start = 0; start < n; start += BLOCK * W) {
+        vf s = { 0 };
+        int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;
+        for (int64_t i = start; i < stop; i += W) {
+            vf y = vexp((load_at(x + i, stop - i, -INFINITY) - max) * inverse_t);
+            store_at(e + i, y, stop - i);
+            s = s + y;
+        }
+        total += sum_lanes(s);
+    }
+    return total;
+}
+
+static double relative(kd__side *a, kd__side *b, int64_t n, float inverse_t, float floor, int64_t *hits)
+{
+    double total = 0, sum_a = 0, sum_b = 0;
+    vi low = { 0 };
+    for (int64_t start = 0; start < n; start += BLOCK * W) {
+        vf s = { 0 }, sa = { 0 }, sb = { 0 };
+        int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;
+        for (int64_t i = start; i < stop; i += W) {
+            vf xa = (load_at(a->x + i, stop - i, -INFINITY) - a->max) * inverse_t;
+            vf xb = (load_at(b->x + i, stop - i, -INFINITY) - b->max) * inverse_t;
+            vf ea = vexp(xa), eb = vexp(xb);
+            vi counts = eb > splat(0), below = counts & (xa < splat(floor));
+            low += below;
+            xa = choose(below, splat(floor), xa);
+            s = s + choose(counts, eb * (xb - xa), splat(0));
+            sa = sa + ea;
+            sb = sb + eb;
+            store_at(a->e + i, ea, stop - i);
+            store_at(b->e + i, eb, stop - i);
+        }
+        total += sum_lanes(s);
+        sum_a += sum_lanes(sa);
+        sum_b += sum_lanes(sb);
+    }
+    a->sum = sum_a;
+    b->sum = sum_b;
+    for (int k = 0; k < W; k++) *hits -= low[k];
+    return total;
+}
+
+static void combine(float *out, const float *ea, float x, const float *eb, float y, int64_t n, int32_t add)
+{
+    EACH_VECTOR(i, n)
+    {
+        vf r = load_at(ea + i, left, 0) * x;
+        if (eb) r = r - load_at(eb + i, left, 0) * y;
+        if (add) r = r + load_at(out + i, left, 0);
+        store_at(out + i, r, left);
+    }
+}
+
+static void reverse_gradient(float *out, const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float floor, float shift, float c, float mean,
+                             int32_t add)
+{
+    EACH_VECTOR(i, n)
+    {
+        vf az = (load_at(z->x + i, left, -INFINITY) - z->max) * inverse_t;
+        vf av = larger((load_at(v->x + i, left, -INFINITY) - v->max) * inverse_t, splat(floor));
+        vf e = load_at(z->e + i, left, 0);
+        vf r = choose(e > splat(0), e * c * (az - av + (shift - mean)), splat(0));
+        if (add) r = r + load_at(out + i, left, 0);
+        store_at(out + i, r, left);
+    }
+}
+
+/* Where p and q are both below 1e-37 nothing is counted: they cannot change a float. */
+static double jensen(const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float b, double *mean)
+{
+    const float lz = (float)log(z->sum), lv = (float)log(v->sum), iz = (float)(1 / z->sum), iv = (float)(1 / v->sum);
+    double total = 0, weighted = 0;
+    for (int64_t start = 0; start < n; start += BLOCK * W) {
+        vf s = { 0 }, w = { 0 };
+        int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;
+        for (int64_t i = start; i < stop; i += W) {
+            vf q = load_at(z->e + i, stop - i, 0) * iz, p = load_at(v->e + i, stop - i, 0) * iv;
+            vf lq = (load_at(z->x + i, stop - i, -INFINITY) - z->max) * inverse_t - lz;
+            vf lp = (load_at(v->x + i, stop - i, -INFINITY) - v->max) * inverse_t - lv;
+            vf m = p * b + q * (1 - b);
+            vi counts = m > splat(1e-37f), has_p = counts & (p > splat(0)), has_q = counts & (q > splat(0));
+            vf lm = vlog(choose(counts, m, splat(1)));
+            vf g = choose(has_q, (lq - lm) * (1 - b), splat(0));
+            s = s + choose(has_p, p * b * (lp - lm), splat(0)) + q * g;
+            w = w + q * g;
+            store_at(v->e + i, g, stop - i);
+        }
+        total += sum_lanes(s);
+        weighted += sum_lanes(w);
+    }
+    *mean = weighted;
+    return total;
+}
+
+static void softmax_gradient(float *out, const float *ez, const float *g, int64_t n, float c, float mean, int32_t add)
+{
+    EACH_VECTOR(i, n)
+    {
+        vf r = load_at(ez + i, left, 0) * c * (load_at(g + i, left, 0) - mean);
+        if (add) r = r + load_at(out + i, left, 0);
+        store_at(out + i, r, left);
+    }
+}
+
+static void axpby(float *y, float a, const float *x, float b, int64_t n)
+{
+    EACH_VECTOR(i, n)
+    {
+        vf r = load_at(x + i, left, 0) * a;
+        if (b != 0) r = r + load_at(y + i, left, 0) * b;
+        store_at(y + i, r, left);
+    }
+}
+
+static void relu(float *y, const float *x, const float *bias, int64_t n)
+{
+    EACH_VECTOR(i, n)
+    {
+        vf r = load_at(x + i, left, 0);
+        if (bias) r = r + load_at(bias + i, left, 0);
+        store_at(y + i, choose(r < splat(0), splat(0), r), left); /* NaN stays NaN */
+    }
+}
+
+static void add_bias(float *y, const float *x, const float *bias, int64_t n)
+{
+    EACH_VECTOR(i, n) store_at(y + i, load_at(x + i, left, 0) + load_at(bias + i, left, 0), left);
+}
+
+static void relu_gradient(float *dx, const float *y, const float *dy, int64_t n)
+{
+    EACH_VECTOR(i, n) store_at(dx + i, choose(load_at(y + i, left, 0) > splat(0), load_at(dy + i, left, 0), splat(0)), left);
+}
+
+/* ---- optimisers: g = clip(gradient * scale) ---- */
+
+static inline vf scaled(const float *g, int64_t left, float scale, float clip)
+{
+    vf x = load_at(g, left, 0) * scale;
+    return choose(x > splat(clip), splat(clip), choose(x < splat(-clip), splat(-clip), x));
+}
+
+static void sgd(float *p, const float *g, int64_t n, float scale, float learning_rate, float decay, float clip)
+{
+    EACH_VECTOR(i, n)
+    {
+        vf x = load_at(p + i, left, 0);
+        store_at(p + i, x - (scaled(g + i, left, scale, clip) + x * decay) * learning_rate, left);
+    }
+}
+
+static void momentum(float *p, const float *g, float *m, int64_t n, float scale, float learning_rate, float decay, float clip, float momentum,
+                     int32_t nesterov)
+{
+    EACH_VECTOR(i, n)
+    {
+        vf x = load_at(p + i, left, 0), d = scaled(g + i, left, scale, clip) + x * decay;
+        vf b = load_at(m + i, left, 0) * momentum + d;
+        store_at(m + i, b, left);
+        store_at(p + i, x - (nesterov ? d + b * momentum : b) * learning_rate, left);
+    }
+}
+
+static inline vf square_root(vf x)
+{
+    vf y;
+    for (int k = 0; k < W; k++) y[k] = __builtin_sqrtf(x[k]);
+    return y;
+}
+
+static void adam(float *p, const float *g, float *m, float *v, int64_t n, float scale, float clip, const kd__adam_step *step)
+{
+    const kd__adam_step s = *step;
+    EACH_VECTOR(i, n)
+    {
+        vf x = load_at(p + i, left, 0), d = scaled(g + i, left, scale, clip);
+        if (s.decoupled) x = x - x * (s.learning_rate * s.decay);
+        else d = d + x * s.decay;
+        vf first = load_at(m + i, left, 0) * s.beta1 + d * (1 - s.beta1);
+        vf second = load_at(v + i, left, 0) * s.beta2 + d * d * (1 - s.beta2);
+        store_at(m + i, first, left);
+        store_at(v + i, second, left);
+        store_at(p + i, x - (first * (s.correction1 * s.learning_rate)) / (square_root(second * s.correction2) + s.epsilon), left);
+    }
+}
+
+/* ---- matrix product: a tile of ROWS x (2 W) sums kept in registers ---- */
+#if W == 16
+#define ROWS 12
+#else
+#define ROWS 6
+#endif
+#define COLUMNS (2 * W)
+
+static void write_tile(const float sums[ROWS][COLUMNS], float alpha, float beta, float *c, int64_t row_step, int64_t column_step, int32_t rows,
+                       int32_t columns)
+{
+    for (int32_t i = 0; i < rows; i++)
+        for (int32_t j = 0; j < columns; j++) {
+            float *at = c + i * row_step + j * column_step;
+            *at = beta == 0 ? alpha * sums[i][j] : alpha * sums[i][j] + beta * *at;
+        }
+}
+
+/* The sums go over k in one order, whatever the tile: a row of a product has the same bits in every product of the same k. */
+static void tile(int64_t k, float alpha, const float *a, int64_t a_row, int64_t a_column, const float *b, float beta, float *c, int64_t row_step,
+                 int64_t column_step, int32_t rows, int32_t columns)
+{
+    vf low[ROWS], high[ROWS];
+    const float *at[ROWS];
+    for (int i = 0; i < ROWS; i++) {
+        low[i] = high[i] = (vf){ 0 };
+        at[i] = a + (i < rows ? i : 0) * a_row;
+    }
+    for (int64_t p = 0; p < k; p++) {
+        vf b0 = load(b), b1 = load(b + W);
+        b += COLUMNS;
+        for (int i = 0; i < ROWS; i++) {
+            float x = at[i][p * a_column];
+            low[i] += b0 * x;
+            high[i] += b1 * x;
+        }
+    }
+    if (column_step == 1 && columns == COLUMNS) {
+        for (int32_t i = 0; i < rows; i++) {
+            float *to = c + i * row_step;
+            vf x = low[i] * alpha, y = high[i] * alpha;
+            store(to, beta == 0 ? x : x + load(to) * beta);
+            store(to + W, beta == 0 ? y : y + load(to + W) * beta);
+        }
+        return;
+    }
+    float sums[ROWS][COLUMNS];
+    for (int i = 0; i < ROWS; i++) {
+        store(sums[i], low[i]);
+        store(sums[i] + W, high[i]);
+    }
+    write_tile(sums, alpha, beta, c, row_step, column_step, rows, columns);
+}
+
+#define KERNELS(isa, name)                                                                                                                   \
+    {                                                                                                                                        \
+        isa, name, scan, argmax, sum, sum_squares, exponentials, relative, combine, reverse_gradient, jensen, softmax_gradient, axpby, relu, \
+            add_bias, relu_gradient, sgd, momentum, adam, ROWS, COLUMNS, tile                                                               \
+    }

@@ -1,0 +1,228 @@
+#include "model/model.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "math/random.h"
+
+static const kd_model_options defaults = KD_MODEL_OPTIONS_INIT;
+static const kd_model_save_options save_defaults = KD_MODEL_SAVE_OPTIONS_INIT;
+void kd_model_options_init(kd_model_options *o, size_t size) { kd__options_init(o, size, &defaults, sizeof defaults); }
+void kd_model_save_options_init(kd_model_save_options *o, size_t size) { kd__options_init(o, size, &save_defaults, sizeof save_defaults); }
+
+/* U(-a, a), a = 1/sqrt(fan-in) for weight and bias of a layer: what torch.nn.Linear and Conv2d do. */
+void kd__model_initialise(kd_model *model)
+{
+    for (int64_t i = 0; i < model->net.layer_count; i++) {
+        const kd__layer *layer = &model->net.layers[i];
+        if (layer->weight < 0) continue;
+        const kd__tensor *weight = &model->net.tensors[layer->weight], *bias = &model->net.tensors[layer->bias];
+        double bound = 1 / sqrt((double)(weight->count / weight->dims[0]));
+        uint64_t stream = kd__stream(model->seed, 0x696e6974, (uint64_t)i);
+        for (int64_t j = 0; j < weight->count; j++) model->parameters[weight->offset + j] = (float)((2 * kd__uniform(stream, (uint64_t)j) - 1) * bound);
+        for (int64_t j = 0; j < bias->count; j++)
+            model->parameters[bias->offset + j] = (float)((2 * kd__uniform(stream, (uint64_t)(weight->count + j)) - 1) * bound);
+    }
+}
+
+static kd_status fill_model(kd_model *model, const char *config, const kd_model_options *o)
+{
+    kd_context *context = model->object.context;
+    KD_TRY(kd__network_read(&model->net, context, config));
+    model->frozen = o->frozen != 0;
+    model->seed = o->seed ? o->seed : context->seed;
+    model->gradients_fresh = 1;
+    KD_TRY(KD_NEW(context, &model->parameters, model->net.parameters));
+    if (!model->frozen) KD_TRY(KD_NEW(context, &model->gradients, model->net.parameters));
+    return o->max_rows ? kd__model_prepare(model, o->max_rows) : KD_OK;
+}
+
+kd_status kd__model_make(kd_model **out, kd_context *context, const char *config, const kd_model_options *options)
+{
+    kd_model_options o = defaults;
+    kd_model *model = NULL;
+    KD_NEED(out);
+    KD_NEED(context);
+    KD_TRY(kd__options_read(&o, sizeof o, options, "kd_model_options"));
+    KD_FAIL_IF(o.max_rows < 0, KD_ERR_RANGE, "max_rows: %lld", (long long)o.max_rows);
+    KD_TRY(kd__object_create((void **)&model, context, sizeof *model));
+    kd_status status = fill_model(model, config, &o);
+    if (status != KD_OK) {
+        kd_model_free(model);
+        return status;
+    }
+    *out = model;
+    return KD_OK;
+}
+
+kd_status kd_model_create(kd_model **out, kd_context *context, const char *config, const kd_model_options *options)
+{
+    kd_model *model = NULL;
+    KD_TRY(kd__model_make(out ? &model : NULL, context, config, options));
+    kd__model_initialise(model);
+    *out = model;
+    return KD_OK;
+}
+
+void kd_model_free(kd_model *model)
+{
+    if (!kd__object_drop(model)) return;
+    kd_context *context = model->object.context;
+    kd__network_free(&model->net, context);
+    kd__release(context, model->parameters);
+    kd__release(context, model->gradients);
+    kd__release(context, model->block);
+    kd__release(context, model->input_copy);
+    kd__object_destroy(model);
+}
+
+kd_status kd_model_memory(kd_context *context, const char *config, const kd_model_options *options, kd_model_memory_info *info)
+{
+    kd_model_options o = defaults;
+    kd__network net;
+    int64_t a, b, c, floats, bytes;
+    KD_NEED(context);
+    KD_NEED(info);
+    KD_TRY(kd__options_read(&o, sizeof o, options, "kd_model_options"));
+    KD_FAIL_IF(o.max_rows < 0, KD_ERR_RANGE, "max_rows: %lld", (long long)o.max_rows);
+    KD_TRY(kd__network_read(&net, context, config));
+    kd_status status = kd__plan(&net, o.max_rows, o.frozen, &a, &b, &c, &floats);
+    kd_model_memory_info now = { .parameters = net.parameters, .parameter_bytes = net.parameters * 4 };
+    int64_t last = o.frozen ? 0 : o.max_rows * net.layers[net.layer_count - 1].outputs;
+    kd__network_free(&net, context);
+    KD_TRY(status);
+    KD_TRY(kd__multiply(floats + last, 4, &bytes));
+    now.gradient_bytes = o.frozen ? 0 : now.parameter_bytes;
+    now.activation_bytes = bytes;
+    now.total_bytes = now.parameter_bytes + now.gradient_bytes + bytes;
+    return kd__info_write(info, &now, sizeof now, "kd_model_memory_info");
+}
+
+kd_status kd_model_parameters(kd_model *model, kd_array *values)
+{
+    KD_NEED(model);
+    KD_NEED(values);
+    kd__array_view(values, model->parameters, KD_FLOAT32, 1, &model->net.parameters);
+    return KD_OK;
+}
+
+kd_status kd_model_gradients(kd_model *model, kd_array *values)
+{
+    KD_NEED(model);
+    KD_NEED(values);
+    KD_FAIL_IF(model->frozen, KD_ERR_STATE, "a frozen model has no gradients");
+    kd__array_view(values, model->gradients, KD_FLOAT32, 1, &model->net.parameters);
+    return KD_OK;
+}
+
+kd_status kd_model_tensors(kd_model *model, int32_t *count)
+{
+    KD_NEED(model);
+    KD_NEED(count);
+    *count = (int32_t)model->net.tensor_count;
+    return KD_OK;
+}
+
+static kd_status tensor_view(kd_model *model, int32_t index, float *block, const char **name, kd_array *values)
+{
+    KD_FAIL_IF(index < 0 || index >= model->net.tensor_count, KD_ERR_RANGE, "tensor %d of %lld", index, (long long)model->net.tensor_count);
+    const kd__tensor *tensor = &model->net.tensors[index];
+    if (name) *name = tensor->name;
+    if (values) kd__array_view(values, block + tensor->offset, KD_FLOAT32, tensor->rank, tensor->dims);
+    return KD_OK;
+}
+
+kd_status kd_model_tensor(kd_model *model, int32_t index, const char **name, kd_array *values)
+{
+    KD_NEED(model);
+    return tensor_view(model, index, model->parameters, name, values);
+}
+
+kd_status kd_model_tensor_gradient(kd_model *model, int32_t index, kd_array *values)
+{
+    KD_NEED(model);
+    KD_NEED(values);
+    KD_FAIL_IF(model->frozen, KD_ERR_STATE, "a frozen model has no gradients");
+    return tensor_view(model, index, model->gradients, NULL, values);
+}
+
+kd_status kd_model_freeze(kd_model *model, const char *pattern, int32_t on)
+{
+    int64_t matched = 0;
+    KD_NEED(model);
+    KD_NEED(pattern);
+    for (int64_t i = 0; i < model->net.tensor_count; i++) {
+        if (!kd__matches(pattern, model->net.tensors[i].name)) continue;
+        model->net.tensors[i].frozen = on != 0;
+        matched++;
+    }
+    KD_FAIL_IF(!matched, KD_ERR_NOT_FOUND, "no parameter matches '%.60s'", pattern);
+    return KD_OK;
+}
+
+kd_status kd_model_config(kd_model *model, const char **json)
+{
+    KD_NEED(model);
+    KD_NEED(json);
+    *json = model->net.config;
+    return KD_OK;
+}
+
+static int same_tensors(const kd__network *a, const kd__network *b)
+{
+    if (a->tensor_count != b->tensor_count || a->parameters != b->parameters) return 0;
+    for (int64_t i = 0; i < a->tensor_count; i++)
+        if (a->tensors[i].rank != b->tensors[i].rank || memcmp(a->tensors[i].dims, b->tensors[i].dims, sizeof a->tensors[i].dims)) return 0;
+    return 1;
+}
+
+kd_status kd_model_copy_parameters(kd_model *model, kd_model *from)
+{
+    KD_NEED(model);
+    KD_NEED(from);
+    KD_FAIL_IF(!same_tensors(&model->net, &from->net), KD_ERR_MISMATCH, "the two models have other tensors (%lld and %lld parameters)",
+               (long long)model->net.parameters, (long long)from->net.parameters);
+    memmove(model->parameters, from->parameters, (size_t)model->net.parameters * sizeof *model->parameters);
+    return KD_OK;
+}
+
+kd_status kd_model_zero_gradients(kd_model *model)
+{
+    KD_NEED(model);
+    KD_FAIL_IF(model->frozen, KD_ERR_STATE, "a frozen model has no gradients");
+    memset(model->gradients, 0, (size_t)model->net.parameters * sizeof *model->gradients);
+    model->gradients_fresh = 0;
+    return KD_OK;
+}
+
+/* Parameters, the dropout counter, and gradients that wait for the next step. */
+kd_status kd__model_save_state(kd_model *model, kd__text *state)
+{
+    size_t bytes = (size_t)model->net.parameters * sizeof(float);
+    int64_t pending = !model->frozen && !model->gradients_fresh;
+    KD_TRY(kd__state_put_number(state, model->net.parameters));
+    KD_TRY(kd__state_put_number(state, model->net.tensor_count));
+    KD_TRY(kd__state_put_number(state, (int64_t)model->seed));
+    KD_TRY(kd__state_put_number(state, model->passes));
+    KD_TRY(kd__state_put_number(state, pending));
+    KD_TRY(kd__text_append(state, model->parameters, bytes));
+    return pending ? kd__text_append(state, model->gradients, bytes) : KD_OK;
+}
+
+kd_status kd__model_restore_state(kd_model *model, kd__state_reader *reader, int apply)
+{
+    int64_t numbers[3], bytes = model->net.parameters * 4; /* seed, passes, pending */
+    KD_TRY(kd__state_expect(reader, model->net.parameters, "parameters of the model"));
+    KD_TRY(kd__state_expect(reader, model->net.tensor_count, "tensors of the model"));
+    KD_TRY(kd__state_get(reader, numbers, sizeof numbers));
+    KD_FAIL_IF(numbers[2] && model->frozen, KD_ERR_MISMATCH, "checkpoint part '%s': the model was not frozen", reader->name);
+    KD_TRY(kd__state_get(reader, apply ? model->parameters : NULL, bytes));
+    if (numbers[2]) KD_TRY(kd__state_get(reader, apply ? model->gradients : NULL, bytes));
+    if (!apply) return KD_OK;
+    model->seed = (uint64_t)numbers[0];
+    model->passes = numbers[1];
+    model->gradients_fresh = !numbers[2];
+    model->rows = 0;
+    return KD_OK;
+}

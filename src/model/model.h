@@ -1,0 +1,84 @@
+/* Insides of a model: layers over one flat parameter block, activations in one planned block. */
+#ifndef KD_MODEL_MODEL_H
+#define KD_MODEL_MODEL_H
+
+#include <kdistill/model.h>
+
+#include "base/json.h"
+#include "base/state.h"
+#include "nn/activation.h"
+#include "nn/conv.h"
+
+enum { KD__DENSE, KD__CONV, KD__MAX_POOL, KD__DROPOUT, KD__FLATTEN };
+
+typedef struct kd__tensor {
+    char name[KD_MAX_NAME];
+    int64_t offset, count; /* in the flat block */
+    int32_t rank;
+    int64_t dims[4];
+    int32_t frozen;
+} kd__tensor;
+
+typedef struct kd__layer {
+    int32_t type, activation;
+    char output[KD_MAX_NAME]; /* "hidden.2", "logits", "" */
+    int32_t shape_rank;       /* of the output without rows: 1 or 3 */
+    int64_t shape[3];
+    int64_t inputs, outputs; /* numbers a row */
+    kd__window window;
+    double dropout;
+    int32_t weight, bias; /* tensors, -1: none */
+    int64_t y, pre, places; /* offsets (floats) in the activation block for one max_rows plan; -1: none */
+    float *external; /* gradient of a named output, (max_rows, outputs); made when first asked for */
+    int64_t external_room;
+    int32_t has_external;
+} kd__layer;
+
+typedef struct kd__network {
+    char *config; /* JSON text */
+    char input[KD_MAX_NAME];
+    int64_t input_size;
+    int32_t input_rank;
+    int64_t input_shape[3];
+    kd__layer *layers;
+    int64_t layer_count, layer_room;
+    kd__tensor *tensors;
+    int64_t tensor_count, tensor_room;
+    int64_t parameters;
+} kd__network;
+
+struct kd_model {
+    kd__object object;
+    kd__network net;
+    int32_t frozen;
+    uint64_t seed;
+    float *parameters, *gradients;
+    int32_t gradients_fresh; /* 1: the next backward pass overwrites them */
+    float *block;            /* activations */
+    int64_t max_rows;
+    int64_t gradient_a, gradient_b, scratch; /* offsets in the block */
+    int64_t rows;            /* of the last forward pass; 0: none */
+    int32_t mode;
+    int64_t passes; /* training passes: the counter of dropout */
+    const float *input;
+    float *input_copy;
+    int64_t input_room;
+};
+
+/* Reads a config into a network: layers, tensors, offsets. */
+kd_status kd__network_read(kd__network *net, kd_context *context, const char *config);
+void kd__network_free(kd__network *net, kd_context *context);
+/* Lays out activations for `rows`: sets the layers' offsets and the model's; returns the floats needed. */
+kd_status kd__plan(kd__network *net, int64_t rows, int32_t frozen, int64_t *gradient_a, int64_t *gradient_b, int64_t *scratch, int64_t *floats);
+/* A model without weights of its own yet (zero). */
+kd_status kd__model_make(kd_model **out, kd_context *context, const char *config, const kd_model_options *options);
+void kd__model_initialise(kd_model *model);
+kd_status kd__model_prepare(kd_model *model, int64_t rows);
+/* Where an output's gradient for the coming backward pass is written: (rows, width); *add is 1 when something is there already. */
+kd_status kd__model_gradient_slot(kd_model *model, const char *name, float **to, int32_t *add);
+kd__layer *kd__model_layer(kd_model *model, const char *output);
+
+kd_status kd__model_save_state(kd_model *model, kd__text *state);
+kd_status kd__model_restore_state(kd_model *model, kd__state_reader *reader, int apply);
+
+#endif

@@ -1,0 +1,216 @@
+/* One step, in pieces of at most PIECE numbers: the pool takes them in any order, sums are made in their order. */
+#include <math.h>
+#include <string.h>
+
+#include "base/thread.h"
+#include "math/kernels.h"
+#include "optimizer/optimizer.h"
+
+#define PIECE 32768
+
+static kd_status make_pieces(kd_optimizer *optimizer)
+{
+    kd_context *context = optimizer->object.context;
+    int64_t most = 0;
+    for (int64_t i = 0; i < optimizer->count; i++) most += (optimizer->parameters[i].count + PIECE - 1) / PIECE;
+    KD_TRY(KD_RESERVE(context, &optimizer->pieces, &optimizer->piece_room, most + 1));
+    kd__release(context, optimizer->partial);
+    optimizer->partial = NULL;
+    KD_TRY(KD_NEW(context, &optimizer->partial, most + 1));
+    optimizer->piece_count = 0;
+    for (int64_t i = 0; i < optimizer->count; i++)
+        for (int64_t first = 0; first < optimizer->parameters[i].count; first += PIECE) {
+            int64_t left = optimizer->parameters[i].count - first;
+            optimizer->pieces[optimizer->piece_count++] = (kd__piece){ (int32_t)i, first, left < PIECE ? left : PIECE };
+        }
+    return KD_OK;
+}
+
+static kd_status make_state(kd_optimizer *optimizer, float **block, int wanted)
+{
+    return wanted && !*block ? KD_NEW(optimizer->object.context, block, optimizer->total) : KD_OK;
+}
+
+kd_status kd__optimizer_prepare(kd_optimizer *optimizer)
+{
+    const int adam = optimizer->kind != KD_SGD;
+    if (optimizer->ready) return KD_OK;
+    KD_FAIL_IF(!optimizer->count, KD_ERR_STATE, "the optimiser has no parameters: add a model or an array");
+    KD_TRY(make_pieces(optimizer));
+    KD_TRY(make_state(optimizer, &optimizer->first, adam || optimizer->o.momentum > 0));
+    KD_TRY(make_state(optimizer, &optimizer->second, adam));
+    KD_TRY(make_state(optimizer, &optimizer->average, optimizer->o.average_decay > 0));
+    for (int64_t i = 0; i < optimizer->count && optimizer->average; i++) {
+        const kd__parameter *p = &optimizer->parameters[i];
+        memcpy(optimizer->average + p->offset, p->values, (size_t)p->count * sizeof(float));
+    }
+    optimizer->ready = 1;
+    return KD_OK;
+}
+
+static int is_frozen(const kd__parameter *p)
+{
+    return (p->grouped && p->group.frozen) || (p->model && p->model->net.tensors[p->tensor].frozen);
+}
+
+typedef struct {
+    kd_optimizer *optimizer;
+    float scale, clip; /* of each gradient */
+    double learning_rate;
+    float correction1, correction2;
+} step_work;
+
+static void add_squares(void *argument, int64_t index, int32_t worker)
+{
+    step_work *w = argument;
+    const kd__piece *piece = &w->optimizer->pieces[index];
+    const kd__parameter *p = &w->optimizer->parameters[piece->parameter];
+    const float *g = p->gradients + piece->first;
+    double sum = 0;
+    (void)worker;
+    if (is_frozen(p)) sum = 0;
+    else if (w->clip < INFINITY)
+        for (int64_t i = 0; i < piece->count; i++) {
+            double x = (double)g[i] * w->scale;
+            x = x > w->clip ? w->clip : x < -w->clip ? -w->clip : x;
+            sum += x * x;
+        }
+    else sum = w->optimizer->object.context->kernels->sum_squares(g, piece->count) * w->scale * w->scale;
+    w->optimizer->partial[index] = sum;
+}
+
+/* A clipped infinity is finite, so finiteness is asked of the gradients themselves. */
+static int all_finite(const kd_optimizer *optimizer)
+{
+    for (int64_t i = 0; i < optimizer->piece_count; i++) {
+        const kd__piece *piece = &optimizer->pieces[i];
+        const kd__parameter *p = &optimizer->parameters[piece->parameter];
+        if (!is_frozen(p) && !isfinite(optimizer->object.context->kernels->sum(p->gradients + piece->first, piece->count))) return 0;
+    }
+    return 1;
+}
+
+static void update(void *argument, int64_t index, int32_t worker)
+{
+    step_work *w = argument;
+    kd_optimizer *optimizer = w->optimizer;
+    const kd__kernels *kernels = optimizer->object.context->kernels;
+    const kd__piece *piece = &optimizer->pieces[index];
+    const kd__parameter *p = &optimizer->parameters[piece->parameter];
+    const kd_optimizer_options *o = &optimizer->o;
+    const int64_t at = p->offset + piece->first, n = piece->count;
+    const float rate = (float)(w->learning_rate * (p->grouped ? p->group.learning_rate : 1));
+    const float decay = (float)(p->grouped ? p->group.weight_decay : o->weight_decay);
+    float *values = p->values + piece->first;
+    const float *g = p->gradients + piece->first;
+    (void)worker;
+    if (is_frozen(p)) return;
+    if (optimizer->kind == KD_SGD && !optimizer->first) kernels->sgd(values, g, n, w->scale, rate, decay, w->clip);
+    else if (optimizer->kind == KD_SGD)
+        kernels->momentum(values, g, optimizer->first + at, n, w->scale, rate, decay, w->clip, (float)o->momentum, o->nesterov);
+    else {
+        const kd__adam_step step = { rate, (float)o->beta1, (float)o->beta2, (float)o->epsilon, decay, w->correction1, w->correction2, optimizer->kind == KD_ADAMW };
+        kernels->adam(values, g, optimizer->first + at, optimizer->second + at, n, w->scale, w->clip, &step);
+    }
+    if (optimizer->average && o->max_norm == 0) kernels->axpby(optimizer->average + at, (float)(1 - o->average_decay), values, (float)o->average_decay, n);
+}
+
+/* ---- max-norm ---- */
+
+typedef struct {
+    const kd__kernels *kernels;
+    const kd__parameter *p;
+    double limit;
+} norm_work;
+
+static void limit_row(void *argument, int64_t row, int32_t worker)
+{
+    norm_work *w = argument;
+    const int64_t width = w->p->count / w->p->rows;
+    float *values = w->p->values + row * width;
+    double norm = sqrt(w->kernels->sum_squares(values, width));
+    (void)worker;
+    if (norm > w->limit) w->kernels->axpby(values, (float)(w->limit / norm), values, 0, width);
+}
+
+static void limit_norms(kd_optimizer *optimizer)
+{
+    kd_context *context = optimizer->object.context;
+    for (int64_t i = 0; i < optimizer->count; i++) {
+        const kd__parameter *p = &optimizer->parameters[i];
+        norm_work w = { context->kernels, p, p->grouped ? p->group.max_norm : optimizer->o.max_norm };
+        if (w.limit > 0 && p->rows && !is_frozen(p)) kd__parallel(context, p->rows, limit_row, &w);
+    }
+}
+
+static void average_late(kd_optimizer *optimizer)
+{
+    for (int64_t i = 0; i < optimizer->count && optimizer->average && optimizer->o.max_norm > 0; i++) {
+        const kd__parameter *p = &optimizer->parameters[i];
+        optimizer->object.context->kernels->axpby(optimizer->average + p->offset, (float)(1 - optimizer->o.average_decay), p->values,
+                                                  (float)optimizer->o.average_decay, p->count);
+    }
+}
+
+/* Gradients count as zero: models overwrite them at the next backward pass, arrays are cleared. */
+static void forget_gradients(kd_optimizer *optimizer)
+{
+    for (int64_t i = 0; i < optimizer->model_count; i++) optimizer->models[i]->gradients_fresh = 1;
+    for (int64_t i = 0; i < optimizer->count; i++)
+        if (!optimizer->parameters[i].model)
+            memset(optimizer->parameters[i].gradients, 0, (size_t)optimizer->parameters[i].count * sizeof(float));
+}
+
+static void take_step(kd_optimizer *optimizer, step_work *w)
+{
+    const kd_optimizer_options *o = &optimizer->o;
+    kd_context *context = optimizer->object.context;
+    optimizer->steps++;
+    if (o->clip_norm > 0 && optimizer->norm > o->clip_norm) {
+        float factor = (float)(o->clip_norm / (optimizer->norm + 1e-6)); /* as torch.nn.utils.clip_grad_norm_ */
+        w->scale *= factor;
+        w->clip *= factor;
+        optimizer->clipped++;
+    }
+    w->correction1 = (float)(1 / (1 - pow(o->beta1, (double)optimizer->steps)));
+    w->correction2 = (float)(1 / (1 - pow(o->beta2, (double)optimizer->steps)));
+    kd__parallel(context, optimizer->piece_count, update, w);
+    limit_norms(optimizer);
+    average_late(optimizer);
+}
+
+kd_status kd_optimizer_step(kd_optimizer *optimizer, double learning_rate)
+{
+    KD_NEED(optimizer);
+    KD_FAIL_IF(!(learning_rate >= 0) || !isfinite(learning_rate), KD_ERR_RANGE, "learning rate: expected 0 or more, got %g", learning_rate);
+    KD_FAIL_IF(optimizer->swapped, KD_ERR_STATE, "the averaged weights are in place: call kd_optimizer_swap_average before the next step");
+    KD_TRY(kd__optimizer_prepare(optimizer));
+    const float clip = optimizer->o.clip_value > 0 ? (float)optimizer->o.clip_value : INFINITY;
+    step_work w = { .optimizer = optimizer, .scale = (float)optimizer->gradient_scale, .clip = clip, .learning_rate = learning_rate };
+    double sum = 0;
+    kd__parallel(optimizer->object.context, optimizer->piece_count, add_squares, &w);
+    for (int64_t i = 0; i < optimizer->piece_count; i++) sum += optimizer->partial[i];
+    optimizer->norm = sqrt(sum);
+    optimizer->last_skipped = !isfinite(sum) || (clip < INFINITY && !all_finite(optimizer));
+    if (optimizer->last_skipped) optimizer->skipped++;
+    else take_step(optimizer, &w);
+    forget_gradients(optimizer);
+    return KD_OK;
+}
+
+kd_status kd_optimizer_swap_average(kd_optimizer *optimizer)
+{
+    KD_NEED(optimizer);
+    KD_FAIL_IF(!optimizer->average, KD_ERR_STATE, "no averaged weights: set average_decay, and take a step");
+    for (int64_t i = 0; i < optimizer->count; i++) {
+        const kd__parameter *p = &optimizer->parameters[i];
+        float *average = optimizer->average + p->offset;
+        for (int64_t j = 0; j < p->count; j++) {
+            float swap = p->values[j];
+            p->values[j] = average[j];
+            average[j] = swap;
+        }
+    }
+    optimizer->swapped = !optimizer->swapped;
+    return KD_OK;
+}

@@ -1,0 +1,55 @@
+#include "base/array.h"
+#include "teacher/teacher.h"
+
+static const kd_targets_options defaults = KD_TARGETS_OPTIONS_INIT;
+void kd_targets_options_init(kd_targets_options *o, size_t size) { kd__options_init(o, size, &defaults, sizeof defaults); }
+
+kd_status kd_targets_create(kd_targets **out, kd_context *context, const kd_targets_options *options)
+{
+    kd_targets_options o = defaults;
+    kd_targets *targets = NULL;
+    KD_NEED(out);
+    KD_NEED(context);
+    KD_TRY(kd__options_read(&o, sizeof o, options, "kd_targets_options"));
+    KD_TRY(kd__object_create((void **)&targets, context, sizeof *targets));
+    targets->fields.context = context;
+    *out = targets;
+    return KD_OK;
+}
+
+void kd_targets_free(kd_targets *targets)
+{
+    if (!kd__object_drop(targets)) return;
+    for (int64_t i = 0; i < targets->member_count; i++) kd_targets_free(targets->members[i]);
+    kd__release(targets->object.context, targets->members);
+    kd__release(targets->object.context, targets->places);
+    kd__release(targets->object.context, targets->scratch);
+    kd__fields_free(&targets->fields);
+    kd__object_destroy(targets);
+}
+
+kd_status kd_targets_begin(kd_targets *targets, int64_t rows)
+{
+    KD_NEED(targets);
+    KD_FAIL_IF(rows < 0, KD_ERR_RANGE, "targets of %lld rows", (long long)rows);
+    kd__fields_begin(&targets->fields, rows);
+    return KD_OK;
+}
+
+kd_status kd_targets_set(kd_targets *targets, const char *field, const kd_array *values, const kd_array *present)
+{
+    KD_NEED(targets);
+    return kd__fields_set(&targets->fields, field, values, present, "targets field");
+}
+
+kd_status kd_targets_borrow(kd_targets *targets, const char *field, const kd_array *values, const kd_array *present)
+{
+    KD_NEED(targets);
+    return kd__fields_borrow(&targets->fields, field, values, present, "targets field");
+}
+
+kd_status kd_targets_field(kd_targets *targets, const char *field, kd_array *values, kd_array *present)
+{
+    KD_NEED(targets);
+    return kd__fields_view(&targets->fields, field, values, present, "targets");
+}

@@ -1,0 +1,46 @@
+/* Insides of teachers and targets. */
+#ifndef KD_TEACHER_TEACHER_H
+#define KD_TEACHER_TEACHER_H
+
+#include <kdistill/teacher.h>
+
+#include "data/data.h"
+#include "model/model.h"
+
+struct kd_targets {
+    kd__object object;
+    kd__fields fields;
+    kd_targets **members; /* of an ensemble */
+    int64_t member_count;
+    int64_t *places; /* scratch: a batch's rows in the teacher's arrays */
+    int64_t places_room;
+    float *scratch;
+    int64_t scratch_room;
+};
+
+struct kd_teacher {
+    kd__object object;
+    char name[KD_MAX_NAME];
+    kd_teacher_options options;
+    kd_status (*read)(kd_teacher *teacher, kd_batch *batch, kd_targets *targets);
+    /* arrays */
+    kd__fields fields;
+    int64_t samples; /* -1 until keys or the first field say */
+    uint64_t *keys;  /* (samples, 2); NULL: by index */
+    int64_t *table;  /* open addressing: sample + 1, 0 is free */
+    int64_t table_size;
+    /* the other kinds */
+    kd_model *model;
+    kd_teacher **members;
+    int64_t member_count;
+    double *weights; /* sum to 1 */
+    kd_ensemble_options ensemble;
+    kd_teacher_callbacks callbacks;
+};
+
+kd_status kd__teacher_new(kd_teacher **out, kd_context *context, const kd_teacher_options *options);
+/* Sets the keys of an array teacher: builds the table. */
+kd_status kd__teacher_set_keys(kd_teacher *teacher, const uint64_t *keys, int64_t samples);
+kd_status kd__read_ensemble(kd_teacher *teacher, kd_batch *batch, kd_targets *targets);
+
+#endif
