@@ -1,74 +1,99 @@
 #include "math/gemm.h"
 
+#include <string.h>
+
 #include "base/thread.h"
 #include "math/blas.h"
 #include "math/kernels.h"
 
-/* The library's own product. One side is packed into panels of `tile_columns`: the one with fewer lines, the other side is read
- * where it lies. C' = op(B)' op(A)' has the same numbers, so either side may be the packed one; only the steps through C differ.
- * k is cut at K_BLOCK, so that the order of sums depends on k alone.                                                         */
-#define K_BLOCK 1024
-#define LINE_BLOCK 48 /* lines of the unpacked side a tile of work */
+/* The library's own product. The side with fewer lines ("columns") is packed whole into panels of `tile_columns`; the other side is
+ * packed a block of lines at a time, by the thread that multiplies it. C' = op(B)' op(A)' has the same numbers, so either side may be
+ * the columns; only the steps through C differ. The depth is cut at DEPTH, so that a panel of columns stays in the first cache, and the
+ * order of sums depends on k alone.                                                                                               */
+#define DEPTH 384
+#define LINES 48        /* a multiple of every tile_rows */
+#define MOST_DEPTH 4096 /* packed at once */
+
+typedef struct {
+    const float *x; /* line i, depth p at x[i * row + p * column] */
+    int64_t row, column, lines;
+} side;
 
 typedef struct {
     const kd__kernels *kernels;
-    int64_t lines, columns, k, k_left; /* unpacked side, packed side, depth of this block */
+    side a, b; /* lines, columns */
+    int64_t k; /* depth packed now */
     float alpha, beta;
-    const float *a; /* unpacked: line i, depth p at a[i * a_row + p * a_column] */
-    int64_t a_row, a_column;
-    const float *b; /* packed side: column j, depth p at b[j * b_row + p * b_column] */
-    int64_t b_row, b_column;
     float *c;
     int64_t row_step, column_step;
-    float *packed;
+    float *packed, *blocks; /* columns; a block of lines for each thread */
 } own;
 
+/* `count` lines from `first`, `depth` deep from `start`, as to[p * width + i]; missing lines are zero. */
+static void pack(const side *s, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t width, float *to)
+{
+    const float *from = s->x + first * s->row + start * s->column;
+    if (count < width) memset(to, 0, (size_t)(width * depth) * sizeof *to);
+    if (s->row == 1) {
+        for (int64_t p = 0; p < depth; p++)
+            for (int64_t i = 0; i < count; i++) to[p * width + i] = from[p * s->column + i];
+        return;
+    }
+    for (int64_t p0 = 0; p0 < depth; p0 += 16) {
+        int64_t last = depth - p0 < 16 ? depth : p0 + 16;
+        for (int64_t i = 0; i < count; i++)
+            for (int64_t p = p0; p < last; p++) to[p * width + i] = from[i * s->row + p * s->column];
+    }
+}
+
+/* Panel by panel within each depth block: packed + (start * panels + panel * depth) * width. */
 static void pack_panel(void *argument, int64_t panel, int32_t worker)
 {
     own *w = argument;
-    const int64_t width = w->kernels->tile_columns, first = panel * width;
-    const int64_t count = w->columns - first < width ? w->columns - first : width;
-    float *to = w->packed + panel * width * w->k_left;
+    const int64_t width = w->kernels->tile_columns, first = panel * width, panels = (w->b.lines + width - 1) / width;
+    const int64_t count = w->b.lines - first < width ? w->b.lines - first : width;
     (void)worker;
-    if (w->b_row == 1) {
-        for (int64_t p = 0; p < w->k_left; p++, to += width)
-            for (int64_t j = 0; j < count; j++) to[j] = w->b[(first + j) + p * w->b_column];
-        return;
+    for (int64_t start = 0; start < w->k; start += DEPTH) {
+        int64_t depth = w->k - start < DEPTH ? w->k - start : DEPTH;
+        pack(&w->b, first, count, start, depth, width, w->packed + (start * panels + panel * depth) * width);
     }
-    for (int64_t p0 = 0; p0 < w->k_left; p0 += 16) {
-        int64_t depth = w->k_left - p0 < 16 ? w->k_left - p0 : 16;
-        for (int64_t j = 0; j < count; j++) {
-            const float *from = w->b + (first + j) * w->b_row + p0 * w->b_column;
-            for (int64_t p = 0; p < depth; p++) to[(p0 + p) * width + j] = from[p * w->b_column];
+}
+
+static void multiply_block(const own *w, int64_t first, int64_t lines, const float *a, const float *b, int64_t depth, float beta)
+{
+    const kd__kernels *kernels = w->kernels;
+    const int64_t width = kernels->tile_columns, height = kernels->tile_rows;
+    for (int64_t j = 0; j < w->b.lines; j += width)
+        for (int64_t i = 0; i < lines; i += height) {
+            int64_t rows = lines - i < height ? lines - i : height, columns = w->b.lines - j < width ? w->b.lines - j : width;
+            kernels->tile(depth, w->alpha, a + i * depth, b + j * depth, beta, w->c + (first + i) * w->row_step + j * w->column_step, w->row_step,
+                          w->column_step, (int32_t)rows, (int32_t)columns);
         }
-    }
 }
 
 static void multiply_lines(void *argument, int64_t block, int32_t worker)
 {
     own *w = argument;
-    const kd__kernels *kernels = w->kernels;
-    const int64_t width = kernels->tile_columns, first = block * LINE_BLOCK;
-    const int64_t last = first + LINE_BLOCK < w->lines ? first + LINE_BLOCK : w->lines;
-    (void)worker;
-    for (int64_t j = 0; j < w->columns; j += width)
-        for (int64_t i = first; i < last; i += kernels->tile_rows) {
-            int64_t rows = last - i < kernels->tile_rows ? last - i : kernels->tile_rows;
-            int64_t columns = w->columns - j < width ? w->columns - j : width;
-            kernels->tile(w->k_left, w->alpha, w->a + i * w->a_row, w->a_row, w->a_column, w->packed + j * w->k_left, w->beta,
-                          w->c + i * w->row_step + j * w->column_step, w->row_step, w->column_step, (int32_t)rows, (int32_t)columns);
-        }
+    const int64_t width = w->kernels->tile_columns, height = w->kernels->tile_rows, panels = (w->b.lines + width - 1) / width;
+    const int64_t first = block * LINES, lines = w->a.lines - first < LINES ? w->a.lines - first : LINES;
+    float *a = w->blocks + worker * LINES * DEPTH;
+    for (int64_t start = 0; start < w->k; start += DEPTH) {
+        int64_t depth = w->k - start < DEPTH ? w->k - start : DEPTH;
+        for (int64_t i = 0; i < lines; i += height)
+            pack(&w->a, first + i, lines - i < height ? lines - i : height, start, depth, height, a + i * depth);
+        multiply_block(w, first, lines, a, w->packed + start * panels * width, depth, start ? 1 : w->beta);
+    }
 }
 
-static void run_blocks(kd_context *context, own *w)
+static void run_chunks(kd_context *context, own *w, int64_t k)
 {
-    const int64_t panels = (w->columns + w->kernels->tile_columns - 1) / w->kernels->tile_columns;
-    for (int64_t p = 0; p < w->k; p += K_BLOCK) {
-        w->k_left = w->k - p < K_BLOCK ? w->k - p : K_BLOCK;
+    const int64_t panels = (w->b.lines + w->kernels->tile_columns - 1) / w->kernels->tile_columns;
+    for (int64_t p = 0; p < k; p += MOST_DEPTH) {
+        w->k = k - p < MOST_DEPTH ? k - p : MOST_DEPTH;
         kd__parallel(context, panels, pack_panel, w);
-        kd__parallel(context, (w->lines + LINE_BLOCK - 1) / LINE_BLOCK, multiply_lines, w);
-        w->a += w->k_left * w->a_column;
-        w->b += w->k_left * w->b_column;
+        kd__parallel(context, (w->a.lines + LINES - 1) / LINES, multiply_lines, w);
+        w->a.x += w->k * w->a.column;
+        w->b.x += w->k * w->b.column;
         w->beta = 1;
     }
 }
@@ -76,21 +101,15 @@ static void run_blocks(kd_context *context, own *w)
 static kd_status run_own(kd_context *context, const kd__gemm *g)
 {
     const int64_t width = context->kernels->tile_columns;
-    own w = { .kernels = context->kernels, .lines = g->m, .columns = g->n, .k = g->k, .alpha = g->alpha, .beta = g->beta, .c = g->c };
-    w.a = g->a, w.a_row = g->a_t ? 1 : g->lda, w.a_column = g->a_t ? g->lda : 1;
-    w.b = g->b, w.b_row = g->b_t ? g->ldb : 1, w.b_column = g->b_t ? 1 : g->ldb;
-    w.row_step = g->ldc, w.column_step = 1;
-    if (g->m < g->n) { /* pack A instead */
-        own swapped = w;
-        swapped.lines = w.columns, swapped.columns = w.lines;
-        swapped.a = w.b, swapped.a_row = w.b_row, swapped.a_column = w.b_column;
-        swapped.b = w.a, swapped.b_row = w.a_row, swapped.b_column = w.a_column;
-        swapped.row_step = w.column_step, swapped.column_step = w.row_step;
-        w = swapped;
-    }
-    int64_t depth = w.k < K_BLOCK ? w.k : K_BLOCK, need = (w.columns + width - 1) / width * width * depth;
-    KD_TRY(kd__scratch_take(context, need, &w.packed));
-    run_blocks(context, &w);
+    const side a = { g->a, g->a_t ? 1 : g->lda, g->a_t ? g->lda : 1, g->m }, b = { g->b, g->b_t ? g->ldb : 1, g->b_t ? 1 : g->ldb, g->n };
+    own w = { .kernels = context->kernels, .alpha = g->alpha, .beta = g->beta, .c = g->c };
+    int a_is_columns = g->m < g->n;
+    w.a = a_is_columns ? b : a, w.row_step = a_is_columns ? 1 : g->ldc;
+    w.b = a_is_columns ? a : b, w.column_step = a_is_columns ? g->ldc : 1;
+    int64_t depth = g->k < MOST_DEPTH ? g->k : MOST_DEPTH, packed = (w.b.lines + width - 1) / width * width * depth;
+    KD_TRY(kd__scratch_take(context, packed + (int64_t)context->threads * LINES * DEPTH, &w.packed));
+    w.blocks = w.packed + packed;
+    run_chunks(context, &w, g->k);
     kd__scratch_give(context, w.packed);
     return KD_OK;
 }

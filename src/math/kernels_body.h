@@ -259,22 +259,16 @@ static void write_tile(const float sums[ROWS][COLUMNS], float alpha, float beta,
 }
 
 /* The sums go over k in one order, whatever the tile: a row of a product has the same bits in every product of the same k. */
-static void tile(int64_t k, float alpha, const float *a, int64_t a_row, int64_t a_column, const float *b, float beta, float *c, int64_t row_step,
-                 int64_t column_step, int32_t rows, int32_t columns)
+static void tile(int64_t k, float alpha, const float *a, const float *b, float beta, float *c, int64_t row_step, int64_t column_step, int32_t rows,
+                 int32_t columns)
 {
     vf low[ROWS], high[ROWS];
-    const float *at[ROWS];
-    for (int i = 0; i < ROWS; i++) {
-        low[i] = high[i] = (vf){ 0 };
-        at[i] = a + (i < rows ? i : 0) * a_row;
-    }
-    for (int64_t p = 0; p < k; p++) {
+    for (int i = 0; i < ROWS; i++) low[i] = high[i] = (vf){ 0 };
+    for (int64_t p = 0; p < k; p++, a += ROWS, b += COLUMNS) {
         vf b0 = load(b), b1 = load(b + W);
-        b += COLUMNS;
         for (int i = 0; i < ROWS; i++) {
-            float x = at[i][p * a_column];
-            low[i] += b0 * x;
-            high[i] += b1 * x;
+            low[i] += b0 * a[i];
+            high[i] += b1 * a[i];
         }
     }
     if (column_step == 1 && columns == COLUMNS) {
