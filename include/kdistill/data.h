@@ -163,6 +163,10 @@ KD_API void kd_batch_free(kd_batch *batch);
 /* Starts a batch of the host's own: `samples` samples of one row each; fields, keys and presence are forgotten. */
 KD_API kd_status kd_batch_begin(kd_batch *batch, int64_t samples);
 
+/* The same for packed sequences: sample i has the rows offsets[i] .. offsets[i + 1] - 1; (samples + 1) integers from 0, never
+ * falling. Fields have one entry a row.                                                                                      */
+KD_API kd_status kd_batch_begin_packed(kd_batch *batch, const kd_array *offsets);
+
 /* Sets a field (rows, ...) from the host's array, copied as float32 or int64; `present` ((rows) uint8) may be NULL.
  * The borrow form keeps the pointers until the batch begins anew: contiguous float32 or int64.                     */
 KD_API kd_status kd_batch_set(kd_batch *batch, const char *name, const kd_array *values, const kd_array *present);

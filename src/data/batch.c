@@ -128,6 +128,30 @@ kd_status kd_batch_begin(kd_batch *batch, int64_t samples)
     return kd__batch_begin(batch, NULL, samples);
 }
 
+static kd_status check_offsets(const int64_t *offsets, int64_t count)
+{
+    KD_FAIL_IF(offsets[0], KD_ERR_RANGE, "offsets begin at 0, not %lld", (long long)offsets[0]);
+    for (int64_t i = 1; i < count; i++)
+        KD_FAIL_IF(offsets[i] < offsets[i - 1], KD_ERR_RANGE, "offsets[%lld] is %lld, below the one before", (long long)i, (long long)offsets[i]);
+    return KD_OK;
+}
+
+kd_status kd_batch_begin_packed(kd_batch *batch, const kd_array *offsets)
+{
+    KD_NEED(batch);
+    KD_TRY(kd__array_check(offsets, "offsets"));
+    KD_FAIL_IF(offsets->rank != 1 || offsets->dims[0] < 1, KD_ERR_SHAPE, "offsets: expected (samples + 1)");
+    KD_TRY(kd__batch_begin(batch, NULL, offsets->dims[0] - 1));
+    kd_status status = kd__array_to_int64(offsets, batch->offsets, "offsets");
+    if (status == KD_OK) status = check_offsets(batch->offsets, offsets->dims[0]);
+    if (status != KD_OK) {
+        KD_TRY(kd__batch_begin(batch, NULL, 0));
+        return status;
+    }
+    batch->fields.rows = batch->offsets[batch->samples];
+    return KD_OK;
+}
+
 kd_status kd_batch_set(kd_batch *batch, const char *name, const kd_array *values, const kd_array *present)
 {
     KD_NEED(batch);

@@ -89,7 +89,7 @@ kd_status kd_model_memory(kd_context *context, const char *config, const kd_mode
     KD_TRY(kd__network_read(&net, context, config));
     kd_status status = kd__plan(&net, o.max_rows, o.frozen, &a, &b, &c, &floats);
     kd_model_memory_info now = { .parameters = net.parameters, .parameter_bytes = net.parameters * 4 };
-    int64_t last = o.frozen ? 0 : o.max_rows * net.layers[net.layer_count - 1].outputs;
+    int64_t last = o.frozen ? 0 : o.max_rows * (net.layers[net.layer_count - 1].outputs + net.input_size); /* its gradient, the kept input */
     kd__network_free(&net, context);
     KD_TRY(status);
     KD_TRY(kd__multiply(floats + last, 4, &bytes));

@@ -111,9 +111,14 @@ static kd_status gather_field(const kd__field *from, kd_targets *targets, int64_
 static kd_status read_arrays(kd_teacher *teacher, kd_batch *batch, kd_targets *targets)
 {
     int64_t missing;
-    KD_FAIL_IF(!teacher->fields.count, KD_ERR_STATE, "%s has no fields yet", teacher->name);
+    int active = 0;
     KD_TRY(find_samples(teacher, batch, targets, &missing));
-    for (int64_t f = 0; f < teacher->fields.count; f++) KD_TRY(gather_field(&teacher->fields.items[f], targets, missing));
+    for (int64_t f = 0; f < teacher->fields.count; f++) {
+        if (!teacher->fields.items[f].active) continue;
+        KD_TRY(gather_field(&teacher->fields.items[f], targets, missing));
+        active++;
+    }
+    KD_FAIL_IF(!active, KD_ERR_STATE, "%s has no fields yet", teacher->name);
     return KD_OK;
 }
 

@@ -1,0 +1,194 @@
+/* What the public interface hides: keys, JSON, safetensors, kernels, files that fail. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <dirent.h>
+#include <unistd.h>
+#include <signal.h>
+
+#include "base/file.h"
+#include "base/formats.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "math/kernels.h"
+
+static kd_context *ctx;
+static void setup(void) { ck_assert_int_eq(kd_context_create(&ctx, NULL), KD_OK); }
+static void teardown(void) { kd_context_free(ctx); }
+
+START_TEST(keys_are_murmur3)
+{
+    /* Values of the mmh3 package, hash64(text, seed 0). */
+    static const struct {
+        const char *text;
+        uint64_t a, b;
+    } known[] = { { "", 0, 0 },
+                  { "hello", 0xcbd8a7b341bd9b02ULL, 0x5b1e906a48ae1d19ULL },
+                  { "The quick brown fox jumps over the lazy dog", 0xe34bbc7bbc071b6cULL, 0x7a433ca9c49a9347ULL } };
+    for (int i = 0; i < 3; i++) {
+        uint64_t key[2];
+        kd__hash128(known[i].text, strlen(known[i].text), key);
+        ck_assert_uint_eq(key[0], known[i].a);
+        ck_assert_uint_eq(key[1], known[i].b);
+    }
+    ck_assert_uint_eq(kd__crc32(0, "123456789", 9), 0xcbf43926);
+}
+END_TEST
+
+static kd_status parse(const char *text, kd__json_document *d) { return kd__json_parse(d, ctx, text, strlen(text), "test"); }
+
+START_TEST(json_is_read_and_nonsense_refused)
+{
+    kd__json_document d;
+    static const char *const wrong[] = { "", "{", "[1,]", "{\"a\"}", "{\"a\":1,}", "01", "1.", "+1", "nul", "\"\\x\"", "\"\\u12g4\"", "\"a", "[1 2]", "{\"a\":1,\"a\":2}",
+                                         "1 2", "\"\n\"", "-", "1e", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1" };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) ck_assert_msg(parse(wrong[i], &d) == KD_ERR_FORMAT, "%s", wrong[i]);
+    ck_assert_int_eq(parse(" {\"a\": [1, -2.5e3, true, null], \"\\u00e9\\ud83d\\ude00\": \"x\\ty\\u0000z\"} ", &d), KD_OK);
+    const kd__json *a = kd__json_member(d.root, "a");
+    ck_assert_int_eq(a->children, 4);
+    ck_assert(a->first->next->number == -2500 && a->first->next->next->type == KD__JSON_BOOL);
+    const kd__json *text = kd__json_member(d.root, "\xc3\xa9\xf0\x9f\x98\x80");
+    ck_assert_ptr_nonnull(text);
+    ck_assert_int_eq(text->length, 5);
+    ck_assert_int_eq(memcmp(text->text, "x\ty\0z", 6), 0);
+    kd__json_free(&d);
+}
+END_TEST
+
+static kd_status tensors(const char *header, int64_t data)
+{
+    char bytes[2048];
+    kd__safetensors file;
+    uint64_t length = strlen(header);
+    memset(bytes, 0, sizeof bytes);
+    memcpy(bytes, &length, 8);
+    memcpy(bytes + 8, header, length);
+    kd_status status = kd__safetensors_parse(&file, ctx, bytes, 8 + (int64_t)length + data, "test");
+    if (status == KD_OK) kd__safetensors_free(&file);
+    return status;
+}
+
+START_TEST(safetensors_cover_their_data)
+{
+    ck_assert_int_eq(tensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[8,12]}}", 12), KD_OK);
+    ck_assert_int_eq(tensors("{\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 12), KD_OK);
+    static const struct {
+        const char *header;
+        int64_t data;
+    } wrong[] = {
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 12 }, /* a gap at the end */
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12 },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12 },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8 },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[4503599627370496,4503599627370496],\"data_offsets\":[0,8]}}", 8 },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8 },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8 },
+        { "{\"a\":{\"dtype\":\"F99\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8 },
+        { "{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8 },
+        { "[]", 0 },
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) ck_assert_msg(tensors(wrong[i].header, wrong[i].data) < 0, "%s", wrong[i].header);
+    char lying[16] = { 0 };
+    kd__safetensors file;
+    memset(lying, 0xff, 8);
+    ck_assert_int_eq(kd__safetensors_parse(&file, ctx, lying, 16, "test"), KD_ERR_FORMAT);
+}
+END_TEST
+
+START_TEST(kernels_agree_with_double_arithmetic)
+{
+    static float x[1000], e[1000], y[1000];
+    for (int32_t isa = KD_ISA_PORTABLE; isa <= KD_ISA_AVX512; isa++) {
+        const kd__kernels *k = NULL;
+        if (kd__kernels_choose(isa, &k) != KD_OK) continue;
+        for (int n = 1; n < 1000; n = n < 40 ? n + 1 : n + 191) {
+            double sum = 0, squares = 0, all = 0;
+            int32_t bad;
+            for (int i = 0; i < n; i++) {
+                x[i] = (float)(-60 * fabs(sin(i * 0.7)));
+                sum += exp(x[i] * 0.5);
+                squares += (double)x[i] * x[i];
+                all += x[i];
+                y[i] = (float)i;
+            }
+            ck_assert(fabs(k->exponentials(x, n, 0, 0.5f, e) / sum - 1) < 5e-7);
+            for (int i = 0; i < n; i++) ck_assert(fabs(e[i] - exp(x[i] * 0.5)) <= 3e-7 * exp(x[i] * 0.5));
+            ck_assert(fabs(k->sum_squares(x, n) / (squares + 1e-30) - 1) < 1e-6 || squares == 0);
+            ck_assert(fabs(k->sum(x, n) - all) <= 1e-5 * fabs(all));
+            ck_assert_int_eq(k->argmax(y, n), n - 1);
+            ck_assert(k->scan(y, n, &bad) == (float)(n - 1) && !bad);
+            y[n / 2] = NAN;
+            k->scan(y, n, &bad);
+            ck_assert(bad);
+            y[n / 2] = INFINITY;
+            k->scan(y, n, &bad);
+            ck_assert(bad);
+            y[n / 2] = -INFINITY;
+            k->scan(y, n, &bad);
+            ck_assert(!bad);
+        }
+    }
+    ck_assert(kd__matches("layers.*.bias", "layers.12.bias") && !kd__matches("*.bias", "bias.x") && kd__matches("*", "") && kd__matches("a?c", "abc"));
+}
+END_TEST
+
+/* ---- a disk that is full, a folder that may not be written ---- */
+
+static int count_files(const char *folder)
+{
+    int count = 0;
+    DIR *d = opendir(folder);
+    ck_assert_ptr_nonnull(d);
+    for (struct dirent *e; (e = readdir(d));) count += e->d_name[0] != '.';
+    closedir(d);
+    return count;
+}
+
+START_TEST(a_full_disk_leaves_the_old_file)
+{
+    char folder[600], path[700];
+    static char bytes[200000];
+    struct rlimit limit = { 100000, 100000 }; /* no file may grow beyond it: the write fails as on a full disk */
+    char *back = NULL;
+    int64_t size;
+    snprintf(folder, sizeof folder, "%s/full", getenv("KD_TEST_DIR") ? getenv("KD_TEST_DIR") : "/tmp");
+    snprintf(path, sizeof path, "%s/file", folder);
+    mkdir(folder, 0777);
+    ck_assert_int_eq(kd__file_replace(ctx, path, "old", 3), KD_OK);
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_int_eq(kd__file_replace(ctx, path, bytes, sizeof bytes), KD_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(kd_last_error(), "cannot write"));
+    ck_assert_int_eq(kd__file_read(ctx, path, 100, &back, &size), KD_OK);
+    ck_assert(size == 3 && !memcmp(back, "old", 3));
+    kd__release(ctx, back);
+    ck_assert_int_eq(count_files(folder), 1); /* nothing half-written stays */
+    ck_assert_int_eq(kd__file_read(ctx, path, 2, &back, &size), KD_ERR_FORMAT);
+    ck_assert_int_eq(kd__file_read(ctx, folder, 2, &back, &size), KD_ERR_IO);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("internal");
+    TCase *tests = tcase_create("internal");
+    tcase_set_timeout(tests, 120);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, keys_are_murmur3);
+    tcase_add_test(tests, json_is_read_and_nonsense_refused);
+    tcase_add_test(tests, safetensors_cover_their_data);
+    tcase_add_test(tests, kernels_agree_with_double_arithmetic);
+    tcase_add_test(tests, a_full_disk_leaves_the_old_file); /* last: without fork its limit stays */
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
