@@ -45,7 +45,7 @@ ZLIB_LIBS := -lz
 endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-maybe-uninitialized
-ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -pthread -Iinclude -Isrc $(BLAS_FLAGS) $(ZLIB_FLAGS) $(CFLAGS)
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. -pthread -Iinclude -Isrc $(BLAS_FLAGS) $(ZLIB_FLAGS) $(CFLAGS)
 LIBS = $(BLAS_LIBS) $(ZLIB_LIBS) -lm -pthread
 
 # ---- sources ----

@@ -1,27 +1,152 @@
-# Gates. `make check` is the quick tier; each target below says what it proves. Each gate was seen red: tests/gates.sh breaks the code
-# in a copy and expects every gate to fail.
-CHECK_FLAGS := $(shell $(PKG_CONFIG) --cflags check 2>/dev/null)
-CHECK_LIBS := $(shell $(PKG_CONFIG) --libs check 2>/dev/null)
+# Gates. `make check` is the quick tier; CI calls the others as well (.ci/run). tests/gates/break.sh breaks a copy of the tree once for
+# each gate and expects it to turn red.
+CHECK_FLAGS = $(shell $(PKG_CONFIG) --cflags check)
+CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 TEST_CFLAGS := -std=gnu11 -Wall -Wextra -g -O1 -Iinclude
-RPATH = -L$(LIB) -Wl,-rpath,$(abspath $(LIB))
-TEST_ENV = KD_OLD_FILES=$(abspath tests/old) KD_TEST_DIR=$(abspath $(BUILD)/tests/scratch)
+LINK = -L$(LIB) -Wl,-rpath,$(abspath $(LIB)) -lkdistill
+SCRATCH = $(abspath $(BUILD)/tests/scratch)
+TEST_ENV = KD_OLD_FILES=$(abspath tests/old) KD_TEST_DIR=$(SCRATCH)
 
-.PHONY: check unit internal examples-check
-check: unit internal check-headers check-symbols check-layers check-threads check-examples
+.PHONY: check unit internal check-headers check-symbols check-abi check-layers check-install check-threads check-oom check-dlopen check-examples \
+	check-python check-asan check-ubsan check-tsan check-valgrind check-blas check-faults check-arm64 check-gates fuzz-smoke fuzz-corpus coverage style \
+	record-symbols record-abi
 
+check: unit internal check-headers check-symbols check-abi check-layers check-threads check-oom check-dlopen check-faults fuzz-corpus check-examples check-python
+
+# ---- suites ----
 $(BUILD)/tests/unit: $(wildcard tests/unit/*.c tests/unit/*.h) tests/goldens/goldens.h $(SHARED)
-	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) $(SANITIZE) $(CHECK_FLAGS) tests/unit/*.c -o $@ $(RPATH) -lkdistill $(CHECK_LIBS) -lm -pthread
+	@mkdir -p $(SCRATCH)
+	$(CC) $(TEST_CFLAGS) $(SANITIZE) $(CHECK_FLAGS) tests/unit/*.c -o $@ $(LINK) $(CHECK_LIBS) -lm -pthread
 
 # Internals (parsers, kernels, keys): linked with the objects, because the library hides them.
 $(BUILD)/tests/internal: tests/internal/internal.c $(OBJECTS)
-	@mkdir -p $(@D)
+	@mkdir -p $(SCRATCH)
 	$(CC) $(TEST_CFLAGS) $(SANITIZE) -Isrc $(CHECK_FLAGS) $< $(OBJECTS) -o $@ $(CHECK_LIBS) $(LIBS)
 
 unit: $(BUILD)/tests/unit
-	@mkdir -p $(BUILD)/tests/scratch
-	$(TEST_ENV) $(RUNNER) $(BUILD)/tests/unit
+	$(TEST_ENV) $(RUNNER) $<
 
 internal: $(BUILD)/tests/internal
-	@mkdir -p $(BUILD)/tests/scratch
-	$(TEST_ENV) $(RUNNER) $(BUILD)/tests/internal
+	$(TEST_ENV) $(RUNNER) $<
+
+# ---- promises of the interface ----
+check-headers:
+	sh tests/gates/headers.sh
+
+check-symbols: all
+	sh tests/gates/symbols.sh $(SHARED) $(STATIC)
+
+check-abi: all
+	CC=$(CC) sh tests/gates/abi.sh $(LIB)
+
+check-layers:
+	$(PYTHON) tests/gates/layers.py
+
+check-install: all
+	sh tests/gates/install.sh CC=$(CC) BLAS=$(BLAS) BUILD=$(BUILD) LIB=$(LIB)
+
+# Names and ABI are recorded on purpose only; a break needs a line with the reason in CHANGELOG.md.
+record-symbols:
+	$(PYTHON) lib/symbols.py > lib/symbols-$(basename $(VERSION)).txt
+	$(PYTHON) lib/symbols.py --map > lib/libkdistill.map
+
+record-abi: all
+	rm -rf lib/abi/$(VERSION)
+	mkdir -p lib/abi/$(VERSION)
+	cp -r include lib/abi/$(VERSION)/
+	cat examples/check.h examples/loop.c | grep -v '#include "check.h"' > lib/abi/$(VERSION)/loop.c
+	abidw --headers-dir include $(SHARED) | sed 's|$(CURDIR)|.|g' > lib/abi/$(VERSION)/libkdistill.abi
+
+# ---- behaviour under stress ----
+$(BUILD)/tests/%: tests/gates/%.c tests/unit/run.h $(SHARED)
+	@mkdir -p $(SCRATCH)
+	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< -o $@ $(LINK) -lm -ldl -pthread
+
+check-threads: $(BUILD)/tests/threads
+	$<
+
+check-oom: $(BUILD)/tests/oom
+	$< $(SCRATCH)
+
+check-dlopen: $(BUILD)/tests/dlopen
+	$< $(abspath $(SHARED))
+
+# Every write, fsync, close, rename and open of saving fails in turn (the linker puts the faults in between).
+WRAP := -Wl,--wrap=write,--wrap=fsync,--wrap=rename,--wrap=close,--wrap=open,--wrap=read
+$(BUILD)/tests/faults: tests/gates/faults.c tests/unit/run.h $(OBJECTS)
+	@mkdir -p $(SCRATCH)
+	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< $(OBJECTS) -o $@ $(WRAP) $(LIBS)
+
+check-faults: $(BUILD)/tests/faults
+	$< $(SCRATCH)
+
+# ---- examples: each is run ----
+$(BUILD)/examples/%: examples/%.c examples/check.h $(SHARED)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude $(SANITIZE) $< -o $@ $(LINK) -lm
+
+$(BUILD)/examples/distil: examples/distil.cpp $(SHARED)
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -O2 -Wall -Wextra -Wpedantic -Iinclude $(SANITIZE) $< -o $@ $(LINK)
+
+check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton)
+	for example in loop own_model distil; do $(BUILD)/examples/$$example || exit 1; done
+
+check-python: all
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) PYTHONPATH=python $(PYTHON) -m unittest discover -s tests/python -t tests/python
+
+# ---- sanitizers and valgrind: the suites without fork, and the run of the gates ----
+SUITES = unit internal check-threads
+VARIANT = $(MAKE) --no-print-directory BUILD=build/$(1) LIB=build/$(1)/lib CFLAGS="-O1 -g -fno-omit-frame-pointer $(2)" SANITIZE="$(2)"
+
+check-asan:
+	CK_FORK=no ASAN_OPTIONS=detect_leaks=1 $(call VARIANT,asan,-fsanitize=address) $(SUITES) check-oom fuzz-corpus
+
+check-ubsan:
+	CK_FORK=no $(call VARIANT,ubsan,-fsanitize=undefined -fno-sanitize-recover=all) $(SUITES) fuzz-corpus
+
+check-tsan:
+	CK_FORK=no CK_RUN_SUITE= TSAN_OPTIONS="die_after_fork=0 halt_on_error=1" $(call VARIANT,tsan,-fsanitize=thread) unit check-threads
+
+# valgrind tells the library and BLAS of a processor without AVX-512.
+check-valgrind: $(BUILD)/tests/unit $(BUILD)/tests/internal
+	CK_FORK=no CK_TIMEOUT_MULTIPLIER=30 OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_DATA= valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+	    --errors-for-leak-kinds=definite $(BUILD)/tests/unit
+	CK_FORK=no OPENBLAS_NUM_THREADS=1 $(TEST_ENV) valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite $(BUILD)/tests/internal
+
+check-blas:
+	$(MAKE) --no-print-directory BLAS=blis BUILD=build/blis LIB=build/blis/lib unit internal check-threads
+
+check-clang:
+	$(MAKE) --no-print-directory CC=clang CXX=clang++ BUILD=build/clang LIB=build/clang/lib unit internal check-symbols
+
+check-arm64:
+	sh tests/gates/arm64.sh
+
+check-gates:
+	sh tests/gates/break.sh
+
+# ---- fuzzing ----
+FUZZ_SECONDS ?= 60
+fuzz-corpus: tests/fuzz/fuzz.c $(OBJECTS)
+	@mkdir -p $(BUILD)/tests
+	$(CC) $(TEST_CFLAGS) -DFUZZ_ALONE $(SANITIZE) -D_GNU_SOURCE -Isrc $< $(OBJECTS) -o $(BUILD)/tests/fuzz-corpus $(LIBS)
+	$(BUILD)/tests/fuzz-corpus tests/fuzz/corpus/*
+
+fuzz-smoke:
+	$(MAKE) --no-print-directory CC=clang BUILD=build/fuzz LIB=build/fuzz/lib CFLAGS="-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" fuzz-program
+	@mkdir -p build/fuzz/corpus
+	build/fuzz/fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -malloc_limit_mb=2048 -print_final_stats=1 build/fuzz/corpus tests/fuzz/corpus 2>&1 | tail -n 12
+
+fuzz-program: $(OBJECTS)
+	clang $(CFLAGS) -fsanitize=fuzzer -D_GNU_SOURCE -std=gnu11 -Iinclude -Isrc tests/fuzz/fuzz.c $(OBJECTS) -o $(BUILD)/fuzz $(LIBS)
+
+# ---- style and coverage ----
+coverage:
+	CK_FORK=no $(MAKE) --no-print-directory BUILD=build/coverage LIB=build/coverage/lib CFLAGS="-O0 -g --coverage" SANITIZE=--coverage unit internal check-oom check-threads check-faults
+	gcovr -r . --object-directory build/coverage/obj --filter src/ --fail-under-line 90 --print-summary -o build/coverage/report.txt
+	@tail -n 4 build/coverage/report.txt
+
+style:
+	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' '*.cpp' | grep -v -e goldens.h -e lib/abi)
+	$(PYTHON) tests/gates/style.py

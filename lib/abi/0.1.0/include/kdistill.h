@@ -1,0 +1,22 @@
+/* kdistill.h - knowledge distillation for C and C++ programs. Includes every public header.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The host owns the training loop; the library owns the mathematics, the memory plan and the files.
+ * Start with docs/guide.md; each header below is the reference of one noun.                        */
+#ifndef KDISTILL_H
+#define KDISTILL_H
+
+#include <kdistill/status.h>     /* statuses, messages, version            */
+#include <kdistill/array.h>      /* views of the host's arrays             */
+#include <kdistill/context.h>    /* allocator, threads, log, seed, BLAS    */
+#include <kdistill/data.h>       /* dataset, loader, batch                 */
+#include <kdistill/model.h>      /* networks: students and frozen teachers */
+#include <kdistill/teacher.h>    /* teacher outputs, targets of a batch    */
+#include <kdistill/loss.h>       /* weighted sums of terms, with gradients */
+#include <kdistill/schedule.h>   /* numbers as functions of the step       */
+#include <kdistill/optimizer.h>  /* SGD, AdamW, Adam; clipping; averaging  */
+#include <kdistill/monitor.h>    /* early stopping, keeping the best       */
+#include <kdistill/metrics.h>    /* accuracy, agreement, calibration, speed */
+#include <kdistill/checkpoint.h> /* a whole run in one file                */
+
+#endif

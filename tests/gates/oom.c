@@ -1,0 +1,112 @@
+/* Every allocation of a whole small run fails in turn: once, and from then on. Each time: KD_ERR_MEMORY or success, no block left, and
+ * every handle still freeable.                                                                                                        */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../unit/run.h"
+
+typedef struct {
+    long calls, fail_at, held;
+    int from_then_on;
+} memory;
+
+static void *allocate(void *user, size_t bytes)
+{
+    memory *m = user;
+    long call = m->calls++;
+    if (call == m->fail_at || (m->from_then_on && m->fail_at >= 0 && call > m->fail_at)) return NULL;
+    m->held++;
+    return malloc(bytes);
+}
+
+static void *reallocate(void *user, void *block, size_t old_bytes, size_t new_bytes)
+{
+    (void)user, (void)old_bytes;
+    return realloc(block, new_bytes);
+}
+
+static void release(void *user, void *block, size_t bytes)
+{
+    (void)bytes;
+    ((memory *)user)->held--;
+    free(block);
+}
+
+static kd_status use_everything(run_parts *r, kd_context *ctx, const char *folder)
+{
+    char path[600];
+    kd_model *loaded = NULL;
+    kd_metrics *metrics = NULL;
+    kd_report *report = NULL;
+    kd_teacher *kept = NULL;
+    kd_dataset *pseudo = NULL, *joined = NULL;
+    float z[RUN_SAMPLES * RUN_CLASSES];
+    kd_array zs = KD_ARRAY_2D(z, KD_FLOAT32, RUN_SAMPLES, RUN_CLASSES), ys = KD_ARRAY_1D(r->labels, KD_UINT8, RUN_SAMPLES);
+    kd_metric one = { .struct_size = sizeof one };
+    kd_metrics_options mo = KD_METRICS_OPTIONS_INIT;
+    const char *json;
+    kd_status status = run_make(r, ctx);
+    mo.bootstrap = 3;
+    if (status == KD_OK) status = run_steps(r, 5);
+    snprintf(path, sizeof path, "%s/oom.kdc", folder);
+    if (status == KD_OK) status = kd_checkpoint_save(r->checkpoint, path);
+    if (status == KD_OK) status = kd_checkpoint_load(r->checkpoint, path);
+    snprintf(path, sizeof path, "%s/oom-model", folder);
+    if (status == KD_OK) status = kd_model_save(r->model, path, NULL);
+    if (status == KD_OK) status = kd_model_load(&loaded, ctx, path, NULL);
+    if (status == KD_OK) status = kd_model_predict(loaded, r->data, "logits", 7, &zs);
+    if (status == KD_OK) status = kd_metrics_create(&metrics, ctx, RUN_CLASSES, &mo);
+    if (status == KD_OK) status = kd_metrics_add(metrics, &zs, &ys, &zs);
+    if (status == KD_OK) status = kd_metrics_get(metrics, KD_METRIC_ECE, &one);
+    if (status == KD_OK) status = kd_report_create(&report, ctx);
+    if (status == KD_OK) status = kd_report_set_number(report, "a.b", one.value);
+    if (status == KD_OK) status = kd_report_json(report, &json);
+    if (status == KD_OK) status = kd_teacher_collect(&kept, r->teacher, r->data, 20);
+    if (status == KD_OK) status = kd_dataset_pseudo_label(&pseudo, r->data, kept, NULL, NULL);
+    if (status == KD_OK) status = kd_dataset_concat(&joined, (kd_dataset *[]){ r->data, r->data }, 2);
+    kd_dataset_free(joined);
+    kd_dataset_free(pseudo);
+    kd_teacher_free(kept);
+    kd_report_free(report);
+    kd_metrics_free(metrics);
+    kd_model_free(loaded);
+    return status;
+}
+
+static kd_status whole_run(memory *m, const char *folder)
+{
+    static run_parts r;
+    kd_allocator allocator = { sizeof allocator, 0, m, allocate, reallocate, release };
+    kd_context_options o = KD_CONTEXT_OPTIONS_INIT;
+    kd_context *ctx = NULL;
+    memset(&r, 0, sizeof r);
+    o.allocator = &allocator;
+    o.threads = 2;
+    kd_status status = kd_context_create(&ctx, &o);
+    if (status == KD_OK) status = use_everything(&r, ctx, folder);
+    run_free(&r);
+    kd_context_free(ctx);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *folder = argc > 1 ? argv[1] : "/tmp";
+    memory m = { .fail_at = -1 };
+    if (whole_run(&m, folder) != KD_OK || m.held != 0) {
+        printf("the run without failures: %s; %ld blocks left\n", kd_last_error(), m.held);
+        return 1;
+    }
+    const long calls = m.calls;
+    for (int on = 0; on < 2; on++)
+        for (long at = 0; at < calls; at++) {
+            m = (memory){ .fail_at = at, .from_then_on = on };
+            kd_status status = whole_run(&m, folder);
+            if ((status != KD_ERR_MEMORY && status != KD_OK) || (on && status == KD_OK) || m.held != 0) {
+                printf("allocation %ld (%s): status %d (%s), %ld blocks left\n", at, on ? "and all after" : "once", status, kd_last_error(), m.held);
+                return 1;
+            }
+        }
+    printf("%ld allocations failed in turn, once and from then on: clean\n", calls);
+    return 0;
+}
