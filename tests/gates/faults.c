@@ -93,7 +93,7 @@ int main(int argc, char **argv)
     snprintf(place, sizeof place, "%s/faults", argc > 1 ? argv[1] : "/tmp");
     snprintf(checkpoint, sizeof checkpoint, "%s/run.kdc", place);
     snprintf(folder, sizeof folder, "%s/model", place);
-    char command[800];
+    char command[1400];
     snprintf(command, sizeof command, "rm -rf '%s' && mkdir -p '%s'", place, place);
     if (system(command)) return 2;
     if (kd_context_create(&ctx, NULL) || run_make(&r, ctx) || run_steps(&r, 3)) return 2;

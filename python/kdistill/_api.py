@@ -1,0 +1,695 @@
+"""Made by python/generate.py from the headers. Do not edit."""
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p)
+
+KD_VERSION_MAJOR = 0
+KD_VERSION_MINOR = 1
+KD_VERSION_PATCH = 0
+KD_OK = 0
+KD_END = 1
+KD_ERR_INVALID = -1
+KD_ERR_MEMORY = -2
+KD_ERR_SHAPE = -3
+KD_ERR_DTYPE = -4
+KD_ERR_RANGE = -5
+KD_ERR_NOT_FOUND = -6
+KD_ERR_IO = -7
+KD_ERR_FORMAT = -8
+KD_ERR_VERSION = -9
+KD_ERR_CONFIG = -10
+KD_ERR_NONFINITE = -11
+KD_ERR_STATE = -12
+KD_ERR_CANCELLED = -13
+KD_ERR_CALLBACK = -14
+KD_ERR_UNSUPPORTED = -15
+KD_ERR_MISMATCH = -16
+KD_ERR_THREAD = -17
+KD_FLOAT32 = 1
+KD_FLOAT64 = 2
+KD_FLOAT16 = 3
+KD_BFLOAT16 = 4
+KD_INT8 = 5
+KD_INT16 = 6
+KD_INT32 = 7
+KD_INT64 = 8
+KD_UINT8 = 9
+KD_UINT16 = 10
+KD_UINT32 = 11
+KD_UINT64 = 12
+KD_MAX_RANK = 8
+KD_LOG_ERROR = 1
+KD_LOG_WARNING = 2
+KD_LOG_INFO = 3
+KD_ISA_AUTO = 0
+KD_ISA_PORTABLE = 1
+KD_ISA_AVX2 = 2
+KD_ISA_AVX512 = 3
+KD_GEMM_AUTO = 0
+KD_GEMM_BLAS = 1
+KD_GEMM_OWN = 2
+KD_MAX_NAME = 64
+KD_EVALUATE = 0
+KD_TRAIN = 1
+KD_BY_INDEX = 0
+KD_BY_KEY = 1
+KD_MISSING_ERROR = 0
+KD_MISSING_ABSENT = 1
+KD_MEAN_OF_PROBABILITIES = 0
+KD_MEAN_OF_LOGITS = 1
+KD_LOSS_CROSS_ENTROPY = 1
+KD_LOSS_FORWARD_KL = 2
+KD_LOSS_REVERSE_KL = 3
+KD_LOSS_JSD = 4
+KD_LOSS_LOGIT_MSE = 5
+KD_LOSS_DKD = 6
+KD_LOSS_BINARY_CROSS_ENTROPY = 7
+KD_LOSS_BINARY_KL = 8
+KD_LOSS_MEAN_SQUARED_ERROR = 9
+KD_LOSS_HUBER = 10
+KD_T2_DEFAULT = 0
+KD_T2_ON = 1
+KD_T2_OFF = 2
+KD_ALIGN_SAME = 0
+KD_ALIGN_NEXT = 1
+KD_NONFINITE_REFUSE = 0
+KD_NONFINITE_SKIP = 1
+KD_COUNT_ROWS = 0
+KD_COUNT_WEIGHTS = 1
+KD_LOSS_MAX_TERMS = 64
+KD_TEMPERATURE = 1
+KD_WEIGHT = 2
+KD_LABEL_SMOOTHING = 3
+KD_TEACHER_SHARE = 4
+KD_DKD_ALPHA = 5
+KD_DKD_BETA = 6
+KD_HUBER_DELTA = 7
+KD_LOWER_IS_BETTER = 0
+KD_HIGHER_IS_BETTER = 1
+KD_SGD = 1
+KD_ADAMW = 2
+KD_ADAM = 3
+KD_GRADIENT_SCALE = 1
+KD_WEIGHT_DECAY = 2
+KD_CLIP_NORM = 3
+KD_CLIP_VALUE = 4
+KD_MAX_NORM = 5
+KD_MOMENTUM = 6
+KD_AVERAGE_DECAY = 7
+KD_MONITOR_IMPROVED = 1
+KD_MONITOR_STOP = 2
+KD_METRIC_ACCURACY = 1
+KD_METRIC_TOP_K = 2
+KD_METRIC_MACRO_F1 = 3
+KD_METRIC_NLL = 4
+KD_METRIC_ECE = 5
+KD_METRIC_AGREEMENT = 6
+KD_METRIC_TEACHER_KL = 7
+KD_METRIC_ACCURACY_WHERE_TEACHER_WRONG = 8
+KD_METRIC_ROWS = 9
+
+
+class kd_array(Structure):
+    _fields_ = [
+        ("data", c_void_p),
+        ("dtype", c_int32),
+        ("rank", c_int32),
+        ("dims", c_int64 * KD_MAX_RANK),
+        ("strides", c_int64 * KD_MAX_RANK),
+        ("device", c_int32),
+        ("reserved0", c_int32),
+        ("reserved", c_uint64 * 3),
+    ]
+
+
+class kd_allocator(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("user", c_void_p),
+        ("allocate", CFUNCTYPE(c_void_p, c_void_p, c_size_t)),
+        ("reallocate", CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_size_t, c_size_t)),
+        ("release", CFUNCTYPE(None, c_void_p, c_void_p, c_size_t)),
+    ]
+
+
+class kd_logger(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("level", c_int32),
+        ("user", c_void_p),
+        ("log", CFUNCTYPE(None, c_void_p, c_int32, c_char_p)),
+    ]
+
+
+class kd_progress(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("user", c_void_p),
+        ("progress", CFUNCTYPE(c_int32, c_void_p, c_char_p, c_int64, c_int64)),
+    ]
+
+
+class kd_matmul(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("user", c_void_p),
+        ("matmul", CFUNCTYPE(c_int32, c_void_p, c_int32, c_int32, c_int64, c_int64, c_int64, c_float, POINTER(c_float), c_int64, POINTER(c_float), c_int64, c_float, POINTER(c_float), c_int64)),
+    ]
+
+
+class kd_context_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("threads", c_int32),
+        ("seed", c_uint64),
+        ("isa", c_int32),
+        ("gemm", c_int32),
+        ("allocator", POINTER(kd_allocator)),
+        ("logger", POINTER(kd_logger)),
+        ("progress", POINTER(kd_progress)),
+        ("matmul", POINTER(kd_matmul)),
+    ]
+
+
+class kd_context_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("threads", c_int32),
+        ("isa", c_int32),
+        ("gemm", c_int32),
+        ("blas_threads", c_int32),
+        ("blas_is_slow", c_int32),
+        ("deterministic", c_int32),
+        ("reserved", c_int32),
+        ("seed", c_uint64),
+        ("allocations", c_uint64),
+        ("bytes", c_uint64),
+        ("peak_bytes", c_uint64),
+        ("blas", c_char_p),
+        ("blas_kernels", c_char_p),
+        ("blas_remedy", c_char_p),
+    ]
+
+
+class kd_dataset_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+    ]
+
+
+class kd_field_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("scale", c_double),
+        ("shift", c_double),
+        ("present", POINTER(kd_array)),
+    ]
+
+
+class kd_csv_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("separator", c_int32),
+        ("header", c_int32),
+        ("label_column", c_int32),
+    ]
+
+
+class kd_pseudo_label_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("batch_size", c_int32),
+        ("threshold", c_double),
+        ("per_class", c_int64),
+        ("balance", c_int32),
+        ("reserved", c_int32),
+        ("field", c_char_p),
+    ]
+
+
+class kd_pseudo_label_counts(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("classes", c_int32),
+        ("came", c_int64),
+        ("below_threshold", c_int64),
+        ("over_balance", c_int64),
+        ("without_teacher", c_int64),
+        ("kept", c_int64),
+    ]
+
+
+class kd_loader_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("batch_size", c_int32),
+        ("epochs", c_int32),
+        ("shuffle", c_int32),
+        ("drop_last", c_int32),
+        ("shift", c_int32),
+        ("flip", c_int32),
+        ("rank", c_int32),
+        ("ranks", c_int32),
+        ("reserved", c_int32),
+        ("seed", c_uint64),
+    ]
+
+
+class kd_batch_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+    ]
+
+
+class kd_model_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("frozen", c_int32),
+        ("seed", c_uint64),
+        ("max_rows", c_int64),
+    ]
+
+
+class kd_model_save_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("dtype", c_int32),
+    ]
+
+
+class kd_model_memory_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("parameters", c_int64),
+        ("parameter_bytes", c_int64),
+        ("gradient_bytes", c_int64),
+        ("activation_bytes", c_int64),
+        ("total_bytes", c_int64),
+    ]
+
+
+class kd_teacher_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("lookup", c_int32),
+        ("missing", c_int32),
+        ("any_view", c_int32),
+        ("name", c_char_p),
+    ]
+
+
+class kd_ensemble_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("mean", c_int32),
+        ("weights", POINTER(c_double)),
+        ("temperature", c_double),
+    ]
+
+
+class kd_teacher_callbacks(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("user", c_void_p),
+        ("read", CFUNCTYPE(c_int32, c_void_p, c_void_p, c_void_p)),
+        ("destroy", CFUNCTYPE(None, c_void_p)),
+    ]
+
+
+class kd_targets_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+    ]
+
+
+class kd_loss_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+    ]
+
+
+class kd_term_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("t2", c_int32),
+        ("student_output", c_char_p),
+        ("teacher_field", c_char_p),
+        ("label_field", c_char_p),
+        ("mask_field", c_char_p),
+        ("weight_field", c_char_p),
+        ("align", c_int32),
+        ("nonfinite", c_int32),
+        ("count", c_int32),
+        ("classes", c_int32),
+        ("temperature", c_double),
+        ("label_smoothing", c_double),
+        ("teacher_share", c_double),
+        ("dkd_alpha", c_double),
+        ("dkd_beta", c_double),
+        ("huber_delta", c_double),
+        ("log_floor", c_double),
+        ("ignore_label", c_int64),
+    ]
+
+
+class kd_loss_counts(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("terms", c_int32),
+        ("rows", c_int64 * KD_LOSS_MAX_TERMS),
+        ("weights", c_double * KD_LOSS_MAX_TERMS),
+    ]
+
+
+class kd_loss_result(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("terms", c_int32),
+        ("value", c_double),
+        ("sum", c_double * KD_LOSS_MAX_TERMS),
+        ("rows", c_int64 * KD_LOSS_MAX_TERMS),
+        ("skipped", c_int64 * KD_LOSS_MAX_TERMS),
+    ]
+
+
+class kd_loss_output(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("accumulate", c_int32),
+        ("name", c_char_p),
+        ("value", POINTER(kd_array)),
+        ("gradient", POINTER(kd_array)),
+    ]
+
+
+class kd_loss_diagnostics(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("rows", c_int64),
+        ("masked", c_int64),
+        ("skipped", c_int64),
+        ("guards", c_int64),
+        ("teacher_log_likelihood", c_double),
+        ("teacher_accuracy", c_double),
+        ("agreement", c_double),
+        ("teacher_entropy", c_double),
+        ("student_entropy", c_double),
+        ("captured_mass", c_double),
+        ("student_mass", c_double),
+        ("head_loss", c_double),
+        ("tail_loss", c_double),
+    ]
+
+
+class kd_plateau_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("better", c_int32),
+        ("patience", c_int32),
+        ("cooldown", c_int32),
+        ("recovery", c_int32),
+        ("reserved", c_int32),
+        ("value", c_double),
+        ("factor", c_double),
+        ("floor", c_double),
+        ("min_change", c_double),
+    ]
+
+
+class kd_optimizer_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("nesterov", c_int32),
+        ("momentum", c_double),
+        ("beta1", c_double),
+        ("beta2", c_double),
+        ("epsilon", c_double),
+        ("weight_decay", c_double),
+        ("clip_norm", c_double),
+        ("clip_value", c_double),
+        ("max_norm", c_double),
+        ("average_decay", c_double),
+    ]
+
+
+class kd_group_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("frozen", c_int32),
+        ("learning_rate", c_double),
+        ("weight_decay", c_double),
+        ("max_norm", c_double),
+    ]
+
+
+class kd_optimizer_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("last_skipped", c_int32),
+        ("steps", c_int64),
+        ("skipped", c_int64),
+        ("clipped", c_int64),
+        ("gradient_norm", c_double),
+    ]
+
+
+class kd_monitor_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("better", c_int32),
+        ("patience", c_int32),
+        ("keep_best", c_int32),
+        ("min_change", c_double),
+    ]
+
+
+class kd_metrics_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("top_k", c_int32),
+        ("calibration_bins", c_int32),
+        ("bootstrap", c_int32),
+        ("seed", c_uint64),
+    ]
+
+
+class kd_metric(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("value", c_double),
+        ("standard_error", c_double),
+        ("low", c_double),
+        ("high", c_double),
+        ("rows", c_int64),
+    ]
+
+
+class kd_latency(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("batch_size", c_int32),
+        ("runs", c_int64),
+        ("mean", c_double),
+        ("p50", c_double),
+        ("p90", c_double),
+        ("p99", c_double),
+        ("least", c_double),
+        ("samples_per_second", c_double),
+    ]
+
+
+class kd_checkpoint_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("sync", c_int32),
+    ]
+
+
+STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
+
+#: name: (result, argument types, the header's comment)
+FUNCTIONS = {
+    "kd_last_error": (c_char_p, [], 'The message of the last error on this thread: what was expected and what came. Never NULL, "" when\nnothing failed yet. It lives in a fixed buffer of the thread until the next failing call.'),
+    "kd_status_name": (c_char_p, [c_int32], 'The name of a status ("KD_ERR_SHAPE"); "unknown status" for any other number. Static text.'),
+    "kd_version": (c_int32, [], 'The version of the library at run time, as KD_VERSION_NUMBER (major * 10000 + minor * 100 + patch).'),
+    "kd_build_info": (c_char_p, [], 'How the library was built: one line, "kdistill 0.1.0; blas openblas; zlib yes; compiler ..." Static.'),
+    "kd_set_error": (c_int32, [c_int32, c_char_p], "A callback that failed calls this before it returns a negative status, so that the library's caller\nsees the reason. `message` is copied, cut at 400 bytes. Returns `status`."),
+    "kd_array_init": (c_int32, [POINTER(kd_array), c_void_p, c_int32, c_int32, POINTER(c_int64)], 'Describes a contiguous array: data, dtype and `rank` dims. KD_ERR_INVALID for an unknown dtype, a rank\nabove KD_MAX_RANK or a negative dim; KD_ERR_RANGE when the number of bytes does not fit in int64.'),
+    "kd_array_count": (c_int64, [POINTER(kd_array)], 'Number of elements, -1 for a description that is not valid.'),
+    "kd_dtype_size": (c_size_t, [c_int32], 'Bytes of one element of a dtype; 0 for an unknown one.'),
+    "kd_context_options_init": (None, [POINTER(kd_context_options), c_size_t], ''),
+    "kd_context_create": (c_int32, [POINTER(c_void_p), POINTER(kd_context_options)], 'Creates a context. NULL options: defaults. Threads start at the first parallel work.\nErrors: KD_ERR_MEMORY, KD_ERR_RANGE (threads outside 0 to 1024), KD_ERR_UNSUPPORTED (isa).'),
+    "kd_context_free": (None, [c_void_p], 'Creates a context. NULL options: defaults. Threads start at the first parallel work.\nErrors: KD_ERR_MEMORY, KD_ERR_RANGE (threads outside 0 to 1024), KD_ERR_UNSUPPORTED (isa).'),
+    "kd_context_get_info": (c_int32, [c_void_p, POINTER(kd_context_info)], ''),
+    "kd_context_set_blas_threads": (c_int32, [c_void_p, c_int32], 'Sets the number of threads of the BLAS library: for the whole process, every other user of BLAS included. With 1\nthe library cuts products into tiles and runs them on its own pool: fast, and the same bits for any number of\nthreads. KD_ERR_UNSUPPORTED where this BLAS has no such call. threads: 1 to 1024.'),
+    "kd_context_cancel": (c_int32, [c_void_p, c_int32], 'Asks every running and future call that checks for it to end with KD_ERR_CANCELLED (on = 1), or not any more\n(on = 0). May be called from any thread, and from a signal handler.'),
+    "kd_context_matmul": (c_int32, [c_void_p, c_int32, c_int32, c_int64, c_int64, c_int64, c_float, POINTER(c_float), c_int64, POINTER(c_float), c_int64, c_float, POINTER(c_float), c_int64], 'One matrix product as the library computes it; arguments as in kd_matmul. For measuring, and for hosts that want\nthe same bits. Needs k >= 1; lda, ldb, ldc at least the row length.'),
+    "kd_dataset_options_init": (None, [POINTER(kd_dataset_options), c_size_t], ''),
+    "kd_field_options_init": (None, [POINTER(kd_field_options), c_size_t], ''),
+    "kd_dataset_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_dataset_options)], 'An empty dataset; the first field fixes the number of samples.'),
+    "kd_dataset_free": (None, [c_void_p], 'An empty dataset; the first field fixes the number of samples.'),
+    "kd_dataset_add": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_field_options)], 'Adds a field from an array (samples, ...): any dtype but float16 and bfloat16, any strides; copied.\nThe borrow form keeps the pointer: contiguous, alive and unchanged until the dataset is freed.\nErrors: KD_ERR_SHAPE (other number of samples), KD_ERR_INVALID (name taken, empty or too long).'),
+    "kd_dataset_borrow": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_field_options)], 'Adds a field from an array (samples, ...): any dtype but float16 and bfloat16, any strides; copied.\nThe borrow form keeps the pointer: contiguous, alive and unchanged until the dataset is freed.\nErrors: KD_ERR_SHAPE (other number of samples), KD_ERR_INVALID (name taken, empty or too long).'),
+    "kd_dataset_add_file": (c_int32, [c_void_p, c_char_p, c_char_p, POINTER(kd_field_options)], 'Adds a field from an IDX or npy file, plain or gzip; the format is told by its first bytes.\nErrors: KD_ERR_NOT_FOUND, KD_ERR_IO, KD_ERR_FORMAT (truncated, sizes that lie), as kd_dataset_add otherwise.'),
+    "kd_dataset_load_idx": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p, c_char_p, POINTER(kd_dataset_options)], 'Loads a folder of IDX files as MNIST names them: <part>-images-idx3-ubyte[.gz] as "inputs" (scaled to 0..1) and\n<part>-labels-idx1-ubyte[.gz] as "label". part: "train" or "t10k".'),
+    "kd_csv_options_init": (None, [POINTER(kd_csv_options), c_size_t], ''),
+    "kd_dataset_load_csv": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_csv_options)], 'Loads numbers from a CSV file (RFC 4180, plain or gzip): "inputs" (samples, columns) float32 and "label" int64. An empty\nlabel means that the sample has none. KD_ERR_FORMAT names the line and column of what is not a number.'),
+    "kd_dataset_select": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_array)], 'New dataset of the samples whose numbers are given ((n) int64, repeats allowed). The fields are copied.'),
+    "kd_dataset_concat": (c_int32, [POINTER(c_void_p), POINTER(c_void_p), c_int32], 'New dataset of all samples of `parts` in order. Fields are joined by name and must agree in dtype, shape, scale and\nshift; a part without a field leaves it absent there: a labelled and an unlabelled part become one dataset.'),
+    "kd_dataset_samples": (c_int32, [c_void_p, POINTER(c_int64)], "Facts. A field's view stays valid until the dataset is freed or gets another field of the same name.\n`present` is (samples) uint8, data NULL when every sample has the field. KD_ERR_NOT_FOUND for an unknown name."),
+    "kd_dataset_fields": (c_int32, [c_void_p, POINTER(c_int32)], "Facts. A field's view stays valid until the dataset is freed or gets another field of the same name.\n`present` is (samples) uint8, data NULL when every sample has the field. KD_ERR_NOT_FOUND for an unknown name."),
+    "kd_dataset_field_name": (c_int32, [c_void_p, c_int32, POINTER(c_char_p)], "Facts. A field's view stays valid until the dataset is freed or gets another field of the same name.\n`present` is (samples) uint8, data NULL when every sample has the field. KD_ERR_NOT_FOUND for an unknown name."),
+    "kd_dataset_field": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array)], "Facts. A field's view stays valid until the dataset is freed or gets another field of the same name.\n`present` is (samples) uint8, data NULL when every sample has the field. KD_ERR_NOT_FOUND for an unknown name."),
+    "kd_dataset_key": (c_int32, [c_void_p, c_int64, POINTER(c_uint64)], 'The key of a sample: two 64-bit words.'),
+    "kd_pseudo_label_options_init": (None, [POINTER(kd_pseudo_label_options), c_size_t], ''),
+    "kd_dataset_pseudo_label": (c_int32, [POINTER(c_void_p), c_void_p, c_void_p, POINTER(kd_pseudo_label_options), POINTER(kd_pseudo_label_counts)], 'New dataset of the samples that the teacher labels with enough confidence: the fields of `dataset` but for "label",\nwhich holds the teacher\'s argmax, and "confidence" (float32), its probability. The order is kept. counts may be NULL.'),
+    "kd_loader_options_init": (None, [POINTER(kd_loader_options), c_size_t], ''),
+    "kd_loader_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_loader_options)], 'A loader over a dataset. Augmentation moves the last two axes of "inputs" (rank 3: N,H,W or 4: N,C,H,W) and depends\non (seed, sample, epoch) alone. Errors: KD_ERR_RANGE, KD_ERR_SHAPE (augmentation of what is no image).'),
+    "kd_loader_free": (None, [c_void_p], 'A loader over a dataset. Augmentation moves the last two axes of "inputs" (rank 3: N,H,W or 4: N,C,H,W) and depends\non (seed, sample, epoch) alone. Errors: KD_ERR_RANGE, KD_ERR_SHAPE (augmentation of what is no image).'),
+    "kd_loader_next": (c_int32, [c_void_p, c_void_p], 'Fills `batch` with the next samples. KD_OK, or KD_END after `epochs` passes; the call after KD_END begins the next pass.'),
+    "kd_loader_position": (c_int32, [c_void_p, POINTER(c_int64), POINTER(c_int64), POINTER(c_int64)], 'Where the loader stands: passes begun before this one, samples given out in this one, batches in a pass.'),
+    "kd_loader_seek": (c_int32, [c_void_p, c_int64], 'Goes to the beginning of a pass.'),
+    "kd_batch_options_init": (None, [POINTER(kd_batch_options), c_size_t], ''),
+    "kd_batch_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_batch_options)], 'An empty batch. It is filled by a loader, or by the host with kd_batch_set.'),
+    "kd_batch_free": (None, [c_void_p], 'An empty batch. It is filled by a loader, or by the host with kd_batch_set.'),
+    "kd_batch_begin": (c_int32, [c_void_p, c_int64], "Starts a batch of the host's own: `samples` samples of one row each; fields, keys and presence are forgotten."),
+    "kd_batch_begin_packed": (c_int32, [c_void_p, POINTER(kd_array)], 'The same for packed sequences: sample i has the rows offsets[i] .. offsets[i + 1] - 1; (samples + 1) integers from 0, never\nfalling. Fields have one entry a row.'),
+    "kd_batch_set": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array)], "Sets a field (rows, ...) from the host's array, copied as float32 or int64; `present` ((rows) uint8) may be NULL.\nThe borrow form keeps the pointers until the batch begins anew: contiguous float32 or int64."),
+    "kd_batch_borrow": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array)], "Sets a field (rows, ...) from the host's array, copied as float32 or int64; `present` ((rows) uint8) may be NULL.\nThe borrow form keeps the pointers until the batch begins anew: contiguous float32 or int64."),
+    "kd_batch_field": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array)], 'Views of what the batch holds, valid until it is filled again. data of `present` is NULL when every row has it.'),
+    "kd_batch_size": (c_int32, [c_void_p, POINTER(c_int64), POINTER(c_int64)], 'Views of what the batch holds, valid until it is filled again. data of `present` is NULL when every row has it.'),
+    "kd_batch_offsets": (c_int32, [c_void_p, POINTER(kd_array)], 'First row of each sample and the number of rows at the end: (samples + 1) int64.'),
+    "kd_batch_samples": (c_int32, [c_void_p, POINTER(kd_array), POINTER(kd_array), POINTER(kd_array)], "Samples' numbers in the dataset ((samples) int64), keys ((samples, 2) uint64) and views ((samples) int64).\nAny of the three may be NULL. Without a loader: 0, 1, 2 ..., keys 0 and views 0."),
+    "kd_batch_set_samples": (c_int32, [c_void_p, POINTER(kd_array), POINTER(kd_array), POINTER(kd_array)], "Gives the host's own batch its sample numbers, keys and views; each may be NULL (unchanged). Copied."),
+    "kd_model_options_init": (None, [POINTER(kd_model_options), c_size_t], ''),
+    "kd_model_create": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_model_options)], "A model with fresh weights: U(-a, a), a = 1 / sqrt(fan-in), for weights and biases (PyTorch's default), from the seed.\nErrors: KD_ERR_CONFIG names the unknown key, or the layer that does not fit the one before it."),
+    "kd_model_load": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_model_options)], 'A model from a folder with config.json and model.safetensors (F32, F16, BF16, F64). A tensor that is missing, or not in\nthe model, or of another shape is an error that names it.'),
+    "kd_model_free": (None, [c_void_p], 'A model from a folder with config.json and model.safetensors (F32, F16, BF16, F64). A tensor that is missing, or not in\nthe model, or of another shape is an error that names it.'),
+    "kd_model_save_options_init": (None, [POINTER(kd_model_save_options), c_size_t], ''),
+    "kd_model_save": (c_int32, [c_void_p, c_char_p, POINTER(kd_model_save_options)], 'Writes config.json and model.safetensors into `folder` (made if it is not there), each beside its place and moved in.'),
+    "kd_model_memory": (c_int32, [c_void_p, c_char_p, POINTER(kd_model_options), POINTER(kd_model_memory_info)], ''),
+    "kd_model_forward": (c_int32, [c_void_p, c_void_p, c_int32], 'Runs the model on the batch\'s input field (config key "input", default "inputs"), mode KD_TRAIN or KD_EVALUATE. In KD_TRAIN\nthe random numbers of dropout are counted by pass (part of a checkpoint). Errors: KD_ERR_NOT_FOUND (no such field),\nKD_ERR_SHAPE (row size), KD_ERR_STATE (KD_TRAIN on a frozen model).'),
+    "kd_model_output": (c_int32, [c_void_p, c_char_p, POINTER(kd_array)], 'View (rows, ...) of a named output of the last forward pass; valid until the next one.'),
+    "kd_model_add_output_gradient": (c_int32, [c_void_p, c_char_p, POINTER(kd_array)], 'Adds gradients (same shape as the output) of one output for the backward pass that follows. kd_loss_backward does both;\nthese two are for hosts with a loss of their own.'),
+    "kd_model_backward": (c_int32, [c_void_p], 'Pushes the output gradients back: parameter gradients are accumulated. After kd_optimizer_step or\nkd_model_zero_gradients the first backward pass overwrites instead. KD_ERR_STATE without a KD_TRAIN pass before.'),
+    "kd_model_zero_gradients": (c_int32, [c_void_p], 'Pushes the output gradients back: parameter gradients are accumulated. After kd_optimizer_step or\nkd_model_zero_gradients the first backward pass overwrites instead. KD_ERR_STATE without a KD_TRAIN pass before.'),
+    "kd_model_predict": (c_int32, [c_void_p, c_void_p, c_char_p, c_int32, POINTER(kd_array)], "Runs the model (KD_EVALUATE) over a dataset in order and writes one output's rows into `values` (samples, width) float32."),
+    "kd_model_parameters": (c_int32, [c_void_p, POINTER(kd_array)], 'The flat blocks, (parameters) float32. Writing into them is allowed between calls. Gradients: KD_ERR_STATE when frozen.'),
+    "kd_model_gradients": (c_int32, [c_void_p, POINTER(kd_array)], 'The flat blocks, (parameters) float32. Writing into them is allowed between calls. Gradients: KD_ERR_STATE when frozen.'),
+    "kd_model_tensors": (c_int32, [c_void_p, POINTER(c_int32)], 'Named views into the blocks, in order: "layers.0.weight" (out, in) or (out, in, kh, kw), "layers.0.bias" (out).'),
+    "kd_model_tensor": (c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(kd_array)], 'Named views into the blocks, in order: "layers.0.weight" (out, in) or (out, in, kh, kw), "layers.0.bias" (out).'),
+    "kd_model_tensor_gradient": (c_int32, [c_void_p, c_int32, POINTER(kd_array)], 'Named views into the blocks, in order: "layers.0.weight" (out, in) or (out, in, kh, kw), "layers.0.bias" (out).'),
+    "kd_model_freeze": (c_int32, [c_void_p, c_char_p, c_int32], 'Parameters whose name matches the pattern (* and ?) are left alone by optimisers (on = 1), or not (0). KD_ERR_NOT_FOUND\nwhen nothing matches.'),
+    "kd_model_config": (c_int32, [c_void_p, POINTER(c_char_p)], 'The config as JSON text; lives as long as the model.'),
+    "kd_model_copy_parameters": (c_int32, [c_void_p, c_void_p], 'Copies the parameters of another model of the same config. KD_ERR_MISMATCH otherwise.'),
+    "kd_teacher_options_init": (None, [POINTER(kd_teacher_options), c_size_t], ''),
+    "kd_teacher_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_array), POINTER(kd_teacher_options)], 'A teacher from arrays: create, then add fields of (samples, ...). keys ((samples, 2) uint64, copied) are needed with\nKD_BY_KEY, else NULL. "probabilities" (float, each row sums to 1 within 1e-3) is kept as "logits", the logarithms, and\n"label" is integer. Copied, or borrowed: contiguous float32 (labels int64), alive and unchanged while the teacher is.'),
+    "kd_teacher_add": (c_int32, [c_void_p, c_char_p, POINTER(kd_array)], 'A teacher from arrays: create, then add fields of (samples, ...). keys ((samples, 2) uint64, copied) are needed with\nKD_BY_KEY, else NULL. "probabilities" (float, each row sums to 1 within 1e-3) is kept as "logits", the logarithms, and\n"label" is integer. Copied, or borrowed: contiguous float32 (labels int64), alive and unchanged while the teacher is.'),
+    "kd_teacher_borrow": (c_int32, [c_void_p, c_char_p, POINTER(kd_array)], 'A teacher from arrays: create, then add fields of (samples, ...). keys ((samples, 2) uint64, copied) are needed with\nKD_BY_KEY, else NULL. "probabilities" (float, each row sums to 1 within 1e-3) is kept as "logits", the logarithms, and\n"label" is integer. Copied, or borrowed: contiguous float32 (labels int64), alive and unchanged while the teacher is.'),
+    "kd_teacher_from_model": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_teacher_options)], "A live teacher: the model's outputs on the batch itself (augmented as the student sees it). Keeps the model alive."),
+    "kd_ensemble_options_init": (None, [POINTER(kd_ensemble_options), c_size_t], ''),
+    "kd_teacher_from_ensemble": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(c_void_p), c_int32, POINTER(kd_ensemble_options)], 'Several teachers as one: their "logits" merged; keeps them alive. A row that one member lacks is absent.'),
+    "kd_teacher_from_callbacks": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_teacher_callbacks), POINTER(kd_teacher_options)], ''),
+    "kd_teacher_collect": (c_int32, [POINTER(c_void_p), c_void_p, c_void_p, c_int32], 'Asks a teacher about every sample of a dataset, in order, and keeps the answers in memory: a new teacher, looked up by\nkey, with the fields that the answers had.'),
+    "kd_teacher_free": (None, [c_void_p], 'Asks a teacher about every sample of a dataset, in order, and keeps the answers in memory: a new teacher, looked up by\nkey, with the fields that the answers had.'),
+    "kd_teacher_field": (c_int32, [c_void_p, c_char_p, POINTER(kd_array)], 'View (samples, ...) of a field of a teacher made from arrays or by kd_teacher_collect; valid while the teacher is.'),
+    "kd_targets_options_init": (None, [POINTER(kd_targets_options), c_size_t], ''),
+    "kd_targets_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_targets_options)], ''),
+    "kd_targets_free": (None, [c_void_p], ''),
+    "kd_teacher_read": (c_int32, [c_void_p, c_void_p, c_void_p], 'Reads what the teacher says about the batch. Buffers are reused: no allocation after the largest batch.'),
+    "kd_targets_begin": (c_int32, [c_void_p, c_int64], 'The host\'s own targets: begin, then set fields of (rows, ...): copied as float32 ("label": int64), or borrowed until the\ntargets begin anew. `present` ((rows) uint8) says which rows have a teacher; NULL: all.'),
+    "kd_targets_set": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array)], 'The host\'s own targets: begin, then set fields of (rows, ...): copied as float32 ("label": int64), or borrowed until the\ntargets begin anew. `present` ((rows) uint8) says which rows have a teacher; NULL: all.'),
+    "kd_targets_borrow": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array)], 'The host\'s own targets: begin, then set fields of (rows, ...): copied as float32 ("label": int64), or borrowed until the\ntargets begin anew. `present` ((rows) uint8) says which rows have a teacher; NULL: all.'),
+    "kd_targets_field": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array)], 'View of a field; data of `present` (may be NULL) is NULL when every row has it. Valid until the targets are filled again.'),
+    "kd_loss_options_init": (None, [POINTER(kd_loss_options), c_size_t], ''),
+    "kd_term_options_init": (None, [POINTER(kd_term_options), c_size_t], ''),
+    "kd_loss_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_loss_options)], ''),
+    "kd_loss_free": (None, [c_void_p], ''),
+    "kd_loss_add": (c_int32, [c_void_p, c_int32, c_double, POINTER(kd_term_options), POINTER(c_int32)], 'Adds a term; *term (may be NULL) is its number from 0. Names in the options are copied.'),
+    "kd_loss_set": (c_int32, [c_void_p, c_int32, c_int32, c_double], '1e-6 .. 1e6'),
+    "kd_loss_get": (c_int32, [c_void_p, c_int32, c_int32, POINTER(c_double)], '1e-6 .. 1e6'),
+    "kd_loss_bounds": (c_int32, [c_int32, POINTER(c_double), POINTER(c_double)], '1e-6 .. 1e6'),
+    "kd_loss_term": (c_int32, [c_void_p, c_int32, POINTER(c_int32), POINTER(kd_term_options)], 'The options of a term as they are now; names live as long as the loss. options->struct_size is set by the caller.'),
+    "kd_loss_count": (c_int32, [c_void_p, c_void_p, c_void_p, POINTER(kd_loss_counts)], 'Counts of one batch. counts->struct_size and result->struct_size are set by the caller. targets may be NULL when no\nterm needs a teacher. Errors: KD_ERR_NOT_FOUND (field), KD_ERR_SHAPE (rows), KD_ERR_RANGE (label, with its row).'),
+    "kd_loss_counts_add": (c_int32, [POINTER(kd_loss_counts), POINTER(kd_loss_counts)], 'counts = counts + more, term by term.'),
+    "kd_loss_backward": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p, POINTER(kd_loss_counts), POINTER(kd_loss_result)], "Value and gradients on a model after its forward pass, pushed back into its parameter gradients (accumulated).\ncounts NULL: this batch's own. When the call fails nothing is accumulated."),
+    "kd_loss_value": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p, POINTER(kd_loss_counts), POINTER(kd_loss_result)], 'Value only, on a model after a forward pass.'),
+    "kd_loss_eval": (c_int32, [c_void_p, POINTER(kd_loss_output), c_int32, c_void_p, c_void_p, POINTER(kd_loss_counts), POINTER(kd_loss_result)], "The loss alone, on plain arrays: labels, masks and weights are fields of the batch, the teacher's side is in the targets.\nWhen the call fails the gradients are undefined."),
+    "kd_loss_set_diagnostics": (c_int32, [c_void_p, c_int32], 'Diagnostics cost a pass over the arrays: they are computed only after this was switched on (default off).'),
+    "kd_loss_get_diagnostics": (c_int32, [c_void_p, c_int32, POINTER(kd_loss_diagnostics)], 'Diagnostics cost a pass over the arrays: they are computed only after this was switched on (default off).'),
+    "kd_schedule_constant": (c_int32, [POINTER(c_void_p), c_void_p, c_double], 'value'),
+    "kd_schedule_linear": (c_int32, [POINTER(c_void_p), c_void_p, c_double, c_double, c_int64], 'from + (to - from) s,  s = step / steps, at most 1. Also a warm-up: linear(0, 1, steps). steps >= 1 everywhere.'),
+    "kd_schedule_cosine": (c_int32, [POINTER(c_void_p), c_void_p, c_double, c_double, c_int64], 'to + (from - to) (1 + cos(pi s)) / 2                                   [Loshchilov and Hutter 2017, eq. 5]'),
+    "kd_schedule_exponential": (c_int32, [POINTER(c_void_p), c_void_p, c_double, c_double, c_int64], 'from (to / from)^s; both above 0'),
+    "kd_schedule_polynomial": (c_int32, [POINTER(c_void_p), c_void_p, c_double, c_double, c_int64, c_double], 'to + (from - to) (1 - s)^power; power > 0'),
+    "kd_schedule_step": (c_int32, [POINTER(c_void_p), c_void_p, c_double, c_double, c_int64], 'value * factor^floor(step / every); every >= 1, factor > 0'),
+    "kd_schedule_inverse_sqrt": (c_int32, [POINTER(c_void_p), c_void_p, c_double, c_int64], 'value * min((step + 1) / warmup, sqrt(warmup / (step + 1))); warmup >= 1          [Vaswani et al. 2017, 5.3]'),
+    "kd_schedule_wsd": (c_int32, [POINTER(c_void_p), c_void_p, c_double, c_double, c_int64, c_int64, c_int64], 'warm-up-stable-decay: linear 0 to value in `warmup`, value for `stable`, linear to `floor` in `decay` steps   [MiniCPM 2024]'),
+    "kd_schedule_piecewise": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(c_int64), POINTER(c_double), c_int32], 'Straight lines through the points (steps[i], values[i]), steps rising; count 1 to 4096. Copied.'),
+    "kd_schedule_product": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(c_void_p), c_int32], 'The product of the parts, for example cosine times plateau. Keeps them alive; count 1 to 16.'),
+    "kd_schedule_sequence": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(c_void_p), POINTER(c_int64), c_int32], 'parts[i] from starts[i] on, with steps counted from there; starts[0] = 0, rising. Keeps them alive.'),
+    "kd_plateau_options_init": (None, [POINTER(kd_plateau_options), c_size_t], ''),
+    "kd_schedule_plateau": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_plateau_options)], 'A value that falls when what the host reports stops getting better.'),
+    "kd_schedule_free": (None, [c_void_p], 'A value that falls when what the host reports stops getting better.'),
+    "kd_schedule_value": (c_double, [c_void_p, c_int64], 'The value at a step; NaN for a NULL handle.'),
+    "kd_schedule_report": (c_int32, [c_void_p, c_double], 'Gives a metric to every plateau inside. KD_ERR_NONFINITE for NaN and infinity; others ignore it.'),
+    "kd_schedule_get_state": (c_int32, [c_void_p, POINTER(c_double), POINTER(c_int32)], 'State as numbers, for hosts that keep their own checkpoints: *count in: room, out: numbers needed. values NULL: ask.'),
+    "kd_schedule_set_state": (c_int32, [c_void_p, POINTER(c_double), c_int32], 'State as numbers, for hosts that keep their own checkpoints: *count in: room, out: numbers needed. values NULL: ask.'),
+    "kd_optimizer_options_init": (None, [POINTER(kd_optimizer_options), c_size_t], ''),
+    "kd_optimizer_create": (c_int32, [POINTER(c_void_p), c_void_p, c_int32, POINTER(kd_optimizer_options)], ''),
+    "kd_optimizer_free": (None, [c_void_p], ''),
+    "kd_optimizer_add_model": (c_int32, [c_void_p, c_void_p], "Adds a source of parameters: a model (kept alive), or one named array of the host's with its gradient, float32 and contiguous,\nborrowed until the optimiser is freed. Sources are added before the first step."),
+    "kd_optimizer_borrow_array": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array)], "Adds a source of parameters: a model (kept alive), or one named array of the host's with its gradient, float32 and contiguous,\nborrowed until the optimiser is freed. Sources are added before the first step."),
+    "kd_group_options_init": (None, [POINTER(kd_group_options), c_size_t], ''),
+    "kd_optimizer_group": (c_int32, [c_void_p, c_char_p, POINTER(kd_group_options)], 'Parameters whose name matches the pattern (* and ?, for example "*.bias") use these numbers from now on; the last group\nthat matches counts. KD_ERR_NOT_FOUND when nothing matches.'),
+    "kd_optimizer_step": (c_int32, [c_void_p, c_double], 'One step with this learning rate (>= 0, finite). KD_OK also when it was skipped: see the info.'),
+    "kd_optimizer_set": (c_int32, [c_void_p, c_int32, c_double], '0 .. 1; only when it was above 0 at creation'),
+    "kd_optimizer_get": (c_int32, [c_void_p, c_int32, POINTER(c_double)], '0 .. 1; only when it was above 0 at creation'),
+    "kd_optimizer_bounds": (c_int32, [c_int32, POINTER(c_double), POINTER(c_double)], '0 .. 1; only when it was above 0 at creation'),
+    "kd_optimizer_get_info": (c_int32, [c_void_p, POINTER(kd_optimizer_info)], ''),
+    "kd_optimizer_swap_average": (c_int32, [c_void_p], 'Exchanges parameters and averaged weights (for an evaluation; call it again to go on). KD_ERR_STATE without averaging;\na step between the two calls is refused.'),
+    "kd_monitor_options_init": (None, [POINTER(kd_monitor_options), c_size_t], ''),
+    "kd_monitor_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_monitor_options)], 'Watches one metric of one model.'),
+    "kd_monitor_free": (None, [c_void_p], 'Watches one metric of one model.'),
+    "kd_monitor_report": (c_int32, [c_void_p, c_double, POINTER(c_int32)], 'Takes a metric; NaN and infinity never improve. *verdict (may be NULL): bits.'),
+    "kd_monitor_best": (c_int32, [c_void_p, POINTER(c_double), POINTER(c_int64)], 'The best metric and the report (from 0) that gave it. KD_ERR_STATE before the first improvement.'),
+    "kd_monitor_restore": (c_int32, [c_void_p], 'Puts the best parameters back into the model. KD_ERR_STATE without keep_best or before an improvement.'),
+    "kd_metrics_options_init": (None, [POINTER(kd_metrics_options), c_size_t], ''),
+    "kd_metrics_create": (c_int32, [POINTER(c_void_p), c_void_p, c_int64, POINTER(kd_metrics_options)], 'An empty collection for predictions over `classes` classes (2 to 1,000,000).'),
+    "kd_metrics_free": (None, [c_void_p], 'An empty collection for predictions over `classes` classes (2 to 1,000,000).'),
+    "kd_metrics_add": (c_int32, [c_void_p, POINTER(kd_array), POINTER(kd_array), POINTER(kd_array)], "Adds predictions: logits (rows, classes) float32, labels (rows) integer, the teacher's logits of the same shape or NULL."),
+    "kd_metrics_reset": (c_int32, [c_void_p], "Adds predictions: logits (rows, classes) float32, labels (rows) integer, the teacher's logits of the same shape or NULL."),
+    "kd_metrics_get": (c_int32, [c_void_p, c_int32, POINTER(kd_metric)], 'One metric of everything added. KD_ERR_STATE when nothing was added, or no teacher for one that needs it.'),
+    "kd_metrics_confusion": (c_int32, [c_void_p, POINTER(kd_array)], 'Counts (classes, classes) int64: row the label, column the prediction. Valid until the next add, reset or free.'),
+    "kd_mean_error": (c_int32, [POINTER(c_double), c_int32, POINTER(c_double), POINTER(c_double)], 'Mean and standard error (n - 1) over repeated runs; count >= 1, the error of one run is NaN.'),
+    "kd_metrics_latency": (c_int32, [c_void_p, c_int32, c_double, POINTER(kd_latency)], 'Times KD_EVALUATE forward passes on zeros: some warm-up, then passes for about `seconds` (at least 5, at most 100,000).'),
+    "kd_report_create": (c_int32, [POINTER(c_void_p), c_void_p], ''),
+    "kd_report_free": (None, [c_void_p], ''),
+    "kd_report_set_number": (c_int32, [c_void_p, c_char_p, c_double], '"students.soft.accuracy": objects are made as needed; a name set twice keeps the last value. NaN and infinity become null.'),
+    "kd_report_set_text": (c_int32, [c_void_p, c_char_p, c_char_p], '"students.soft.accuracy": objects are made as needed; a name set twice keeps the last value. NaN and infinity become null.'),
+    "kd_report_set_numbers": (c_int32, [c_void_p, c_char_p, POINTER(c_double), c_int64], '"students.soft.accuracy": objects are made as needed; a name set twice keeps the last value. NaN and infinity become null.'),
+    "kd_report_json": (c_int32, [c_void_p, POINTER(c_char_p)], 'The JSON text, valid until the report changes.'),
+    "kd_report_write": (c_int32, [c_void_p, c_char_p], 'Writes it beside its place and moves it in.'),
+    "kd_checkpoint_options_init": (None, [POINTER(kd_checkpoint_options), c_size_t], ''),
+    "kd_checkpoint_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_checkpoint_options)], ''),
+    "kd_checkpoint_free": (None, [c_void_p], ''),
+    "kd_checkpoint_add_model": (c_int32, [c_void_p, c_char_p, c_void_p], "Registers a part under a name of its own; the handle is kept alive. Bytes are the host's: its step counter and the like,\nborrowed until the checkpoint is freed."),
+    "kd_checkpoint_add_optimizer": (c_int32, [c_void_p, c_char_p, c_void_p], "Registers a part under a name of its own; the handle is kept alive. Bytes are the host's: its step counter and the like,\nborrowed until the checkpoint is freed."),
+    "kd_checkpoint_add_loader": (c_int32, [c_void_p, c_char_p, c_void_p], "Registers a part under a name of its own; the handle is kept alive. Bytes are the host's: its step counter and the like,\nborrowed until the checkpoint is freed."),
+    "kd_checkpoint_add_schedule": (c_int32, [c_void_p, c_char_p, c_void_p], "Registers a part under a name of its own; the handle is kept alive. Bytes are the host's: its step counter and the like,\nborrowed until the checkpoint is freed."),
+    "kd_checkpoint_add_loss": (c_int32, [c_void_p, c_char_p, c_void_p], "Registers a part under a name of its own; the handle is kept alive. Bytes are the host's: its step counter and the like,\nborrowed until the checkpoint is freed."),
+    "kd_checkpoint_add_monitor": (c_int32, [c_void_p, c_char_p, c_void_p], "Registers a part under a name of its own; the handle is kept alive. Bytes are the host's: its step counter and the like,\nborrowed until the checkpoint is freed."),
+    "kd_checkpoint_borrow_bytes": (c_int32, [c_void_p, c_char_p, c_void_p, c_size_t], "Registers a part under a name of its own; the handle is kept alive. Bytes are the host's: its step counter and the like,\nborrowed until the checkpoint is freed."),
+    "kd_checkpoint_save": (c_int32, [c_void_p, c_char_p], 'Writes all parts beside `path` and moves the file in: the old one stays until the new one is whole.'),
+    "kd_checkpoint_load": (c_int32, [c_void_p, c_char_p], "Reads all parts. The file is checked whole first, and nothing changes when it is damaged or does not match.\nKD_ERR_NOT_FOUND (no file), KD_ERR_FORMAT (damaged), KD_ERR_VERSION (newer), KD_ERR_MISMATCH (another run's)."),
+}

@@ -1,0 +1,385 @@
+"""Every public function through the binding, each with a result that is checked; and the proof that none is left out."""
+import gc
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+
+import kdistill as kd
+from kdistill import _api, _library
+
+CALLED = set()
+
+
+def record(name, function):
+    def call(*arguments):
+        CALLED.add(name)
+        return function(*arguments)
+
+    call.__doc__ = function.__doc__
+    return call
+
+
+PLAIN = {name: getattr(kd.lib, name) for name in _api.FUNCTIONS}
+for _name in PLAIN:
+    setattr(kd.lib, _name, record(_name, getattr(kd.lib, _name)))
+
+MLP = {"model_type": "mlp", "input_size": 4, "hidden_sizes": [8], "num_labels": 3}
+
+
+class Everything(unittest.TestCase):
+    def setUp(self):
+        self.ctx = kd.Context(threads=2, seed=3)
+        rng = np.random.default_rng(0)
+        self.x = rng.normal(size=(60, 4)).astype(np.float32)
+        self.v = (2 * self.x[:, :3]).astype(np.float32)
+        self.y = self.v.argmax(1)
+        self.folder = tempfile.mkdtemp()
+
+    def data(self):
+        return self.ctx.dataset(inputs=self.x, label=self.y)
+
+    def test_status_and_version(self):
+        self.assertEqual(kd.version(), 10000 * kd.VERSION_MAJOR + 100 * kd.VERSION_MINOR + kd.VERSION_PATCH)
+        self.assertIn("kdistill", kd.build_info())
+        self.assertEqual(kd.status_name(-3), "KD_ERR_SHAPE")
+        self.assertEqual(kd.lib.kd_set_error(-5, b"mine"), -5)
+        self.assertEqual(kd.lib.kd_last_error(), b"mine")
+        with self.assertRaises(kd.Error) as caught:
+            self.ctx.model({"model_type": "mlp"})
+        self.assertEqual(caught.exception.status, kd.ERR_CONFIG)
+        self.assertIn("missing", str(caught.exception))
+        with self.assertRaises(TypeError):
+            self.ctx.model(MLP, colour=3)
+
+    def test_arrays(self):
+        described = _api.kd_array()
+        self.assertEqual(kd.lib.kd_array_init(described, None, kd.FLOAT32, 2, (_api.c_int64 * 2)(3, 4)), 0)
+        self.assertEqual(kd.lib.kd_array_count(described), 12)
+        self.assertEqual(kd.lib.kd_dtype_size(kd.INT16), 2)
+        data = self.ctx.dataset(inputs=self.x.astype(np.float64).T.copy().T, flags=self.y > 0)  # strides and bool
+        np.testing.assert_array_equal(data.field("inputs"), self.x.astype(np.float64))
+        np.testing.assert_array_equal(data.field("flags"), (self.y > 0).astype(np.uint8))
+
+    def test_context(self):
+        lines, stages, products = [], [], []
+        info = kd.Context(threads=1, log=lambda level, line: lines.append(line)).info()
+        self.assertEqual(len(lines), info["blas_is_slow"])
+        self.assertEqual(self.ctx.info()["threads"], 2)
+        a, b = self.x[:8], self.x[:4]
+        np.testing.assert_allclose(self.ctx.matmul(a, b), a @ b, atol=1e-5)
+
+        def mine(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+            products.append((m, n, k))
+            raise ValueError("not today")
+
+        with self.assertRaises(kd.Error) as caught:
+            kd.Context(matmul=mine).matmul(a, b)
+        self.assertIn("ValueError: not today", str(caught.exception))
+        self.assertEqual(products, [(8, 4, 4)])
+        watched = kd.Context(progress=lambda stage, done, total: stages.append(stage) or len(stages) > 2)
+        with self.assertRaises(kd.Error):
+            watched.model(MLP).predict(watched.dataset(inputs=self.x), batch_size=10)
+        self.assertEqual(stages, ["predict"] * 3)
+        self.ctx.cancel()
+        with self.assertRaises(kd.Error) as caught:
+            self.ctx.model(MLP).predict(self.data())
+        self.assertEqual(caught.exception.status, kd.ERR_CANCELLED)
+        self.ctx.cancel(False)
+
+    def test_data(self):
+        data = self.data()
+        data.borrow("weight", np.ones(60, np.float32), present=np.arange(60) % 2 == 0)
+        self.assertEqual((len(data), data.fields), (60, ["inputs", "label", "weight"]))
+        self.assertEqual(data.present("weight").sum(), 30)
+        self.assertIsNone(data.present("label"))
+        np.save(self.folder + "/x.npy", self.x)
+        from_file = self.ctx.dataset().add_file("inputs", self.folder + "/x.npy", scale=2)
+        np.testing.assert_array_equal(from_file.field("inputs"), self.x)
+        self.assertEqual(from_file.key(5), data.key(5))
+        with open(self.folder + "/x.csv", "w") as file:
+            file.write("a;b\n1.5;1\n2.5;0\n")
+        np.testing.assert_array_equal(self.ctx.load_csv(self.folder + "/x.csv", separator=";").field("label"), [1, 0])
+        with self.assertRaises(kd.Error) as caught:
+            self.ctx.load_idx(self.folder, "train")
+        self.assertEqual(caught.exception.status, kd.ERR_NOT_FOUND)
+        part = data.select([3, 1])
+        np.testing.assert_array_equal(part.field("label"), self.y[[3, 1]])
+        self.assertEqual(len(part.concat(part)), 4)
+        teacher = self.ctx.teacher().add("logits", self.v)
+        labelled, counts = data.pseudo_label(teacher, threshold=0.6)
+        self.assertEqual(counts["kept"], len(labelled))
+        np.testing.assert_array_equal(labelled.field("label"), self.y[np.exp(self.v).max(1) / np.exp(self.v).sum(1) >= 0.6])
+
+    def test_loader_and_batch(self):
+        loader, batch, seen = self.data().loader(batch_size=25, seed=1), self.ctx.batch(), []
+        for b in loader.into(batch):
+            numbers, keys, views = b.samples()
+            np.testing.assert_array_equal(b.field("inputs"), self.x[numbers])
+            np.testing.assert_array_equal(b.field("label"), self.y[numbers])
+            self.assertEqual((keys.shape[1], views.sum()), (2, 0))
+            seen += numbers.tolist()
+        self.assertEqual(sorted(seen), list(range(60)))
+        self.assertEqual(loader.position(), (1, 0, 3))
+        loader.seek(0)
+        self.assertTrue(loader.next(batch))
+        np.testing.assert_array_equal(batch.samples()[0], seen[:25])
+        batch.begin(2).set("inputs", self.x[:2], present=np.array([1, 0], np.uint8))
+        np.testing.assert_array_equal(batch.present("inputs"), [1, 0])
+        batch.borrow("label", self.y[:2])
+        batch.set_samples(numbers=np.array([7, 8]))
+        np.testing.assert_array_equal(batch.samples()[0], [7, 8])
+        self.assertEqual(batch.begin_packed([0, 3, 5]).size(), (2, 5))
+        np.testing.assert_array_equal(batch.offsets(), [0, 3, 5])
+
+    def test_model(self):
+        model = self.ctx.model(MLP, seed=4)
+        batch = self.ctx.batch().begin(60).set("inputs", self.x)
+        z = model.forward(batch).output().copy()
+        (_, w0), (_, b0), (_, w1), (_, b1) = model.tensors()
+        hidden = np.maximum(self.x @ w0.T + b0, 0)
+        np.testing.assert_allclose(z, hidden @ w1.T + b1, atol=1e-5)
+        np.testing.assert_allclose(model.output("hidden.0"), hidden, atol=1e-5)
+        gradient = np.ones_like(z)
+        model.add_output_gradient("logits", gradient)
+        model.backward()
+        np.testing.assert_allclose(model.tensor_gradient(2), gradient.T @ hidden, atol=1e-3)
+        self.assertEqual(model.gradients.shape, model.parameters.shape)
+        model.zero_gradients()
+        self.assertEqual(np.abs(model.gradients).sum(), 0)
+        model.save(self.folder + "/model")
+        again = self.ctx.load_model(self.folder + "/model", frozen=1)
+        np.testing.assert_array_equal(again.parameters, model.parameters)
+        np.testing.assert_allclose(again.predict(self.data(), batch_size=7), z, atol=1e-5)
+        self.assertEqual(again.config, MLP)
+        other = self.ctx.model(MLP, seed=5)
+        other.copy_parameters(model)
+        np.testing.assert_array_equal(other.parameters, model.parameters)
+        other.freeze("*.bias")
+        plan = self.ctx.model_memory(MLP, max_rows=60)
+        self.assertEqual(plan["parameters"], model.parameters.size)
+        self.assertEqual(plan["gradient_bytes"], 4 * plan["parameters"])
+        latency = model.latency(2, 0.01)
+        self.assertGreater(latency["samples_per_second"], 0)
+        view = self.ctx.model(MLP).parameters
+        gc.collect()
+        self.assertTrue(np.isfinite(view).all())  # the view keeps its model alive
+
+    def test_safetensors_package_reads_our_files(self):
+        try:
+            from safetensors.numpy import load_file
+        except ImportError:
+            print("SKIPPED safetensors: the package is not installed")
+            return
+        model = self.ctx.model(MLP)
+        model.save(self.folder + "/model")
+        tensors = load_file(self.folder + "/model/model.safetensors")
+        for name, values in model.tensors():
+            np.testing.assert_array_equal(tensors[name], values)
+
+    def test_teachers(self):
+        batch, targets, data = self.ctx.batch(), self.ctx.targets(), self.data()
+        data.loader(batch_size=60).next(batch)
+        numbers, keys, _ = batch.samples()
+        arrays = self.ctx.teacher().borrow("logits", self.v).add("label", self.y)
+        np.testing.assert_array_equal(arrays.read(batch, targets).field("logits"), self.v[numbers])
+        self.assertIsNone(targets.present("logits"))
+        np.testing.assert_array_equal(arrays.field("label"), self.y)
+        by_key = self.ctx.teacher(keys=keys.copy(), lookup=kd.BY_KEY).add("logits", self.v[numbers])
+        np.testing.assert_array_equal(by_key.read(batch, targets).field("logits"), self.v[numbers])
+        live = self.ctx.model(MLP, frozen=1).as_teacher()
+        kept = live.collect(data, 16)
+        expected = live.read(batch, targets).field("logits").copy()
+        np.testing.assert_allclose(kept.read(batch, targets).field("logits"), expected, atol=1e-6)
+        mixed = self.ctx.ensemble([arrays, live], weights=[1, 1], mean=kd.MEAN_OF_LOGITS)
+        np.testing.assert_allclose(mixed.read(batch, targets).field("logits"), (self.v[numbers] + expected) / 2, atol=1e-5)
+        mine = self.ctx.teacher_from_function(lambda b, t: t.set("logits", self.v[b.samples()[0]]) and None)
+        np.testing.assert_array_equal(mine.read(batch, targets).field("logits"), self.v[numbers])
+
+        def broken(b, t):
+            raise RuntimeError("ill")
+
+        with self.assertRaises(kd.Error) as caught:
+            self.ctx.teacher_from_function(broken).read(batch, targets)
+        self.assertIn("RuntimeError: ill", str(caught.exception))
+        targets.begin(2).borrow("hidden.1", np.zeros((2, 5), np.float32))
+        self.assertEqual(targets.field("hidden.1").shape, (2, 5))
+
+    def test_loss(self):
+        loss = self.ctx.loss()
+        soft = loss.add(kd.FORWARD_KL, 0.9, temperature=2)
+        hard = loss.add(kd.CROSS_ENTROPY, 0.1)
+        self.assertEqual(loss.get(soft, "temperature"), 2)
+        loss.set(soft, temperature=4, weight=0.5)
+        self.assertEqual(loss.term(soft)[1]["temperature"], 4)
+        self.assertEqual(loss.bounds("teacher_share"), (0, 1))
+        loss.set_diagnostics()
+        batch = self.ctx.batch().begin(60).set("label", self.y).set("inputs", self.x)
+        targets = self.ctx.targets().begin(60).set("logits", self.v)
+        z, dz = self.x[:, 1:].copy(), np.empty((60, 3), np.float32)
+        counts = loss.count(batch, targets)
+        kd.counts_add(counts, loss.count(batch, targets))
+        self.assertEqual(counts.rows[hard], 120)
+        result = loss.eval({"logits": z}, batch, targets, counts=counts, gradients={"logits": dz})
+
+        def log_softmax(a):
+            return a - np.log(np.exp(a).sum(1, keepdims=True))
+
+        p, lq, lp = np.exp(log_softmax(self.v / 4)), log_softmax(z / 4), log_softmax(self.v / 4)
+        self.assertAlmostEqual(result["sum"][soft], 16 * (p * (lp - lq)).sum(), places=2)
+        onehot = np.eye(3)[self.y]
+        np.testing.assert_allclose(dz, 0.5 * 4 * (np.exp(lq) - p) / 120 + 0.1 * (np.exp(log_softmax(z)) - onehot) / 120, atol=1e-6)
+        self.assertEqual(loss.diagnostics(soft)["teacher_accuracy"], 1)
+        model = self.ctx.model(MLP)
+        model.forward(batch)
+        value = loss.value(model, batch, targets)
+        self.assertAlmostEqual(value["value"], loss.backward(model, batch, targets)["value"])
+        self.assertGreater(np.abs(model.gradients).max(), 0)
+
+    def test_schedules(self):
+        ctx = self.ctx
+        self.assertEqual(ctx.constant(3)(9), 3)
+        self.assertAlmostEqual(ctx.linear(0, 1, 10)(5), 0.5)
+        self.assertAlmostEqual(ctx.cosine(1, 0, 10)(5), 0.5)
+        self.assertAlmostEqual(ctx.exponential(1, 0.01, 10)(5), 0.1)
+        self.assertAlmostEqual(ctx.polynomial(1, 0, 10, 2)(5), 0.25)
+        self.assertAlmostEqual(ctx.step(1, 0.5, 3)(7), 0.25)
+        self.assertAlmostEqual(ctx.inverse_sqrt(1, 4)(15), 0.5)
+        self.assertAlmostEqual(ctx.wsd(1, 0, 10, 10, 10)(25), 0.5)
+        self.assertAlmostEqual(ctx.piecewise([(0, 1), (10, 3)])(5), 2)
+        plateau = ctx.plateau(patience=0)
+        both = ctx.product(ctx.sequence((0, ctx.linear(0, 1, 10)), (10, ctx.constant(2))), plateau)
+        both.report(1)
+        both.report(1)
+        self.assertAlmostEqual(both(20), 1)
+        again = ctx.plateau(patience=0)
+        again.state = plateau.state
+        self.assertEqual(again(0), 0.5)
+
+    def test_optimizer_and_monitor(self):
+        w, g = np.ones((2, 2), np.float32), np.ones((2, 2), np.float32)
+        optimizer = self.ctx.optimizer(kd.SGD, average_decay=0.5)
+        optimizer.borrow_array("w", w, g)
+        optimizer.group("w", learning_rate=2)
+        optimizer.set(gradient_scale=0.5)
+        self.assertEqual(optimizer.get("gradient_scale"), 0.5)
+        self.assertEqual(optimizer.bounds("momentum"), (0, 1))
+        optimizer.step(0.1)
+        np.testing.assert_allclose(w, 0.9, atol=1e-6)
+        self.assertAlmostEqual(optimizer.info()["gradient_norm"], 1)
+        optimizer.swap_average()
+        np.testing.assert_allclose(w, 0.95, atol=1e-6)
+        model = self.ctx.model(MLP)
+        self.assertEqual(self.ctx.optimizer(kd.ADAMW, model).info()["steps"], 0)
+        monitor = model.monitor(patience=1)
+        best = model.parameters.copy()
+        self.assertEqual(monitor.report(0.5), (True, False))
+        model.parameters[:] = 0
+        self.assertEqual(monitor.report(0.4), (False, True))
+        monitor.restore()
+        np.testing.assert_array_equal(model.parameters, best)
+        self.assertEqual(monitor.best(), (0.5, 0))
+
+    def test_metrics_and_report(self):
+        metrics = self.ctx.metrics(3)
+        metrics.add(self.v, self.y, self.v)
+        self.assertEqual(metrics.get(kd.METRIC_ACCURACY)["value"], 1)
+        self.assertEqual(metrics.get(kd.METRIC_AGREEMENT)["rows"], 60)
+        np.testing.assert_array_equal(metrics.confusion().diagonal(), np.bincount(self.y, minlength=3))
+        metrics.reset()
+        with self.assertRaises(kd.Error):
+            metrics.get(kd.METRIC_ACCURACY)
+        self.assertEqual(kd.mean_error([1, 3]), (2, 1))
+        report = self.ctx.report()
+        report["a.number"], report["a.text"], report["a.curve"] = 1.5, "x", [1, 2]
+        self.assertIn('"number": 1.5', report.json())
+        report.write(self.folder + "/report.json")
+        self.assertEqual(open(self.folder + "/report.json").read(), report.json())
+
+    def test_checkpoint(self):
+        model, step = self.ctx.model(MLP), np.array([4], np.int64)
+        optimizer, loss = self.ctx.optimizer(kd.ADAMW, model), self.ctx.loss()
+        loss.add(kd.CROSS_ENTROPY)
+        checkpoint = self.ctx.checkpoint(sync=0)
+        for name, part in (("m", model), ("o", optimizer), ("l", self.data().loader()), ("s", self.ctx.plateau()), ("c", loss), ("b", model.monitor()), ("n", step)):
+            checkpoint.add(name, part)
+        self.assertFalse(checkpoint.load(self.folder + "/run.kdc"))
+        before = model.parameters.copy()
+        checkpoint.save(self.folder + "/run.kdc")
+        model.parameters[:], step[0] = 0, 0
+        self.assertTrue(checkpoint.load(self.folder + "/run.kdc"))
+        np.testing.assert_array_equal(model.parameters, before)
+        self.assertEqual(step[0], 4)
+
+
+class Binding(unittest.TestCase):
+    def test_generated_file_is_up_to_date(self):
+        sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "python"))
+        import generate
+
+        with open(os.path.join(os.path.dirname(kd.__file__), "_api.py")) as file:
+            self.assertEqual(file.read(), generate.python_file(), "run: python3 python/generate.py")
+
+    def test_constants_and_struct_sizes_agree_with_c(self):
+        root = os.path.join(os.path.dirname(__file__), "..", "..")
+        lines = [f'printf("{s.__name__} %zu {" ".join(["%zu"] * len(s._fields_))}\\n", sizeof({s.__name__}), '
+                 + ", ".join(f"offsetof({s.__name__}, {name})" for name, _ in s._fields_) + ");" for s in _api.STRUCTS]
+        numbers = {name: value for name, value in vars(_api).items() if name.startswith("KD_") and isinstance(value, int)}
+        lines += [f'printf("{name} %lld\\n", (long long){name});' for name in numbers]
+        with tempfile.TemporaryDirectory() as folder:
+            with open(folder + "/sizes.c", "w") as file:
+                file.write("#include <kdistill.h>\n#include <stddef.h>\n#include <stdio.h>\nint main(void)\n{\n" + "\n".join(lines) + "\nreturn 0;\n}\n")
+            subprocess.run([os.environ.get("CC", "cc"), "-I", root + "/include", folder + "/sizes.c", "-o", folder + "/sizes"], check=True)
+            found = dict(line.split(" ", 1) for line in subprocess.run([folder + "/sizes"], capture_output=True, text=True, check=True).stdout.splitlines())
+        for s in _api.STRUCTS:
+            expected = [_library.ctypes.sizeof(s)] + [getattr(s, name).offset for name, _ in s._fields_]
+            self.assertEqual(found[s.__name__], " ".join(map(str, expected)), s.__name__)
+        for name, value in numbers.items():
+            self.assertEqual(int(found[name]), value, name)
+
+    def test_null_handles_are_refused(self):
+        """Every function that returns a status, with nothing but NULL and 0."""
+        may_succeed = {"kd_set_error", "kd_optimizer_bounds", "kd_loss_bounds"}
+        for name, (result, arguments, _) in _api.FUNCTIONS.items():
+            zeros = [0 if a in (_api.c_int32, _api.c_int64, _api.c_uint32, _api.c_uint64, _api.c_size_t, _api.c_double, _api.c_float) else None for a in arguments]
+            status = PLAIN[name](*zeros)  # free, init and the rest must not crash either
+            if result is _api.c_int32 and name.split("_")[1] not in ("version",) and name not in may_succeed:
+                self.assertLess(status, 0, name)
+
+    def test_zz_no_function_is_left_out(self):
+        """Runs last: what the tests above called, NULL calls aside, is everything."""
+        self.assertEqual(sorted(set(_api.FUNCTIONS) - CALLED), [])
+
+
+class Examples(unittest.TestCase):
+    def run_example(self, name, *needs):
+        for package in needs:
+            try:
+                __import__(package)
+            except ImportError:
+                print(f"SKIPPED {name}: {package} is not installed")
+                return None
+        root = os.path.join(os.path.dirname(__file__), "..", "..")
+        done = subprocess.run([sys.executable, f"{root}/examples/{name}"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_loop(self):
+        self.assertIn("agreement", self.run_example("loop.py"))
+
+    def test_torch_student(self):
+        self.run_example("torch_student.py", "torch")
+
+
+def load_tests(loader, tests, pattern):
+    suite = unittest.TestSuite()
+    for case in (Everything, Binding, Examples):
+        suite.addTests(loader.loadTestsFromTestCase(case))
+    return suite
+
+
+if __name__ == "__main__":
+    unittest.main()
