@@ -114,5 +114,34 @@ uninstall:
 clean:
 	rm -rf build $(wildcard lib/*.so* lib/*.a lib/*.pc)
 
+# ---- the main job ----
+DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
+	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
+.PHONY: setup demo bench peers docs reproduce-hinton
+setup:
+	sh tests/setup.sh
+
+build/demo/demo: examples/demo.c examples/demo_measure.c examples/demo_page.c examples/demo.h examples/check.h $(SHARED)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude examples/demo.c examples/demo_measure.c examples/demo_page.c -o $@ -L$(LIB) -Wl,-rpath,$(abspath $(LIB)) -lkdistill -lm
+
+demo: build/demo/demo
+	@test -n "$(DATA)" || { echo "no Fashion-MNIST found: run make setup, or give DATA=folder with IDX files"; exit 1; }
+	build/demo/demo $(DATA) build/demo $(SEEDS)
+
+# The MNIST table of Hinton et al. 2015 (half an hour and more): make reproduce-hinton DATA=folder-with-mnist
+reproduce-hinton: $(BUILD)/examples/hinton
+	$< $(DATA) $(EPOCHS)
+
+peers:
+	sh bench/peers.sh build/peers
+
+bench: all
+	sh bench/run.sh
+
+docs:
+	$(PYTHON) python/generate.py
+	$(PYTHON) python/generate.py --docs
+
 -include $(OBJECTS:.o=.d)
 include tests/tests.mk
