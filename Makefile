@@ -16,7 +16,8 @@ BLAS ?= openblas
 ZLIB ?= auto
 BUILD ?= build
 LIB ?= lib
-PYTHON ?= python3
+# The first Python that has numpy.
+PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import numpy' 2> /dev/null && { echo $$p; exit; }; done; echo python3)
 prefix ?= /usr/local
 libdir ?= $(prefix)/lib
 includedir ?= $(prefix)/include
@@ -24,6 +25,8 @@ PKG_CONFIG ?= pkg-config
 
 TRIPLET := $(shell $(CC) -print-multiarch 2>/dev/null)
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+
+comma := ,
 
 # ---- BLAS: headers with -isystem, BLIS has no pkg-config file in Debian ----
 ifeq ($(BLAS),blis)
@@ -34,7 +37,6 @@ else
 BLAS_FLAGS := -DKD_BLAS_OPENBLAS $(addprefix -isystem ,$(wildcard /usr/include/$(TRIPLET)/openblas-pthread /usr/include/openblas))
 BLAS_LIBS := $(addprefix -L,$(wildcard /usr/lib/$(TRIPLET)/openblas-pthread)) -lopenblas
 endif
-comma := ,
 
 ifeq ($(ZLIB),auto)
 ZLIB := $(if $(wildcard /usr/include/zlib.h $(addsuffix /zlib.h,$(SYSROOT)/usr/include)),yes,no)

@@ -4,7 +4,18 @@
 
 #include "check.h"
 
-enum { TEST = 10000, VALIDATION = 5000, LABELLED = 2000, SEEDS = 3, MAX_SEEDS = 10, ARMS = 5, STEPS = 2400, TEACHER_STEPS = 3000, ROUND = 200, POINTS = 64 };
+enum {
+    TEST = 10000,
+    VALIDATION = 5000,
+    LABELLED = 2000,
+    SEEDS = 3,
+    MAX_SEEDS = 10,
+    ARMS = 5,
+    STEPS = 2400,
+    TEACHER_STEPS = 3000,
+    ROUND = 200,
+    POINTS = 64
+};
 
 /* One way of training: what a run needs. */
 typedef struct {

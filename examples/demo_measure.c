@@ -60,8 +60,8 @@ void progress_show(demo *d, int64_t done)
 void progress_end(demo *d, double accuracy)
 {
     double took = seconds() - d->started;
-    printf("%s%-12s %lld steps in %.1f s, %.0f samples/s, best validation accuracy %.4f%s\n", d->terminal ? "\r" : "", d->stage, (long long)d->total, took,
-           128 * (double)d->total / took, accuracy, d->terminal ? "        " : "");
+    printf("%s%-12s %lld steps in %.1f s, %.0f samples/s, best validation accuracy %.4f%s\n", d->terminal ? "\r" : "", d->stage, (long long)d->total,
+           took, 128 * (double)d->total / took, accuracy, d->terminal ? "        " : "");
     fflush(stdout);
 }
 
@@ -188,22 +188,28 @@ void show_table(const demo *d)
     const row *t = &d->rows[0];
     printf("\npseudo-labels: %lld images came, %lld below the threshold, %lld over the balance, %lld kept\n", (long long)d->pseudo.came,
            (long long)d->pseudo.below_threshold, (long long)d->pseudo.over_balance, (long long)d->pseudo.kept);
-    printf("\n%-11s %17s %9s %7s %7s %10s %9s %10s %12s\n", "", "accuracy +- SE", "agreement", "ECE", "NLL", "parameters", "bytes", "latency us", "samples/s");
+    printf("\n%-11s %17s %9s %7s %7s %10s %9s %10s %12s\n", "", "accuracy +- SE", "agreement", "ECE", "NLL", "parameters", "bytes", "latency us",
+           "samples/s");
     for (int i = 0; i < d->row_count; i++) {
         const row *r = &d->rows[i];
         printf("%-11s %8.2f +- %.2f %% %9.4f %7.4f %7.4f %10lld %9lld %10.1f %12.0f\n", r->a.name, 100 * r->mean.accuracy, 100 * r->error.accuracy,
-               r->mean.agreement, r->mean.ece, r->mean.nll, (long long)r->parameters, (long long)r->bytes, 1e6 * r->single.p50, r->many.samples_per_second);
+               r->mean.agreement, r->mean.ece, r->mean.nll, (long long)r->parameters, (long long)r->bytes, 1e6 * r->single.p50,
+               r->many.samples_per_second);
         printf("%-11s %15.3f x  %9.3f %6.2fx %6.2fx %9.4fx %8.4fx %9.3fx %11.2fx\n", i ? "  / teacher" : "", r->mean.accuracy / t->mean.accuracy,
-               r->mean.agreement / t->mean.agreement, r->mean.ece / t->mean.ece, r->mean.nll / t->mean.nll, (double)r->parameters / (double)t->parameters,
-               (double)r->bytes / (double)t->bytes, r->single.p50 / t->single.p50, r->many.samples_per_second / t->many.samples_per_second);
+               r->mean.agreement / t->mean.agreement, r->mean.ece / t->mean.ece, r->mean.nll / t->mean.nll,
+               (double)r->parameters / (double)t->parameters, (double)r->bytes / (double)t->bytes, r->single.p50 / t->single.p50,
+               r->many.samples_per_second / t->many.samples_per_second);
     }
-    printf("\n%d seeds a student (SE over seeds; the teacher's over the test set), %d test images, %d true labels but in the last row.\n", d->seeds, TEST, LABELLED);
+    printf("\n%d seeds a student (SE over seeds; the teacher's over the test set), %d test images, %d true labels but in the last row.\n", d->seeds,
+           TEST, LABELLED);
     const row *hard = &d->rows[1];
     for (int i = 2; i < d->row_count; i++) {
         double gain = d->rows[i].mean.accuracy - hard->mean.accuracy;
         double error = sqrt(d->rows[i].error.accuracy * d->rows[i].error.accuracy + hard->error.accuracy * hard->error.accuracy);
         printf("%-11s against hard: %+.2f points, standard error of the difference %.2f: %s\n", d->rows[i].a.name, 100 * gain, 100 * error,
-               gain > 2 * error ? "helps" : gain < -2 * error ? "harms" : "no clear difference");
+               gain > 2 * error    ? "helps"
+               : gain < -2 * error ? "harms"
+                                   : "no clear difference");
     }
     printf("whole run %.0f s\n", seconds() - d->began);
 }

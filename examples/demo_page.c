@@ -50,7 +50,11 @@ static void report_row(kd_report *report, const row *r, const row *teacher, int 
     const struct {
         const char *name;
         const double *values;
-    } lines[] = { { "step", c->step }, { "validation_accuracy", c->accuracy }, { "learning_rate", c->rate }, { "temperature", c->temperature }, { "loss", c->loss } };
+    } lines[] = { { "step", c->step },
+                  { "validation_accuracy", c->accuracy },
+                  { "learning_rate", c->rate },
+                  { "temperature", c->temperature },
+                  { "loss", c->loss } };
     for (int i = 0; i < 5; i++) {
         snprintf(path, sizeof path, "%s.curve.%s", prefix, lines[i].name);
         CHECK(kd_report_set_numbers(report, path, lines[i].values, c->count));
@@ -93,7 +97,8 @@ static void bars(const demo *d, FILE *out)
     fprintf(out, "<text x='60' y='24' class='t'>Test accuracy, mean and two standard errors</text>\n");
     for (double tick = low; tick < high + 1e-9; tick += 0.02) {
         double y = 260 - 220 * (tick - low) / (high - low);
-        fprintf(out, "<line x1='60' x2='430' y1='%.1f' y2='%.1f' class='g'/><text x='54' y='%.1f' class='r'>%.0f %%</text>\n", y, y, y + 4, 100 * tick);
+        fprintf(out, "<line x1='60' x2='430' y1='%.1f' y2='%.1f' class='g'/><text x='54' y='%.1f' class='r'>%.0f %%</text>\n", y, y, y + 4,
+                100 * tick);
     }
     for (int i = 0; i < d->row_count; i++) {
         const row *r = &d->rows[i];
@@ -104,7 +109,8 @@ static void bars(const demo *d, FILE *out)
     }
 }
 
-static void line(FILE *out, const curve *c, const double *values, double x, double y, double width, double height, double low, double high, const char *colour)
+static void line(FILE *out, const curve *c, const double *values, double x, double y, double width, double height, double low, double high,
+                 const char *colour)
 {
     double last = c->count ? c->step[c->count - 1] : 1;
     fprintf(out, "<polyline fill='none' stroke='%s' stroke-width='1.6' points='", colour);
@@ -124,8 +130,14 @@ static void curves(const demo *d, FILE *out)
             rate = fmax(rate, c->rate[k]);
             if (isfinite(c->temperature[k])) temperature = fmax(temperature, c->temperature[k]);
         }
-    fprintf(out, "<text x='490' y='24' class='t'>Validation accuracy, %.2f to %.2f, over the run</text><rect x='490' y='40' width='380' height='130' class='b'/>\n", low, high);
-    fprintf(out, "<text x='490' y='196' class='t'>Learning rate (0 to %.4f; whole line) and T (0 to %.1f; soft rows)</text><rect x='490' y='204' width='380' height='70' class='b'/>\n", rate, temperature);
+    fprintf(out,
+            "<text x='490' y='24' class='t'>Validation accuracy, %.2f to %.2f, over the run</text><rect x='490' y='40' width='380' height='130' "
+            "class='b'/>\n",
+            low, high);
+    fprintf(out,
+            "<text x='490' y='196' class='t'>Learning rate, 0 to %.4f; pale: T, 0 to %.1f</text><rect x='490' y='204' width='380' height='70' "
+            "class='b'/>\n",
+            rate, temperature);
     for (int i = 0; i < d->row_count; i++) {
         const curve *c = &d->rows[i].curves[0];
         line(out, c, c->accuracy, 490, 40, 380, 130, low, high, colours[i]);
@@ -137,7 +149,8 @@ static void curves(const demo *d, FILE *out)
 static void draw(const demo *d, FILE *out)
 {
     fprintf(out, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 900 300' width='900' height='300' font-family='sans-serif' font-size='11'>\n"
-                 "<style>.t{font-size:13px;font-weight:bold}.g{stroke:#ddd}.r{text-anchor:end}.m{text-anchor:middle}.e{stroke:#000;fill:none}.b{fill:none;stroke:#bbb}</style>\n"
+                 "<style>.t{font-size:13px;font-weight:bold}.g{stroke:#ddd}.r{text-anchor:end}.m{text-anchor:middle}.e{stroke:#000;fill:none}.b{fill:"
+                 "none;stroke:#bbb}</style>\n"
                  "<rect width='900' height='300' fill='#fff'/>\n");
     bars(d, out);
     curves(d, out);
@@ -172,16 +185,23 @@ static void html_row(FILE *out, const row *r, const row *t)
 
 static void write_page(const demo *d, FILE *out)
 {
-    fputs("<!doctype html><html lang='en'><meta charset='utf-8'><title>Teacher against students</title><style>body{font:15px sans-serif;max-width:960px;margin:2em auto;"
+    fputs("<!doctype html><html lang='en'><meta charset='utf-8'><title>Teacher against students</title><style>body{font:15px "
+          "sans-serif;max-width:960px;margin:2em auto;"
           "padding:0 1em;color:#222}table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #ccc;padding:.4em .5em;text-align:right}"
-          "th:first-child{text-align:left}small{color:#666;font-weight:normal}svg{max-width:100%;height:auto}</style><h1>Teacher against students</h1>\n", out);
-    fprintf(out, "<p>%d test images; %d seeds a student, errors over seeds (the teacher's over the test set); %d images with true labels, "
-                 "all others labelled by the teacher alone. Under each figure its ratio to the teacher's.</p>\n", TEST, d->seeds, LABELLED);
+          "th:first-child{text-align:left}small{color:#666;font-weight:normal}svg{max-width:100%;height:auto}</style><h1>Teacher against "
+          "students</h1>\n",
+          out);
+    fprintf(out,
+            "<p>%d test images; %d seeds a student, errors over seeds (the teacher's over the test set); %d images with true labels, "
+            "all others labelled by the teacher alone. Under each figure its ratio to the teacher's.</p>\n",
+            TEST, d->seeds, LABELLED);
     draw(d, out);
     fputs("<table><tr><th></th><th>accuracy</th><th>agreement</th><th>ECE</th><th>NLL</th><th>parameters</th><th>bytes</th><th>latency, batch 1</th>"
-          "<th>samples a second, batch 256</th></tr>\n", out);
+          "<th>samples a second, batch 256</th></tr>\n",
+          out);
     for (int i = 0; i < d->row_count; i++) html_row(out, &d->rows[i], &d->rows[0]);
-    fprintf(out, "</table><p>Pseudo-labels: %lld images came, %lld were below the confidence threshold, %lld over the class balance, %lld kept.</p>\n",
+    fprintf(out,
+            "</table><p>Pseudo-labels: %lld images came, %lld were below the confidence threshold, %lld over the class balance, %lld kept.</p>\n",
             (long long)d->pseudo.came, (long long)d->pseudo.below_threshold, (long long)d->pseudo.over_balance, (long long)d->pseudo.kept);
     fprintf(out, "<p><small>%s. The whole run took %.0f s.</small></p></html>\n", kd_build_info(), seconds() - d->began);
 }

@@ -48,7 +48,8 @@ try {
     }
     auto ctx = kd::make<kd::context>(kd_context_create, nullptr);
     auto student = kd::make<kd::model>(kd_model_create, ctx.get(),
-                                       R"({"model_type": "mlp", "input_size": 2, "hidden_sizes": [32, 16], "num_labels": 2, "hidden_act": "tanh"})", nullptr);
+                                       R"({"model_type": "mlp", "input_size": 2, "hidden_sizes": [32, 16], "num_labels": 2, "hidden_act": "tanh"})",
+                                       nullptr);
     auto loss = kd::make<kd::loss>(kd_loss_create, ctx.get(), nullptr);
     kd_term_options soft = KD_TERM_OPTIONS_INIT;
     soft.temperature = 2;

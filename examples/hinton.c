@@ -22,7 +22,8 @@ typedef struct {
     kd_dataset *data;
     kd_teacher *teacher; /* NULL: hard labels */
     int jitter, epochs;
-    double learning_rate, momentum, max_norm, temperature;
+    int32_t optimizer;
+    double learning_rate, max_norm, temperature;
 } run;
 
 static kd_context *ctx;
@@ -100,15 +101,15 @@ static kd_model *train(const run *r)
     lo.epochs = r->epochs;
     lo.shift = r->jitter;
     to.temperature = r->temperature;
-    oo.momentum = r->momentum;
-    oo.nesterov = 1;
+    oo.momentum = 0.9; /* of SGD */
+    oo.nesterov = r->optimizer == KD_SGD;
     oo.max_norm = r->max_norm;
     CHECK(kd_model_create(&model, ctx, r->config, &mo));
     CHECK(kd_loader_create(&loader, r->data, &lo));
     CHECK(kd_loader_position(loader, NULL, NULL, &batches));
     CHECK(kd_loss_create(&loss, ctx, NULL));
     CHECK(kd_loss_add(loss, r->teacher ? KD_LOSS_FORWARD_KL : KD_LOSS_CROSS_ENTROPY, 1, &to, NULL));
-    CHECK(kd_optimizer_create(&optimizer, ctx, KD_SGD, &oo));
+    CHECK(kd_optimizer_create(&optimizer, ctx, r->optimizer, &oo));
     CHECK(kd_optimizer_add_model(optimizer, model));
     CHECK(kd_schedule_cosine(&rate, ctx, r->learning_rate, 0, batches * r->epochs));
     train_epochs(r, model, loader, loss, optimizer, rate);
@@ -192,16 +193,17 @@ int main(int argc, char **argv)
     no_threes = without_digit(all, 3);
     printf("seed %llu, teacher %d epochs, students %d epochs\n", (unsigned long long)seed, teacher_epochs, epochs);
 
-    kd_model *big = train_and_show((run){ "teacher 1200-1200, dropout, jitter, max-norm", TEACHER, all, NULL, 2, teacher_epochs, 0.2, 0.95, 3, 1 });
+    kd_model *big =
+        train_and_show((run){ "teacher 1200-1200, dropout, jitter, max-norm", TEACHER, all, NULL, 2, teacher_epochs, KD_ADAM, 1e-3, 3, 1 });
     CHECK(kd_teacher_from_model(&teacher, big, NULL));
     const run students[] = {
-        { "student 800-800, hard", STUDENT, all, NULL, 0, epochs, 0.05, 0.9, 0, 1 },
-        { "student 800-800, soft T = 20", STUDENT, all, teacher, 0, epochs, 0.05, 0.9, 0, 20 },
-        { "student 800-800, hard, jitter", STUDENT, all, NULL, 2, epochs, 0.05, 0.9, 0, 1 },
-        { "student 800-800, soft T = 20, jitter", STUDENT, all, teacher, 2, epochs, 0.05, 0.9, 0, 20 },
+        { "student 800-800, hard", STUDENT, all, NULL, 0, epochs, KD_SGD, 0.05, 0, 1 },
+        { "student 800-800, soft T = 20", STUDENT, all, teacher, 0, epochs, KD_SGD, 0.05, 0, 20 },
+        { "student 800-800, hard, jitter", STUDENT, all, NULL, 2, epochs, KD_SGD, 0.05, 0, 1 },
+        { "student 800-800, soft T = 20, jitter", STUDENT, all, teacher, 2, epochs, KD_SGD, 0.05, 0, 20 },
     };
     for (int i = 0; i < 4; i++) kd_model_free(train_and_show(students[i]));
-    kd_model *blind = train_and_show((run){ "soft T = 20, no 3 in the transfer set", STUDENT, no_threes, teacher, 0, epochs, 0.05, 0.9, 0, 20 });
+    kd_model *blind = train_and_show((run){ "soft T = 20, no 3 in the transfer set", STUDENT, no_threes, teacher, 0, epochs, KD_SGD, 0.05, 0, 20 });
     correct_bias(blind);
 
     kd_model_free(blind);

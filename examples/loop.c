@@ -82,8 +82,8 @@ int main(void)
     int64_t step = 0;
     while ((status = kd_loader_next(loader, batch)) == KD_OK) {
         CHECK(kd_loss_set(loss, soft, KD_TEMPERATURE, kd_schedule_value(temperature, step)));
-        CHECK(kd_teacher_read(teacher, batch, targets));         /* what the teacher said about this batch */
-        CHECK(kd_loss_count(loss, batch, targets, &counts));     /* denominators: here of one batch        */
+        CHECK(kd_teacher_read(teacher, batch, targets));     /* what the teacher said about this batch */
+        CHECK(kd_loss_count(loss, batch, targets, &counts)); /* denominators: here of one batch        */
         CHECK(kd_model_forward(student, batch, KD_TRAIN));
         CHECK(kd_loss_backward(loss, student, batch, targets, &counts, &result));
         CHECK(kd_optimizer_step(optimizer, kd_schedule_value(learning_rate, step)));

@@ -116,12 +116,12 @@ static float from_bfloat16(uint16_t bits)
     return value;
 }
 
-#define EACH(type, expression)                                                         \
-    for (int64_t i = 0; i < count; i++) {                                              \
-        type x;                                                                        \
-        memcpy(&x, (const char *)from + (size_t)i * sizeof x, sizeof x);               \
-        to[i] = expression;                                                            \
-    }                                                                                  \
+#define EACH(type, expression)                                                                                                                       \
+    for (int64_t i = 0; i < count; i++) {                                                                                                            \
+        type x;                                                                                                                                      \
+        memcpy(&x, (const char *)from + (size_t)i * sizeof x, sizeof x);                                                                             \
+        to[i] = expression;                                                                                                                          \
+    }                                                                                                                                                \
     break
 
 void kd__convert_float32(float *to, const void *from, int32_t dtype, int64_t count, double scale, double shift)

@@ -94,8 +94,9 @@ static int32_t npy_dtype(const char *descr)
     static const struct {
         char code[4];
         int32_t dtype;
-    } known[] = { { "f4'", KD_FLOAT32 }, { "f8'", KD_FLOAT64 }, { "f2'", KD_FLOAT16 }, { "i1'", KD_INT8 },   { "i2'", KD_INT16 },  { "i4'", KD_INT32 },
-                  { "i8'", KD_INT64 },   { "u1'", KD_UINT8 },   { "u2'", KD_UINT16 },  { "u4'", KD_UINT32 }, { "u8'", KD_UINT64 }, { "b1'", KD_UINT8 } };
+    } known[] = { { "f4'", KD_FLOAT32 }, { "f8'", KD_FLOAT64 }, { "f2'", KD_FLOAT16 }, { "i1'", KD_INT8 },
+                  { "i2'", KD_INT16 },   { "i4'", KD_INT32 },   { "i8'", KD_INT64 },   { "u1'", KD_UINT8 },
+                  { "u2'", KD_UINT16 },  { "u4'", KD_UINT32 },  { "u8'", KD_UINT64 },  { "b1'", KD_UINT8 } };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strncmp(descr, known[i].code, 3)) return known[i].dtype;
     return 0;

@@ -28,7 +28,7 @@ struct kd_context {
     atomic_uint_fast64_t bytes;
     atomic_uint_fast64_t peak_bytes;
     atomic_uint_fast64_t temporary; /* numbers of temporary files */
-    _Atomic(float *) scratch; /* NULL while it is taken */
+    _Atomic(float *) scratch;       /* NULL while it is taken */
     char blas[160];
     char blas_kernels[48];
     char blas_remedy[160];

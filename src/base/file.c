@@ -97,10 +97,7 @@ static kd_status read_gzip(kd__input *input, void *to, int64_t size, int64_t *go
     return KD_OK;
 }
 #else
-static kd_status begin_inflate(kd__input *input)
-{
-    return kd__fail(KD_ERR_UNSUPPORTED, "%s: gzip files need a build with zlib", input->path);
-}
+static kd_status begin_inflate(kd__input *input) { return kd__fail(KD_ERR_UNSUPPORTED, "%s: gzip files need a build with zlib", input->path); }
 
 static kd_status read_gzip(kd__input *input, void *to, int64_t size, int64_t *got)
 {
@@ -181,8 +178,8 @@ kd_status kd__input_read_block(kd__input *input, void **out, int64_t size, const
     char *block = NULL;
     int64_t room = 0, done = 0, left = kd__input_left(input);
     kd_status status = KD_OK;
-    KD_FAIL_IF(left >= 0 && size > left, KD_ERR_FORMAT, "%s: %s: expected %lld bytes, the file has %lld more", input->path, what,
-               (long long)size, (long long)left);
+    KD_FAIL_IF(left >= 0 && size > left, KD_ERR_FORMAT, "%s: %s: expected %lld bytes, the file has %lld more", input->path, what, (long long)size,
+               (long long)left);
     while (status == KD_OK && (done < size || !block)) {
         int64_t want = left >= 0 ? size : done < (1 << 24) ? (1 << 24) : 2 * done;
         if (want > size) want = size;
@@ -209,8 +206,7 @@ static kd_status read_all(kd__input *input, int64_t limit, char **out, int64_t *
         status = KD_RESERVE(input->context, &block, &room, done + done / 2 + PIECE + 1);
         if (status == KD_OK) status = kd__input_read_some(input, block + done, room - 1 - done, &got);
         if (status == KD_OK) done += got;
-        if (status == KD_OK && done > limit)
-            status = kd__fail(KD_ERR_FORMAT, "%s: larger than %lld bytes", input->path, (long long)limit);
+        if (status == KD_OK && done > limit) status = kd__fail(KD_ERR_FORMAT, "%s: larger than %lld bytes", input->path, (long long)limit);
     }
     if (status != KD_OK) {
         kd__release(input->context, block);

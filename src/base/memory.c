@@ -23,8 +23,8 @@ static void count_bytes(kd_context *context, size_t bytes)
 
 kd_status kd__multiply(int64_t a, int64_t b, int64_t *product)
 {
-    KD_FAIL_IF(a < 0 || b < 0 || __builtin_mul_overflow(a, b, product), KD_ERR_RANGE, "a size of %lld x %lld does not fit in 64 bits",
-               (long long)a, (long long)b);
+    KD_FAIL_IF(a < 0 || b < 0 || __builtin_mul_overflow(a, b, product), KD_ERR_RANGE, "a size of %lld x %lld does not fit in 64 bits", (long long)a,
+               (long long)b);
     return KD_OK;
 }
 
@@ -154,10 +154,7 @@ void *kd__object_hold(void *object)
     return object;
 }
 
-int kd__object_drop(void *object)
-{
-    return object && atomic_fetch_sub(&((kd__object *)object)->references, 1) == 1;
-}
+int kd__object_drop(void *object) { return object && atomic_fetch_sub(&((kd__object *)object)->references, 1) == 1; }
 
 void kd__object_destroy(void *object)
 {

@@ -15,9 +15,9 @@ static int32_t dtype_of(const char *name)
     static const struct {
         const char *name;
         int32_t dtype;
-    } known[] = { { "F32", KD_FLOAT32 }, { "F64", KD_FLOAT64 }, { "F16", KD_FLOAT16 }, { "BF16", KD_BFLOAT16 }, { "I8", KD_INT8 },   { "I16", KD_INT16 },
-                  { "I32", KD_INT32 },   { "I64", KD_INT64 },   { "U8", KD_UINT8 },    { "U16", KD_UINT16 },    { "U32", KD_UINT32 }, { "U64", KD_UINT64 },
-                  { "BOOL", KD_UINT8 } };
+    } known[] = { { "F32", KD_FLOAT32 }, { "F64", KD_FLOAT64 }, { "F16", KD_FLOAT16 }, { "BF16", KD_BFLOAT16 }, { "I8", KD_INT8 },
+                  { "I16", KD_INT16 },   { "I32", KD_INT32 },   { "I64", KD_INT64 },   { "U8", KD_UINT8 },      { "U16", KD_UINT16 },
+                  { "U32", KD_UINT32 },  { "U64", KD_UINT64 },  { "BOOL", KD_UINT8 } };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(name, known[i].name)) return known[i].dtype;
     return 0;
@@ -57,10 +57,7 @@ static kd_status read_entry(const kd__json *node, const char *what, char *data, 
     return KD_OK;
 }
 
-static int64_t entry_bytes(const kd__tensor_entry *entry)
-{
-    return kd_array_count(&entry->array) * (int64_t)kd_dtype_size(entry->array.dtype);
-}
+static int64_t entry_bytes(const kd__tensor_entry *entry) { return kd_array_count(&entry->array) * (int64_t)kd_dtype_size(entry->array.dtype); }
 
 static int compare_places(const void *a, const void *b)
 {

@@ -19,16 +19,15 @@ kd_status kd__fail(kd_status status, const char *format, ...)
 
 const char *kd_last_error(void) { return message; }
 
-kd_status kd_set_error(kd_status status, const char *text)
-{
-    return kd__fail(status, "%.400s", text ? text : "(no message)");
-}
+kd_status kd_set_error(kd_status status, const char *text) { return kd__fail(status, "%.400s", text ? text : "(no message)"); }
 
 const char *kd_status_name(kd_status status)
 {
-    static const char *const names[] = { "KD_OK",           "KD_ERR_INVALID",  "KD_ERR_MEMORY",      "KD_ERR_SHAPE",     "KD_ERR_DTYPE",  "KD_ERR_RANGE",
-                                         "KD_ERR_NOT_FOUND", "KD_ERR_IO",       "KD_ERR_FORMAT",      "KD_ERR_VERSION",   "KD_ERR_CONFIG", "KD_ERR_NONFINITE",
-                                         "KD_ERR_STATE",    "KD_ERR_CANCELLED", "KD_ERR_CALLBACK",   "KD_ERR_UNSUPPORTED", "KD_ERR_MISMATCH", "KD_ERR_THREAD" };
+    static const char *const names[] = { "KD_OK",           "KD_ERR_INVALID",   "KD_ERR_MEMORY",    "KD_ERR_SHAPE",
+                                         "KD_ERR_DTYPE",    "KD_ERR_RANGE",     "KD_ERR_NOT_FOUND", "KD_ERR_IO",
+                                         "KD_ERR_FORMAT",   "KD_ERR_VERSION",   "KD_ERR_CONFIG",    "KD_ERR_NONFINITE",
+                                         "KD_ERR_STATE",    "KD_ERR_CANCELLED", "KD_ERR_CALLBACK",  "KD_ERR_UNSUPPORTED",
+                                         "KD_ERR_MISMATCH", "KD_ERR_THREAD" };
     if (status == KD_END) return "KD_END";
     if (status > 0 || status < KD_ERR_THREAD) return "unknown status";
     return names[-status];
@@ -49,9 +48,8 @@ kd_status kd__options_read(void *to, size_t size, const void *from, const char *
     size_t given = struct_size(from);
     KD_FAIL_IF(given < 8 || given > 65536, KD_ERR_INVALID, "%s: struct_size is %zu; use the initialiser of %s", name, given, name);
     for (size_t i = size; i < given; i++)
-        KD_FAIL_IF(((const unsigned char *)from)[i], KD_ERR_VERSION,
-                   "%s: byte %zu is set, but this library (%d.%d.%d) knows only %zu bytes", name, i, KD_VERSION_MAJOR, KD_VERSION_MINOR,
-                   KD_VERSION_PATCH, size);
+        KD_FAIL_IF(((const unsigned char *)from)[i], KD_ERR_VERSION, "%s: byte %zu is set, but this library (%d.%d.%d) knows only %zu bytes", name, i,
+                   KD_VERSION_MAJOR, KD_VERSION_MINOR, KD_VERSION_PATCH, size);
     memcpy(to, from, given < size ? given : size);
     return KD_OK;
 }

@@ -7,21 +7,21 @@
 /* Writes the thread's message and returns `status`. */
 kd_status kd__fail(kd_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define KD_TRY(call)                        \
-    do {                                    \
-        kd_status kd__s = (call);           \
-        if (kd__s != KD_OK) return kd__s;   \
+#define KD_TRY(call)                                                                                                                                 \
+    do {                                                                                                                                             \
+        kd_status kd__s = (call);                                                                                                                    \
+        if (kd__s != KD_OK) return kd__s;                                                                                                            \
     } while (0)
 
-#define KD_FAIL_IF(condition, ...)                  \
-    do {                                            \
-        if (condition) return kd__fail(__VA_ARGS__); \
+#define KD_FAIL_IF(condition, ...)                                                                                                                   \
+    do {                                                                                                                                             \
+        if (condition) return kd__fail(__VA_ARGS__);                                                                                                 \
     } while (0)
 
 /* goto `label` with the status in `variable` when the call fails. */
-#define KD_TRY_GOTO(variable, call, label)          \
-    do {                                            \
-        if (((variable) = (call)) != KD_OK) goto label; \
+#define KD_TRY_GOTO(variable, call, label)                                                                                                           \
+    do {                                                                                                                                             \
+        if (((variable) = (call)) != KD_OK) goto label;                                                                                              \
     } while (0)
 
 #define KD_NEED(handle) KD_FAIL_IF(!(handle), KD_ERR_INVALID, "%s: " #handle " is NULL", __func__)

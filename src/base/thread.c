@@ -28,7 +28,7 @@ typedef struct kd__pool {
     struct worker {
         struct kd__pool *pool;
         int32_t number;
-    } *arguments;
+    } * arguments;
 } kd__pool;
 
 static void pause_briefly(void)

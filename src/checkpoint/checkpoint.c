@@ -91,11 +91,23 @@ static kd_status add(kd_checkpoint *checkpoint, int32_t kind, const char *name, 
 }
 
 kd_status kd_checkpoint_add_model(kd_checkpoint *checkpoint, const char *name, kd_model *model) { return add(checkpoint, MODEL, name, model, 0); }
-kd_status kd_checkpoint_add_optimizer(kd_checkpoint *checkpoint, const char *name, kd_optimizer *optimizer) { return add(checkpoint, OPTIMIZER, name, optimizer, 0); }
-kd_status kd_checkpoint_add_loader(kd_checkpoint *checkpoint, const char *name, kd_loader *loader) { return add(checkpoint, LOADER, name, loader, 0); }
-kd_status kd_checkpoint_add_schedule(kd_checkpoint *checkpoint, const char *name, kd_schedule *schedule) { return add(checkpoint, SCHEDULE, name, schedule, 0); }
+kd_status kd_checkpoint_add_optimizer(kd_checkpoint *checkpoint, const char *name, kd_optimizer *optimizer)
+{
+    return add(checkpoint, OPTIMIZER, name, optimizer, 0);
+}
+kd_status kd_checkpoint_add_loader(kd_checkpoint *checkpoint, const char *name, kd_loader *loader)
+{
+    return add(checkpoint, LOADER, name, loader, 0);
+}
+kd_status kd_checkpoint_add_schedule(kd_checkpoint *checkpoint, const char *name, kd_schedule *schedule)
+{
+    return add(checkpoint, SCHEDULE, name, schedule, 0);
+}
 kd_status kd_checkpoint_add_loss(kd_checkpoint *checkpoint, const char *name, kd_loss *loss) { return add(checkpoint, LOSS, name, loss, 0); }
-kd_status kd_checkpoint_add_monitor(kd_checkpoint *checkpoint, const char *name, kd_monitor *monitor) { return add(checkpoint, MONITOR, name, monitor, 0); }
+kd_status kd_checkpoint_add_monitor(kd_checkpoint *checkpoint, const char *name, kd_monitor *monitor)
+{
+    return add(checkpoint, MONITOR, name, monitor, 0);
+}
 
 kd_status kd_checkpoint_borrow_bytes(kd_checkpoint *checkpoint, const char *name, void *bytes, size_t size)
 {
@@ -204,7 +216,8 @@ static kd_status read_part(const kd_checkpoint *checkpoint, const char *path, co
     KD_FAIL_IF(kd__crc32(0, start, sizeof h + h.name_bytes + h.bytes) != crc, KD_ERR_FORMAT, "%s: part '%.*s' is damaged: its checksum differs", path,
                (int)h.name_bytes, name);
     part *p = find_part(checkpoint, name, h.name_bytes);
-    KD_FAIL_IF(!p || (uint32_t)p->kind != h.kind, KD_ERR_MISMATCH, "%s: part '%.*s' is not registered in this checkpoint", path, (int)h.name_bytes, name);
+    KD_FAIL_IF(!p || (uint32_t)p->kind != h.kind, KD_ERR_MISMATCH, "%s: part '%.*s' is not registered in this checkpoint", path, (int)h.name_bytes,
+               name);
     KD_FAIL_IF(p->seen++, KD_ERR_FORMAT, "%s: part '%s' stands twice", path, p->name);
     kd__state_reader reader = { bytes, bytes + h.bytes, p->name };
     KD_TRY(restore_state(p, &reader, apply));

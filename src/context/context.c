@@ -50,7 +50,7 @@ static kd_status read_callbacks(kd_context *made, const kd_context_options *o)
 
 static void choose_gemm(kd_context *context, int32_t wanted)
 {
-    context->gemm = wanted == KD_GEMM_AUTO ? (context->blas_is_slow || context->kernels->isa == KD_ISA_AVX512 ? KD_GEMM_OWN : KD_GEMM_BLAS) : wanted;
+    context->gemm = wanted == KD_GEMM_AUTO ? (context->blas_is_slow ? KD_GEMM_OWN : KD_GEMM_BLAS) : wanted;
     if (context->blas_is_slow)
         kd__log(context, KD_LOG_WARNING, "BLAS (%s) runs kernels for an older processor (%s): %s%s", context->blas, context->blas_kernels,
                 context->blas_remedy, context->gemm == KD_GEMM_OWN ? "; the library uses its own products instead" : "");
@@ -165,5 +165,5 @@ kd_status kd_context_matmul(kd_context *context, int32_t ta, int32_t tb, int64_t
 const char *kd_build_info(void)
 {
     return "kdistill " TEXT(KD_VERSION_MAJOR) "." TEXT(KD_VERSION_MINOR) "." TEXT(KD_VERSION_PATCH) "; blas " BLAS "; zlib " ZLIB
-           "; compiler " __VERSION__;
+                                                                                                    "; compiler " __VERSION__;
 }

@@ -13,7 +13,8 @@ static kd_status select_column(kd_dataset *made, const kd__column *column, const
     values.data = NULL;
     values.dims[0] = count;
     KD_TRY(kd__allocate(context, &values.data, count, row ? row : 1));
-    for (int64_t i = 0; i < count; i++) memcpy((char *)values.data + (size_t)i * row, (const char *)column->values.data + (size_t)indices[i] * row, row);
+    for (int64_t i = 0; i < count; i++)
+        memcpy((char *)values.data + (size_t)i * row, (const char *)column->values.data + (size_t)indices[i] * row, row);
     if (column->present) {
         kd_status status = KD_NEW(context, &present, count);
         if (status != KD_OK) {
@@ -30,8 +31,8 @@ static kd_status select_column(kd_dataset *made, const kd__column *column, const
 static kd_status select_all(kd_dataset *made, kd_dataset *dataset, const int64_t *indices, int64_t count)
 {
     for (int64_t i = 0; i < count; i++)
-        KD_FAIL_IF(indices[i] < 0 || indices[i] >= dataset->samples, KD_ERR_RANGE, "indices[%lld] is %lld; the dataset has %lld samples", (long long)i,
-                   (long long)indices[i], (long long)dataset->samples);
+        KD_FAIL_IF(indices[i] < 0 || indices[i] >= dataset->samples, KD_ERR_RANGE, "indices[%lld] is %lld; the dataset has %lld samples",
+                   (long long)i, (long long)indices[i], (long long)dataset->samples);
     for (int64_t i = 0; i < dataset->count; i++) KD_TRY(select_column(made, &dataset->columns[i], indices, count));
     return KD_OK;
 }
@@ -106,8 +107,7 @@ static kd_status concat_all(kd_dataset *made, kd_dataset *const *parts, int32_t 
     }
     for (int32_t p = 0; p < count; p++)
         for (int64_t i = 0; i < parts[p]->count; i++)
-            if (!kd__dataset_column(made, parts[p]->columns[i].name))
-                KD_TRY(concat_column(made, &parts[p]->columns[i], parts, count, samples));
+            if (!kd__dataset_column(made, parts[p]->columns[i].name)) KD_TRY(concat_column(made, &parts[p]->columns[i], parts, count, samples));
     return KD_OK;
 }
 

@@ -9,8 +9,8 @@
 
 typedef struct kd__field {
     char name[KD_MAX_NAME];
-    int32_t active; /* filled since the last begin */
-    kd_array values; /* contiguous float32 or int64 (or as borrowed) */
+    int32_t active;         /* filled since the last begin */
+    kd_array values;        /* contiguous float32 or int64 (or as borrowed) */
     const uint8_t *present; /* NULL: every row */
     char *buffer;
     int64_t room;

@@ -166,8 +166,8 @@ kd_status kd_loss_add(kd_loss *loss, int32_t kind, double weight, const kd_term_
     KD_TRY(copy_name(&made->o.label_field, made->names[2], "label", "label_field"));
     KD_TRY(copy_name(&made->o.mask_field, made->names[3], NULL, "mask_field"));
     KD_TRY(copy_name(&made->o.weight_field, made->names[4], NULL, "weight_field"));
-    KD_FAIL_IF(k->label && !k->teacher && made->o.teacher_field, KD_ERR_INVALID, "%s compares with labels: use label_field \"teacher:%.40s\"", k->name,
-               made->o.teacher_field);
+    KD_FAIL_IF(k->label && !k->teacher && made->o.teacher_field, KD_ERR_INVALID, "%s compares with labels: use label_field \"teacher:%.40s\"",
+               k->name, made->o.teacher_field);
     if (term) *term = loss->count;
     loss->count++;
     return KD_OK;

@@ -41,12 +41,12 @@ typedef struct kd__sources {
     const int64_t *integers;
     const kd__field *mask;
     const float *weights;
-    int64_t *row_label; /* (R): class of each row, after alignment */
-    float *row_weight;  /* (R) */
-    int64_t *row_target; /* (R): the row of the label side, after alignment */
-    uint8_t *state;     /* (R): KD__ROW_... */
-    double *value;      /* (R) */
-    int32_t *guards;    /* (R) */
+    int64_t *row_label;           /* (R): class of each row, after alignment */
+    float *row_weight;            /* (R) */
+    int64_t *row_target;          /* (R): the row of the label side, after alignment */
+    uint8_t *state;               /* (R): KD__ROW_... */
+    double *value;                /* (R) */
+    int32_t *guards;              /* (R) */
     int64_t rows, classes, width; /* width: of the student output; 0 until it is known */
     int64_t count;
     double weight_sum;
@@ -73,10 +73,10 @@ typedef struct kd__row {
     const float *numbers;
     const int64_t *integers;
     int64_t n, label;
-    double scale;    /* multiplies the gradient: weight / denominator, T^2 and the row's weight in */
-    float *dz;       /* NULL: value only */
+    double scale; /* multiplies the gradient: weight / denominator, T^2 and the row's weight in */
+    float *dz;    /* NULL: value only */
     int32_t add;
-    float *ez, *ev;  /* scratch (n) */
+    float *ez, *ev; /* scratch (n) */
     int32_t state;
     int32_t guards;
     double loss; /* without T^2 and weights */

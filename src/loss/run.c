@@ -84,7 +84,7 @@ static void run_student(kd_loss *loss, const kd__student *student, const double 
         if (!strcmp(loss->terms[t].o.student_output, student->name)) w.terms[w.count++] = t;
     }
     w.tile = 16384 / student->width;
-    w.tile = w.tile < 1 ? 1 : w.tile > 64 ? 64 : w.tile;
+    w.tile = w.tile < 4 ? 4 : w.tile > 64 ? 64 : w.tile; /* a few rows at least: each prefetches the next */
     kd__parallel(loss->object.context, (w.rows + w.tile - 1) / w.tile, run_tile, &w);
 }
 
@@ -202,8 +202,8 @@ static kd_status read_output(const kd_loss_output *given, int64_t rows, kd__stud
     return KD_OK;
 }
 
-kd_status kd_loss_eval(kd_loss *loss, const kd_loss_output *outputs, int32_t count, kd_batch *batch, kd_targets *targets, const kd_loss_counts *counts,
-                       kd_loss_result *result)
+kd_status kd_loss_eval(kd_loss *loss, const kd_loss_output *outputs, int32_t count, kd_batch *batch, kd_targets *targets,
+                       const kd_loss_counts *counts, kd_loss_result *result)
 {
     kd__student students[KD_LOSS_MAX_TERMS];
     KD_NEED(loss);
@@ -260,7 +260,8 @@ kd_status kd_loss_backward(kd_loss *loss, kd_model *model, kd_batch *batch, kd_t
     KD_TRY(model_students(loss, model, batch, students, &count));
     KD_TRY(resolve_for(loss, students, count, batch, targets));
     kd_status status = KD_OK;
-    for (int32_t i = 0; i < count && status == KD_OK; i++) status = kd__model_gradient_slot(model, students[i].name, &students[i].dz, &students[i].add);
+    for (int32_t i = 0; i < count && status == KD_OK; i++)
+        status = kd__model_gradient_slot(model, students[i].name, &students[i].dz, &students[i].add);
     if (status == KD_OK) status = kd__loss_run(loss, students, count, counts, result);
     if (status == KD_OK) return kd_model_backward(model);
     for (int32_t i = 0; i < count; i++) kd__model_layer(model, students[i].name)->has_external = 0;

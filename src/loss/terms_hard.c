@@ -3,10 +3,7 @@
 
 #include "loss/loss.h"
 
-static double target(const kd__row *row, int64_t i)
-{
-    return row->v ? row->v[i] : row->numbers ? row->numbers[i] : (double)row->integers[i];
-}
+static double target(const kd__row *row, int64_t i) { return row->v ? row->v[i] : row->numbers ? row->numbers[i] : (double)row->integers[i]; }
 
 static void put(kd__row *row, int64_t i, double gradient)
 {

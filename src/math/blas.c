@@ -51,8 +51,7 @@ static void name_blas(kd_context *context)
 {
     snprintf(context->blas, sizeof context->blas, "%.150s", openblas_get_config());
     snprintf(context->blas_kernels, sizeof context->blas_kernels, "%s", openblas_get_corename());
-    snprintf(context->blas_remedy, sizeof context->blas_remedy,
-             "set OPENBLAS_CORETYPE=%s in the environment of the process, or gemm = KD_GEMM_OWN",
+    snprintf(context->blas_remedy, sizeof context->blas_remedy, "set OPENBLAS_CORETYPE=%s in the environment of the process, or gemm = KD_GEMM_OWN",
              context->kernels->isa == KD_ISA_AVX512 ? "SkylakeX" : "Haswell");
 }
 #endif
@@ -60,8 +59,8 @@ static void name_blas(kd_context *context)
 /* Kernels' instruction set by the name that BLAS gives them; unknown names are taken as up to date. */
 static int32_t kernels_isa(const char *name)
 {
-    static const char *const old[] = { "Prescott", "Core2", "Penryn", "Dunnington", "Nehalem", "Atom", "Sandybridge", "Katmai", "Coppermine",
-                                       "Northwood", "Banias", "Opteron", "Barcelona", "Bobcat", "penryn", "sandybridge", "generic", "Generic" };
+    static const char *const old[] = { "Prescott",  "Core2",  "Penryn",  "Dunnington", "Nehalem", "Atom",   "Sandybridge", "Katmai",  "Coppermine",
+                                       "Northwood", "Banias", "Opteron", "Barcelona",  "Bobcat",  "penryn", "sandybridge", "generic", "Generic" };
     static const char *const middle[] = { "Haswell", "Zen", "Excavator", "Steamroller", "Piledriver", "Bulldozer", "haswell", "zen", "zen2" };
     for (size_t i = 0; i < sizeof old / sizeof *old; i++)
         if (!strcmp(name, old[i])) return KD_ISA_PORTABLE;

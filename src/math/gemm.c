@@ -6,92 +6,127 @@
 #include "math/blas.h"
 #include "math/kernels.h"
 
-/* The library's own product. The side with fewer lines ("columns") is packed whole into panels of `tile_columns`; the other side is
- * packed a block of lines at a time, by the thread that multiplies it. C' = op(B)' op(A)' has the same numbers, so either side may be
- * the columns; only the steps through C differ. The depth is cut at DEPTH, so that a panel of columns stays in the first cache, and the
- * order of sums depends on k alone.                                                                                               */
+/* The library's own product. op(B) is packed whole into panels of `tile_columns`; op(A) a block of lines at a time, by the thread that
+ * multiplies it. The depth is cut at DEPTH, so that a panel stays in the first cache, and the order of sums depends on k alone: a line of
+ * a product has the same bits in every product of the same k and B.                                                                  */
 #define DEPTH 384
-#define LINES 48        /* a multiple of every tile_rows */
+#define LINES 96        /* a multiple of every tile_rows */
 #define MOST_DEPTH 4096 /* packed at once */
+#define PIECES 8        /* of work at least, where the shape allows */
 
 typedef struct {
-    const float *x; /* line i, depth p at x[i * row + p * column] */
+    const float *x; /* line i, depth p at x[i * row + p * column]; one of the two steps is 1 */
     int64_t row, column, lines;
 } side;
 
 typedef struct {
     const kd__kernels *kernels;
-    side a, b; /* lines, columns */
-    int64_t k; /* depth packed now */
+    side a, b;
+    int64_t k;                    /* depth packed now */
+    int64_t lines, panels, chunk; /* lines of a block, panels in all, panels of a piece of work */
     float alpha, beta;
     float *c;
-    int64_t row_step, column_step;
-    float *packed, *blocks; /* columns; a block of lines for each thread */
+    int64_t ldc;
+    float *packed, *blocks; /* op(B); a block of lines for each thread */
 } own;
+
+typedef float four __attribute__((vector_size(16)));
+typedef int32_t four_places __attribute__((vector_size(16)));
+
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, (four_places){ i, j, k, l })
+#endif
+
+/* Four lines of four to four columns. */
+static void transpose_four(const float *from, int64_t row, float *to, int64_t width)
+{
+    four r[4], t[4];
+    for (int i = 0; i < 4; i++) memcpy(&r[i], from + i * row, sizeof r[i]);
+    t[0] = SHUFFLE(r[0], r[1], 0, 4, 1, 5), t[1] = SHUFFLE(r[2], r[3], 0, 4, 1, 5);
+    t[2] = SHUFFLE(r[0], r[1], 2, 6, 3, 7), t[3] = SHUFFLE(r[2], r[3], 2, 6, 3, 7);
+    r[0] = SHUFFLE(t[0], t[1], 0, 1, 4, 5), r[1] = SHUFFLE(t[0], t[1], 2, 3, 6, 7);
+    r[2] = SHUFFLE(t[2], t[3], 0, 1, 4, 5), r[3] = SHUFFLE(t[2], t[3], 2, 3, 6, 7);
+    for (int i = 0; i < 4; i++) memcpy(to + i * width, &r[i], sizeof r[i]);
+}
 
 /* `count` lines from `first`, `depth` deep from `start`, as to[p * width + i]; missing lines are zero. */
 static void pack(const side *s, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t width, float *to)
 {
     const float *from = s->x + first * s->row + start * s->column;
+    const int64_t whole = count / 4 * 4, deep = depth / 4 * 4;
     if (count < width) memset(to, 0, (size_t)(width * depth) * sizeof *to);
     if (s->row == 1) {
-        for (int64_t p = 0; p < depth; p++)
-            for (int64_t i = 0; i < count; i++) to[p * width + i] = from[p * s->column + i];
+        for (int64_t p = 0; p < depth; p++) memcpy(to + p * width, from + p * s->column, (size_t)count * sizeof *to);
         return;
     }
-    for (int64_t p0 = 0; p0 < depth; p0 += 16) {
-        int64_t last = depth - p0 < 16 ? depth : p0 + 16;
-        for (int64_t i = 0; i < count; i++)
-            for (int64_t p = p0; p < last; p++) to[p * width + i] = from[i * s->row + p * s->column];
-    }
+    for (int64_t p = 0; p < deep; p += 4)
+        for (int64_t i = 0; i < whole; i += 4) transpose_four(from + i * s->row + p, s->row, to + p * width + i, width);
+    for (int64_t p = 0; p < depth; p++)
+        for (int64_t i = p < deep ? whole : 0; i < count; i++) to[p * width + i] = from[i * s->row + p];
 }
 
 /* Panel by panel within each depth block: packed + (start * panels + panel * depth) * width. */
 static void pack_panel(void *argument, int64_t panel, int32_t worker)
 {
     own *w = argument;
-    const int64_t width = w->kernels->tile_columns, first = panel * width, panels = (w->b.lines + width - 1) / width;
+    const int64_t width = w->kernels->tile_columns, first = panel * width;
     const int64_t count = w->b.lines - first < width ? w->b.lines - first : width;
     (void)worker;
     for (int64_t start = 0; start < w->k; start += DEPTH) {
         int64_t depth = w->k - start < DEPTH ? w->k - start : DEPTH;
-        pack(&w->b, first, count, start, depth, width, w->packed + (start * panels + panel * depth) * width);
+        pack(&w->b, first, count, start, depth, width, w->packed + (start * w->panels + panel * depth) * width);
     }
 }
 
-static void multiply_block(const own *w, int64_t first, int64_t lines, const float *a, const float *b, int64_t depth, float beta)
+/* A block of packed lines times panels first .. last - 1 of one depth block. */
+static void multiply_panels(const own *w, int64_t line, int64_t lines, const float *a, const float *b, int64_t first, int64_t last, int64_t depth,
+                            float beta)
 {
     const kd__kernels *kernels = w->kernels;
     const int64_t width = kernels->tile_columns, height = kernels->tile_rows;
-    for (int64_t j = 0; j < w->b.lines; j += width)
+    for (int64_t panel = first; panel < last; panel++)
         for (int64_t i = 0; i < lines; i += height) {
-            int64_t rows = lines - i < height ? lines - i : height, columns = w->b.lines - j < width ? w->b.lines - j : width;
-            kernels->tile(depth, w->alpha, a + i * depth, b + j * depth, beta, w->c + (first + i) * w->row_step + j * w->column_step, w->row_step,
-                          w->column_step, (int32_t)rows, (int32_t)columns);
+            int64_t rows = lines - i < height ? lines - i : height, columns = w->b.lines - panel * width;
+            kernels->tile(depth, w->alpha, a + i * depth, b + panel * width * depth, beta, w->c + (line + i) * w->ldc + panel * width, w->ldc,
+                          (int32_t)rows, (int32_t)(columns < width ? columns : width));
         }
 }
 
-static void multiply_lines(void *argument, int64_t block, int32_t worker)
+static void multiply_piece(void *argument, int64_t piece, int32_t worker)
 {
     own *w = argument;
-    const int64_t width = w->kernels->tile_columns, height = w->kernels->tile_rows, panels = (w->b.lines + width - 1) / width;
-    const int64_t first = block * LINES, lines = w->a.lines - first < LINES ? w->a.lines - first : LINES;
+    const int64_t chunks = (w->panels + w->chunk - 1) / w->chunk, height = w->kernels->tile_rows;
+    const int64_t line = piece / chunks * w->lines, first = piece % chunks * w->chunk;
+    const int64_t lines = w->a.lines - line < w->lines ? w->a.lines - line : w->lines;
+    const int64_t last = first + w->chunk < w->panels ? first + w->chunk : w->panels;
     float *a = w->blocks + worker * LINES * DEPTH;
     for (int64_t start = 0; start < w->k; start += DEPTH) {
         int64_t depth = w->k - start < DEPTH ? w->k - start : DEPTH;
         for (int64_t i = 0; i < lines; i += height)
-            pack(&w->a, first + i, lines - i < height ? lines - i : height, start, depth, height, a + i * depth);
-        multiply_block(w, first, lines, a, w->packed + start * panels * width, depth, start ? 1 : w->beta);
+            pack(&w->a, line + i, lines - i < height ? lines - i : height, start, depth, height, a + i * depth);
+        multiply_panels(w, line, lines, a, w->packed + start * w->panels * w->kernels->tile_columns, first, last, depth, start ? 1 : w->beta);
     }
+}
+
+/* Blocks of lines of about equal size; panels are shared out where there are few blocks. */
+static void cut_pieces(own *w)
+{
+    const int64_t blocks = (w->a.lines + LINES - 1) / LINES, height = w->kernels->tile_rows;
+    const int64_t even = (w->a.lines + blocks - 1) / blocks, wanted = (PIECES + blocks - 1) / blocks;
+    w->panels = (w->b.lines + w->kernels->tile_columns - 1) / w->kernels->tile_columns;
+    w->lines = (even + height - 1) / height * height;
+    w->chunk = (w->panels + wanted - 1) / wanted;
 }
 
 static void run_chunks(kd_context *context, own *w, int64_t k)
 {
-    const int64_t panels = (w->b.lines + w->kernels->tile_columns - 1) / w->kernels->tile_columns;
+    const int64_t pieces = (w->a.lines + w->lines - 1) / w->lines * ((w->panels + w->chunk - 1) / w->chunk);
     for (int64_t p = 0; p < k; p += MOST_DEPTH) {
         w->k = k - p < MOST_DEPTH ? k - p : MOST_DEPTH;
-        kd__parallel(context, panels, pack_panel, w);
-        kd__parallel(context, (w->a.lines + LINES - 1) / LINES, multiply_lines, w);
+        kd__parallel(context, w->panels, pack_panel, w);
+        kd__parallel(context, pieces, multiply_piece, w);
         w->a.x += w->k * w->a.column;
         w->b.x += w->k * w->b.column;
         w->beta = 1;
@@ -100,13 +135,11 @@ static void run_chunks(kd_context *context, own *w, int64_t k)
 
 static kd_status run_own(kd_context *context, const kd__gemm *g)
 {
-    const int64_t width = context->kernels->tile_columns;
-    const side a = { g->a, g->a_t ? 1 : g->lda, g->a_t ? g->lda : 1, g->m }, b = { g->b, g->b_t ? g->ldb : 1, g->b_t ? 1 : g->ldb, g->n };
-    own w = { .kernels = context->kernels, .alpha = g->alpha, .beta = g->beta, .c = g->c };
-    int a_is_columns = g->m < g->n;
-    w.a = a_is_columns ? b : a, w.row_step = a_is_columns ? 1 : g->ldc;
-    w.b = a_is_columns ? a : b, w.column_step = a_is_columns ? g->ldc : 1;
-    int64_t depth = g->k < MOST_DEPTH ? g->k : MOST_DEPTH, packed = (w.b.lines + width - 1) / width * width * depth;
+    own w = { .kernels = context->kernels, .alpha = g->alpha, .beta = g->beta, .c = g->c, .ldc = g->ldc };
+    w.a = (side){ g->a, g->a_t ? 1 : g->lda, g->a_t ? g->lda : 1, g->m };
+    w.b = (side){ g->b, g->b_t ? g->ldb : 1, g->b_t ? 1 : g->ldb, g->n };
+    cut_pieces(&w);
+    int64_t packed = w.panels * w.kernels->tile_columns * (g->k < MOST_DEPTH ? g->k : MOST_DEPTH);
     KD_TRY(kd__scratch_take(context, packed + (int64_t)context->threads * LINES * DEPTH, &w.packed));
     w.blocks = w.packed + packed;
     run_chunks(context, &w, g->k);

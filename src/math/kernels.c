@@ -32,7 +32,8 @@ kd_status kd__kernels_choose(int32_t isa, const kd__kernels **out)
     KD_FAIL_IF(isa < KD_ISA_AUTO || isa > KD_ISA_AVX512, KD_ERR_RANGE, "isa: expected 0 to %d, got %d", KD_ISA_AVX512, isa);
     if (isa == KD_ISA_AUTO)
         for (isa = KD_ISA_AVX512; !has(isa); isa--) {}
-    KD_FAIL_IF(!has(isa), KD_ERR_UNSUPPORTED, "this processor or system has no %s", isa == KD_ISA_AVX2 ? "AVX2 with FMA" : "AVX-512 F, BW, DQ and VL");
+    KD_FAIL_IF(!has(isa), KD_ERR_UNSUPPORTED, "this processor or system has no %s",
+               isa == KD_ISA_AVX2 ? "AVX2 with FMA" : "AVX-512 F, BW, DQ and VL");
     *out = table(isa);
     return KD_OK;
 }

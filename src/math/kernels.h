@@ -58,10 +58,9 @@ typedef struct kd__kernels {
     void (*adam)(float *p, const float *g, float *m, float *v, int64_t n, float scale, float clip, const kd__adam_step *step);
     /* ---- matrix product (src/math/gemm.c) ---- */
     int32_t tile_rows, tile_columns;
-    /* c[i * row_step + j * column_step] = alpha sum_k a[k * tile_rows + i] b[k * tile_columns + j] + beta c[..] for the first
-     * rows x columns of a tile; a and b are packed.                                                                           */
-    void (*tile)(int64_t k, float alpha, const float *a, const float *b, float beta, float *c, int64_t row_step, int64_t column_step, int32_t rows,
-                 int32_t columns);
+    /* c[i * ldc + j] = alpha sum_k a[k * tile_rows + i] b[k * tile_columns + j] + beta c[..] for the first rows x columns of a tile;
+     * a and b are packed.                                                                                                       */
+    void (*tile)(int64_t k, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns);
 } kd__kernels;
 
 extern const kd__kernels kd__kernels_portable;

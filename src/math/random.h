@@ -24,9 +24,6 @@ static inline uint64_t kd__random(uint64_t stream, uint64_t position) { return k
 static inline double kd__uniform(uint64_t stream, uint64_t position) { return (double)(kd__random(stream, position) >> 11) * 0x1p-53; }
 
 /* Uniform in 0 .. bound - 1 (bound below 2^32; the bias is below 2^-32). */
-static inline uint64_t kd__below(uint64_t stream, uint64_t position, uint64_t bound)
-{
-    return ((kd__random(stream, position) >> 32) * bound) >> 32;
-}
+static inline uint64_t kd__below(uint64_t stream, uint64_t position, uint64_t bound) { return ((kd__random(stream, position) >> 32) * bound) >> 32; }
 
 #endif

@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 #if defined(__AVX512F__)
 #define W 16
 #elif defined(__AVX2__)
@@ -58,9 +62,10 @@ static inline void store_at(float *p, vf x, int64_t left)
 
 static inline double sum_lanes(vf x)
 {
-    double s = 0;
-    for (int i = 0; i < W; i++) s += x[i];
-    return s;
+    double s[4] = { 0 }; /* four chains instead of one */
+    for (int i = 0; i < W; i += 4)
+        for (int k = 0; k < 4; k++) s[k] += x[i + k];
+    return (s[0] + s[1]) + (s[2] + s[3]);
 }
 static inline float max_lanes(vf x)
 {

@@ -161,8 +161,8 @@ static kd_status check_logits(const kd_metrics *m, const kd_array *array, int64_
 {
     KD_TRY(kd__array_check(array, what));
     KD_FAIL_IF(array->dtype != KD_FLOAT32 || !kd__array_contiguous(array), KD_ERR_DTYPE, "%s: expected contiguous float32", what);
-    KD_FAIL_IF(array->rank != 2 || array->dims[1] != m->classes || (rows >= 0 && array->dims[0] != rows), KD_ERR_SHAPE,
-               "%s: expected (%lld, %lld)", what, rows >= 0 ? (long long)rows : (long long)-1, (long long)m->classes);
+    KD_FAIL_IF(array->rank != 2 || array->dims[1] != m->classes || (rows >= 0 && array->dims[0] != rows), KD_ERR_SHAPE, "%s: expected (%lld, %lld)",
+               what, rows >= 0 ? (long long)rows : (long long)-1, (long long)m->classes);
     return KD_OK;
 }
 

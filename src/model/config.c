@@ -7,7 +7,8 @@
 
 #define MAX_WIDTH ((int64_t)1 << 31)
 
-static const char *const harmless[] = { "architectures", "transformers_version", "torch_dtype", "dtype", "id2label", "label2id", "_name_or_path", "written_by" };
+static const char *const harmless[] = { "architectures", "transformers_version", "torch_dtype", "dtype", "id2label",
+                                        "label2id",      "_name_or_path",        "written_by" };
 
 static kd_status check_keys(const kd__json *object, const char *const *known, const char *where)
 {
@@ -69,7 +70,8 @@ static kd_status add_layer(kd__network *net, kd_context *context, int32_t type, 
     return KD_OK;
 }
 
-static kd_status add_tensor(kd__network *net, kd_context *context, int64_t number, const char *kind, int32_t rank, const int64_t *dims, int32_t *index)
+static kd_status add_tensor(kd__network *net, kd_context *context, int64_t number, const char *kind, int32_t rank, const int64_t *dims,
+                            int32_t *index)
 {
     if (net->tensor_count == net->tensor_room) KD_TRY(KD_RESERVE(context, &net->tensors, &net->tensor_room, 8 + 2 * net->tensor_room));
     kd__tensor *tensor = &net->tensors[net->tensor_count];
@@ -114,8 +116,9 @@ static kd_status add_dropout(kd__network *net, kd_context *context, double p)
 
 static kd_status read_mlp(kd__network *net, kd_context *context, const kd__json *root)
 {
-    static const char *const known[] = { "model_type", "input", "input_size", "hidden_sizes", "num_labels", "hidden_act", "input_dropout_prob",
-                                         "hidden_dropout_prob", NULL };
+    static const char *const known[] = { "model_type", "input",      "input_size",         "hidden_sizes",
+                                         "num_labels", "hidden_act", "input_dropout_prob", "hidden_dropout_prob",
+                                         NULL };
     const kd__json *sizes = kd__json_member(root, "hidden_sizes");
     double input_dropout, dropout;
     int32_t activation;
@@ -148,7 +151,8 @@ static kd_status set_window(kd__layer *layer, const kd__json *node, int64_t chan
     KD_TRY(get_integer(node, "kernel_size", 1, 0, &w->kernel));
     KD_TRY(get_integer(node, "stride", 1, default_stride ? default_stride : w->kernel, &w->stride));
     KD_TRY(get_integer(node, "padding", 0, 0, &w->padding));
-    KD_FAIL_IF(w->padding >= w->kernel, KD_ERR_CONFIG, "config: padding %lld is not below kernel_size %lld", (long long)w->padding, (long long)w->kernel);
+    KD_FAIL_IF(w->padding >= w->kernel, KD_ERR_CONFIG, "config: padding %lld is not below kernel_size %lld", (long long)w->padding,
+               (long long)w->kernel);
     KD_FAIL_IF(w->height + 2 * w->padding < w->kernel || w->width + 2 * w->padding < w->kernel, KD_ERR_CONFIG,
                "config: kernel_size %lld does not fit an image of %lld x %lld", (long long)w->kernel, (long long)w->height, (long long)w->width);
     w->out_height = (w->height + 2 * w->padding - w->kernel) / w->stride + 1;

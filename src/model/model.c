@@ -20,7 +20,8 @@ void kd__model_initialise(kd_model *model)
         const kd__tensor *weight = &model->net.tensors[layer->weight], *bias = &model->net.tensors[layer->bias];
         double bound = 1 / sqrt((double)(weight->count / weight->dims[0]));
         uint64_t stream = kd__stream(model->seed, 0x696e6974, (uint64_t)i);
-        for (int64_t j = 0; j < weight->count; j++) model->parameters[weight->offset + j] = (float)((2 * kd__uniform(stream, (uint64_t)j) - 1) * bound);
+        for (int64_t j = 0; j < weight->count; j++)
+            model->parameters[weight->offset + j] = (float)((2 * kd__uniform(stream, (uint64_t)j) - 1) * bound);
         for (int64_t j = 0; j < bias->count; j++)
             model->parameters[bias->offset + j] = (float)((2 * kd__uniform(stream, (uint64_t)(weight->count + j)) - 1) * bound);
     }

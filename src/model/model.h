@@ -27,9 +27,9 @@ typedef struct kd__layer {
     int64_t inputs, outputs; /* numbers a row */
     kd__window window;
     double dropout;
-    int32_t weight, bias; /* tensors, -1: none */
+    int32_t weight, bias;   /* tensors, -1: none */
     int64_t y, pre, places; /* offsets (floats) in the activation block for one max_rows plan; -1: none */
-    float *external; /* gradient of a named output, (max_rows, outputs); made when first asked for */
+    float *external;        /* gradient of a named output, (max_rows, outputs); made when first asked for */
     int64_t external_room;
     int32_t has_external;
 } kd__layer;
@@ -57,7 +57,7 @@ struct kd_model {
     float *block;            /* activations */
     int64_t max_rows;
     int64_t gradient_a, gradient_b, scratch; /* offsets in the block */
-    int64_t rows;            /* of the last forward pass; 0: none */
+    int64_t rows;                            /* of the last forward pass; 0: none */
     int32_t mode;
     int64_t passes; /* training passes: the counter of dropout */
     const float *input;

@@ -46,9 +46,7 @@ static kd_status forward_layer(kd_model *model, int64_t number, const float *x)
     case KD__CONV:
         return kd__conv_forward(context, &layer->window, layer->activation, y, pre, x, tensor(model, layer->weight), tensor(model, layer->bias), rows,
                                 model->block + model->scratch);
-    case KD__MAX_POOL:
-        kd__max_pool_forward(context, &layer->window, y, (int32_t *)(void *)(model->block + layer->places), x, rows);
-        return KD_OK;
+    case KD__MAX_POOL: kd__max_pool_forward(context, &layer->window, y, (int32_t *)(void *)(model->block + layer->places), x, rows); return KD_OK;
     case KD__DROPOUT:
         if (model->mode == KD_TRAIN && layer->dropout > 0) {
             kd__dropout(context, y, x, layer->dropout, dropout_stream(model, number), rows, layer->outputs);

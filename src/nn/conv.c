@@ -28,10 +28,10 @@ typedef struct {
     kd_context *context;
     const kd__window *w;
     int32_t activation;
-    const float *x;   /* images */
-    float *patches;   /* (samples places, patch) */
-    float *product;   /* (samples places, N)     */
-    float *y, *pre;   /* (samples, N, places)    */
+    const float *x; /* images */
+    float *patches; /* (samples places, patch) */
+    float *product; /* (samples places, N)     */
+    float *y, *pre; /* (samples, N, places)    */
     const float *bias, *dy;
     float *dx;
 } work;

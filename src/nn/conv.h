@@ -7,7 +7,7 @@
 #include "base/context.h"
 
 typedef struct kd__window {
-    int64_t channels, height, width;         /* input  */
+    int64_t channels, height, width; /* input  */
     int64_t out_channels, out_height, out_width;
     int64_t kernel, stride, padding;
 } kd__window;

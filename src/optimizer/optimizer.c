@@ -30,7 +30,8 @@ static const struct {
 static double *number_place(kd_optimizer *optimizer, int32_t number)
 {
     kd_optimizer_options *o = &optimizer->o;
-    double *const places[] = { NULL, &optimizer->gradient_scale, &o->weight_decay, &o->clip_norm, &o->clip_value, &o->max_norm, &o->momentum, &o->average_decay };
+    double *const places[] = { NULL,         &optimizer->gradient_scale, &o->weight_decay, &o->clip_norm, &o->clip_value, &o->max_norm,
+                               &o->momentum, &o->average_decay };
     return places[number];
 }
 
@@ -109,7 +110,8 @@ void kd_optimizer_free(kd_optimizer *optimizer)
     if (!kd__object_drop(optimizer)) return;
     kd_context *context = optimizer->object.context;
     for (int64_t i = 0; i < optimizer->model_count; i++) kd_model_free(optimizer->models[i]);
-    void *blocks[] = { optimizer->parameters, optimizer->models, optimizer->pieces, optimizer->partial, optimizer->first, optimizer->second, optimizer->average };
+    void *blocks[] = { optimizer->parameters, optimizer->models, optimizer->pieces, optimizer->partial,
+                       optimizer->first,      optimizer->second, optimizer->average };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
     kd__object_destroy(optimizer);
 }
@@ -229,8 +231,8 @@ static kd_status get_block(kd_optimizer *optimizer, float *block, kd__state_read
     int64_t count;
     KD_TRY(kd__state_get(reader, &count, sizeof count));
     if (!count) return KD_OK;
-    KD_FAIL_IF(!block || count != optimizer->total, KD_ERR_MISMATCH, "checkpoint part '%s': the optimiser had other state (%lld numbers)", reader->name,
-               (long long)count);
+    KD_FAIL_IF(!block || count != optimizer->total, KD_ERR_MISMATCH, "checkpoint part '%s': the optimiser had other state (%lld numbers)",
+               reader->name, (long long)count);
     return kd__state_get(reader, apply ? block : NULL, count * (int64_t)sizeof *block);
 }
 

@@ -36,7 +36,7 @@ struct kd_optimizer {
     int64_t model_count, model_room;
     kd__piece *pieces; /* made at the first step */
     int64_t piece_count, piece_room;
-    double *partial; /* one sum of squares a piece */
+    double *partial;                 /* one sum of squares a piece */
     float *first, *second, *average; /* state; NULL: not used by the kind */
     int32_t ready, swapped, last_skipped;
     int64_t steps, skipped, clipped;

@@ -48,10 +48,7 @@ kd_status kd__optimizer_prepare(kd_optimizer *optimizer)
     return KD_OK;
 }
 
-static int is_frozen(const kd__parameter *p)
-{
-    return (p->grouped && p->group.frozen) || (p->model && p->model->net.tensors[p->tensor].frozen);
-}
+static int is_frozen(const kd__parameter *p) { return (p->grouped && p->group.frozen) || (p->model && p->model->net.tensors[p->tensor].frozen); }
 
 typedef struct {
     kd_optimizer *optimizer;
@@ -109,10 +106,12 @@ static void update(void *argument, int64_t index, int32_t worker)
     else if (optimizer->kind == KD_SGD)
         kernels->momentum(values, g, optimizer->first + at, n, w->scale, rate, decay, w->clip, (float)o->momentum, o->nesterov);
     else {
-        const kd__adam_step step = { rate, (float)o->beta1, (float)o->beta2, (float)o->epsilon, decay, w->correction1, w->correction2, optimizer->kind == KD_ADAMW };
+        const kd__adam_step step = { rate,  (float)o->beta1, (float)o->beta2, (float)o->epsilon,
+                                     decay, w->correction1,  w->correction2,  optimizer->kind == KD_ADAMW };
         kernels->adam(values, g, optimizer->first + at, optimizer->second + at, n, w->scale, w->clip, &step);
     }
-    if (optimizer->average && o->max_norm == 0) kernels->axpby(optimizer->average + at, (float)(1 - o->average_decay), values, (float)o->average_decay, n);
+    if (optimizer->average && o->max_norm == 0)
+        kernels->axpby(optimizer->average + at, (float)(1 - o->average_decay), values, (float)o->average_decay, n);
 }
 
 /* ---- max-norm ---- */
@@ -157,8 +156,7 @@ static void forget_gradients(kd_optimizer *optimizer)
 {
     for (int64_t i = 0; i < optimizer->model_count; i++) optimizer->models[i]->gradients_fresh = 1;
     for (int64_t i = 0; i < optimizer->count; i++)
-        if (!optimizer->parameters[i].model)
-            memset(optimizer->parameters[i].gradients, 0, (size_t)optimizer->parameters[i].count * sizeof(float));
+        if (!optimizer->parameters[i].model) memset(optimizer->parameters[i].gradients, 0, (size_t)optimizer->parameters[i].count * sizeof(float));
 }
 
 static void take_step(kd_optimizer *optimizer, step_work *w)

@@ -100,7 +100,8 @@ static kd_status label_batch(void *user, kd_targets *targets, int64_t first, int
     const kd__field *field = kd__fields_find(&targets->fields, name);
     KD_FAIL_IF(!field || field->values.dtype != KD_FLOAT32, KD_ERR_NOT_FOUND, "pseudo-labels: the teacher gave no float field '%.60s'", name);
     const int64_t classes = kd__array_row(&field->values);
-    KD_FAIL_IF(classes > INT32_MAX || (l->counts.classes && classes != l->counts.classes), KD_ERR_SHAPE, "pseudo-labels: %lld classes", (long long)classes);
+    KD_FAIL_IF(classes > INT32_MAX || (l->counts.classes && classes != l->counts.classes), KD_ERR_SHAPE, "pseudo-labels: %lld classes",
+               (long long)classes);
     l->counts.classes = (int32_t)classes;
     KD_TRY(KD_RESERVE(l->context, &l->scratch, &l->scratch_room, classes));
     for (int64_t i = 0; i < count; i++) {

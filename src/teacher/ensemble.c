@@ -17,7 +17,8 @@ static kd_status set_weights(kd_teacher *made, const double *weights)
     KD_TRY(KD_NEW(made->object.context, &made->weights, made->member_count));
     for (int64_t i = 0; i < made->member_count; i++) {
         made->weights[i] = weights ? weights[i] : 1;
-        KD_FAIL_IF(!(made->weights[i] >= 0) || !isfinite(made->weights[i]), KD_ERR_RANGE, "weight %lld of the ensemble is %g", (long long)i, made->weights[i]);
+        KD_FAIL_IF(!(made->weights[i] >= 0) || !isfinite(made->weights[i]), KD_ERR_RANGE, "weight %lld of the ensemble is %g", (long long)i,
+                   made->weights[i]);
         sum += made->weights[i];
     }
     KD_FAIL_IF(!(sum > 0), KD_ERR_RANGE, "the weights of the ensemble are all 0");
@@ -35,7 +36,8 @@ static kd_status hold_members(kd_teacher *made, kd_teacher *const *teachers, int
     return KD_OK;
 }
 
-kd_status kd_teacher_from_ensemble(kd_teacher **out, kd_context *context, kd_teacher *const *teachers, int32_t count, const kd_ensemble_options *options)
+kd_status kd_teacher_from_ensemble(kd_teacher **out, kd_context *context, kd_teacher *const *teachers, int32_t count,
+                                   const kd_ensemble_options *options)
 {
     kd_ensemble_options o = defaults;
     kd_teacher *made = NULL;
@@ -68,8 +70,8 @@ static kd_status read_members(kd_teacher *teacher, kd_batch *batch, kd_targets *
     return KD_OK;
 }
 
-static kd_status add_row(const kd_teacher *teacher, const kd__kernels *kernels, float *sum, float *scratch, const float *logits, int64_t n, double weight,
-                         int64_t row)
+static kd_status add_row(const kd_teacher *teacher, const kd__kernels *kernels, float *sum, float *scratch, const float *logits, int64_t n,
+                         double weight, int64_t row)
 {
     int32_t bad;
     if (weight == 0) return KD_OK;

@@ -13,7 +13,7 @@ struct kd_monitor {
     kd_monitor_options options;
     double best;
     int64_t reports, best_report, bad; /* best_report -1: none yet */
-    float *kept; /* the best parameters */
+    float *kept;                       /* the best parameters */
 };
 
 kd_status kd__monitor_save(kd_monitor *monitor, kd__text *state);

@@ -19,7 +19,8 @@ static int use(const char *path)
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) return printf("%s\n", dlerror());
     kd_status (*create)(kd_context **, const kd_context_options *);
-    kd_status (*matmul)(kd_context *, int32_t, int32_t, int64_t, int64_t, int64_t, float, const float *, int64_t, const float *, int64_t, float, float *, int64_t);
+    kd_status (*matmul)(kd_context *, int32_t, int32_t, int64_t, int64_t, int64_t, float, const float *, int64_t, const float *, int64_t, float,
+                        float *, int64_t);
     void (*destroy)(kd_context *);
     *(void **)&create = dlsym(library, "kd_context_create");
     *(void **)&matmul = dlsym(library, "kd_context_matmul");

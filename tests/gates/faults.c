@@ -31,9 +31,9 @@ ssize_t __wrap_write(int file, const void *bytes, size_t size)
     return __real_write(file, bytes, size);
 }
 
-#define WRAPPED(type, name, parameters, arguments) \
-    type __real_##name parameters;                 \
-    type __wrap_##name parameters;                 \
+#define WRAPPED(type, name, parameters, arguments)                                                                                                   \
+    type __real_##name parameters;                                                                                                                   \
+    type __wrap_##name parameters;                                                                                                                   \
     type __wrap_##name parameters { return fails() ? -1 : __real_##name arguments; }
 
 WRAPPED(int, fsync, (int file), (file))

@@ -5,12 +5,12 @@
 
 #include "../unit/run.h"
 
-#define STOP(call)                                                   \
-    do {                                                             \
-        if ((call) < 0) {                                            \
-            printf("%s: %s\n", #call, kd_last_error());              \
-            exit(1);                                                 \
-        }                                                            \
+#define STOP(call)                                                                                                                                   \
+    do {                                                                                                                                             \
+        if ((call) < 0) {                                                                                                                            \
+            printf("%s: %s\n", #call, kd_last_error());                                                                                              \
+            exit(1);                                                                                                                                 \
+        }                                                                                                                                            \
     } while (0)
 
 static uint64_t digest(const float *values, int64_t count)

@@ -46,8 +46,25 @@ static kd_status parse(const char *text, kd__json_document *d) { return kd__json
 START_TEST(json_is_read_and_nonsense_refused)
 {
     kd__json_document d;
-    static const char *const wrong[] = { "", "{", "[1,]", "{\"a\"}", "{\"a\":1,}", "01", "1.", "+1", "nul", "\"\\x\"", "\"\\u12g4\"", "\"a", "[1 2]", "{\"a\":1,\"a\":2}",
-                                         "1 2", "\"\n\"", "-", "1e", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1" };
+    static const char *const wrong[] = { "",
+                                         "{",
+                                         "[1,]",
+                                         "{\"a\"}",
+                                         "{\"a\":1,}",
+                                         "01",
+                                         "1.",
+                                         "+1",
+                                         "nul",
+                                         "\"\\x\"",
+                                         "\"\\u12g4\"",
+                                         "\"a",
+                                         "[1 2]",
+                                         "{\"a\":1,\"a\":2}",
+                                         "1 2",
+                                         "\"\n\"",
+                                         "-",
+                                         "1e",
+                                         "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1" };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) ck_assert_msg(parse(wrong[i], &d) == KD_ERR_FORMAT, "%s", wrong[i]);
     ck_assert_int_eq(parse(" {\"a\": [1, -2.5e3, true, null], \"\\u00e9\\ud83d\\ude00\": \"x\\ty\\u0000z\"} ", &d), KD_OK);
     const kd__json *a = kd__json_member(d.root, "a");
@@ -76,8 +93,14 @@ static kd_status tensors(const char *header, int64_t data)
 
 START_TEST(safetensors_cover_their_data)
 {
-    ck_assert_int_eq(tensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[8,12]}}", 12), KD_OK);
-    ck_assert_int_eq(tensors("{\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 12), KD_OK);
+    ck_assert_int_eq(
+        tensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[8,12]}}",
+                12),
+        KD_OK);
+    ck_assert_int_eq(
+        tensors("{\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+                12),
+        KD_OK);
     static const struct {
         const char *header;
         int64_t data;
@@ -134,7 +157,8 @@ START_TEST(kernels_agree_with_double_arithmetic)
             ck_assert(!bad);
         }
     }
-    ck_assert(kd__matches("layers.*.bias", "layers.12.bias") && !kd__matches("*.bias", "bias.x") && kd__matches("*", "") && kd__matches("a?c", "abc"));
+    ck_assert(kd__matches("layers.*.bias", "layers.12.bias") && !kd__matches("*.bias", "bias.x") && kd__matches("*", "") &&
+              kd__matches("a?c", "abc"));
 }
 END_TEST
 

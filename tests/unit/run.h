@@ -25,17 +25,18 @@ typedef struct {
     uint8_t labels[RUN_SAMPLES];
 } run_parts;
 
-#define RUN_TRY(call)                         \
-    do {                                      \
-        kd_status run_status = (call);        \
-        if (run_status < 0) return run_status; \
+#define RUN_TRY(call)                                                                                                                                \
+    do {                                                                                                                                             \
+        kd_status run_status = (call);                                                                                                               \
+        if (run_status < 0) return run_status;                                                                                                       \
     } while (0)
 
 static inline kd_status run_make(run_parts *r, kd_context *ctx)
 {
-    static const char config[] = "{\"model_type\":\"sequential\",\"input_shape\":[1,6,6],\"layers\":[{\"type\":\"conv2d\",\"channels\":4,\"kernel_size\":3,"
-                                 "\"activation\":\"relu\"},{\"type\":\"max_pool2d\",\"kernel_size\":2},{\"type\":\"linear\",\"units\":20,"
-                                 "\"activation\":\"gelu\"},{\"type\":\"dropout\",\"p\":0.2},{\"type\":\"linear\",\"units\":3}]}";
+    static const char config[] =
+        "{\"model_type\":\"sequential\",\"input_shape\":[1,6,6],\"layers\":[{\"type\":\"conv2d\",\"channels\":4,\"kernel_size\":3,"
+        "\"activation\":\"relu\"},{\"type\":\"max_pool2d\",\"kernel_size\":2},{\"type\":\"linear\",\"units\":20,"
+        "\"activation\":\"gelu\"},{\"type\":\"dropout\",\"p\":0.2},{\"type\":\"linear\",\"units\":3}]}";
     const int64_t dims[3] = { RUN_SAMPLES, 6, 6 };
     kd_array x, y = KD_ARRAY_1D(r->labels, KD_UINT8, RUN_SAMPLES), v = KD_ARRAY_2D(r->logits, KD_FLOAT32, RUN_SAMPLES, RUN_CLASSES);
     kd_loader_options lo = KD_LOADER_OPTIONS_INIT;

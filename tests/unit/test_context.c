@@ -7,15 +7,15 @@
 
 START_TEST(options_initialisers_agree_byte_for_byte)
 {
-#define AGREE(type, MACRO, function)                                   \
-    do {                                                               \
-        type macro = MACRO, by_function, part;                          \
-        memset(&by_function, 0xee, sizeof by_function);                 \
-        function(&by_function, sizeof by_function);                     \
-        ck_assert_int_eq(memcmp(&macro, &by_function, sizeof macro), 0); \
-        memset(&part, 0xee, sizeof part);                               \
-        function(&part, 8); /* never beyond the given size */           \
-        for (size_t i = 8; i < sizeof part; i++) ck_assert_uint_eq(((unsigned char *)&part)[i], 0xee); \
+#define AGREE(type, MACRO, function)                                                                                                                 \
+    do {                                                                                                                                             \
+        type macro = MACRO, by_function, part;                                                                                                       \
+        memset(&by_function, 0xee, sizeof by_function);                                                                                              \
+        function(&by_function, sizeof by_function);                                                                                                  \
+        ck_assert_int_eq(memcmp(&macro, &by_function, sizeof macro), 0);                                                                             \
+        memset(&part, 0xee, sizeof part);                                                                                                            \
+        function(&part, 8); /* never beyond the given size */                                                                                        \
+        for (size_t i = 8; i < sizeof part; i++) ck_assert_uint_eq(((unsigned char *)&part)[i], 0xee);                                               \
     } while (0)
     AGREE(kd_context_options, KD_CONTEXT_OPTIONS_INIT, kd_context_options_init);
     AGREE(kd_dataset_options, KD_DATASET_OPTIONS_INIT, kd_dataset_options_init);
@@ -150,8 +150,8 @@ static void check_products(kd_context *ctx)
 }
 
 static int products_of_mine;
-static kd_status my_matmul(void *user, int32_t ta, int32_t tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-                           int64_t ldb, float beta, float *c, int64_t ldc)
+static kd_status my_matmul(void *user, int32_t ta, int32_t tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+                           const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
     if (user) return kd_set_error(KD_ERR_CALLBACK, "no product today");
     products_of_mine++;
@@ -362,7 +362,11 @@ Suite *context_suite(void)
     tcase_add_test(tests, facts_and_limits);
     tcase_add_test(tests, an_old_blas_is_said_once_and_only_to_the_logger);
     tcase_add_test(tests, products_are_right_whoever_computes_them);
+#ifndef __SANITIZE_THREAD__ /* ThreadSanitizer itself cannot start threads in a forked child */
     tcase_add_test(tests, fork_is_safe_before_and_after_use);
+#else
+    (void)fork_is_safe_before_and_after_use;
+#endif
     tcase_add_test(tests, several_threads_share_a_context);
     tcase_add_test(tests, floating_point_mode_and_environment_are_left_alone);
     tcase_add_test(tests, long_calls_can_be_cancelled);

@@ -267,8 +267,12 @@ START_TEST(csv_files_are_read_with_line_numbers)
     data = NULL;
     static const struct {
         const char *text, *message;
-    } wrong[] = { { "a,b\n1,2\n3\n", "line 3: expected 2 columns, got 1" }, { "a,b\n1,x7\n", "line 2, column 2: 'x7'" }, { "a,b\n", "no rows" },
-                  { "a,b\n1,\"2\n", "does not end" },                     { "a,b\n1,2.5\n", "not a whole number" }, { "", "no rows" } };
+    } wrong[] = { { "a,b\n1,2\n3\n", "line 3: expected 2 columns, got 1" },
+                  { "a,b\n1,x7\n", "line 2, column 2: 'x7'" },
+                  { "a,b\n", "no rows" },
+                  { "a,b\n1,\"2\n", "does not end" },
+                  { "a,b\n1,2.5\n", "not a whole number" },
+                  { "", "no rows" } };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         write_file(path, wrong[i].text, strlen(wrong[i].text));
         FAILS(kd_dataset_load_csv(&data, ctx, path, NULL), KD_ERR_FORMAT, wrong[i].message);

@@ -60,16 +60,56 @@ static const struct {
     int32_t kind;
     double share, t, value, gradient[8];
 } vectors[] = {
-    { KD_LOSS_FORWARD_KL, 0, 1, 0.335157623152, { 0.202225991, -0.035492813, 0.100528625, -0.171042318, -0.016765618, 0.049327166, -0.122613308, -0.006167726 } },
-    { KD_LOSS_REVERSE_KL, 0, 1, 0.494714873704, { 0.289711826, -0.047448614, 0.166386719, -0.347087255, -0.022413138, 0.092547596, -0.123451800, -0.008245333 } },
-    { KD_LOSS_JSD, .5, 1, 0.093922942203, { 0.054972972, -0.009143998, 0.028105480, -0.055018345, -0.004319319, 0.014088775, -0.027096577, -0.001588989 } },
-    { KD_LOSS_JSD, .1, 1, 0.030645038943, { 0.018331785, -0.003182974, 0.009150414, -0.016149122, -0.001503530, 0.004503757, -0.010597211, -0.000553118 } },
-    { KD_LOSS_JSD, .9, 1, 0.040991163477, { 0.023963761, -0.003884072, 0.013101213, -0.027211401, -0.001834706, 0.006944978, -0.010404822, -0.000674951 } },
-    { KD_LOSS_FORWARD_KL, 0, 2, 0.140251312914, { 0.052852964, -0.020130309, 0.040251873, -0.039409707, -0.013835345, 0.030046283, -0.041384198, -0.008391561 } },
-    { KD_LOSS_REVERSE_KL, 0, 2, 0.162418439385, { 0.058177686, -0.023336344, 0.048702680, -0.055594041, -0.016038819, 0.039464467, -0.041647594, -0.009728035 } },
-    { KD_LOSS_JSD, .5, 2, 0.036985185054, { 0.013561360, -0.005242002, 0.010673815, -0.011415592, -0.003602772, 0.008187874, -0.009977493, -0.002185191 } },
-    { KD_LOSS_JSD, .1, 2, 0.012726921335, { 0.004766202, -0.001819513, 0.003649683, -0.003646987, -0.001250532, 0.002736463, -0.003676831, -0.000758486 } },
-    { KD_LOSS_JSD, .9, 2, 0.014283502413, { 0.005142710, -0.002039892, 0.004233660, -0.004775517, -0.001401996, 0.003377913, -0.003686524, -0.000850354 } },
+    { KD_LOSS_FORWARD_KL,
+      0,
+      1,
+      0.335157623152,
+      { 0.202225991, -0.035492813, 0.100528625, -0.171042318, -0.016765618, 0.049327166, -0.122613308, -0.006167726 } },
+    { KD_LOSS_REVERSE_KL,
+      0,
+      1,
+      0.494714873704,
+      { 0.289711826, -0.047448614, 0.166386719, -0.347087255, -0.022413138, 0.092547596, -0.123451800, -0.008245333 } },
+    { KD_LOSS_JSD,
+      .5,
+      1,
+      0.093922942203,
+      { 0.054972972, -0.009143998, 0.028105480, -0.055018345, -0.004319319, 0.014088775, -0.027096577, -0.001588989 } },
+    { KD_LOSS_JSD,
+      .1,
+      1,
+      0.030645038943,
+      { 0.018331785, -0.003182974, 0.009150414, -0.016149122, -0.001503530, 0.004503757, -0.010597211, -0.000553118 } },
+    { KD_LOSS_JSD,
+      .9,
+      1,
+      0.040991163477,
+      { 0.023963761, -0.003884072, 0.013101213, -0.027211401, -0.001834706, 0.006944978, -0.010404822, -0.000674951 } },
+    { KD_LOSS_FORWARD_KL,
+      0,
+      2,
+      0.140251312914,
+      { 0.052852964, -0.020130309, 0.040251873, -0.039409707, -0.013835345, 0.030046283, -0.041384198, -0.008391561 } },
+    { KD_LOSS_REVERSE_KL,
+      0,
+      2,
+      0.162418439385,
+      { 0.058177686, -0.023336344, 0.048702680, -0.055594041, -0.016038819, 0.039464467, -0.041647594, -0.009728035 } },
+    { KD_LOSS_JSD,
+      .5,
+      2,
+      0.036985185054,
+      { 0.013561360, -0.005242002, 0.010673815, -0.011415592, -0.003602772, 0.008187874, -0.009977493, -0.002185191 } },
+    { KD_LOSS_JSD,
+      .1,
+      2,
+      0.012726921335,
+      { 0.004766202, -0.001819513, 0.003649683, -0.003646987, -0.001250532, 0.002736463, -0.003676831, -0.000758486 } },
+    { KD_LOSS_JSD,
+      .9,
+      2,
+      0.014283502413,
+      { 0.005142710, -0.002039892, 0.004233660, -0.004775517, -0.001401996, 0.003377913, -0.003686524, -0.000850354 } },
 };
 
 START_TEST(published_vectors_are_met)
@@ -214,8 +254,8 @@ static void check_gradient(int32_t kind, const kd_term_options *o, int n, double
 
 START_TEST(gradients_match_central_differences)
 {
-    const int32_t kinds[] = { KD_LOSS_CROSS_ENTROPY, KD_LOSS_FORWARD_KL, KD_LOSS_REVERSE_KL, KD_LOSS_JSD, KD_LOSS_LOGIT_MSE,
-                              KD_LOSS_DKD, KD_LOSS_BINARY_KL, KD_LOSS_MEAN_SQUARED_ERROR, KD_LOSS_HUBER };
+    const int32_t kinds[] = { KD_LOSS_CROSS_ENTROPY, KD_LOSS_FORWARD_KL, KD_LOSS_REVERSE_KL,         KD_LOSS_JSD,  KD_LOSS_LOGIT_MSE,
+                              KD_LOSS_DKD,           KD_LOSS_BINARY_KL,  KD_LOSS_MEAN_SQUARED_ERROR, KD_LOSS_HUBER };
     const int sizes[] = { 2, 3, 10, 17, 257, 5003 };
     const double temperatures[] = { 0.25, 1, 4, 20 };
     kd_term_options o = at_temperature(temperatures[_i % 4]);
@@ -434,8 +474,8 @@ START_TEST(non_finite_rows_are_refused_or_skipped)
 {
     float z[ROWS * N], v[ROWS * N], dz[ROWS * N];
     int64_t labels[ROWS] = { 0, 1, 2, 3, 0 };
-    const int32_t kinds[] = { KD_LOSS_CROSS_ENTROPY, KD_LOSS_FORWARD_KL, KD_LOSS_REVERSE_KL, KD_LOSS_JSD, KD_LOSS_LOGIT_MSE, KD_LOSS_DKD, KD_LOSS_BINARY_KL,
-                              KD_LOSS_MEAN_SQUARED_ERROR, KD_LOSS_HUBER };
+    const int32_t kinds[] = { KD_LOSS_CROSS_ENTROPY, KD_LOSS_FORWARD_KL, KD_LOSS_REVERSE_KL,         KD_LOSS_JSD,  KD_LOSS_LOGIT_MSE,
+                              KD_LOSS_DKD,           KD_LOSS_BINARY_KL,  KD_LOSS_MEAN_SQUARED_ERROR, KD_LOSS_HUBER };
     const float bad[] = { NAN, INFINITY };
     kd_loss_result result;
     for (int k = 0; k < 9; k++)
@@ -535,7 +575,8 @@ START_TEST(a_gradient_may_lie_over_its_logits_or_be_added)
     OK(kd_batch_set(batch, "label", &ys, NULL));
     OK(kd_targets_begin(targets, ROWS));
     OK(kd_targets_set(targets, "logits", &vs, NULL));
-    kd_loss_output apart = { sizeof apart, 0, NULL, &zs, &dzs }, added = { sizeof added, 1, NULL, &zs, &ts }, over = { sizeof over, 0, NULL, &zs, &zs };
+    kd_loss_output apart = { sizeof apart, 0, NULL, &zs, &dzs }, added = { sizeof added, 1, NULL, &zs, &ts },
+                   over = { sizeof over, 0, NULL, &zs, &zs };
     OK(kd_loss_eval(loss, &apart, 1, batch, targets, NULL, &result));
     memcpy(twice, dz, sizeof dz);
     OK(kd_loss_eval(loss, &added, 1, batch, targets, NULL, &result));

@@ -15,7 +15,8 @@ static double metric(kd_metrics *m, int32_t kind, kd_metric *whole)
 START_TEST(values_by_hand)
 {
     /* Log-probabilities: rows predict 0 (.7), 1 (.6), 0 (.5), 2 (.8) against labels 0, 1, 2, 1. */
-    const double p[4][3] = { { .7, .2, .1 }, { .3, .6, .1 }, { .5, .2, .3 }, { .1, .1, .8 } }, t[4][3] = { { .6, .3, .1 }, { .2, .7, .1 }, { .1, .2, .7 }, { .2, .5, .3 } };
+    const double p[4][3] = { { .7, .2, .1 }, { .3, .6, .1 }, { .5, .2, .3 }, { .1, .1, .8 } },
+                 t[4][3] = { { .6, .3, .1 }, { .2, .7, .1 }, { .1, .2, .7 }, { .2, .5, .3 } };
     float z[12], v[12];
     int64_t y[4] = { 0, 1, 2, 1 };
     double kl = 0;
@@ -100,8 +101,9 @@ START_TEST(reports_are_json)
     OK(kd_report_set_numbers(report, "curve", curve, 2));
     OK(kd_report_set_number(report, "student.accuracy.mean", NAN));
     OK(kd_report_json(report, &json));
-    ck_assert_str_eq(json, "{\n  \"student\": {\n    \"accuracy\": {\n      \"mean\": null\n    },\n    \"name\": \"a \\\"quoted\\\"\\u000a name\"\n  },\n"
-                           "  \"curve\": [0.5, null]\n}\n");
+    ck_assert_str_eq(json,
+                     "{\n  \"student\": {\n    \"accuracy\": {\n      \"mean\": null\n    },\n    \"name\": \"a \\\"quoted\\\"\\u000a name\"\n  },\n"
+                     "  \"curve\": [0.5, null]\n}\n");
     FAILS(kd_report_set_number(report, "student", 1), KD_ERR_INVALID, "object already");
     FAILS(kd_report_set_number(report, "curve.first", 1), KD_ERR_INVALID, "holds a value");
     FAILS(kd_report_set_number(report, "a..b", 1), KD_ERR_INVALID, "empty");

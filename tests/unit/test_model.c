@@ -17,10 +17,11 @@ static void teardown(void)
     kd_context_free(ctx);
 }
 
-static const char CNN[] =
-    "{\"model_type\": \"sequential\", \"input_shape\": [2, 8, 8], \"layers\": [{\"type\": \"conv2d\", \"channels\": 3, \"kernel_size\": 3, \"padding\": 1, "
-    "\"activation\": \"relu\"}, {\"type\": \"max_pool2d\", \"kernel_size\": 2}, {\"type\": \"conv2d\", \"channels\": 4, \"kernel_size\": 3, \"stride\": 2, "
-    "\"padding\": 1, \"activation\": \"tanh\"}, {\"type\": \"flatten\"}, {\"type\": \"linear\", \"units\": 3}]}";
+static const char CNN[] = "{\"model_type\": \"sequential\", \"input_shape\": [2, 8, 8], \"layers\": [{\"type\": \"conv2d\", \"channels\": 3, "
+                          "\"kernel_size\": 3, \"padding\": 1, "
+                          "\"activation\": \"relu\"}, {\"type\": \"max_pool2d\", \"kernel_size\": 2}, {\"type\": \"conv2d\", \"channels\": 4, "
+                          "\"kernel_size\": 3, \"stride\": 2, "
+                          "\"padding\": 1, \"activation\": \"tanh\"}, {\"type\": \"flatten\"}, {\"type\": \"linear\", \"units\": 3}]}";
 
 /* Weights and inputs as tests/goldens/make.py sets them. */
 static kd_model *golden_model(const char *config, int64_t rows, int64_t rank, const int64_t *shape, float *x)
@@ -75,7 +76,8 @@ START_TEST(outputs_and_gradients_follow_pytorch)
     float x[3 * 128];
     char config[200];
     for (int i = 0; i < 4; i++) {
-        snprintf(config, sizeof config, "{\"model_type\":\"mlp\",\"input_size\":5,\"hidden_sizes\":[7,4],\"num_labels\":3,\"hidden_act\":\"%s\"}", mlps[i].act);
+        snprintf(config, sizeof config, "{\"model_type\":\"mlp\",\"input_size\":5,\"hidden_sizes\":[7,4],\"num_labels\":3,\"hidden_act\":\"%s\"}",
+                 mlps[i].act);
         follows(golden_model(config, 4, 1, (const int64_t[]){ 5 }, x), mlps[i].logits, mlps[i].gradient);
     }
     follows(golden_model(CNN, 3, 3, (const int64_t[]){ 2, 8, 8 }, x), golden_cnn_logits, golden_cnn_gradient);
@@ -113,11 +115,13 @@ START_TEST(gradients_of_two_outputs_match_central_differences)
     float x[3 * 128];
     kd_array p, g;
     /* smooth everywhere but where a maximum moves; CNN with its ReLU is compared with PyTorch above */
-    const char *configs[] = { "{\"model_type\":\"sequential\",\"input_shape\":[2,8,8],\"layers\":[{\"type\":\"conv2d\",\"channels\":3,\"kernel_size\":3,"
-                              "\"activation\":\"sigmoid\"},{\"type\":\"max_pool2d\",\"kernel_size\":3,\"stride\":2,\"padding\":1},{\"type\":\"conv2d\",\"channels\":4,"
-                              "\"kernel_size\":2,\"padding\":1,\"activation\":\"gelu\"},{\"type\":\"linear\",\"units\":3}]}",
-                              "{\"model_type\":\"sequential\",\"input_shape\":[128],\"layers\":[{\"type\":\"linear\",\"units\":9,\"activation\":\"gelu\"},"
-                                   "{\"type\":\"linear\",\"units\":4,\"activation\":\"tanh\"},{\"type\":\"linear\",\"units\":2}]}" };
+    const char *configs[] = {
+        "{\"model_type\":\"sequential\",\"input_shape\":[2,8,8],\"layers\":[{\"type\":\"conv2d\",\"channels\":3,\"kernel_size\":3,"
+        "\"activation\":\"sigmoid\"},{\"type\":\"max_pool2d\",\"kernel_size\":3,\"stride\":2,\"padding\":1},{\"type\":\"conv2d\",\"channels\":4,"
+        "\"kernel_size\":2,\"padding\":1,\"activation\":\"gelu\"},{\"type\":\"linear\",\"units\":3}]}",
+        "{\"model_type\":\"sequential\",\"input_shape\":[128],\"layers\":[{\"type\":\"linear\",\"units\":9,\"activation\":\"gelu\"},"
+        "{\"type\":\"linear\",\"units\":4,\"activation\":\"tanh\"},{\"type\":\"linear\",\"units\":2}]}"
+    };
     kd_model *model = golden_model(configs[_i], 3, _i ? 1 : 3, _i ? (const int64_t[]){ 128 } : (const int64_t[]){ 2, 8, 8 }, x);
     objective(model);
     add_weights(model, "logits", sin);
@@ -144,8 +148,10 @@ START_TEST(dropout_keeps_its_share_and_its_mask)
     kd_array x, z, g, ones;
     static float in[100 * 400], weights[100 * 400];
     for (int i = 0; i < 40000; i++) in[i] = weights[i] = 1;
-    OK(kd_model_create(&model, ctx, "{\"model_type\":\"sequential\",\"input_shape\":[400],\"layers\":[{\"type\":\"linear\",\"units\":400},"
-                                    "{\"type\":\"dropout\",\"p\":0.3}]}", NULL));
+    OK(kd_model_create(&model, ctx,
+                       "{\"model_type\":\"sequential\",\"input_shape\":[400],\"layers\":[{\"type\":\"linear\",\"units\":400},"
+                       "{\"type\":\"dropout\",\"p\":0.3}]}",
+                       NULL));
     OK(kd_model_tensor(model, 0, NULL, &z));
     memset(z.data, 0, 400 * 400 * 4);
     OK(kd_model_tensor(model, 1, NULL, &z));
@@ -232,7 +238,8 @@ START_TEST(configs_are_checked_by_name)
         { "{\"model_type\":\"mlp\",\"input_size\":4,\"input_size\":4,\"num_labels\":2}", "twice" },
         { "{\"model_type\":\"mlp\",\"input_size\":2000000000,\"hidden_sizes\":[2000000000],\"num_labels\":2}", "2^40" },
         { "{\"model_type\":\"sequential\",\"input_shape\":[4],\"layers\":[{\"type\":\"conv2d\",\"channels\":1,\"kernel_size\":3}]}", "needs images" },
-        { "{\"model_type\":\"sequential\",\"input_shape\":[1,4,4],\"layers\":[{\"type\":\"conv2d\",\"channels\":1,\"kernel_size\":5}]}", "does not fit" },
+        { "{\"model_type\":\"sequential\",\"input_shape\":[1,4,4],\"layers\":[{\"type\":\"conv2d\",\"channels\":1,\"kernel_size\":5}]}",
+          "does not fit" },
         { "{\"model_type\":\"sequential\",\"input_shape\":[1,4,4],\"layers\":[{\"type\":\"magic\"}]}", "magic" },
         { "{\"model_type\":\"sequential\",\"input_shape\":[1,4,4],\"layers\":[]}", "layers" },
     };
@@ -268,7 +275,8 @@ START_TEST(memory_is_told_before_it_is_taken)
     OK(kd_context_get_info(ctx, &after));
     ck_assert_int_eq(plan.parameters, 3 * 18 + 3 + 4 * 27 + 4 + 48 + 3);
     double taken = (double)(after.bytes - before.bytes);
-    ck_assert_msg(taken >= (double)plan.total_bytes && taken < (double)plan.total_bytes + 16384, "told %lld, taken %.0f", (long long)plan.total_bytes, taken);
+    ck_assert_msg(taken >= (double)plan.total_bytes && taken < (double)plan.total_bytes + 16384, "told %lld, taken %.0f", (long long)plan.total_bytes,
+                  taken);
     kd_model_free(model);
 }
 END_TEST

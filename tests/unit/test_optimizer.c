@@ -141,9 +141,9 @@ START_TEST(groups_match_names)
     FAILS(kd_optimizer_group(optimizer, "nothing*", &bias), KD_ERR_NOT_FOUND, "nothing*");
     OK(kd_model_freeze(model, "layers.1.*", 1));
     OK(kd_optimizer_step(optimizer, 0.5));
-    NEAR(values[0], 0.5, 1e-6);  /* layers.0.weight decays   */
-    NEAR(values[4], 1, 1e-6);    /* layers.0.bias does not   */
-    NEAR(values[6], 1, 1e-6);    /* layers.1.weight is frozen */
+    NEAR(values[0], 0.5, 1e-6); /* layers.0.weight decays   */
+    NEAR(values[4], 1, 1e-6);   /* layers.0.bias does not   */
+    NEAR(values[6], 1, 1e-6);   /* layers.1.weight is frozen */
     FAILS(kd_optimizer_add_model(optimizer, model), KD_ERR_INVALID, "already");
     FAILS(kd_model_freeze(model, "x", 1), KD_ERR_NOT_FOUND, "x");
     kd_optimizer_free(optimizer);
