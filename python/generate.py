@@ -145,7 +145,7 @@ def pages():
         for match in re.finditer(r"(/\*(?:(?!\*/).)*\*/\n)?((?:KD_API [^;]+;(?:[ \t]*/\*(?:(?!\*/).)*\*/)?\n)+)", text, flags=re.S):
             names = re.findall(r"\b(kd_\w+)\s*\(", match.group(2))
             lines += [f"## {', '.join(dict.fromkeys(names))}", "", "```c", match.group(0).replace("KD_API ", "").rstrip(), "```", ""]
-        made[name] = "\n".join(lines)
+        made[name] = "\n".join(line.rstrip() for line in "\n".join(lines).split("\n"))
     return made
 
 

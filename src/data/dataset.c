@@ -149,12 +149,10 @@ kd_status kd_dataset_add_file(kd_dataset *dataset, const char *name, const char 
     KD_NEED(path);
     KD_TRY(kd__progress(dataset->object.context, path, 0, 1));
     KD_TRY(kd__array_file_read(dataset->object.context, path, &values));
-    kd_status status = add(dataset, name, &values, 1, options);
-    if (status != KD_OK) {
-        kd__release(dataset->object.context, values.data);
-        return status;
-    }
-    return kd__progress(dataset->object.context, path, 1, 1);
+    kd_status status = kd__progress(dataset->object.context, path, 1, 1);
+    if (status == KD_OK) status = add(dataset, name, &values, 1, options);
+    if (status != KD_OK) kd__release(dataset->object.context, values.data);
+    return status;
 }
 
 /* The plain file where it is there, else its gzip. */

@@ -33,6 +33,22 @@ static kd_status read_weights(kd_model *model, const char *path)
     return status;
 }
 
+/* A config may claim any size: nothing is allocated for it before the weights' file is known to be large enough. */
+static kd_status check_claim(kd_context *context, const char *config, const char *path)
+{
+    kd__network net;
+    kd__input *input = NULL;
+    KD_TRY(kd__network_read(&net, context, config));
+    const int64_t parameters = net.parameters;
+    kd__network_free(&net, context);
+    KD_TRY(kd__input_open(&input, context, path));
+    const int64_t bytes = kd__input_left(input);
+    kd__input_close(input);
+    KD_FAIL_IF(bytes < 2 * parameters, KD_ERR_FORMAT, "%s: the config needs %lld parameters, the file has %lld bytes", path, (long long)parameters,
+               (long long)bytes);
+    return KD_OK;
+}
+
 kd_status kd_model_load(kd_model **out, kd_context *context, const char *folder, const kd_model_options *options)
 {
     char *path = NULL, *config = NULL;
@@ -43,10 +59,11 @@ kd_status kd_model_load(kd_model **out, kd_context *context, const char *folder,
     KD_NEED(context);
     KD_TRY(kd__path_join(context, &path, folder, "config.json"));
     KD_TRY_GOTO(status, kd__file_read(context, path, 1 << 20, &config, &size), done);
-    KD_TRY_GOTO(status, kd__model_make(&model, context, config, options), done);
     kd__release(context, path);
     path = NULL;
     KD_TRY_GOTO(status, kd__path_join(context, &path, folder, "model.safetensors"), done);
+    KD_TRY_GOTO(status, check_claim(context, config, path), done);
+    KD_TRY_GOTO(status, kd__model_make(&model, context, config, options), done);
     status = read_weights(model, path);
 done:
     kd__release(context, path);

@@ -215,6 +215,10 @@ START_TEST(a_folder_holds_what_was_saved)
     FAILS(kd_model_load(&again, ctx, folder, NULL), KD_ERR_MISMATCH, "no tensor 'layers.2");
     ck_assert_ptr_null(again);
     free(bytes);
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    const char *huge = "{\"model_type\":\"mlp\",\"input_size\":900000,\"hidden_sizes\":[900000],\"num_labels\":2}";
+    write_file(path, huge, strlen(huge));
+    FAILS(kd_model_load(&again, ctx, folder, NULL), KD_ERR_FORMAT, "the config needs 81000");
     FAILS(kd_model_load(&again, ctx, scratch_path("nowhere"), NULL), KD_ERR_NOT_FOUND, "config.json");
     FAILS(kd_model_save(model, scratch_path("nowhere/deep"), NULL), KD_ERR_NOT_FOUND, "cannot make the folder");
     kd_model_free(model);

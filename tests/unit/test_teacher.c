@@ -84,6 +84,10 @@ START_TEST(arrays_answer_by_number_and_by_key)
     OK(kd_teacher_add(by_key, "logits", &five));
     FAILS(kd_teacher_read(by_key, batch, targets), KD_ERR_NOT_FOUND, "sample 5");
     FAILS(kd_teacher_add(by_key, "label", &ys), KD_ERR_SHAPE, "expected 5 rows");
+    const int64_t offsets[2] = { 0, 900 };
+    kd_array packed = KD_ARRAY_1D(offsets, KD_INT64, 2);
+    OK(kd_batch_begin_packed(batch, &packed));
+    FAILS(kd_teacher_read(by_number, batch, targets), KD_ERR_SHAPE, "900 rows of 1 samples");
     kd_teacher_free(by_key);
     kd_teacher_free(by_number);
     kd_dataset_free(data);
