@@ -112,8 +112,8 @@ static kd_status read_arrays(kd_teacher *teacher, kd_batch *batch, kd_targets *t
 {
     int64_t missing;
     int active = 0;
-    KD_FAIL_IF(batch->fields.rows != batch->samples, KD_ERR_SHAPE, "%s holds one row a sample; the batch has %lld rows of %lld samples", teacher->name,
-               (long long)batch->fields.rows, (long long)batch->samples);
+    KD_FAIL_IF(batch->fields.rows != batch->samples, KD_ERR_SHAPE, "%s holds one row a sample; the batch has %lld rows of %lld samples",
+               teacher->name, (long long)batch->fields.rows, (long long)batch->samples);
     KD_TRY(find_samples(teacher, batch, targets, &missing));
     for (int64_t f = 0; f < teacher->fields.count; f++) {
         if (!teacher->fields.items[f].active) continue;
