@@ -89,7 +89,7 @@ results = []
 def row(name, unit, mine, peer, peer_name, goal, higher_is_better):
     ratio = mine / peer if higher_is_better else peer / mine
     results.append({"name": name, "unit": unit, "ours": mine, "peer": peer, "peer_name": peer_name, "ratio": ratio, "goal": goal, "runs": ROUNDS})
-    print(f"{name:52s} {mine:12.2f} {peer:12.2f} {unit:10s} {peer_name:22s} {ratio:6.2f} (goal {goal})", flush=True)
+    print(f"{name:52s} {mine:12.2f} {peer:12.2f} {unit:10s} {peer_name:22s} {ratio:6.2f} (goal {goal:.2f})", flush=True)
 
 
 print(f"torch {torch.__version__}, two threads\n{'':52s} {'ours':>12s} {'peer':>12s}")
@@ -123,4 +123,8 @@ stream = statistics.median(ours(1024, "stream", 8, threads=1))
 row("  the same against plain C over memory, one thread", "ms", 1e3 * mine, 1e3 * stream, "read two, write one", 0.5, False)
 with open("build/bench.json", "w") as file:
     json.dump(results, file, indent=1)
-print("wrote build/bench.json")
+with open("build/bench.md", "w") as file:
+    file.write("| what | unit | ours | peer | which | ratio | goal |\n|---|---|---|---|---|---|---|\n")
+    for r in results:
+        file.write(f"| {r['name'].strip()} | {r['unit']} | {r['ours']:.4g} | {r['peer']:.4g} | {r['peer_name']} | {r['ratio']:.2f} | {r['goal']:.2f} |\n")
+print("wrote build/bench.json and build/bench.md")

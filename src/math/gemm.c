@@ -12,6 +12,7 @@
 #define DEPTH 384
 #define LINES 96        /* a multiple of every tile_rows */
 #define MOST_DEPTH 4096 /* packed at once */
+#define TILE_WORK 1.2e9 /* floating-point operations of two tiles for CBLAS */
 #define PIECES 8        /* of work at least, where the shape allows */
 
 typedef struct {
@@ -167,19 +168,22 @@ static void blas_tile(void *argument, int64_t index, int32_t worker)
     kd__blas_call(&g);
 }
 
-/* About four tiles of at least 128 lines along the longer side: enough for a few threads, few enough to pack little twice. */
-static int64_t cut(int64_t length)
+/* An even number of tiles along the longer side, by the work in the product: few, because each packs the other side again. */
+static int64_t cut(const kd__gemm *g, int64_t length)
 {
-    int64_t part = (length + 3) / 4;
-    part = (part + 31) / 32 * 32;
-    return part < 128 ? 128 : part;
+    double work = 2.0 * (double)g->m * (double)g->n * (double)g->k;
+    int64_t pieces = 2 * (int64_t)(work / TILE_WORK), part;
+    pieces = pieces < 2 ? 2 : pieces > 32 ? 32 : pieces;
+    part = (length + pieces - 1) / pieces;
+    part = (part + 15) / 16 * 16;
+    return part < 64 ? 64 : part;
 }
 
 static void run_blas_tiles(kd_context *context, const kd__gemm *g)
 {
     tiles t = { g, g->m, g->n, 1 };
-    if (g->m >= g->n) t.rows = cut(g->m);
-    else t.columns = cut(g->n);
+    if (g->m >= g->n) t.rows = cut(g, g->m);
+    else t.columns = cut(g, g->n);
     t.across = (g->n + t.columns - 1) / t.columns;
     kd__parallel(context, (g->m + t.rows - 1) / t.rows * t.across, blas_tile, &t);
 }
