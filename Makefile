@@ -1,5 +1,15 @@
-# libkdistill. People: all check install uninstall demo bench docs setup. `make help` lists every target.
+# libkdistill. People: all check install uninstall demo bench docs setup; tests/tests.mk has the gates.
 #   CC, CXX, CFLAGS, LDFLAGS, prefix, DESTDIR as usual; BLAS=openblas (default) or blis; ZLIB=yes, no or auto.
+ifneq ($(filter setup,$(MAKECMDGOALS)),)
+# What setup installs decides how everything else is built: the other goals get a make of their own after it.
+OTHERS := $(filter-out setup,$(MAKECMDGOALS))
+.PHONY: setup $(OTHERS)
+setup:
+	sh tests/setup.sh
+$(OTHERS): setup
+	@$(MAKE) --no-print-directory $@
+else
+
 VERSION := 0.1.0
 SOVERSION := 0
 
@@ -65,7 +75,7 @@ SHARED := $(LIB)/libkdistill.so.$(VERSION)
 STATIC := $(LIB)/libkdistill.a
 HEADERS := include/kdistill.h $(sort $(wildcard include/kdistill/*.h))
 
-.PHONY: all help clean install uninstall
+.PHONY: all clean install uninstall
 all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc
 
 # Rebuilt when the compiler or a flag changes.
@@ -119,9 +129,7 @@ clean:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: setup demo bench peers docs reproduce-hinton
-setup:
-	sh tests/setup.sh
+.PHONY: demo bench peers docs reproduce-hinton
 
 build/demo/demo: examples/demo.c examples/demo_measure.c examples/demo_page.c examples/demo.h examples/check.h $(SHARED)
 	@mkdir -p $(@D)
@@ -147,3 +155,4 @@ docs:
 
 -include $(OBJECTS:.o=.d)
 include tests/tests.mk
+endif
