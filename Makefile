@@ -56,7 +56,7 @@ ZLIB_FLAGS := -DKD_WITH_ZLIB
 ZLIB_LIBS := -lz
 endif
 
-WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-maybe-uninitialized
+WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. -pthread -Iinclude -Isrc $(BLAS_FLAGS) $(ZLIB_FLAGS) $(CFLAGS)
 LIBS = $(BLAS_LIBS) $(ZLIB_LIBS) -lm -pthread
 
@@ -139,7 +139,7 @@ demo: build/demo/demo
 	@test -n "$(DATA)" || { echo "no Fashion-MNIST found: run make setup, or give DATA=folder with IDX files"; exit 1; }
 	build/demo/demo $(DATA) build/demo $(SEEDS)
 
-# The MNIST table of Hinton et al. 2015 (half an hour and more): make reproduce-hinton DATA=folder-with-mnist
+# The MNIST table of Hinton et al. 2015 (half an hour to an hour): make reproduce-hinton DATA=folder-with-mnist
 reproduce-hinton: $(BUILD)/examples/hinton
 	$< $(DATA) $(EPOCHS)
 

@@ -3,6 +3,7 @@
 set -eu
 folder=${1:?usage: peers.sh FOLDER}
 [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
+folder=$(cd "$folder" && pwd)
 "$folder/bin/python" -c "import torch" 2> /dev/null && exit 0
 if [ -e /usr/local/cuda/lib64/libcublas.so.13 ]; then # its CUDA parts are never used, but linked: take them from the toolkit where it is
     "$folder/bin/pip" install -q --disable-pip-version-check --no-deps torch==2.15.0

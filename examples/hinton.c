@@ -1,5 +1,5 @@
 /* The MNIST table of Hinton, Vinyals and Dean 2015 (arXiv 1503.02531, section 3), run again.
- *   hinton FOLDER [epochs of the teacher, default 100] [epochs of a student, default 60] [seed, default 1]
+ *   hinton FOLDER [epochs of the teacher, default 80] [epochs of a student, default 30] [seed, default 1] [folder that keeps the teacher]
  * FOLDER holds MNIST as IDX files. Prints one line a row: name, errors of 10,000 test images, errors on threes.
  *
  * Teacher: 784-1200-1200-10, ReLU, dropout 0.2 on the input and 0.5 on hidden units, images moved by up to 2 pixels, the incoming weights
@@ -131,6 +131,23 @@ static kd_model *train_and_show(run r)
     return model;
 }
 
+/* The teacher, from the folder that keeps it where one is given and it is there. */
+static kd_model *find_teacher(run r, const char *folder)
+{
+    static float logits[TEST][CLASSES];
+    kd_model *model;
+    kd_status status = folder ? kd_model_load(&model, ctx, folder, NULL) : KD_ERR_NOT_FOUND;
+    if (status == KD_OK) {
+        predict(model, logits);
+        show(r.name, (const float(*)[CLASSES])logits);
+        return model;
+    }
+    if (status != KD_ERR_NOT_FOUND) CHECK(status);
+    model = train_and_show(r);
+    if (folder) CHECK(kd_model_save(model, folder, NULL));
+    return model;
+}
+
 static kd_dataset *without_digit(kd_dataset *data, int64_t digit)
 {
     kd_array labels;
@@ -182,10 +199,10 @@ int main(int argc, char **argv)
     kd_dataset *all, *no_threes;
     kd_teacher *teacher;
     if (argc < 2) {
-        fprintf(stderr, "usage: hinton FOLDER [teacher epochs] [student epochs] [seed]\n");
+        fprintf(stderr, "usage: hinton FOLDER [teacher epochs] [student epochs] [seed] [teacher folder]\n");
         return 2;
     }
-    const int teacher_epochs = argc > 2 ? atoi(argv[2]) : 100, epochs = argc > 3 ? atoi(argv[3]) : 60;
+    const int teacher_epochs = argc > 2 ? atoi(argv[2]) : 80, epochs = argc > 3 ? atoi(argv[3]) : 30;
     if (argc > 4) seed = (uint64_t)atoll(argv[4]);
     CHECK(kd_context_create(&ctx, NULL));
     CHECK(kd_context_set_blas_threads(ctx, 1));
@@ -193,17 +210,17 @@ int main(int argc, char **argv)
     no_threes = without_digit(all, 3);
     printf("seed %llu, teacher %d epochs, students %d epochs\n", (unsigned long long)seed, teacher_epochs, epochs);
 
-    kd_model *big =
-        train_and_show((run){ "teacher 1200-1200, dropout, jitter, max-norm", TEACHER, all, NULL, 2, teacher_epochs, KD_ADAM, 1e-3, 3, 1 });
+    kd_model *big = find_teacher((run){ "teacher 1200-1200, dropout, jitter, max-norm", TEACHER, all, NULL, 2, teacher_epochs, KD_ADAM, 1e-3, 3, 1 },
+                                 argc > 5 ? argv[5] : NULL);
     CHECK(kd_teacher_from_model(&teacher, big, NULL));
     const run students[] = {
         { "student 800-800, hard", STUDENT, all, NULL, 0, epochs, KD_SGD, 0.05, 0, 1 },
-        { "student 800-800, soft T = 20", STUDENT, all, teacher, 0, epochs, KD_SGD, 0.05, 0, 20 },
+        { "student 800-800, soft T = 20", STUDENT, all, teacher, 0, epochs, KD_ADAM, 1e-3, 0, 20 },
         { "student 800-800, hard, jitter", STUDENT, all, NULL, 2, epochs, KD_SGD, 0.05, 0, 1 },
-        { "student 800-800, soft T = 20, jitter", STUDENT, all, teacher, 2, epochs, KD_SGD, 0.05, 0, 20 },
+        { "student 800-800, soft T = 20, jitter", STUDENT, all, teacher, 2, epochs, KD_ADAM, 1e-3, 0, 20 },
     };
     for (int i = 0; i < 4; i++) kd_model_free(train_and_show(students[i]));
-    kd_model *blind = train_and_show((run){ "soft T = 20, no 3 in the transfer set", STUDENT, no_threes, teacher, 0, epochs, KD_SGD, 0.05, 0, 20 });
+    kd_model *blind = train_and_show((run){ "soft T = 20, no 3 in the transfer set", STUDENT, no_threes, teacher, 0, epochs, KD_ADAM, 1e-3, 0, 20 });
     correct_bias(blind);
 
     kd_model_free(blind);
