@@ -76,7 +76,7 @@ kd_model *train(demo *d, const arm *a, uint64_t seed, curve *out)
     CHECK(kd_optimizer_add_model(optimizer, model));
     CHECK(kd_optimizer_group(optimizer, "*.bias", &no_decay));
     CHECK(kd_loader_position(loader, NULL, NULL, &batches));
-    const int64_t steps = a->steps, rounds = (steps + ROUND - 1) / ROUND;
+    const int64_t steps = a->steps;
     CHECK(kd_schedule_cosine(&cosine, d->ctx, a->learning_rate, a->learning_rate / 20, steps));
     CHECK(kd_schedule_plateau(&plateau, d->ctx, &po));
     CHECK(kd_schedule_product(&rate, d->ctx, (kd_schedule *[]){ cosine, plateau }, 2));
@@ -104,7 +104,7 @@ kd_model *train(demo *d, const arm *a, uint64_t seed, curve *out)
         double accuracy = validate(d, model); /* the host reports: rate and monitor follow */
         CHECK(kd_schedule_report(rate, accuracy));
         CHECK(kd_monitor_report(monitor, accuracy, &verdict));
-        curve_add(out, step, rounds, accuracy, kd_schedule_value(rate, step), soft >= 0 ? kd_schedule_value(temperature, step) : NAN,
+        curve_add(out, step, accuracy, kd_schedule_value(rate, step), soft >= 0 ? kd_schedule_value(temperature, step) : NAN,
                   sum / (double)(step % ROUND ? step % ROUND : ROUND));
         sum = 0;
     }
@@ -145,13 +145,10 @@ static kd_dataset *pseudo_labelled(demo *d)
 {
     kd_dataset *guessed, *joined;
     kd_pseudo_label_options o = KD_PSEUDO_LABEL_OPTIONS_INIT;
-    kd_array labels, confidence;
     o.threshold = 0.5;
     o.balance = 1;
     d->pseudo.struct_size = sizeof d->pseudo;
     CHECK(kd_dataset_pseudo_label(&guessed, d->unlabelled, d->outputs, &o, &d->pseudo));
-    CHECK(kd_dataset_field(guessed, "label", &labels, NULL));
-    CHECK(kd_dataset_field(d->labelled, "label", &confidence, NULL));
     kd_dataset *known = with_labels(d, d->labelled), *plain = with_labels(d, guessed);
     CHECK(kd_dataset_concat(&joined, (kd_dataset *[]){ known, plain }, 2));
     kd_dataset_free(plain);

@@ -71,7 +71,7 @@ void demo_close(demo *d);
 void progress_begin(demo *d, const char *stage, int64_t total);
 void progress_show(demo *d, int64_t done);
 void progress_end(demo *d, double accuracy);
-void curve_add(curve *c, int64_t step, int64_t rounds, double accuracy, double rate, double temperature, double loss);
+void curve_add(curve *c, int64_t step, double accuracy, double rate, double temperature, double loss);
 figures evaluate(demo *d, kd_model *model, kd_dataset *data, const float *teacher_logits);
 kd_dataset *with_labels(demo *d, kd_dataset *data);
 void run_arms(demo *d, const arm *arms, int count);

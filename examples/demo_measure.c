@@ -65,9 +65,8 @@ void progress_end(demo *d, double accuracy)
     fflush(stdout);
 }
 
-void curve_add(curve *c, int64_t step, int64_t rounds, double accuracy, double rate, double temperature, double loss)
+void curve_add(curve *c, int64_t step, double accuracy, double rate, double temperature, double loss)
 {
-    (void)rounds;
     if (c->count == POINTS) return;
     c->step[c->count] = (double)step;
     c->accuracy[c->count] = accuracy;

@@ -17,7 +17,7 @@ typedef struct kd_context kd_context;
 /* ---- the host's own parts: callbacks are copied at creation; unset members are NULL ---- */
 
 /* Memory. All three are given or none. `allocate` returns NULL when there is no memory; blocks are aligned
- * to at least 16 bytes. `reallocate` is called with the old and the new size.                             */
+ * to at least 16 bytes. `reallocate` gets the old and the new size; this version does not call it.                             */
 typedef struct kd_allocator {
     uint32_t struct_size;
     int32_t reserved;

@@ -182,7 +182,7 @@ static kd_status relabel(kd_dataset **out, kd_dataset *dataset, labelling *l)
     kd__array_view(&labels, l->labels, KD_INT64, 1, &kept);
     kd__array_view(&confidence, l->confidence, KD_FLOAT32, 1, &kept);
     KD_TRY(kd_dataset_select(&made, dataset, &numbers));
-    for (int64_t i = 0; i < made->count; i++) /* the old labels are only hidden by another name, then taken out */
+    for (int64_t i = 0; i < made->count; i++) /* the old labels are taken out */
         if (!strcmp(made->columns[i].name, "label") || !strcmp(made->columns[i].name, "confidence")) {
             kd__release(made->object.context, made->columns[i].values.data);
             kd__release(made->object.context, made->columns[i].present);
