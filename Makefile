@@ -68,7 +68,7 @@ endif
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 KERNEL_FLAGS := -ffp-contract=fast -fno-math-errno
 $(BUILD)/obj/math/kernels_portable.o: ISA_FLAGS := $(KERNEL_FLAGS)
-$(BUILD)/obj/math/kernels_avx2.o: ISA_FLAGS := $(KERNEL_FLAGS) -mavx2 -mfma
+$(BUILD)/obj/math/kernels_avx2.o: ISA_FLAGS := $(KERNEL_FLAGS) -mavx2 -mfma -mf16c
 $(BUILD)/obj/math/kernels_avx512.o: ISA_FLAGS := $(KERNEL_FLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 
 SHARED := $(LIB)/libkdistill.so.$(VERSION)

@@ -10,7 +10,7 @@
 #ifndef KDISTILL_LOSS_H
 #define KDISTILL_LOSS_H
 
-#include <kdistill/teacher.h>
+#include <kdistill/head.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,11 +31,46 @@ typedef struct kd_loss kd_loss;
 #define KD_LOSS_MEAN_SQUARED_ERROR 9   /* 1/width sum (z - t)^2; t from the teacher's field, or from the
                                           label field when teacher_field is NULL                         no  */
 #define KD_LOSS_HUBER 10               /* 1/width sum of Huber(z - t) with delta; t as above             no  */
+#define KD_LOSS_SKEWED_FORWARD_KL 11   /* KL(p, M), M = skew p + (1 - skew) q            [DistiLLM 2024]   yes */
+#define KD_LOSS_SKEWED_REVERSE_KL 12   /* KL(q, M), M = skew q + (1 - skew) p            [DistiLLM 2024]   yes */
+#define KD_LOSS_TOTAL_VARIATION 13     /* 1/2 sum |p - q|                                                  no  */
+#define KD_LOSS_ALPHA_BETA 14          /* -1/(ab) sum p^a q^b - a/(a+b) p^(a+b) - b/(a+b) q^(a+b), and its
+                                          limits; a = ab_alpha, b = ab_beta          [Cichocki 2011]       yes */
+#define KD_LOSS_ADAPTIVE_KL 15         /* w_h KL(p,q) + w_t KL(q,p), w = share of |p - q| in the teacher's head
+                                          (mass head_mass) and tail, detached           [Wu 2024, AKL]     yes */
+#define KD_LOSS_TAID 16                /* KL(softmax(((1-t) z + t v)/T), q), target detached, t = progress
+                                                                                        [Shing 2025]      yes */
+#define KD_LOSS_STANDARDISED_KL 17     /* forward KL of logits with mean 0, deviation 1 a row [Sun 2024]   yes */
+#define KD_LOSS_DIST 18                /* 1 - Pearson(p, q) over each row, plus the mean over columns of the batch
+                                          of 1 - Pearson; a sum over rows, so that /rows is the paper's [Huang 2022] no */
+#define KD_LOSS_ULD 19                 /* sum |sort q - sort p|, the shorter side padded with 0: a teacher with
+                                          another tokenizer                             [Boizard 2024]    no  */
+#define KD_LOSS_POLICY_GRADIENT 20     /* log q_y - log p_y, gradient -a (onehot - q), a = log p_y - log q_y
+                                          detached, T = 1; the teacher's field "log_probability" holds log p_y of the
+                                          sampled token, one number a row                                 no  */
 
 /* T^2 scaling. */
 #define KD_T2_DEFAULT 0 /* as the table above says */
 #define KD_T2_ON 1
 #define KD_T2_OFF 2
+
+/* What is assumed of the mass outside a sparse teacher's ids (docs/mathematics.md). Pairs that make no sense are refused
+ * by kd_loss_add with the reason. A dense teacher needs none of them.                                                    */
+#define KD_TAIL_BUCKET 0         /* one more class holds it                                                */
+#define KD_TAIL_UNIFORM 1        /* spread evenly over the student's real classes outside the ids          */
+#define KD_TAIL_RENORM_TEACHER 2 /* none: p/m on the ids, 0 elsewhere                                      */
+#define KD_TAIL_RENORM_BOTH 3    /* ratios inside the ids only, both sides renormalised there              */
+#define KD_TAIL_TRUNCATE 4       /* nothing: the sum runs over the ids only (forward KL and skewed forward) */
+
+/* A sparse teacher read at another temperature than it was stored at, when its tail there is not stored. */
+#define KD_RETEMPER_EXACT 0   /* KD_ERR_MISMATCH, unless the policy needs no tail (RENORM) */
+#define KD_RETEMPER_UNIFORM 1 /* the tail is taken as spread evenly                        */
+
+/* When the teacher's largest class is not the label (the term then needs labels). Counted in the diagnostics. */
+#define KD_CORRECT_NONE 0
+#define KD_CORRECT_DROP 1 /* the row contributes 0; denominators still count it   */
+#define KD_CORRECT_SWAP 2 /* p of the largest class and p of the label change places */
+#define KD_CORRECT_MIX 3  /* p' = b onehot + (1 - b) p with the smallest b that makes the label win */
 
 /* Which row's label a row predicts. */
 #define KD_ALIGN_SAME 0 /* its own                                               */
@@ -52,8 +87,9 @@ typedef struct kd_loss kd_loss;
 typedef struct kd_loss_options {
     uint32_t struct_size;
     int32_t reserved;
+    int64_t memory_limit; /* bytes for logits that the loss computes itself (heads); kd_loss_memory tells what is used */
 } kd_loss_options;
-#define KD_LOSS_OPTIONS_INIT { (uint32_t)sizeof(kd_loss_options), 0 }
+#define KD_LOSS_OPTIONS_INIT { (uint32_t)sizeof(kd_loss_options), 0, 64 << 20 }
 KD_API void kd_loss_options_init(kd_loss_options *options, size_t size);
 
 typedef struct kd_term_options {
@@ -78,10 +114,24 @@ typedef struct kd_term_options {
     double log_floor;           /* reverse KL where p = 0 and q > 0: log p is taken as at least this (below 0) and counted as a
                                    guard hit. 0: no floor, the row is refused as non-finite                */
     int64_t ignore_label;       /* rows with this label are skipped (default -100)                        */
+    int32_t tail;               /* KD_TAIL_BUCKET ...: sparse teachers                                    */
+    int32_t retemper;           /* KD_RETEMPER_EXACT ...                                                  */
+    int32_t normalised;         /* JSD: 1 divides by b (1 - b); b = 0 is then forward, b = 1 reverse KL   */
+    int32_t detach_mixture;     /* skewed reverse KL: 1 takes M as a constant (as DistiLLM's code does)   */
+    int32_t correction;         /* KD_CORRECT_NONE ...                                                    */
+    int32_t reserved;
+    double skew;                /* share of the weighing side in the mixture, 0 to 1: the teacher's in forward, the
+                                   student's in reverse                                                   */
+    double ab_alpha;            /* -2 to 2 */
+    double ab_beta;
+    double head_mass;           /* adaptive KL's head */
+    double progress;            /* TAID's t           */
+    double confidence_power;    /* gamma: value and gradient of a row times max(p)^gamma, p at T; denominators stay */
 } kd_term_options;
 #define KD_TERM_OPTIONS_INIT                                                                                                     \
     { (uint32_t)sizeof(kd_term_options), KD_T2_DEFAULT, NULL, NULL, NULL, NULL, NULL, KD_ALIGN_SAME, KD_NONFINITE_REFUSE,        \
-      KD_COUNT_ROWS, 0, 1.0, 0.0, 0.5, 1.0, 8.0, 1.0, 0.0, -100 }
+      KD_COUNT_ROWS, 0, 1.0, 0.0, 0.5, 1.0, 8.0, 1.0, 0.0, -100, KD_TAIL_BUCKET, KD_RETEMPER_EXACT, 0, 0, KD_CORRECT_NONE, 0,    \
+      0.1, 0.2, 0.7, 0.5, 0.4, 0.0 }
 KD_API void kd_term_options_init(kd_term_options *options, size_t size);
 
 #define KD_LOSS_MAX_TERMS 64
@@ -100,6 +150,12 @@ KD_API kd_status kd_loss_add(kd_loss *loss, int32_t kind, double weight, const k
 #define KD_DKD_ALPHA 5       /* 0 .. 1e6                */
 #define KD_DKD_BETA 6        /* 0 .. 1e6                */
 #define KD_HUBER_DELTA 7     /* 1e-6 .. 1e6             */
+#define KD_SKEW 8            /* 0 .. 1                  */
+#define KD_AB_ALPHA 9        /* -2 .. 2                 */
+#define KD_AB_BETA 10        /* -2 .. 2                 */
+#define KD_HEAD_MASS 11      /* 0 .. 1                  */
+#define KD_PROGRESS 12       /* 0 .. 1                  */
+#define KD_CONFIDENCE_POWER 13 /* 0 .. 100              */
 KD_API kd_status kd_loss_set(kd_loss *loss, int32_t term, int32_t number, double value);
 KD_API kd_status kd_loss_get(kd_loss *loss, int32_t term, int32_t number, double *value);
 KD_API kd_status kd_loss_bounds(int32_t number, double *low, double *high);
@@ -121,6 +177,9 @@ typedef struct kd_loss_result {
     double sum[KD_LOSS_MAX_TERMS];       /* sum over valid rows, T^2 and row weights in, the term's weight not */
     int64_t rows[KD_LOSS_MAX_TERMS];     /* rows that were summed                                              */
     int64_t skipped[KD_LOSS_MAX_TERMS];  /* rows left out as non-finite (KD_NONFINITE_SKIP)                     */
+    double skipped_share;                /* heads: share of the blocks of logit gradients left out of the products */
+    double dw_error_bound;               /* at most this Frobenius norm is missing in the head's gradient by that   */
+    double dh_error_bound;               /* the same for the hidden states' gradient                               */
 } kd_loss_result;
 
 /* Counts of one batch. counts->struct_size and result->struct_size are set by the caller. targets may be NULL when no
@@ -143,9 +202,16 @@ typedef struct kd_loss_output {
     uint32_t struct_size;     /* of the first entry: the stride of an array of entries                         */
     int32_t accumulate;       /* 1: gradients are added to what is there, 0: they overwrite it                 */
     const char *name;         /* "logits", "hidden.3", ...; NULL: "logits"                                     */
-    const kd_array *value;    /* (rows, width) float32, contiguous rows (a row stride is allowed)              */
-    const kd_array *gradient; /* the same shape; NULL: not wanted. May be the same memory as value             */
+    const kd_array *value;    /* (rows, width) float32, float16 or bfloat16, contiguous rows (a row stride is allowed) */
+    const kd_array *gradient; /* the same shape, float32; NULL: not wanted. May be the same memory as a float32 value */
+    const kd_head *head;      /* not NULL: value are hidden states (rows, d), gradient theirs, and the terms see the
+                                 head's (rows, V) logits under `name`; tokens x V numbers are never held       */
 } kd_loss_output;
+
+/* Bytes that a call with these sides takes beyond the caller's arrays, and the rows that go through the head at once.
+ * student_head, teacher_head: 1 when that side's logits are computed from hidden states; widths are those of the hidden states. */
+KD_API kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t student_width, int64_t teacher_width,
+                                int64_t *bytes, int64_t *block_rows);
 
 /* The loss alone, on plain arrays: labels, masks and weights are fields of the batch, the teacher's side is in the targets.
  * When the call fails the gradients are undefined.                                                                          */
@@ -169,6 +235,9 @@ typedef struct kd_loss_diagnostics {
     double student_mass;          /* mean student mass on them; 1 for dense teachers                           */
     double head_loss;             /* mean loss on stored ids                                                   */
     double tail_loss;             /* mean loss outside                                                         */
+    int64_t corrected;            /* rows whose teacher was corrected or dropped by the label                  */
+    int64_t borrowed;             /* entries that an ensemble filled from a record's tail                      */
+    double confidence;            /* mean of the gate max(p)^gamma; 1 without                                  */
 } kd_loss_diagnostics;
 /* Diagnostics cost a pass over the arrays: they are computed only after this was switched on (default off). */
 KD_API kd_status kd_loss_set_diagnostics(kd_loss *loss, int32_t on);

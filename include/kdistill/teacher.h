@@ -99,6 +99,45 @@ KD_API kd_status kd_targets_begin(kd_targets *targets, int64_t rows);
 KD_API kd_status kd_targets_set(kd_targets *targets, const char *field, const kd_array *values, const kd_array *present);
 KD_API kd_status kd_targets_borrow(kd_targets *targets, const char *field, const kd_array *values, const kd_array *present);
 
+/* ---- sparse rows: what a teacher kept of its distribution ---- */
+
+#define KD_SPARSE_TOPK 0   /* the largest classes and their log-probabilities, and the log of the mass outside */
+#define KD_SPARSE_COUNTS 1 /* classes drawn from p, and how often: forward KL only, at the temperature of the draws */
+
+/* Row r has the entries offsets[r] .. offsets[r + 1] - 1; without offsets ids and values are (rows, k). Checked when set, with
+ * the row in the message: ids rise from 0 to vocabulary - 1 and are not doubled (KD_SPARSE_TOPK; in any order), log-probabilities
+ * are not above 0 (1e-4 is allowed), masses not above 1 (1e-3 is allowed). Doubled ids of KD_SPARSE_COUNTS are added.     */
+typedef struct kd_sparse {
+    uint32_t struct_size;
+    int32_t kind;
+    int64_t vocabulary;           /* ids lie below it; 0: the largest id decides nothing, the term's classes do       */
+    double temperature;           /* that p was taken at                                                             */
+    const kd_array *offsets;      /* (rows + 1) integers, or NULL                                                    */
+    const kd_array *ids;          /* integers                                                                        */
+    const kd_array *values;       /* log-probabilities (floats), or counts (integers or floats)                      */
+    const kd_array *tail;         /* (rows) floats: log of the mass outside the ids; NULL: log(1 - their sum)        */
+    const kd_array *temperatures; /* (n <= 8) floats: further temperatures at which the tail is known; NULL: none      */
+    const kd_array *tails;        /* (rows, n) floats: log of the mass outside the ids at these                      */
+    const kd_array *entropy;      /* (rows) floats: entropy of p, for counts; NULL: unknown                           */
+} kd_sparse;
+#define KD_SPARSE_INIT { (uint32_t)sizeof(kd_sparse), KD_SPARSE_TOPK, 0, 1.0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+KD_API void kd_sparse_init(kd_sparse *sparse, size_t size);
+
+/* Sets a sparse field (terms name it in teacher_field), copied: ids sorted, values as float32. */
+KD_API kd_status kd_targets_set_sparse(kd_targets *targets, const char *field, const kd_sparse *sparse, const kd_array *present);
+/* Views of a sparse field: offsets (rows + 1) int64, ids uint32, values float32, tail (rows) float32; any may be NULL. */
+KD_API kd_status kd_targets_sparse(kd_targets *targets, const char *field, kd_array *offsets, kd_array *ids, kd_array *values,
+                                   kd_array *tail, kd_array *present);
+
+/* The k largest classes of dense logits (rows, V; float32, float16 or bfloat16) at a temperature, with the exact mass outside,
+ * also at `further` temperatures: a sparse field. mass in (0, 1): the fewest ids that reach it, at most k; 0: k ids.      */
+KD_API kd_status kd_targets_select(kd_targets *targets, const char *field, const kd_array *logits, int64_t k, double mass,
+                                   double temperature, const kd_array *further);
+/* `draws` draws a row from softmax(logits / temperature), a counter-based stream of (seed, row): a sparse field of counts,
+ * with the entropy.                                                                                                         */
+KD_API kd_status kd_targets_sample(kd_targets *targets, const char *field, const kd_array *logits, int64_t draws, double temperature,
+                                   uint64_t seed);
+
 /* View of a field; data of `present` (may be NULL) is NULL when every row has it. Valid until the targets are filled again. */
 KD_API kd_status kd_targets_field(kd_targets *targets, const char *field, kd_array *values, kd_array *present);
 

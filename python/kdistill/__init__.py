@@ -9,8 +9,9 @@ arrays; views (parameters, gradients, outputs, fields) share the library's memor
     loss = ctx.loss()
     soft = loss.add(kdistill.FORWARD_KL, 0.9, temperature=4)
 """
-from ._handles import (Batch, Checkpoint, Context, Dataset, Loader, Loss, Metrics, Model, Monitor, Optimizer, Report, Schedule, Targets, Teacher,
-                       counts_add, mean_error)
+from ._arrays import Bfloat16
+from ._handles import (Batch, Checkpoint, Context, Dataset, Head, Loader, Loss, Metrics, Model, Monitor, Optimizer, Report, Schedule, Targets, Teacher,
+                       align_bytes, chunk_sums, counts_add, mean_error)
 from ._library import Error, lib, library_path
 from . import _api
 

@@ -55,6 +55,8 @@ KD_MISSING_ERROR = 0
 KD_MISSING_ABSENT = 1
 KD_MEAN_OF_PROBABILITIES = 0
 KD_MEAN_OF_LOGITS = 1
+KD_SPARSE_TOPK = 0
+KD_SPARSE_COUNTS = 1
 KD_LOSS_CROSS_ENTROPY = 1
 KD_LOSS_FORWARD_KL = 2
 KD_LOSS_REVERSE_KL = 3
@@ -65,9 +67,30 @@ KD_LOSS_BINARY_CROSS_ENTROPY = 7
 KD_LOSS_BINARY_KL = 8
 KD_LOSS_MEAN_SQUARED_ERROR = 9
 KD_LOSS_HUBER = 10
+KD_LOSS_SKEWED_FORWARD_KL = 11
+KD_LOSS_SKEWED_REVERSE_KL = 12
+KD_LOSS_TOTAL_VARIATION = 13
+KD_LOSS_ALPHA_BETA = 14
+KD_LOSS_ADAPTIVE_KL = 15
+KD_LOSS_TAID = 16
+KD_LOSS_STANDARDISED_KL = 17
+KD_LOSS_DIST = 18
+KD_LOSS_ULD = 19
+KD_LOSS_POLICY_GRADIENT = 20
 KD_T2_DEFAULT = 0
 KD_T2_ON = 1
 KD_T2_OFF = 2
+KD_TAIL_BUCKET = 0
+KD_TAIL_UNIFORM = 1
+KD_TAIL_RENORM_TEACHER = 2
+KD_TAIL_RENORM_BOTH = 3
+KD_TAIL_TRUNCATE = 4
+KD_RETEMPER_EXACT = 0
+KD_RETEMPER_UNIFORM = 1
+KD_CORRECT_NONE = 0
+KD_CORRECT_DROP = 1
+KD_CORRECT_SWAP = 2
+KD_CORRECT_MIX = 3
 KD_ALIGN_SAME = 0
 KD_ALIGN_NEXT = 1
 KD_NONFINITE_REFUSE = 0
@@ -82,6 +105,12 @@ KD_TEACHER_SHARE = 4
 KD_DKD_ALPHA = 5
 KD_DKD_BETA = 6
 KD_HUBER_DELTA = 7
+KD_SKEW = 8
+KD_AB_ALPHA = 9
+KD_AB_BETA = 10
+KD_HEAD_MASS = 11
+KD_PROGRESS = 12
+KD_CONFIDENCE_POWER = 13
 KD_LOWER_IS_BETTER = 0
 KD_HIGHER_IS_BETTER = 1
 KD_SGD = 1
@@ -329,10 +358,41 @@ class kd_targets_options(Structure):
     ]
 
 
+class kd_sparse(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("vocabulary", c_int64),
+        ("temperature", c_double),
+        ("offsets", POINTER(kd_array)),
+        ("ids", POINTER(kd_array)),
+        ("values", POINTER(kd_array)),
+        ("tail", POINTER(kd_array)),
+        ("temperatures", POINTER(kd_array)),
+        ("tails", POINTER(kd_array)),
+        ("entropy", POINTER(kd_array)),
+    ]
+
+
+class kd_head(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("weight", POINTER(kd_array)),
+        ("bias", POINTER(kd_array)),
+        ("weight_gradient", POINTER(kd_array)),
+        ("bias_gradient", POINTER(kd_array)),
+        ("scale", c_double),
+        ("soft_cap", c_double),
+        ("skip_bound", c_double),
+    ]
+
+
 class kd_loss_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
         ("reserved", c_int32),
+        ("memory_limit", c_int64),
     ]
 
 
@@ -357,6 +417,18 @@ class kd_term_options(Structure):
         ("huber_delta", c_double),
         ("log_floor", c_double),
         ("ignore_label", c_int64),
+        ("tail", c_int32),
+        ("retemper", c_int32),
+        ("normalised", c_int32),
+        ("detach_mixture", c_int32),
+        ("correction", c_int32),
+        ("reserved", c_int32),
+        ("skew", c_double),
+        ("ab_alpha", c_double),
+        ("ab_beta", c_double),
+        ("head_mass", c_double),
+        ("progress", c_double),
+        ("confidence_power", c_double),
     ]
 
 
@@ -377,6 +449,9 @@ class kd_loss_result(Structure):
         ("sum", c_double * KD_LOSS_MAX_TERMS),
         ("rows", c_int64 * KD_LOSS_MAX_TERMS),
         ("skipped", c_int64 * KD_LOSS_MAX_TERMS),
+        ("skipped_share", c_double),
+        ("dw_error_bound", c_double),
+        ("dh_error_bound", c_double),
     ]
 
 
@@ -387,6 +462,7 @@ class kd_loss_output(Structure):
         ("name", c_char_p),
         ("value", POINTER(kd_array)),
         ("gradient", POINTER(kd_array)),
+        ("head", POINTER(kd_head)),
     ]
 
 
@@ -407,6 +483,9 @@ class kd_loss_diagnostics(Structure):
         ("student_mass", c_double),
         ("head_loss", c_double),
         ("tail_loss", c_double),
+        ("corrected", c_int64),
+        ("borrowed", c_int64),
+        ("confidence", c_double),
     ]
 
 
@@ -515,7 +594,7 @@ class kd_checkpoint_options(Structure):
     ]
 
 
-STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
+STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
 
 #: name: (result, argument types, the header's comment)
 FUNCTIONS = {
@@ -610,20 +689,31 @@ FUNCTIONS = {
     "kd_targets_begin": (c_int32, [c_void_p, c_int64], 'The host\'s own targets: begin, then set fields of (rows, ...): copied as float32 ("label": int64), or borrowed until the\ntargets begin anew. `present` ((rows) uint8) says which rows have a teacher; NULL: all.'),
     "kd_targets_set": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array)], 'The host\'s own targets: begin, then set fields of (rows, ...): copied as float32 ("label": int64), or borrowed until the\ntargets begin anew. `present` ((rows) uint8) says which rows have a teacher; NULL: all.'),
     "kd_targets_borrow": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array)], 'The host\'s own targets: begin, then set fields of (rows, ...): copied as float32 ("label": int64), or borrowed until the\ntargets begin anew. `present` ((rows) uint8) says which rows have a teacher; NULL: all.'),
+    "kd_sparse_init": (None, [POINTER(kd_sparse), c_size_t], ''),
+    "kd_targets_set_sparse": (c_int32, [c_void_p, c_char_p, POINTER(kd_sparse), POINTER(kd_array)], 'Sets a sparse field (terms name it in teacher_field), copied: ids sorted, values as float32.'),
+    "kd_targets_sparse": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array), POINTER(kd_array), POINTER(kd_array), POINTER(kd_array)], 'Views of a sparse field: offsets (rows + 1) int64, ids uint32, values float32, tail (rows) float32; any may be NULL.'),
+    "kd_targets_select": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), c_int64, c_double, c_double, POINTER(kd_array)], 'The k largest classes of dense logits (rows, V; float32, float16 or bfloat16) at a temperature, with the exact mass outside,\nalso at `further` temperatures: a sparse field. mass in (0, 1): the fewest ids that reach it, at most k; 0: k ids.'),
+    "kd_targets_sample": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), c_int64, c_double, c_uint64], '`draws` draws a row from softmax(logits / temperature), a counter-based stream of (seed, row): a sparse field of counts,\nwith the entropy.'),
     "kd_targets_field": (c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array)], 'View of a field; data of `present` (may be NULL) is NULL when every row has it. Valid until the targets are filled again.'),
+    "kd_head_init": (None, [POINTER(kd_head), c_size_t], ''),
+    "kd_targets_borrow_head": (c_int32, [c_void_p, c_char_p, c_char_p, POINTER(kd_head)], 'Gives the targets a dense field `name` (most often "logits") that is the field `hidden` ((rows, d) float32) through a\nhead: computed by the loss in blocks, never stored. The head\'s arrays stay alive and unchanged until the targets\nbegin anew; the struct itself is copied.'),
+    "kd_align_bytes": (c_int32, [POINTER(kd_array), POINTER(kd_array), POINTER(kd_array), POINTER(c_int64)], 'Cuts two token sequences of the same text at their common byte boundaries. `student_ends` and `teacher_ends` hold the end\nof each token in bytes, rising ((n) and (m) integers). Chunk c spans student tokens chunks[c][0] .. chunks[c][1] - 1 and\nteacher tokens chunks[c][2] .. chunks[c][3] - 1; *count is their number (at most min(n, m)); tokens behind the last common\nboundary belong to none. chunks: (room, 4) int64, may be NULL to count. KD_ERR_RANGE: ends fall, or room is too small.'),
+    "kd_targets_align": (c_int32, [c_void_p, c_void_p, c_char_p, POINTER(kd_array), c_int64, c_int64, c_int64, POINTER(c_int64)], "Moves a teacher's field from its own rows onto the student's, by such chunks: row student_begin + s of `to` gets row\nteacher_begin + t of `from` where tokens s and t begin at the same byte and begin chunks of one token on both sides; other\nrows are absent, and *absent (may be NULL) is their number. Dense float fields and sparse ones. A row predicts the token\nthat begins there. Fields of `to` that are there already keep their other rows."),
+    "kd_chunk_sums": (c_int32, [POINTER(kd_array), POINTER(kd_array), c_int64, c_int32, POINTER(kd_array)], "Sums log-probabilities over chunks: sums[c] = sum of log_probabilities[chunks[c][side] .. chunks[c][side + 1] - 1]; side 0\nthe student's, 2 the teacher's. log_probabilities: (n) float32; sums: (count) float64."),
     "kd_loss_options_init": (None, [POINTER(kd_loss_options), c_size_t], ''),
     "kd_term_options_init": (None, [POINTER(kd_term_options), c_size_t], ''),
     "kd_loss_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_loss_options)], ''),
     "kd_loss_free": (None, [c_void_p], ''),
     "kd_loss_add": (c_int32, [c_void_p, c_int32, c_double, POINTER(kd_term_options), POINTER(c_int32)], 'Adds a term; *term (may be NULL) is its number from 0. Names in the options are copied.'),
-    "kd_loss_set": (c_int32, [c_void_p, c_int32, c_int32, c_double], '1e-6 .. 1e6'),
-    "kd_loss_get": (c_int32, [c_void_p, c_int32, c_int32, POINTER(c_double)], '1e-6 .. 1e6'),
-    "kd_loss_bounds": (c_int32, [c_int32, POINTER(c_double), POINTER(c_double)], '1e-6 .. 1e6'),
+    "kd_loss_set": (c_int32, [c_void_p, c_int32, c_int32, c_double], '0 .. 100'),
+    "kd_loss_get": (c_int32, [c_void_p, c_int32, c_int32, POINTER(c_double)], '0 .. 100'),
+    "kd_loss_bounds": (c_int32, [c_int32, POINTER(c_double), POINTER(c_double)], '0 .. 100'),
     "kd_loss_term": (c_int32, [c_void_p, c_int32, POINTER(c_int32), POINTER(kd_term_options)], 'The options of a term as they are now; names live as long as the loss. options->struct_size is set by the caller.'),
     "kd_loss_count": (c_int32, [c_void_p, c_void_p, c_void_p, POINTER(kd_loss_counts)], 'Counts of one batch. counts->struct_size and result->struct_size are set by the caller. targets may be NULL when no\nterm needs a teacher. Errors: KD_ERR_NOT_FOUND (field), KD_ERR_SHAPE (rows), KD_ERR_RANGE (label, with its row).'),
     "kd_loss_counts_add": (c_int32, [POINTER(kd_loss_counts), POINTER(kd_loss_counts)], 'counts = counts + more, term by term.'),
     "kd_loss_backward": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p, POINTER(kd_loss_counts), POINTER(kd_loss_result)], "Value and gradients on a model after its forward pass, pushed back into its parameter gradients (accumulated).\ncounts NULL: this batch's own. When the call fails nothing is accumulated."),
     "kd_loss_value": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p, POINTER(kd_loss_counts), POINTER(kd_loss_result)], 'Value only, on a model after a forward pass.'),
+    "kd_loss_memory": (c_int32, [c_void_p, c_int64, c_int64, c_int64, c_int64, POINTER(c_int64), POINTER(c_int64)], "Bytes that a call with these sides takes beyond the caller's arrays, and the rows that go through the head at once.\nstudent_head, teacher_head: 1 when that side's logits are computed from hidden states; widths are those of the hidden states."),
     "kd_loss_eval": (c_int32, [c_void_p, POINTER(kd_loss_output), c_int32, c_void_p, c_void_p, POINTER(kd_loss_counts), POINTER(kd_loss_result)], "The loss alone, on plain arrays: labels, masks and weights are fields of the batch, the teacher's side is in the targets.\nWhen the call fails the gradients are undefined."),
     "kd_loss_set_diagnostics": (c_int32, [c_void_p, c_int32], 'Diagnostics cost a pass over the arrays: they are computed only after this was switched on (default off).'),
     "kd_loss_get_diagnostics": (c_int32, [c_void_p, c_int32, POINTER(kd_loss_diagnostics)], 'Diagnostics cost a pass over the arrays: they are computed only after this was switched on (default off).'),

@@ -12,8 +12,26 @@ _DTYPES = {"float32": _api.KD_FLOAT32, "float64": _api.KD_FLOAT64, "float16": _a
 _NAMES = {number: name for name, number in _DTYPES.items()}
 
 
+class Bfloat16:
+    """bfloat16 numbers, which numpy lacks: wraps an array of uint16 bits, or rounds float32 numbers to even."""
+
+    def __init__(self, values):
+        values = numpy.asarray(values)
+        if values.dtype != numpy.uint16:
+            bits = numpy.ascontiguousarray(values, dtype=numpy.float32).view(numpy.uint32)
+            values = ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16).astype(numpy.uint16)
+        self.bits = values
+
+    def to_float32(self) -> numpy.ndarray:
+        return (self.bits.astype(numpy.uint32) << 16).view(numpy.float32)
+
+
 def describe(array) -> _api.kd_array:
     """The kd_array of a numpy array (any strides that are whole elements); bool counts as uint8."""
+    if isinstance(array, Bfloat16):
+        made = describe(array.bits)
+        made.dtype = _api.KD_BFLOAT16
+        return made
     array = numpy.asarray(array)
     if array.dtype == numpy.bool_:
         array = array.view(numpy.uint8)

@@ -161,8 +161,8 @@ class Context(Handle):
             made.weights = (c_double * len(weights))(*weights)
         return Teacher(_make(lib.kd_teacher_from_ensemble, self._pointer, _handles(teachers), len(teachers), byref(made)), self, *teachers)
 
-    def loss(self) -> "Loss":
-        return Loss(_make(lib.kd_loss_create, self._pointer, byref(options(_api.kd_loss_options, "kd_loss_options_init", {}))), self)
+    def loss(self, **values) -> "Loss":
+        return Loss(_make(lib.kd_loss_create, self._pointer, byref(options(_api.kd_loss_options, "kd_loss_options_init", values))), self)
 
     def optimizer(self, kind: int, *models: "Model", **values) -> "Optimizer":
         made = options(_api.kd_optimizer_options, "kd_optimizer_options_init", values)
@@ -401,6 +401,71 @@ class Targets(_Fields):
         del self._alive[1:]
         return self
 
+    def set_sparse(self, field: str, ids, values, offsets=None, tail=None, temperatures=None, tails=None, entropy=None, present=None,
+                   **numbers) -> "Targets":
+        """A sparse field: ids and values (rows, k), or flat with offsets; kind, vocabulary, temperature as in kd_sparse."""
+        made = options(_api.kd_sparse, "kd_sparse_init", numbers)
+        arrays = {"ids": ids, "values": values, "offsets": offsets, "tail": tail, "temperatures": temperatures, "tails": tails, "entropy": entropy}
+        for name, array in arrays.items():
+            if array is not None:
+                setattr(made, name, ctypes.pointer(describe(array)))
+        check(lib.kd_targets_set_sparse(self._pointer, field.encode(), byref(made), None if present is None else byref(describe(present))))
+        return self
+
+    def sparse(self, field: str) -> Dict[str, numpy.ndarray]:
+        """Views: offsets, ids, values, tail, present (None: every row)."""
+        made = [fresh() for _ in range(5)]
+        check(lib.kd_targets_sparse(self._pointer, field.encode(), *[byref(m) for m in made]))
+        return dict(zip(("offsets", "ids", "values", "tail", "present"), [view(m, self) for m in made]))
+
+    def select(self, field: str, logits, k: int, mass: float = 0, temperature: float = 1, further=None) -> "Targets":
+        check(lib.kd_targets_select(self._pointer, field.encode(), byref(describe(logits)), k, mass, temperature,
+                                    None if further is None else byref(describe(further))))
+        return self
+
+    def sample(self, field: str, logits, draws: int, temperature: float = 1, seed: int = 0) -> "Targets":
+        check(lib.kd_targets_sample(self._pointer, field.encode(), byref(describe(logits)), draws, temperature, seed))
+        return self
+
+    def borrow_head(self, name: str, hidden: str, head: "Head") -> "Targets":
+        """The field `name` is the field `hidden` through the head; the head stays alive with this object."""
+        check(lib.kd_targets_borrow_head(self._pointer, name.encode(), hidden.encode(), byref(head._made)))
+        self._alive.append(head)
+        return self
+
+    def align(self, source: "Targets", field: str, chunks: numpy.ndarray, student_begin: int = 0, teacher_begin: int = 0) -> int:
+        """Moves a field onto this object's rows by chunks (align_bytes); returns the number of rows without a partner."""
+        absent = c_int64()
+        check(lib.kd_targets_align(self._pointer, source._pointer, field.encode(), byref(describe(chunks)), len(chunks), student_begin, teacher_begin,
+                                   byref(absent)))
+        return absent.value
+
+
+class Head:
+    """kd_head: weight (V, d), bias, gradients, scale, soft_cap, skip_bound."""
+
+    def __init__(self, weight: numpy.ndarray, bias=None, weight_gradient=None, bias_gradient=None, **numbers):
+        self._made = options(_api.kd_head, "kd_head_init", numbers)
+        self._keep = {"weight": weight, "bias": bias, "weight_gradient": weight_gradient, "bias_gradient": bias_gradient}
+        for name, array in self._keep.items():
+            if array is not None:
+                setattr(self._made, name, ctypes.pointer(describe(array)))
+
+
+def align_bytes(student_ends, teacher_ends) -> numpy.ndarray:
+    """(chunks, 4): student begin, end, teacher begin, end in tokens (kd_align_bytes)."""
+    student_ends, teacher_ends = (numpy.ascontiguousarray(x, dtype=numpy.int64) for x in (student_ends, teacher_ends))
+    chunks, count = numpy.zeros((min(len(student_ends), len(teacher_ends)), 4), numpy.int64), c_int64()
+    check(lib.kd_align_bytes(byref(describe(student_ends)), byref(describe(teacher_ends)), byref(describe(chunks)), byref(count)))
+    return chunks[:count.value]
+
+
+def chunk_sums(log_probabilities, chunks: numpy.ndarray, teacher: bool = False) -> numpy.ndarray:
+    """Log-probabilities of the chunks (kd_chunk_sums)."""
+    values, sums = numpy.ascontiguousarray(log_probabilities, dtype=numpy.float32), numpy.zeros(len(chunks))
+    check(lib.kd_chunk_sums(byref(describe(values)), byref(describe(numpy.ascontiguousarray(chunks))), len(chunks), 2 if teacher else 0, byref(describe(sums))))
+    return sums
+
 
 class Teacher(Handle):
     """kd_teacher: arrays (Context.teacher), a live model (Model.as_teacher), an ensemble, or a Python function."""
@@ -520,7 +585,9 @@ class Loss(Handle):
 
     _free = "kd_loss_free"
     NUMBERS = {"temperature": _api.KD_TEMPERATURE, "weight": _api.KD_WEIGHT, "label_smoothing": _api.KD_LABEL_SMOOTHING,
-               "teacher_share": _api.KD_TEACHER_SHARE, "dkd_alpha": _api.KD_DKD_ALPHA, "dkd_beta": _api.KD_DKD_BETA, "huber_delta": _api.KD_HUBER_DELTA}
+               "teacher_share": _api.KD_TEACHER_SHARE, "dkd_alpha": _api.KD_DKD_ALPHA, "dkd_beta": _api.KD_DKD_BETA, "huber_delta": _api.KD_HUBER_DELTA,
+               "skew": _api.KD_SKEW, "ab_alpha": _api.KD_AB_ALPHA, "ab_beta": _api.KD_AB_BETA, "head_mass": _api.KD_HEAD_MASS,
+               "progress": _api.KD_PROGRESS, "confidence_power": _api.KD_CONFIDENCE_POWER}
 
     def add(self, kind: int, weight: float = 1, **values) -> int:
         """Adds a term and returns its number."""
@@ -558,7 +625,8 @@ class Loss(Handle):
     @staticmethod
     def _result(made) -> Dict:
         n = made.terms
-        return {"value": made.value, "sum": list(made.sum[:n]), "rows": list(made.rows[:n]), "skipped": list(made.skipped[:n])}
+        return {"value": made.value, "sum": list(made.sum[:n]), "rows": list(made.rows[:n]), "skipped": list(made.skipped[:n]),
+                "skipped_share": made.skipped_share, "dw_error_bound": made.dw_error_bound, "dh_error_bound": made.dh_error_bound}
 
     def _on_model(self, function, model, batch, targets, counts) -> Dict:
         made = filled(_api.kd_loss_result)
@@ -572,8 +640,8 @@ class Loss(Handle):
         return self._on_model(lib.kd_loss_value, model, batch, targets, counts)
 
     def eval(self, outputs: Dict[str, numpy.ndarray], batch: Batch, targets: Optional[Targets] = None, counts=None,
-             gradients: Optional[Dict[str, numpy.ndarray]] = None, accumulate: bool = False) -> Dict:
-        """The loss alone on numpy arrays; gradients are written into the arrays given."""
+             gradients: Optional[Dict[str, numpy.ndarray]] = None, accumulate: bool = False, heads: Optional[Dict[str, "Head"]] = None) -> Dict:
+        """The loss alone on numpy arrays; gradients are written into the arrays given. An output with a head is given as hidden states."""
         entries, keep = (_api.kd_loss_output * len(outputs))(), []
         for entry, (name, values) in zip(entries, outputs.items()):
             entry.struct_size, entry.accumulate, entry.name = ctypes.sizeof(_api.kd_loss_output), accumulate, name.encode()
@@ -582,10 +650,18 @@ class Loss(Handle):
             if gradients and name in gradients:
                 keep.append(describe(gradients[name]))
                 entry.gradient = ctypes.pointer(keep[-1])
+            if heads and name in heads:
+                entry.head = ctypes.pointer(heads[name]._made)
         made = filled(_api.kd_loss_result)
         check(lib.kd_loss_eval(self._pointer, entries, len(entries), batch._pointer, targets._pointer if targets else None,
                                byref(counts) if counts else None, byref(made)))
         return self._result(made)
+
+    def memory(self, rows: int, classes: int, student_width: int = 0, teacher_width: int = 0) -> Tuple[int, int]:
+        """(bytes beyond the caller's arrays, rows that go through a head at once); widths of hidden states, 0: logits are given."""
+        size, block = c_int64(), c_int64()
+        check(lib.kd_loss_memory(self._pointer, rows, classes, student_width, teacher_width, byref(size), byref(block)))
+        return size.value, block.value
 
     def set_diagnostics(self, on: bool = True) -> None:
         check(lib.kd_loss_set_diagnostics(self._pointer, on))

@@ -161,7 +161,7 @@ kd_status kd_batch_set(kd_batch *batch, const char *name, const kd_array *values
 kd_status kd_batch_borrow(kd_batch *batch, const char *name, const kd_array *values, const kd_array *present)
 {
     KD_NEED(batch);
-    return kd__fields_borrow(&batch->fields, name, values, present, "batch field");
+    return kd__fields_borrow(&batch->fields, name, values, present, 0, "batch field");
 }
 
 kd_status kd_batch_field(kd_batch *batch, const char *name, kd_array *values, kd_array *present)

@@ -32,7 +32,8 @@ kd_status kd__fields_open(kd__fields *fields, const char *name, int32_t dtype, i
 kd_status kd__fields_open_present(kd__fields *fields, kd__field *field);
 /* Copies as float32, or int64 for integers; `what` begins messages. */
 kd_status kd__fields_set(kd__fields *fields, const char *name, const kd_array *values, const kd_array *present, const char *what);
-kd_status kd__fields_borrow(kd__fields *fields, const char *name, const kd_array *values, const kd_array *present, const char *what);
+/* halves: float16 and bfloat16 may be borrowed too. */
+kd_status kd__fields_borrow(kd__fields *fields, const char *name, const kd_array *values, const kd_array *present, int halves, const char *what);
 /* NULL when it is not there. */
 const kd__field *kd__fields_find(const kd__fields *fields, const char *name);
 kd_status kd__fields_view(const kd__fields *fields, const char *name, kd_array *values, kd_array *present, const char *what);

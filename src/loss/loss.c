@@ -8,23 +8,48 @@ static const kd_term_options term_defaults = KD_TERM_OPTIONS_INIT;
 void kd_loss_options_init(kd_loss_options *o, size_t size) { kd__options_init(o, size, &loss_defaults, sizeof loss_defaults); }
 void kd_term_options_init(kd_term_options *o, size_t size) { kd__options_init(o, size, &term_defaults, sizeof term_defaults); }
 
+#define TAIL(policy) (1 << KD_TAIL_##policy)
+#define TAILS_ALL (TAIL(BUCKET) | TAIL(UNIFORM) | TAIL(RENORM_TEACHER) | TAIL(RENORM_BOTH) | TAIL(TRUNCATE))
+#define TAILS_PROPER (TAILS_ALL & ~TAIL(TRUNCATE))
+
+static const char no_truncate[] = "cut off at the ids its minimum lies at no probability on them";
+static const char needs_logits[] = "it needs the logit of every class";
+static const char needs_classes[] = "it needs the probability of every class";
+static const char needs_label[] = "it needs the label's probability, which may lie in the tail";
+
 static const struct {
     kd__kind kind;
     kd__row_function *row;
 } kinds[] = {
-    /* name, teacher, label, values, T^2, least width, twice */
-    { { "none", 0, 0, 0, 0, 0, 0 }, NULL },
-    { { "cross-entropy", 0, 1, 0, 0, 1, 0 }, kd__row_cross_entropy },
-    { { "forward KL", 1, 0, 0, 1, 1, 0 }, kd__row_forward_kl },
-    { { "reverse KL", 1, 0, 0, 1, 1, 0 }, kd__row_reverse_kl },
-    { { "JSD", 1, 0, 0, 1, 1, 0 }, kd__row_jsd },
-    { { "logit MSE", 1, 0, 0, 0, 1, 1 }, kd__row_logit_mse },
-    { { "DKD", 1, 1, 0, 1, 2, 0 }, kd__row_dkd },
-    { { "binary cross-entropy", 0, 0, 1, 0, 1, 1 }, kd__row_binary_cross_entropy },
-    { { "binary KL", 1, 0, 0, 1, 1, 1 }, kd__row_binary_kl },
-    { { "mean squared error", 0, 0, 1, 0, 1, 1 }, kd__row_mean_squared_error },
-    { { "Huber", 0, 0, 1, 0, 1, 1 }, kd__row_huber },
+    /* name, teacher, label, values, T^2, least width, twice, tails of sparse teachers and why no others */
+    { { "none", 0, 0, 0, 0, 0, 0, 0, NULL }, NULL },
+    { { "cross-entropy", 0, 1, 0, 0, 1, 0, 0, NULL }, kd__row_cross_entropy },
+    { { "forward KL", 1, 0, 0, 1, 1, 0, TAILS_ALL, NULL }, kd__row_forward_kl },
+    { { "reverse KL", 1, 0, 0, 1, 1, 0, TAILS_PROPER, no_truncate }, kd__row_reverse_kl },
+    { { "JSD", 1, 0, 0, 1, 1, 0, TAILS_PROPER, no_truncate }, kd__row_jsd },
+    { { "logit MSE", 1, 0, 0, 0, 1, 1, 0, needs_logits }, kd__row_logit_mse },
+    { { "DKD", 1, 1, 0, 1, 2, 0, TAIL(UNIFORM), needs_label }, kd__row_dkd },
+    { { "binary cross-entropy", 0, 0, 1, 0, 1, 1, 0, NULL }, kd__row_binary_cross_entropy },
+    { { "binary KL", 1, 0, 0, 1, 1, 1, 0, needs_logits }, kd__row_binary_kl },
+    { { "mean squared error", 0, 0, 1, 0, 1, 1, 0, needs_logits }, kd__row_mean_squared_error },
+    { { "Huber", 0, 0, 1, 0, 1, 1, 0, needs_logits }, kd__row_huber },
+    { { "skewed forward KL", 1, 0, 0, 1, 1, 0, TAILS_ALL, NULL }, kd__row_skewed },
+    { { "skewed reverse KL", 1, 0, 0, 1, 1, 0, TAILS_PROPER, no_truncate }, kd__row_skewed },
+    { { "total variation", 1, 0, 0, 0, 1, 0, TAILS_PROPER, no_truncate }, kd__row_total_variation },
+    { { "alpha-beta divergence", 1, 0, 0, 1, 1, 0, TAILS_PROPER, no_truncate }, kd__row_alpha_beta },
+    { { "adaptive KL", 1, 0, 0, 1, 1, 0, TAILS_PROPER, no_truncate }, kd__row_adaptive_kl },
+    { { "TAID", 1, 0, 0, 1, 1, 0, TAIL(UNIFORM), "its target mixes the logits of every class" }, kd__row_taid },
+    { { "standardised KL", 1, 0, 0, 1, 2, 0, 0, needs_logits }, kd__row_standardised },
+    { { "DIST", 1, 0, 0, 0, 2, 0, 0, "its columns need the probability of every class" }, kd__row_dist },
+    { { "ULD", 1, 0, 0, 0, 1, 0, 0, needs_classes }, kd__row_uld },
+    { { "policy gradient", 1, 1, 0, 0, 1, 0, 0, "it needs one log-probability a row" }, kd__row_policy_gradient },
 };
+
+int kd__needs_wide(int32_t kind)
+{
+    return kind == KD_LOSS_ALPHA_BETA || kind == KD_LOSS_ADAPTIVE_KL || kind == KD_LOSS_ULD || kind == KD_LOSS_STANDARDISED_KL ||
+           kind == KD_LOSS_DIST;
+}
 
 #define KINDS ((int32_t)(sizeof kinds / sizeof *kinds))
 
@@ -44,7 +69,9 @@ kd_status kd_loss_create(kd_loss **out, kd_context *context, const kd_loss_optio
     KD_NEED(out);
     KD_NEED(context);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_loss_options"));
+    KD_FAIL_IF(o.memory_limit < 1, KD_ERR_RANGE, "memory_limit: expected at least 1 byte, got %lld", (long long)o.memory_limit);
     KD_TRY(kd__object_create((void **)&loss, context, sizeof *loss));
+    loss->memory_limit = o.memory_limit;
     *out = loss;
     return KD_OK;
 }
@@ -54,6 +81,8 @@ void kd_loss_free(kd_loss *loss)
     if (!kd__object_drop(loss)) return;
     kd__release(loss->object.context, loss->block);
     kd__release(loss->object.context, loss->scratch);
+    kd__release(loss->object.context, loss->logits);
+    kd__release(loss->object.context, loss->columns);
     kd__object_destroy(loss);
 }
 
@@ -72,6 +101,12 @@ static const struct {
     { "dkd_alpha", 0, 1e6, offsetof(kd_term_options, dkd_alpha) },
     { "dkd_beta", 0, 1e6, offsetof(kd_term_options, dkd_beta) },
     { "huber_delta", 1e-6, 1e6, offsetof(kd_term_options, huber_delta) },
+    { "skew", 0, 1, offsetof(kd_term_options, skew) },
+    { "ab_alpha", -2, 2, offsetof(kd_term_options, ab_alpha) },
+    { "ab_beta", -2, 2, offsetof(kd_term_options, ab_beta) },
+    { "head_mass", 0, 1, offsetof(kd_term_options, head_mass) },
+    { "progress", 0, 1, offsetof(kd_term_options, progress) },
+    { "confidence_power", 0, 100, offsetof(kd_term_options, confidence_power) },
 };
 
 #define NUMBERS ((int32_t)(sizeof numbers / sizeof *numbers))
@@ -133,6 +168,14 @@ static kd_status check_options(int32_t kind, kd__term *term)
     KD_FAIL_IF(o->nonfinite != KD_NONFINITE_REFUSE && o->nonfinite != KD_NONFINITE_SKIP, KD_ERR_RANGE, "nonfinite: %d", o->nonfinite);
     KD_FAIL_IF(o->count != KD_COUNT_ROWS && o->count != KD_COUNT_WEIGHTS, KD_ERR_RANGE, "count: %d", o->count);
     KD_FAIL_IF(o->classes < 0 || (o->classes && o->classes < kinds[kind].kind.least_width), KD_ERR_RANGE, "classes: %d", o->classes);
+    KD_FAIL_IF(o->tail < KD_TAIL_BUCKET || o->tail > KD_TAIL_TRUNCATE, KD_ERR_RANGE, "tail: %d", o->tail);
+    KD_FAIL_IF(o->retemper != KD_RETEMPER_EXACT && o->retemper != KD_RETEMPER_UNIFORM, KD_ERR_RANGE, "retemper: %d", o->retemper);
+    KD_FAIL_IF(o->normalised != 0 && o->normalised != 1, KD_ERR_RANGE, "normalised: %d", o->normalised);
+    KD_FAIL_IF(o->detach_mixture != 0 && o->detach_mixture != 1, KD_ERR_RANGE, "detach_mixture: %d", o->detach_mixture);
+    KD_FAIL_IF(o->correction < KD_CORRECT_NONE || o->correction > KD_CORRECT_MIX, KD_ERR_RANGE, "correction: %d", o->correction);
+    KD_FAIL_IF((o->correction || o->confidence_power > 0) && (!kinds[kind].kind.teacher || kind == KD_LOSS_BINARY_KL || kind == KD_LOSS_ULD ||
+               kind == KD_LOSS_DIST || kind == KD_LOSS_POLICY_GRADIENT), KD_ERR_INVALID,
+               "%s: label correction and confidence gates need a teacher's distribution over the student's classes", kinds[kind].kind.name);
     KD_FAIL_IF(!(o->log_floor <= 0), KD_ERR_RANGE, "log_floor: expected 0 (none) or below, got %g", o->log_floor);
     return KD_OK;
 }
@@ -162,7 +205,8 @@ kd_status kd_loss_add(kd_loss *loss, int32_t kind, double weight, const kd_term_
     KD_TRY(check_options(kind, made));
     const kd__kind *k = &kinds[kind].kind;
     KD_TRY(copy_name(&made->o.student_output, made->names[0], "logits", "student_output"));
-    KD_TRY(copy_name(&made->o.teacher_field, made->names[1], k->teacher ? "logits" : NULL, "teacher_field"));
+    KD_TRY(copy_name(&made->o.teacher_field, made->names[1], !k->teacher ? NULL : kind == KD_LOSS_POLICY_GRADIENT ? "log_probability" : "logits",
+                     "teacher_field"));
     KD_TRY(copy_name(&made->o.label_field, made->names[2], "label", "label_field"));
     KD_TRY(copy_name(&made->o.mask_field, made->names[3], NULL, "mask_field"));
     KD_TRY(copy_name(&made->o.weight_field, made->names[4], NULL, "weight_field"));
@@ -212,27 +256,45 @@ kd_status kd_loss_get_diagnostics(kd_loss *loss, int32_t term, kd_loss_diagnosti
     return kd__info_write(diagnostics, &loss->terms[term].seen, sizeof(kd_loss_diagnostics), "kd_loss_diagnostics");
 }
 
+/* Version 0.1 began with the first seven numbers of each term; the others follow behind all terms. */
+#define FIRST_NUMBERS 8
+
 kd_status kd__loss_save(kd_loss *loss, kd__text *state)
 {
     KD_TRY(kd__state_put_number(state, loss->count));
     for (int32_t t = 0; t < loss->count; t++) {
         KD_TRY(kd__state_put_number(state, loss->terms[t].kind));
-        for (int32_t i = 1; i < NUMBERS; i++) KD_TRY(kd__text_append(state, number_place(&loss->terms[t], i), sizeof(double)));
+        for (int32_t i = 1; i < FIRST_NUMBERS; i++) KD_TRY(kd__text_append(state, number_place(&loss->terms[t], i), sizeof(double)));
+    }
+    KD_TRY(kd__state_put_number(state, NUMBERS));
+    for (int32_t t = 0; t < loss->count; t++)
+        for (int32_t i = FIRST_NUMBERS; i < NUMBERS; i++) KD_TRY(kd__text_append(state, number_place(&loss->terms[t], i), sizeof(double)));
+    return KD_OK;
+}
+
+static kd_status restore_numbers(kd__term *term, kd__state_reader *reader, int32_t first, int32_t last, int apply)
+{
+    for (int32_t i = first; i < last; i++) {
+        double value;
+        KD_TRY(kd__state_get(reader, &value, sizeof value));
+        KD_TRY(check_number(i, value));
+        if (apply) *number_place(term, i) = value;
     }
     return KD_OK;
 }
 
 kd_status kd__loss_restore(kd_loss *loss, kd__state_reader *reader, int apply)
 {
+    int64_t found;
     KD_TRY(kd__state_expect(reader, loss->count, "terms"));
     for (int32_t t = 0; t < loss->count; t++) {
         KD_TRY(kd__state_expect(reader, loss->terms[t].kind, "kind of a term"));
-        for (int32_t i = 1; i < NUMBERS; i++) {
-            double value;
-            KD_TRY(kd__state_get(reader, &value, sizeof value));
-            KD_TRY(check_number(i, value));
-            if (apply) *number_place(&loss->terms[t], i) = value;
-        }
+        KD_TRY(restore_numbers(&loss->terms[t], reader, 1, FIRST_NUMBERS, apply));
     }
+    if (reader->at == reader->end) return KD_OK;
+    KD_TRY(kd__state_get(reader, &found, sizeof found));
+    KD_FAIL_IF(found < FIRST_NUMBERS || found > NUMBERS, KD_ERR_MISMATCH, "checkpoint: %lld numbers of a loss term, this version knows %d",
+               (long long)found, NUMBERS);
+    for (int32_t t = 0; t < loss->count; t++) KD_TRY(restore_numbers(&loss->terms[t], reader, FIRST_NUMBERS, (int32_t)found, apply));
     return KD_OK;
 }

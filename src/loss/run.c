@@ -1,9 +1,8 @@
-/* The rows of all terms, in tiles whose cuts depend on the shape alone; sums are made in row order afterwards. */
+/* A call: denominators, the rows of every output, sums in row order. */
 #include <math.h>
 #include <string.h>
 
 #include "base/array.h"
-#include "base/thread.h"
 #include "loss/loss.h"
 
 const kd__student *kd__find_student(const kd__student *students, int32_t count, const char *name)
@@ -11,81 +10,6 @@ const kd__student *kd__find_student(const kd__student *students, int32_t count, 
     for (int32_t i = 0; i < count; i++)
         if (!strcmp(students[i].name, name)) return &students[i];
     return NULL;
-}
-
-typedef struct {
-    kd_loss *loss;
-    const kd__student *student;
-    int32_t terms[KD_LOSS_MAX_TERMS], count; /* the terms on this output */
-    double scales[KD_LOSS_MAX_TERMS];        /* weight / denominator, by term */
-    int64_t rows, tile;
-    float *scratch; /* (threads, 3, room) */
-    int64_t room;
-} work;
-
-static void run_term(const work *w, int32_t t, int64_t r, float *dz, int32_t add, float *scratch)
-{
-    kd_loss *loss = w->loss;
-    const kd__term *term = &loss->terms[t];
-    kd__sources *s = &loss->sources[t];
-    const double factor = kd__term_t2(term) * s->row_weight[r];
-    kd__row row = { .kernels = loss->object.context->kernels, .term = term, .n = s->classes, .label = s->row_label[r], .add = add };
-    row.z = w->student->z + r * w->student->z_step;
-    row.v = s->teacher ? s->teacher + r * s->teacher_width : NULL;
-    row.numbers = s->numbers ? s->numbers + s->row_target[r] * s->classes : NULL;
-    row.integers = s->integers ? s->integers + s->row_target[r] * s->classes : NULL;
-    row.ez = scratch;
-    row.ev = scratch + w->room;
-    row.scale = factor * w->scales[t];
-    row.state = KD__ROW_VALID;
-    row.dz = kd__kind_of(term->kind)->twice ? NULL : dz;
-    kd__kind_row(term->kind)(&row);
-    if (row.state == KD__ROW_VALID && !isfinite(row.loss)) row.state = KD__ROW_NONFINITE;
-    if (row.state == KD__ROW_VALID && dz && !row.dz) {
-        row.dz = dz;
-        kd__kind_row(term->kind)(&row);
-    }
-    s->state[r] = (uint8_t)row.state;
-    s->value[r] = row.state == KD__ROW_VALID ? row.loss * factor : 0;
-    s->guards[r] = row.guards;
-}
-
-/* Terms write one after the other into dz; a term whose row is not finite leaves dz as it was. */
-static void run_row(const work *w, int64_t r, float *scratch)
-{
-    const kd__student *st = w->student;
-    float *target = st->dz ? st->dz + r * st->dz_step : NULL, *dz = st->alias ? scratch + 2 * w->room : target;
-    int32_t add = st->add;
-    for (int32_t i = 0; i < w->count; i++) {
-        const kd__sources *s = &w->loss->sources[w->terms[i]];
-        if (s->state[r] != KD__ROW_VALID) continue;
-        run_term(w, w->terms[i], r, dz, add, scratch);
-        if (s->state[r] != KD__ROW_VALID) continue;
-        if (dz && !add) memset(dz + s->classes, 0, (size_t)(st->width - s->classes) * sizeof *dz);
-        add = 1;
-    }
-    if (!dz) return;
-    if (!add) memset(target, 0, (size_t)st->width * sizeof *target);
-    else if (st->alias) memcpy(target, dz, (size_t)st->width * sizeof *target);
-}
-
-static void run_tile(void *argument, int64_t tile, int32_t worker)
-{
-    work *w = argument;
-    int64_t last = (tile + 1) * w->tile < w->rows ? (tile + 1) * w->tile : w->rows;
-    for (int64_t r = tile * w->tile; r < last; r++) run_row(w, r, w->scratch + worker * 3 * w->room);
-}
-
-static void run_student(kd_loss *loss, const kd__student *student, const double *scales, int64_t room)
-{
-    work w = { .loss = loss, .student = student, .rows = loss->sources[0].rows, .scratch = loss->scratch, .room = room };
-    for (int32_t t = 0; t < loss->count; t++) {
-        w.scales[t] = scales[t];
-        if (!strcmp(loss->terms[t].o.student_output, student->name)) w.terms[w.count++] = t;
-    }
-    w.tile = 16384 / student->width;
-    w.tile = w.tile < 4 ? 4 : w.tile > 64 ? 64 : w.tile; /* a few rows at least: each prefetches the next */
-    kd__parallel(loss->object.context, (w.rows + w.tile - 1) / w.tile, run_tile, &w);
 }
 
 static kd_status denominators(const kd_loss *loss, const kd_loss_counts *counts, double *scales, double *divisors)
@@ -132,26 +56,50 @@ static kd_status add_up(const kd_loss *loss, const double *scales, kd_loss_resul
     return KD_OK;
 }
 
+/* DIST's part over columns belongs to the batch: it is shared out over the rows. */
+static kd_status prepare_dist(kd__pass *w)
+{
+    for (int32_t i = 0; i < w->count; i++) {
+        if (w->loss->terms[w->terms[i]].kind != KD_LOSS_DIST) continue;
+        KD_FAIL_IF(kd__needs_blocks(w), KD_ERR_UNSUPPORTED, "DIST sees whole columns of the batch: it cannot be used with a head that goes through in blocks");
+        KD_TRY(kd__dist_columns(w, w->terms[i]));
+    }
+    return KD_OK;
+}
+
+static kd_status run_student(kd_loss *loss, const kd__student *student, const double *scales, kd_loss_result *made)
+{
+    kd__pass w = { .loss = loss, .student = student, .z = student->z, .dz = student->dz, .z_step = student->z_step, .dz_step = student->dz_step,
+                   .z_dtype = student->dtype, .add = student->add, .alias = student->alias, .last = loss->sources[0].rows };
+    int64_t widest = student->width, wide = 0, most = 0;
+    for (int32_t t = 0; t < loss->count; t++) {
+        const kd__sources *s = &loss->sources[t];
+        w.scales[t] = scales[t];
+        if (strcmp(loss->terms[t].o.student_output, student->name)) continue;
+        w.terms[w.count++] = t;
+        if (s->teacher_classes > widest) widest = s->teacher_classes;
+        if (s->sparse && s->sparse->most > most) most = s->sparse->most;
+        if (kd__needs_wide(loss->terms[t].kind) && widest > wide) wide = widest;
+    }
+    w.room = (widest + 15) / 16 * 16 + 16;
+    w.wide_room = (most + 2 > wide ? most + 2 : wide) + 6;
+    w.stride = kd__scratch_of(&w);
+    KD_TRY(KD_RESERVE(loss->object.context, &loss->scratch, &loss->scratch_room, w.stride * loss->object.context->threads));
+    w.scratch = loss->scratch;
+    KD_TRY(prepare_dist(&w));
+    if (kd__needs_blocks(&w)) return kd__run_blocks(&w, made);
+    kd__run_rows(&w);
+    return KD_OK;
+}
+
 kd_status kd__loss_run(kd_loss *loss, const kd__student *students, int32_t count, const kd_loss_counts *counts, kd_loss_result *result)
 {
     double scales[KD_LOSS_MAX_TERMS], divisors[KD_LOSS_MAX_TERMS];
     kd_loss_result made = { .struct_size = sizeof made };
-    int64_t widest = 0;
     KD_TRY(denominators(loss, counts, scales, divisors));
-    for (int32_t i = 0; i < count; i++)
-        if (students[i].width > widest) widest = students[i].width;
-    int64_t room = (widest + 15) / 16 * 16 + 16;
-    KD_TRY(KD_RESERVE(loss->object.context, &loss->scratch, &loss->scratch_room, 3 * room * loss->object.context->threads));
-    if (loss->diagnostics) KD_TRY(kd__loss_diagnose(loss, students, count));
-    for (int32_t i = 0; i < count; i++) run_student(loss, &students[i], scales, room);
+    for (int32_t i = 0; i < count; i++) KD_TRY(run_student(loss, &students[i], scales, &made));
     KD_TRY(add_up(loss, scales, &made));
-    for (int32_t t = 0; t < loss->count && loss->diagnostics; t++) {
-        kd_loss_diagnostics *seen = &loss->terms[t].seen;
-        seen->skipped = made.skipped[t];
-        seen->rows = made.rows[t];
-        for (int64_t r = 0; r < loss->sources[t].rows; r++) seen->guards += loss->sources[t].guards[r];
-        seen->head_loss = made.rows[t] ? made.sum[t] / (double)made.rows[t] : NAN;
-    }
+    kd__loss_diagnose(loss, &made);
     return result ? kd__info_write(result, &made, sizeof made, "kd_loss_result") : KD_OK;
 }
 
@@ -168,37 +116,55 @@ static kd_status resolve_for(kd_loss *loss, const kd__student *students, int32_t
     return kd__loss_resolve(loss, batch, targets, widths);
 }
 
-static kd_status check_output(const kd_array *array, int64_t rows, const char *name, const char *side, kd__student *student, int64_t *step)
+static kd_status check_output(const kd_array *array, int64_t rows, const char *name, const char *side, int64_t *width, int64_t *step)
 {
     KD_TRY(kd__array_check(array, name));
-    KD_FAIL_IF(array->dtype != KD_FLOAT32, KD_ERR_DTYPE, "%s of '%s': expected float32, got %s", side, name, kd__dtype_name(array->dtype));
     KD_FAIL_IF(array->rank < 1 || array->dims[0] != rows, KD_ERR_SHAPE, "%s of '%s': expected %lld rows, got %lld", side, name, (long long)rows,
                array->rank < 1 ? 0 : (long long)array->dims[0]);
     int strided = array->rank == 2 && array->strides[1] == 1 && array->strides[0] >= array->dims[1];
     KD_FAIL_IF(!strided && !kd__array_contiguous(array), KD_ERR_SHAPE, "%s of '%s': the rows must be contiguous", side, name);
-    int64_t width = kd__array_row(array);
-    KD_FAIL_IF(width < 1, KD_ERR_SHAPE, "%s of '%s': rows of no columns", side, name);
-    KD_FAIL_IF(student->width && student->width != width, KD_ERR_SHAPE, "gradient of '%s': expected %lld columns, got %lld", name,
-               (long long)student->width, (long long)width);
-    student->width = width;
-    *step = strided ? array->strides[0] : width;
+    int64_t found = kd__array_row(array);
+    KD_FAIL_IF(found < 1, KD_ERR_SHAPE, "%s of '%s': rows of no columns", side, name);
+    KD_FAIL_IF(*width && *width != found, KD_ERR_SHAPE, "%s of '%s': expected %lld columns, got %lld", side, name, (long long)*width, (long long)found);
+    *width = found;
+    *step = strided ? array->strides[0] : found;
+    return KD_OK;
+}
+
+static kd_status read_dtypes(const kd_loss_output *o, kd__student *student)
+{
+    const int32_t dtype = student->dtype = o->value->dtype;
+    const int half = (dtype == KD_FLOAT16 || dtype == KD_BFLOAT16) && !student->has_head;
+    KD_FAIL_IF(dtype != KD_FLOAT32 && !half, KD_ERR_DTYPE, "value of '%s': expected float32%s, got %s", student->name,
+               student->has_head ? "" : ", float16 or bfloat16", kd__dtype_name(dtype));
+    KD_FAIL_IF(o->gradient && o->gradient->dtype != KD_FLOAT32, KD_ERR_DTYPE, "gradient of '%s': expected float32, got %s", student->name,
+               kd__dtype_name(o->gradient->dtype));
     return KD_OK;
 }
 
 static kd_status read_output(const kd_loss_output *given, int64_t rows, kd__student *student)
 {
     kd_loss_output o = { .struct_size = sizeof o };
+    int64_t width = 0;
     memset(student, 0, sizeof *student);
     KD_TRY(kd__options_read(&o, sizeof o, given, "kd_loss_output"));
     student->name = o.name ? o.name : "logits";
-    KD_TRY(check_output(o.value, rows, student->name, "value", student, &student->z_step));
+    student->has_head = o.head != NULL;
+    if (o.head) {
+        KD_TRY(kd__head_read(&student->head, o.head, &student->width, &student->hidden_width));
+        width = student->hidden_width;
+    }
+    KD_TRY(check_output(o.value, rows, student->name, "value", &width, &student->z_step));
+    if (!o.head) student->width = width;
+    KD_TRY(read_dtypes(&o, student));
     student->z = o.value->data;
-    if (!o.gradient) return KD_OK;
-    KD_TRY(check_output(o.gradient, rows, student->name, "gradient", student, &student->dz_step));
-    student->dz = o.gradient->data;
     student->add = o.accumulate != 0;
-    student->alias = student->dz == student->z;
-    KD_FAIL_IF(student->alias && student->add, KD_ERR_INVALID, "gradient of '%s' lies over its value: it cannot be accumulated", student->name);
+    if (!o.gradient) return KD_OK;
+    KD_TRY(check_output(o.gradient, rows, student->name, "gradient", &width, &student->dz_step));
+    student->dz = o.gradient->data;
+    student->alias = (const char *)student->dz == student->z;
+    KD_FAIL_IF(student->alias && (student->add || student->has_head || student->dtype != KD_FLOAT32), KD_ERR_INVALID,
+               "gradient of '%s' lies over its value: it must be float32 logits, and cannot be accumulated", student->name);
     return KD_OK;
 }
 
@@ -233,6 +199,7 @@ static kd_status model_students(kd_loss *loss, kd_model *model, kd_batch *batch,
         memset(student, 0, sizeof *student);
         student->name = name;
         student->z = values.data;
+        student->dtype = KD_FLOAT32;
         student->width = student->z_step = student->dz_step = kd__array_row(&values);
     }
     return KD_OK;

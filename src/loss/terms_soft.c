@@ -6,7 +6,7 @@
 #include "loss/loss.h"
 
 /* Maxima of both sides; a row with NaN, +infinity or nothing but -infinity is not finite. */
-static int scan_sides(kd__row *row, kd__side *z, kd__side *v)
+int kd__scan_sides(kd__row *row, kd__side *z, kd__side *v)
 {
     int32_t bad_z, bad_v;
     *z = (kd__side){ .x = row->z, .e = row->ez };
@@ -18,7 +18,7 @@ static int scan_sides(kd__row *row, kd__side *z, kd__side *v)
     return 0;
 }
 
-static int is_finite(kd__row *row)
+int kd__is_finite(kd__row *row)
 {
     if (!isfinite(row->loss)) row->state = KD__ROW_NONFINITE;
     return row->state == KD__ROW_VALID;
@@ -31,11 +31,11 @@ void kd__row_forward_kl(kd__row *row)
 {
     kd__side z, v;
     int64_t hits = 0;
-    if (!scan_sides(row, &z, &v)) return;
+    if (!kd__scan_sides(row, &z, &v)) return;
     double d = row->kernels->relative(&z, &v, row->n, inverse_temperature(row), -INFINITY, &hits);
     row->loss = d / v.sum - log(v.sum) + log(z.sum);
     double c = row->scale / row->term->o.temperature;
-    if (is_finite(row) && row->dz) row->kernels->combine(row->dz, z.e, (float)(c / z.sum), v.e, (float)(c / v.sum), row->n, row->add);
+    if (kd__is_finite(row) && row->dz) row->kernels->combine(row->dz, z.e, (float)(c / z.sum), v.e, (float)(c / v.sum), row->n, row->add);
 }
 
 /* KL(q, p) = sum e_z (a_z - a_v) / S_z - log S_z + log S_v          dz = q (log(q/p) - KL) / T        [Gu et al. 2023] */
@@ -44,29 +44,35 @@ void kd__row_reverse_kl(kd__row *row)
     kd__side z, v;
     int64_t hits = 0;
     float floor = -INFINITY, inverse_t = inverse_temperature(row);
-    if (!scan_sides(row, &z, &v)) return;
+    if (!kd__scan_sides(row, &z, &v)) return;
     if (row->term->o.log_floor < 0) floor = (float)(row->term->o.log_floor + log(row->kernels->exponentials(v.x, row->n, v.max, inverse_t, v.e)));
     double d = row->kernels->relative(&v, &z, row->n, inverse_t, floor, &hits);
     double shift = log(v.sum) - log(z.sum);
     row->loss = d / z.sum + shift;
     row->guards = (int32_t)hits;
     double c = row->scale / row->term->o.temperature;
-    if (is_finite(row) && row->dz)
+    if (kd__is_finite(row) && row->dz)
         row->kernels->reverse_gradient(row->dz, &z, &v, row->n, inverse_t, floor, (float)shift, (float)(c / z.sum), (float)row->loss, row->add);
 }
 
-/* b KL(p, M) + (1 - b) KL(q, M), M = b p + (1 - b) q; g = (1 - b) log(q/M), dz = q (g - sum q g) / T   [Agarwal et al. 2023] */
+/* b KL(p, M) + (1 - b) KL(q, M), M = b p + (1 - b) q, over b (1 - b) when normalised; g = (1 - b) log(q/M), dz = q (g - sum q g) / T   [Agarwal et al. 2023] */
 void kd__row_jsd(kd__row *row)
 {
     kd__side z, v;
     double mean;
     float inverse_t = inverse_temperature(row);
-    if (!scan_sides(row, &z, &v)) return;
+    const double b = row->term->o.teacher_share, factor = row->term->o.normalised ? 1 / (b * (1 - b)) : 1;
+    if (row->term->o.normalised && (b == 0 || b == 1)) {
+        if (b == 0) kd__row_forward_kl(row);
+        else kd__row_reverse_kl(row);
+        return;
+    }
+    if (!kd__scan_sides(row, &z, &v)) return;
     z.sum = row->kernels->exponentials(z.x, row->n, z.max, inverse_t, z.e);
     v.sum = row->kernels->exponentials(v.x, row->n, v.max, inverse_t, v.e);
-    row->loss = row->kernels->jensen(&z, &v, row->n, inverse_t, (float)row->term->o.teacher_share, &mean);
-    double c = row->scale / row->term->o.temperature;
-    if (is_finite(row) && row->dz) row->kernels->softmax_gradient(row->dz, z.e, v.e, row->n, (float)(c / z.sum), (float)mean, row->add);
+    row->loss = factor * row->kernels->jensen(&z, &v, row->n, inverse_t, (float)b, &mean);
+    double c = factor * row->scale / row->term->o.temperature;
+    if (kd__is_finite(row) && row->dz) row->kernels->softmax_gradient(row->dz, z.e, v.e, row->n, (float)(c / z.sum), (float)mean, row->add);
 }
 
 /* 1/(2V) sum (z_c - v_c)^2 over real classes, both centred          dz = (z_c - v_c) / V */
@@ -143,7 +149,7 @@ void kd__row_dkd(kd__row *row)
 {
     const kd_term_options *o = &row->term->o;
     kd__side z, v;
-    if (!scan_sides(row, &z, &v)) return;
+    if (!kd__scan_sides(row, &z, &v)) return;
     z.max = max_of_others(row, row->z);
     v.max = max_of_others(row, row->v);
     if (z.max == -INFINITY || row->z[row->label] == -INFINITY) {
@@ -158,5 +164,5 @@ void kd__row_dkd(kd__row *row)
     double target = part(p, softplus(-u) - softplus(-w)) + part(other_p, softplus(u) - softplus(w));
     double rest = v.sum > 0 ? d / v.sum - log(v.sum) + log(z.sum) : 0;
     row->loss = o->dkd_alpha * target + o->dkd_beta * rest;
-    if (is_finite(row) && row->dz) dkd_gradient(row, &z, &v, q - p);
+    if (kd__is_finite(row) && row->dz) dkd_gradient(row, &z, &v, q - p);
 }

@@ -148,6 +148,68 @@ static kd_status run_own(kd_context *context, const kd__gemm *g)
     return KD_OK;
 }
 
+/* ---- over some cells of op(A) ---- */
+
+typedef struct {
+    own w;
+    const uint8_t *active;
+    int64_t line_step, depth_step;
+} cells;
+
+/* Cells of one line that follow each other are one run, at most DEPTH deep; the depth of panels in `packed` is all of k. */
+static void cell_line(void *argument, int64_t line, int32_t worker)
+{
+    cells *c = argument;
+    own *w = &c->w;
+    const int64_t first = line * KD__CELL, lines = w->a.lines - first < KD__CELL ? w->a.lines - first : KD__CELL;
+    const int64_t depths = (w->k + KD__CELL - 1) / KD__CELL, height = w->kernels->tile_rows, width = w->kernels->tile_columns;
+    const uint8_t *active = c->active + line * c->line_step;
+    float *a = w->blocks + worker * LINES * DEPTH;
+    for (int64_t i = 0; i < depths;) {
+        int64_t end = i;
+        while (end < depths && active[end * c->depth_step] && (end - i) * KD__CELL < DEPTH) end++;
+        if (end == i) {
+            i++;
+            continue;
+        }
+        const int64_t start = i * KD__CELL, depth = (end * KD__CELL < w->k ? end * KD__CELL : w->k) - start;
+        for (int64_t l = 0; l < lines; l += height)
+            pack(&w->a, first + l, lines - l < height ? lines - l : height, start, depth, height, a + l * depth);
+        for (int64_t panel = 0; panel < w->panels; panel++)
+            for (int64_t l = 0; l < lines; l += height) {
+                const int64_t rows = lines - l < height ? lines - l : height, columns = w->b.lines - panel * width;
+                w->kernels->tile(depth, w->alpha, a + l * depth, w->packed + (panel * w->k + start) * width, 1,
+                                 w->c + (first + l) * w->ldc + panel * width, w->ldc, (int32_t)rows, (int32_t)(columns < width ? columns : width));
+            }
+        i = end;
+    }
+}
+
+static void pack_whole_panel(void *argument, int64_t panel, int32_t worker)
+{
+    cells *c = argument;
+    own *w = &c->w;
+    const int64_t width = w->kernels->tile_columns, left = w->b.lines - panel * width;
+    (void)worker;
+    pack(&w->b, panel * width, left < width ? left : width, 0, w->k, width, w->packed + panel * w->k * width);
+}
+
+kd_status kd__gemm_cells(kd_context *context, const kd__gemm *g, const uint8_t *active, int64_t line_step, int64_t depth_step)
+{
+    cells c = { { .kernels = context->kernels, .k = g->k, .alpha = g->alpha, .c = g->c, .ldc = g->ldc }, active, line_step, depth_step };
+    own *w = &c.w;
+    w->a = (side){ g->a, g->a_t ? 1 : g->lda, g->a_t ? g->lda : 1, g->m };
+    w->b = (side){ g->b, g->b_t ? g->ldb : 1, g->b_t ? 1 : g->ldb, g->n };
+    w->panels = (g->n + w->kernels->tile_columns - 1) / w->kernels->tile_columns;
+    const int64_t packed = w->panels * w->kernels->tile_columns * g->k;
+    KD_TRY(kd__scratch_take(context, packed + (int64_t)context->threads * LINES * DEPTH, &w->packed));
+    w->blocks = w->packed + packed;
+    kd__parallel(context, w->panels, pack_whole_panel, &c);
+    kd__parallel(context, (g->m + KD__CELL - 1) / KD__CELL, cell_line, &c);
+    kd__scratch_give(context, w->packed);
+    return KD_OK;
+}
+
 /* CBLAS on tiles of the result: BLAS runs on one thread, the library's pool on many. */
 typedef struct {
     const kd__gemm *g;

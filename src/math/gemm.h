@@ -21,6 +21,11 @@ typedef struct kd__gemm {
 
 kd_status kd__gemm_run(kd_context *context, const kd__gemm *product);
 
+/* C += alpha op(A) op(B) over the cells of op(A) that are on: KD__CELL lines x KD__CELL deep, active[line cell * line_step + depth cell *
+ * depth_step]. Always the library's own kernels; C must hold numbers.                                                           */
+#define KD__CELL 48
+kd_status kd__gemm_cells(kd_context *context, const kd__gemm *product, const uint8_t *active, int64_t line_step, int64_t depth_step);
+
 /* Facts about the BLAS library: fills context->blas, blas_kernels, blas_remedy, blas_is_slow. */
 void kd__blas_facts(kd_context *context);
 /* Threads that BLAS uses now; 0 where it does not tell. */

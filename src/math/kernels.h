@@ -10,6 +10,8 @@
 
 struct kd_context;
 
+enum { KD__SKEWED_FORWARD, KD__SKEWED_REVERSE, KD__SKEWED_DETACHED, KD__VARIATION };
+
 /* One side of a pair of rows: logits, their maximum, and where the exponentials are written. */
 typedef struct kd__side {
     const float *x;
@@ -45,8 +47,20 @@ typedef struct kd__kernels {
     /* Jensen-Shannon with teacher share b: q = ez/sz, p = ev/sv, M = b p + (1 - b) q. Writes g = (1 - b) log(q/M) over ev, *mean =
      * sum q g; returns b KL(p,M) + (1-b) KL(q,M).                                                                            */
     double (*jensen)(const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float b, double *mean);
+    /* As jensen, but h = q dL/dq is written over ev and *mean = sum h; M mixes with the share a.
+     *   KD__SKEWED_FORWARD  sum p log(p/M), M = a p + (1-a) q      h = -(1-a) p q / M
+     *   KD__SKEWED_REVERSE  sum q log(q/M), M = a q + (1-a) p      h = q (log(q/M) - a q/M)
+     *   KD__SKEWED_DETACHED the same, M a constant                 h = q log(q/M)
+     *   KD__VARIATION       1/2 sum |p - q|                        h = q/2 sign(q - p)                                */
+    double (*mixture)(int32_t kind, const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float a, double *mean);
+    /* float16 (KD_FLOAT16) or bfloat16 numbers to float32 */
+    void (*widen)(int32_t dtype, const void *from, int64_t n, float *to);
     /* out (+)= c ez (g - mean) */
     void (*softmax_gradient)(float *out, const float *ez, const float *g, int64_t n, float c, float mean, int32_t add);
+    /* y = cap tanh(x / cap) in place; dy *= 1 - (y / cap)^2 */
+    void (*soft_cap)(float *x, int64_t n, float cap);
+    void (*soft_cap_gradient)(float *dy, const float *y, int64_t n, float cap);
+    float (*largest_size)(const float *x, int64_t n); /* max |x|, 0 for none */
     /* ---- element-wise ---- */
     void (*axpby)(float *y, float a, const float *x, float b, int64_t n); /* y = a x + b y */
     void (*relu)(float *y, const float *x, const float *bias, int64_t n); /* y = max(x + bias, 0); bias may be NULL */

@@ -174,6 +174,86 @@ static double jensen(const kd__side *z, const kd__side *v, int64_t n, float inve
     return total;
 }
 
+static inline __attribute__((always_inline)) double mixture_of(int32_t kind, const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float a,
+                                                              double *mean)
+{
+    const float lz = (float)log(z->sum), lv = (float)log(v->sum), iz = (float)(1 / z->sum), iv = (float)(1 / v->sum);
+    double total = 0, weighted = 0;
+    for (int64_t start = 0; start < n; start += BLOCK * W) {
+        vf s = { 0 }, w = { 0 };
+        int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;
+        for (int64_t i = start; i < stop; i += W) {
+            vf q = load_at(z->e + i, stop - i, 0) * iz, p = load_at(v->e + i, stop - i, 0) * iv, h;
+            if (kind == KD__VARIATION) {
+                vf d = q - p;
+                vi less = d < splat(0), more = d > splat(0);
+                s = s + choose(less, -d, d) * 0.5f;
+                h = choose(less, q * -0.5f, choose(more, q * 0.5f, splat(0)));
+            } else {
+                const int forward = kind == KD__SKEWED_FORWARD;
+                vf own = forward ? p : q, other = forward ? q : p, m = own * a + other * (1 - a);
+                vi counts = (m > splat(1e-37f)) & (own > splat(0));
+                const float *x = forward ? v->x : z->x;
+                vf log_own = (load_at(x + i, stop - i, -INFINITY) - (forward ? v->max : z->max)) * inverse_t - (forward ? lv : lz);
+                m = choose(counts, m, splat(1));
+                vf ratio = choose(counts, log_own - vlog(m), splat(0));
+                s = s + own * ratio;
+                if (forward) h = choose(counts, p * q * (a - 1) / m, splat(0));
+                else h = choose(counts, q * (kind == KD__SKEWED_REVERSE ? ratio - q * a / m : ratio), splat(0));
+            }
+            w = w + h;
+            store_at(v->e + i, h, stop - i);
+        }
+        total += sum_lanes(s);
+        weighted += sum_lanes(w);
+    }
+    *mean = weighted;
+    return total;
+}
+
+static double mixture(int32_t kind, const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float a, double *mean)
+{
+    switch (kind) {
+    case KD__SKEWED_FORWARD: return mixture_of(KD__SKEWED_FORWARD, z, v, n, inverse_t, a, mean);
+    case KD__SKEWED_REVERSE: return mixture_of(KD__SKEWED_REVERSE, z, v, n, inverse_t, a, mean);
+    case KD__SKEWED_DETACHED: return mixture_of(KD__SKEWED_DETACHED, z, v, n, inverse_t, a, mean);
+    default: return mixture_of(KD__VARIATION, z, v, n, inverse_t, a, mean);
+    }
+}
+
+/* One float16 to float32: exponent and fraction are moved, subnormals and specials by a multiplication. */
+static float half_to_float(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = (uint32_t)(h & 0x7fff) << 13, bits32;
+    float x;
+    memcpy(&x, &rest, sizeof x);
+    x *= 0x1p112f;
+    memcpy(&bits32, &x, sizeof bits32);
+    if ((h & 0x7c00) == 0x7c00) bits32 = 0x7f800000u | rest;
+    bits32 |= sign;
+    memcpy(&x, &bits32, sizeof x);
+    return x;
+}
+
+static void widen(int32_t dtype, const void *from, int64_t n, float *to)
+{
+    const uint16_t *x = from;
+    int64_t i = 0;
+    if (dtype == KD_BFLOAT16) {
+        for (; i < n; i++) {
+            uint32_t bits32 = (uint32_t)x[i] << 16;
+            memcpy(to + i, &bits32, sizeof bits32);
+        }
+        return;
+    }
+#if W == 16
+    for (; i + W <= n; i += W) _mm512_storeu_ps(to + i, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(x + i))));
+#elif W == 8
+    for (; i + W <= n; i += W) _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(x + i))));
+#endif
+    for (; i < n; i++) to[i] = half_to_float(x[i]);
+}
+
 static void softmax_gradient(float *out, const float *ez, const float *g, int64_t n, float c, float mean, int32_t add)
 {
     EACH_VECTOR(i, n)
@@ -182,6 +262,39 @@ static void softmax_gradient(float *out, const float *ez, const float *g, int64_
         if (add) r = r + load_at(out + i, left, 0);
         store_at(out + i, r, left);
     }
+}
+
+static void soft_cap(float *x, int64_t n, float cap)
+{
+    EACH_VECTOR(i, n)
+    {
+        vf a = load_at(x + i, left, 0) * (1 / cap);
+        vi negative = a < splat(0);
+        vf size = choose(negative, -a, a), e = vexp(size * -2.0f), t = (1.0f - e) / (1.0f + e) * cap;
+        /* near 0 the quotient loses digits that the series has */
+        t = choose(size < splat(0.02f), size * (1.0f - size * size * (1.0f / 3.0f)) * cap, t);
+        store_at(x + i, choose(negative, -t, t), left);
+    }
+}
+
+static void soft_cap_gradient(float *dy, const float *y, int64_t n, float cap)
+{
+    EACH_VECTOR(i, n)
+    {
+        vf t = load_at(y + i, left, 0) * (1 / cap);
+        store_at(dy + i, load_at(dy + i, left, 0) * (1.0f - t * t), left);
+    }
+}
+
+static float largest_size(const float *x, int64_t n)
+{
+    vf most = { 0 };
+    EACH_VECTOR(i, n)
+    {
+        vf a = load_at(x + i, left, 0);
+        most = larger(most, from_bits(bits(a) & 0x7fffffff));
+    }
+    return max_lanes(most);
 }
 
 static void axpby(float *y, float a, const float *x, float b, int64_t n)
@@ -301,6 +414,7 @@ static void tile(int64_t k, float alpha, const float *a, const float *b, float b
 
 #define KERNELS(isa, name)                                                                                                                           \
     {                                                                                                                                                \
-        isa, name, scan, argmax, sum, sum_squares, exponentials, relative, combine, reverse_gradient, jensen, softmax_gradient, axpby, relu,         \
+        isa, name, scan, argmax, sum, sum_squares, exponentials, relative, combine, reverse_gradient, jensen, mixture, widen, softmax_gradient, soft_cap,        \
+            soft_cap_gradient, largest_size, axpby, relu,         \
             add_bias, relu_gradient, sgd, momentum, adam, ROWS, COLUMNS, tile                                                                        \
     }

@@ -24,6 +24,7 @@ void kd_targets_free(kd_targets *targets)
     kd__release(targets->object.context, targets->members);
     kd__release(targets->object.context, targets->places);
     kd__release(targets->object.context, targets->scratch);
+    kd__sparse_free(targets);
     kd__fields_free(&targets->fields);
     kd__object_destroy(targets);
 }
@@ -33,6 +34,8 @@ kd_status kd_targets_begin(kd_targets *targets, int64_t rows)
     KD_NEED(targets);
     KD_FAIL_IF(rows < 0, KD_ERR_RANGE, "targets of %lld rows", (long long)rows);
     kd__fields_begin(&targets->fields, rows);
+    for (int64_t i = 0; i < targets->sparse_count; i++) targets->sparse[i]->active = 0;
+    for (int i = 0; i < KD__MAX_HEADS; i++) targets->heads[i].active = 0;
     return KD_OK;
 }
 
@@ -45,7 +48,7 @@ kd_status kd_targets_set(kd_targets *targets, const char *field, const kd_array 
 kd_status kd_targets_borrow(kd_targets *targets, const char *field, const kd_array *values, const kd_array *present)
 {
     KD_NEED(targets);
-    return kd__fields_borrow(&targets->fields, field, values, present, "targets field");
+    return kd__fields_borrow(&targets->fields, field, values, present, 1, "targets field");
 }
 
 kd_status kd_targets_field(kd_targets *targets, const char *field, kd_array *values, kd_array *present)

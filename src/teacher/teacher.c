@@ -199,7 +199,7 @@ kd_status kd_teacher_borrow(kd_teacher *teacher, const char *field, const kd_arr
 {
     KD_TRY(begin_field(teacher, field, values));
     KD_FAIL_IF(!strcmp(field, "probabilities"), KD_ERR_INVALID, "probabilities cannot be borrowed: their logarithms are kept");
-    return kd__fields_borrow(&teacher->fields, field, values, NULL, teacher->name);
+    return kd__fields_borrow(&teacher->fields, field, values, NULL, 1, teacher->name);
 }
 
 kd_status kd_teacher_field(kd_teacher *teacher, const char *field, kd_array *values)
@@ -219,7 +219,7 @@ static kd_status read_model(kd_teacher *teacher, kd_batch *batch, kd_targets *ta
         const char *name = teacher->model->net.layers[i].output;
         if (!*name) continue;
         KD_TRY(kd_model_output(teacher->model, name, &values));
-        KD_TRY(kd__fields_borrow(&targets->fields, name, &values, NULL, teacher->name));
+        KD_TRY(kd__fields_borrow(&targets->fields, name, &values, NULL, 0, teacher->name));
     }
     return KD_OK;
 }
@@ -266,8 +266,8 @@ kd_status kd_teacher_read(kd_teacher *teacher, kd_batch *batch, kd_targets *targ
     KD_NEED(teacher);
     KD_NEED(batch);
     KD_NEED(targets);
-    kd__fields_begin(&targets->fields, batch->fields.rows);
+    KD_TRY(kd_targets_begin(targets, batch->fields.rows));
     kd_status status = teacher->read(teacher, batch, targets);
-    if (status != KD_OK) kd__fields_begin(&targets->fields, 0);
+    if (status != KD_OK) kd_targets_begin(targets, 0);
     return status;
 }

@@ -6,6 +6,9 @@
 
 #include "data/data.h"
 #include "model/model.h"
+#include "teacher/sparse.h"
+
+#define KD__MAX_HEADS 8
 
 struct kd_targets {
     kd__object object;
@@ -16,6 +19,9 @@ struct kd_targets {
     int64_t places_room;
     float *scratch;
     int64_t scratch_room;
+    kd__sparse **sparse;
+    int64_t sparse_count, sparse_room;
+    kd__virtual heads[KD__MAX_HEADS];
 };
 
 struct kd_teacher {

@@ -1,0 +1,333 @@
+/* Heads: logits that are computed a block of rows at a time, turned into their gradient in place, and multiplied back.
+ * Legend: N rows, B of a block, d width of the hidden states, V classes; Z (B, V) logits, then dZ. Memory: Z, the teacher's logits where it
+ * has a head too, a second Z under a soft cap (whose slope needs the logits), and what the products pack. Rows of a block depend on the
+ * shape and the limit alone, so that sums have one order whatever the number of threads.                                            */
+#include <math.h>
+#include <string.h>
+
+#include "base/thread.h"
+#include "loss/loss.h"
+#include "math/gemm.h"
+
+#define CHUNK 2048        /* classes of a product with the library's own kernels: what it packs is CHUNK x d */
+#define THREAD_ROWS 16    /* rows of V floats set aside for the threads' scratch */
+#define COLUMN_CHUNK 1024 /* classes of a piece of the bias's gradient */
+
+typedef struct {
+    kd__pass *w;
+    kd_context *context;
+    const kd__student *student; /* has_head may be 0 */
+    float *z, *dz, *v[KD__MAX_HEADS];
+    const kd__virtual *heads[KD__MAX_HEADS];
+    const kd__sources *sources[KD__MAX_HEADS];
+    int32_t head_count;
+    int64_t rows, block, classes;
+    /* skipping */
+    uint8_t *active; /* (row cells, class cells) */
+    int64_t class_cells;
+    float threshold;
+    double *dropped;                    /* (B, 2): sum |dz| and sum dz^2 left out, a row */
+    double cells, skipped, norm, rows1; /* rows1: sum over rows of (sum |dz|)^2 */
+    double hidden_norm;
+} blocks;
+
+int kd__needs_blocks(const kd__pass *w)
+{
+    if (w->student->has_head) return 1;
+    for (int32_t i = 0; i < w->count; i++)
+        if (w->loss->sources[w->terms[i]].head) return 1;
+    return 0;
+}
+
+/* ---- the plan ---- */
+
+typedef struct {
+    int64_t block, bytes;
+} plan;
+
+/* floats_a_row: logits held for one row; packed: what the products take beside. */
+static plan make_plan(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t widest, int64_t hidden, int32_t threads, int32_t own)
+{
+    const int64_t packed = own ? CHUNK * (hidden + 64) + 64 * 96 * 384 : 0; /* in floats */
+    int64_t most = (limit / 4 - packed - THREAD_ROWS * widest) / (floats_a_row + 4), pieces;
+    if (most < 1) most = 1;
+    if (most > rows) most = rows < 1 ? 1 : rows;
+    pieces = (rows + most - 1) / most;
+    plan p = { pieces ? (rows + pieces - 1) / pieces : 1, 0 };
+    int64_t even = (p.block + KD__CELL - 1) / KD__CELL * KD__CELL;
+    if (even <= most) p.block = even;
+    if (p.block > rows && rows) p.block = rows;
+    p.bytes = 4 * (p.block * floats_a_row + packed + (KD__ROWS_OF_SCRATCH * threads) * (widest + 32));
+    return p;
+}
+
+kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t student_width, int64_t teacher_width, int64_t *bytes,
+                         int64_t *block_rows)
+{
+    KD_NEED(loss);
+    KD_FAIL_IF(rows < 0 || classes < 1 || student_width < 0 || teacher_width < 0 || classes > INT32_MAX, KD_ERR_RANGE,
+               "kd_loss_memory: rows %lld, classes %lld, widths %lld and %lld", (long long)rows, (long long)classes, (long long)student_width,
+               (long long)teacher_width);
+    kd_context *context = loss->object.context;
+    const int64_t floats = (student_width ? classes : 0) + (teacher_width ? classes : 0);
+    const plan p = make_plan(loss->memory_limit, rows, floats, classes, student_width > teacher_width ? student_width : teacher_width, context->threads,
+                             floats && context->gemm == KD_GEMM_OWN);
+    if (bytes) *bytes = floats ? p.bytes : 4 * KD__ROWS_OF_SCRATCH * context->threads * (classes + 32);
+    if (block_rows) *block_rows = floats ? p.block : rows;
+    return KD_OK;
+}
+
+/* ---- logits ---- */
+
+typedef struct {
+    const kd__kernels *kernels;
+    float *x, *y;
+    int64_t n;
+    const float *bias;
+    float scale, cap;
+} finish;
+
+static void finish_row(void *argument, int64_t r, int32_t worker)
+{
+    finish *f = argument;
+    float *x = f->x + r * f->n;
+    (void)worker;
+    if (f->bias) f->kernels->axpby(x, f->scale, f->bias, 1, f->n);
+    if (f->cap > 0) f->kernels->soft_cap(x, f->n, f->cap);
+}
+
+/* x (rows, V) = cap(scale (h W^T + b)) */
+static kd_status make_logits(kd_context *context, const kd_head *head, const float *h, int64_t h_step, int64_t rows, float *x)
+{
+    const int64_t n = head->weight->dims[0], d = head->weight->dims[1], chunk = context->gemm == KD_GEMM_OWN ? CHUNK : n;
+    for (int64_t i = 0; i < n; i += chunk) {
+        kd__gemm g = { .b_t = 1, .m = rows, .n = n - i < chunk ? n - i : chunk, .k = d, .alpha = (float)head->scale, .a = h, .lda = h_step,
+                       .b = (const float *)head->weight->data + i * d, .ldb = d, .beta = 0, .c = x + i, .ldc = n };
+        KD_TRY(kd__gemm_run(context, &g));
+    }
+    finish f = { context->kernels, x, NULL, n, head->bias ? head->bias->data : NULL, (float)head->scale, (float)head->soft_cap };
+    if (f.bias || f.cap > 0) kd__parallel(context, rows, finish_row, &f);
+    return KD_OK;
+}
+
+static void uncap_row(void *argument, int64_t r, int32_t worker)
+{
+    finish *f = argument;
+    (void)worker;
+    f->kernels->soft_cap_gradient(f->y + r * f->n, f->x + r * f->n, f->n, f->cap);
+}
+
+/* ---- skipping ---- */
+
+/* A cell of KD__CELL rows is on when some entry is above the threshold. */
+static void mark_cells(void *argument, int64_t row_cell, int32_t worker)
+{
+    blocks *b = argument;
+    const kd__kernels *kernels = b->context->kernels;
+    const int64_t first = row_cell * KD__CELL, last = first + KD__CELL < b->w->last - b->w->first ? first + KD__CELL : b->w->last - b->w->first;
+    uint8_t *active = b->active + row_cell * b->class_cells;
+    (void)worker;
+    for (int64_t c = 0; c < b->class_cells; c++) {
+        const int64_t start = c * KD__CELL, n = b->classes - start < KD__CELL ? b->classes - start : KD__CELL;
+        active[c] = 0;
+        for (int64_t r = first; r < last && !active[c]; r++)
+            active[c] = kernels->largest_size(b->dz + r * b->classes + start, n) > b->threshold;
+    }
+    for (int64_t r = first; r < last; r++) {
+        double size = 0, square = 0;
+        for (int64_t c = 0; c < b->class_cells; c++) {
+            const int64_t start = c * KD__CELL, n = b->classes - start < KD__CELL ? b->classes - start : KD__CELL;
+            if (active[c]) continue;
+            const double s = kernels->sum_squares(b->dz + r * b->classes + start, n);
+            square += s;
+            size += sqrt(s * (double)n); /* at least the sum of sizes */
+        }
+        b->dropped[2 * r] = size;
+        b->dropped[2 * r + 1] = square;
+    }
+}
+
+static void count_skipped(blocks *b, int64_t rows)
+{
+    const int64_t cells = (rows + KD__CELL - 1) / KD__CELL * b->class_cells;
+    for (int64_t i = 0; i < cells; i++) b->skipped += !b->active[i];
+    b->cells += (double)cells;
+    for (int64_t r = 0; r < rows; r++) {
+        b->rows1 += b->dropped[2 * r] * b->dropped[2 * r];
+        b->norm += b->dropped[2 * r + 1];
+    }
+}
+
+/* ---- products ---- */
+
+typedef struct {
+    const float *dz;
+    float *db;
+    int64_t rows, n;
+    float scale;
+} bias_sum;
+
+static void add_bias_chunk(void *argument, int64_t chunk, int32_t worker)
+{
+    bias_sum *s = argument;
+    const int64_t first = chunk * COLUMN_CHUNK, last = first + COLUMN_CHUNK < s->n ? first + COLUMN_CHUNK : s->n;
+    (void)worker;
+    for (int64_t r = 0; r < s->rows; r++)
+        for (int64_t i = first; i < last; i++) s->db[i] += s->scale * s->dz[r * s->n + i];
+}
+
+/* dH = dZ W and dW += dZ^T H, times the head's scale. */
+static kd_status push_back(blocks *b, int64_t rows)
+{
+    const kd__student *st = b->student;
+    const kd_head *head = &st->head;
+    const int64_t n = b->classes, d = st->hidden_width, skip = head->skip_bound > 0, chunk = skip || b->context->gemm == KD_GEMM_OWN ? CHUNK / KD__CELL * KD__CELL : n;
+    float *dh = st->dz ? st->dz + b->w->first * st->dz_step : NULL;
+    const float *h = (const float *)(const void *)st->z + b->w->first * st->z_step;
+    if (dh && !st->add)
+        for (int64_t r = 0; r < rows; r++) memset(dh + r * st->dz_step, 0, (size_t)d * sizeof *dh);
+    for (int64_t i = 0; i < n && dh; i += chunk) {
+        kd__gemm g = { .m = rows, .n = d, .k = n - i < chunk ? n - i : chunk, .alpha = (float)head->scale, .a = b->dz + i, .lda = n,
+                       .b = (const float *)head->weight->data + i * d, .ldb = d, .beta = 1, .c = dh, .ldc = st->dz_step };
+        if (skip) KD_TRY(kd__gemm_cells(b->context, &g, b->active + i / KD__CELL, b->class_cells, 1));
+        else KD_TRY(kd__gemm_run(b->context, &g));
+    }
+    if (head->weight_gradient) {
+        kd__gemm g = { .a_t = 1, .m = n, .n = d, .k = rows, .alpha = (float)head->scale, .a = b->dz, .lda = n, .b = h, .ldb = st->z_step, .beta = 1,
+                       .c = head->weight_gradient->data, .ldc = d };
+        if (skip) KD_TRY(kd__gemm_cells(b->context, &g, b->active, 1, b->class_cells));
+        else KD_TRY(kd__gemm_run(b->context, &g));
+    }
+    if (head->bias_gradient) {
+        bias_sum s = { b->dz, head->bias_gradient->data, rows, n, (float)head->scale };
+        kd__parallel(b->context, (n + COLUMN_CHUNK - 1) / COLUMN_CHUNK, add_bias_chunk, &s);
+    }
+    return KD_OK;
+}
+
+static kd_status run_block(blocks *b)
+{
+    kd__pass *w = b->w;
+    const kd__student *st = b->student;
+    const int64_t rows = w->last - w->first;
+    for (int32_t i = 0; i < b->head_count; i++) {
+        const kd__sources *s = b->sources[i];
+        const float *hidden = (const float *)(const void *)s->teacher + w->first * s->teacher_width;
+        KD_TRY(make_logits(b->context, &b->heads[i]->head, hidden, s->teacher_width, rows, b->v[i]));
+    }
+    if (!st->has_head) {
+        w->z = st->z + w->first * st->z_step * (int64_t)kd_dtype_size(st->dtype);
+        w->dz = st->dz ? st->dz + w->first * st->dz_step : NULL;
+        kd__run_rows(w);
+        return KD_OK;
+    }
+    KD_TRY(make_logits(b->context, &st->head, (const float *)(const void *)st->z + w->first * st->z_step, st->z_step, rows, b->z));
+    kd__run_rows(w);
+    if (!w->dz) return KD_OK;
+    if (st->head.soft_cap > 0) {
+        finish f = { b->context->kernels, b->z, b->dz, b->classes, NULL, 1, (float)st->head.soft_cap };
+        kd__parallel(b->context, rows, uncap_row, &f);
+    }
+    if (st->head.skip_bound > 0) {
+        kd__parallel(b->context, (rows + KD__CELL - 1) / KD__CELL, mark_cells, b);
+        count_skipped(b, rows);
+    }
+    return push_back(b, rows);
+}
+
+static double norm_of(const kd__kernels *kernels, const float *x, int64_t rows, int64_t step, int64_t width)
+{
+    double sum = 0;
+    for (int64_t r = 0; r < rows; r++) sum += kernels->sum_squares(x + r * step, width);
+    return sqrt(sum);
+}
+
+static void report(blocks *b, kd_loss_result *made)
+{
+    const kd_head *head = &b->student->head;
+    const kd__kernels *kernels = b->context->kernels;
+    const float *w = head->weight->data;
+    double longest = 0, scale = fabs(head->scale);
+    if (!b->student->has_head || head->skip_bound == 0 || b->cells == 0) return;
+    for (int64_t i = 0; i < b->classes; i++) {
+        const double square = kernels->sum_squares(w + i * b->student->hidden_width, b->student->hidden_width);
+        longest = square > longest ? square : longest;
+    }
+    made->skipped_share = b->skipped / b->cells;
+    made->dw_error_bound = scale * sqrt(b->norm) * norm_of(kernels, (const float *)(const void *)b->student->z, b->rows, b->student->z_step, b->student->hidden_width);
+    made->dh_error_bound = scale * sqrt(b->rows1 * longest);
+}
+
+/* Buffers behind each other in loss->logits. */
+static kd_status lay_out(blocks *b)
+{
+    kd__pass *w = b->w;
+    kd_loss *loss = w->loss;
+    const kd__student *st = b->student;
+    const int wants = st->has_head && (st->dz || st->head.weight_gradient || st->head.bias_gradient);
+    const int apart = wants && st->head.soft_cap > 0; /* dz beside z */
+    int64_t floats = st->has_head ? (apart ? 2 : 1) * b->classes : 0, hidden = st->hidden_width;
+    for (int32_t i = 0; i < b->head_count; i++) {
+        floats += b->heads[i]->weight.dims[0];
+        if (b->heads[i]->weight.dims[1] > hidden) hidden = b->heads[i]->weight.dims[1];
+    }
+    b->block = make_plan(loss->memory_limit, b->rows, floats, w->room, hidden, b->context->threads, b->context->gemm == KD_GEMM_OWN).block;
+    b->class_cells = (b->classes + KD__CELL - 1) / KD__CELL;
+    const int64_t marks = st->head.skip_bound > 0 ? b->block * 4 + (b->block / KD__CELL + 2) * b->class_cells / 4 + 64 : 0;
+    KD_TRY(KD_RESERVE(b->context, &loss->logits, &loss->logits_room, b->block * floats + marks + 16));
+    float *at = loss->logits + (marks + 15) / 16 * 16;
+    b->dropped = (double *)(void *)loss->logits;
+    b->active = (uint8_t *)(b->dropped + 2 * b->block);
+    for (int32_t i = 0; i < b->head_count; i++) {
+        b->v[i] = at;
+        at += b->block * b->heads[i]->weight.dims[0];
+    }
+    b->z = at;
+    b->dz = apart ? at + b->block * b->classes : at;
+    if (!st->has_head) return KD_OK;
+    w->z = (const char *)b->z;
+    w->z_dtype = KD_FLOAT32;
+    w->dz = wants ? b->dz : NULL;
+    w->z_step = w->dz_step = b->classes;
+    w->add = 0;
+    w->alias = wants && !apart;
+    return KD_OK;
+}
+
+/* The teachers' heads, each once. */
+static void find_heads(blocks *b)
+{
+    kd__pass *w = b->w;
+    for (int32_t i = 0; i < w->count; i++) {
+        const kd__sources *s = &w->loss->sources[w->terms[i]];
+        int32_t at = 0;
+        if (!s->head) continue;
+        while (at < b->head_count && b->heads[at] != s->head) at++;
+        b->heads[at] = s->head;
+        b->sources[at] = s;
+        if (at == b->head_count) b->head_count++;
+    }
+    for (int32_t i = 0; i < w->count; i++) {
+        const double size = fabs(w->scales[w->terms[i]]) * b->student->head.skip_bound;
+        if (size > b->threshold) b->threshold = (float)size;
+    }
+}
+
+kd_status kd__run_blocks(kd__pass *w, kd_loss_result *made)
+{
+    blocks b = { .w = w, .context = w->loss->object.context, .student = w->student, .rows = w->last, .classes = w->student->width };
+    find_heads(&b);
+    KD_TRY(lay_out(&b));
+    for (int64_t first = 0; first < b.rows; first += b.block) {
+        w->first = first;
+        w->last = first + b.block < b.rows ? first + b.block : b.rows;
+        for (int32_t i = 0; i < w->count; i++) {
+            kd__sources *s = &w->loss->sources[w->terms[i]];
+            for (int32_t h = 0; h < b.head_count; h++)
+                if (s->head == b.heads[h]) s->virtual_logits = b.v[h];
+        }
+        KD_TRY(run_block(&b));
+    }
+    report(&b, made);
+    return KD_OK;
+}
