@@ -17,7 +17,7 @@ typedef struct {
     kd__sources *s;
     const kd__term *term;
     double *rows;    /* (R, 4): max and sum of both sides */
-    double *columns; /* (5, V), then each (3, V) */
+    double *columns; /* (5, V): sums; then x, y, constant, 1 - rho */
     float *scratch;
     int64_t n, bad;
 } work;
@@ -50,29 +50,8 @@ static void measure_row(void *argument, int64_t r, int32_t worker)
     }
 }
 
-static void add_chunk(void *argument, int64_t chunk, int32_t worker)
-{
-    work *d = argument;
-    const kd__kernels *kernels = d->w->loss->object.context->kernels;
-    const int64_t first = chunk * CHUNK, count = d->n - first < CHUNK ? d->n - first : CHUNK;
-    const float inverse_t = (float)(1 / d->term->o.temperature);
-    float q[CHUNK], p[CHUNK], room[CHUNK];
-    (void)worker;
-    for (int64_t r = 0; r < d->s->rows; r++) {
-        const double *row = d->rows + 4 * r;
-        if (d->s->state[r] != KD__ROW_VALID || isnan(row[1]) || isnan(row[3])) continue;
-        kernels->exponentials(side_row(d, r, 0, first, count, room), count, (float)row[0], inverse_t, q);
-        kernels->exponentials(side_row(d, r, 1, first, count, room), count, (float)row[2], inverse_t, p);
-        for (int64_t i = 0; i < count; i++) {
-            const double a = q[i] / row[1], b = p[i] / row[3];
-            double *c = d->columns + first + i;
-            c[0] += a, c[d->n] += b, c[2 * d->n] += a * a, c[3 * d->n] += b * b, c[4 * d->n] += a * b;
-        }
-    }
-}
-
-/* Sums of a column into what its rows need: d(R/V (1 - rho)) / dq = x q + y p + constant. Returns 1 - rho. */
-static double finish_column(double *c, int64_t n, double rows)
+/* What a column's rows need: d(R/V (1 - rho)) / dq = x q + y p + constant; c[3 n] is 1 - rho. Sums are of q - q0 and p - p0. */
+static void finish_column(double *c, int64_t n, double rows, double q0, double p0)
 {
     const double mean_q = c[0] / rows, mean_p = c[n] / rows;
     const double qq = c[2 * n] - rows * mean_q * mean_q, pp = c[3 * n] - rows * mean_p * mean_p, qp = c[4 * n] - rows * mean_q * mean_p;
@@ -80,8 +59,34 @@ static double finish_column(double *c, int64_t n, double rows)
     const double y = -share / length, x = a > 0 ? share * qp * b / (a * length * length) : 0;
     c[0] = x;
     c[n] = y;
-    c[2 * n] = -x * mean_q - y * mean_p;
-    return 1 - qp / length;
+    c[2 * n] = -x * (mean_q + q0) - y * (mean_p + p0);
+    c[3 * n] = 1 - qp / length;
+}
+
+/* Sums over the rows of differences from the first row, which keeps what a column near 1 has of digits. */
+static void add_chunk(void *argument, int64_t chunk, int32_t worker)
+{
+    work *d = argument;
+    const kd__kernels *kernels = d->w->loss->object.context->kernels;
+    const int64_t first = chunk * CHUNK, count = d->n - first < CHUNK ? d->n - first : CHUNK;
+    const float inverse_t = (float)(1 / d->term->o.temperature);
+    float q[CHUNK], p[CHUNK], room[CHUNK];
+    double q0[CHUNK], p0[CHUNK], rows = 0;
+    (void)worker;
+    for (int64_t r = 0; r < d->s->rows; r++) {
+        const double *row = d->rows + 4 * r;
+        if (d->s->state[r] != KD__ROW_VALID || isnan(row[1]) || isnan(row[3])) continue;
+        kernels->exponentials(side_row(d, r, 0, first, count, room), count, (float)row[0], inverse_t, q);
+        kernels->exponentials(side_row(d, r, 1, first, count, room), count, (float)row[2], inverse_t, p);
+        for (int64_t i = 0; i < count && rows == 0; i++) q0[i] = q[i] / row[1], p0[i] = p[i] / row[3];
+        for (int64_t i = 0; i < count; i++) {
+            const double a = q[i] / row[1] - q0[i], b = p[i] / row[3] - p0[i];
+            double *c = d->columns + first + i;
+            c[0] += a, c[d->n] += b, c[2 * d->n] += a * a, c[3 * d->n] += b * b, c[4 * d->n] += a * b;
+        }
+        rows++;
+    }
+    for (int64_t i = 0; i < count && rows > 0; i++) finish_column(d->columns + first + i, d->n, rows, q0[i], p0[i]);
 }
 
 kd_status kd__dist_columns(kd__pass *w, int32_t term)
@@ -89,15 +94,14 @@ kd_status kd__dist_columns(kd__pass *w, int32_t term)
     kd__sources *s = &w->loss->sources[term];
     kd_context *context = w->loss->object.context;
     work d = { .w = w, .s = s, .term = &w->loss->terms[term], .scratch = w->scratch, .n = s->classes };
-    double total = 0, rows = 0;
+    double total = 0;
     KD_TRY(KD_RESERVE(context, &w->loss->columns, &w->loss->columns_room, 5 * d.n + 5 * s->rows));
     d.columns = w->loss->columns;
     d.rows = d.columns + 5 * d.n;
     memset(d.columns, 0, (size_t)(5 * d.n) * sizeof *d.columns);
     kd__parallel(context, s->rows, measure_row, &d);
     kd__parallel(context, (d.n + CHUNK - 1) / CHUNK, add_chunk, &d);
-    for (int64_t r = 0; r < s->rows; r++) rows += s->state[r] == KD__ROW_VALID && !isnan(d.rows[4 * r + 1]) && !isnan(d.rows[4 * r + 3]);
-    for (int64_t i = 0; i < d.n && rows > 0; i++) total += finish_column(d.columns + i, d.n, rows);
+    for (int64_t i = 0; i < d.n; i++) total += d.columns[3 * d.n + i];
     s->columns = d.columns;
     d.rows[4 * s->rows] = total / (double)d.n; /* each row's share of R / V sum (1 - rho) */
     return KD_OK;

@@ -172,7 +172,8 @@ def one(rng, generator, context, case):
             o["ab_beta"] = 1 - o["ab_alpha"]
         lv = softmax_logs(vd, t_s)
         top = torch.topk(lv, k, dim=1)
-        ids, lp = top.indices, top.values.float().double()
+        ids, order = top.indices.sort(dim=1)  # ties are taken in the order of the ids
+        lp = top.values.gather(1, order).float().double()
         lt = torch.logsumexp(lv.scatter(1, ids, -math.inf), 1).float().double()
         targets.set_sparse("topk", ids.numpy(), lp.float().numpy(), tail=lt.float().numpy(), temperature=t_s, vocabulary=n)
         loss.add(kind, weight, temperature=t, teacher_field="topk", tail=policy, retemper=kd.RETEMPER_UNIFORM, **o)
@@ -209,6 +210,8 @@ def one(rng, generator, context, case):
             value = xlogy(target.exp(), target - lq).sum(1)
             p_norm = target.exp().norm(dim=1)
         elif kind == kd.STANDARDISED_KL:
+            if float(zd.detach().std(1).min()) < 1e-3 or float(vd.std(1).min()) < 1e-3:
+                return
             z1, v1 = ((x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True) for x in (zd, vd))
             value = xlogy(softmax_logs(v1, t).exp(), softmax_logs(v1, t) - softmax_logs(z1, t)).sum(1)
             extra = float((4 / zd.detach().std(1)).max())
@@ -222,7 +225,7 @@ def one(rng, generator, context, case):
             with torch.no_grad():  # what is subtracted: b / (A B) and rho a / A^2 of both parts
                 c = lq.exp() - lq.exp().mean(0)
                 r = lq.exp() - 1 / n
-                if float((c.norm(dim=0) / (lq.exp().max(0).values + 1e-6)).min()) < 1e-4:
+                if float((c.norm(dim=0) / (lq.exp().max(0).values + 1e-6)).min()) < 1e-3:
                     return  # a column without differences: its correlation is lost in float32
                 extra = float((4 / r.norm(dim=1)).max() + (4 * rows / n / c.norm(dim=0).clamp(min=1e-9)).max())
         elif kind == kd.ULD:
