@@ -13,6 +13,7 @@
 #include <kdistill/model.h>      /* networks: students and frozen teachers */
 #include <kdistill/teacher.h>    /* teacher outputs, targets of a batch    */
 #include <kdistill/head.h>       /* logits computed inside a loss         */
+#include <kdistill/store.h>      /* teacher outputs on disk               */
 #include <kdistill/loss.h>       /* weighted sums of terms, with gradients */
 #include <kdistill/schedule.h>   /* numbers as functions of the step       */
 #include <kdistill/optimizer.h>  /* SGD, AdamW, Adam; clipping; averaging  */

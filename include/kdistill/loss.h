@@ -72,10 +72,6 @@ typedef struct kd_loss kd_loss;
 #define KD_CORRECT_SWAP 2 /* p of the largest class and p of the label change places */
 #define KD_CORRECT_MIX 3  /* p' = b onehot + (1 - b) p with the smallest b that makes the label win */
 
-/* Which row's label a row predicts. */
-#define KD_ALIGN_SAME 0 /* its own                                               */
-#define KD_ALIGN_NEXT 1 /* the next row's of the same sample (language models); the last row of a sample has none */
-
 /* A row whose inputs are NaN or +infinity (-infinity is probability 0). */
 #define KD_NONFINITE_REFUSE 0 /* KD_ERR_NONFINITE with the row's number; nothing is accumulated */
 #define KD_NONFINITE_SKIP 1   /* skipped and counted                                           */

@@ -14,6 +14,10 @@ extern "C" {
 
 typedef struct kd_targets kd_targets;
 
+/* Which row's label a row predicts. */
+#define KD_ALIGN_SAME 0 /* its own                                               */
+#define KD_ALIGN_NEXT 1 /* the next row's of the same sample (language models); the last row of a sample has none */
+
 #define KD_BY_INDEX 0 /* row i of an array is sample number i of the loader's dataset */
 #define KD_BY_KEY 1   /* by the sample's 128-bit key                                  */
 

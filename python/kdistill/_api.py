@@ -49,6 +49,8 @@ KD_GEMM_OWN = 2
 KD_MAX_NAME = 64
 KD_EVALUATE = 0
 KD_TRAIN = 1
+KD_ALIGN_SAME = 0
+KD_ALIGN_NEXT = 1
 KD_BY_INDEX = 0
 KD_BY_KEY = 1
 KD_MISSING_ERROR = 0
@@ -57,6 +59,18 @@ KD_MEAN_OF_PROBABILITIES = 0
 KD_MEAN_OF_LOGITS = 1
 KD_SPARSE_TOPK = 0
 KD_SPARSE_COUNTS = 1
+KD_STORE_DENSE = 1
+KD_STORE_TOPK = 2
+KD_STORE_COUNTS = 3
+KD_STORE_HIDDEN = 4
+KD_STORE_VECTORS = 5
+KD_STORE_LABELS = 6
+KD_STORE_TEXT = 7
+KD_STORE_SCORE = 8
+KD_STORE_SEED = 9
+KD_SYNC_NEVER = 0
+KD_SYNC_CLOSE = 1
+KD_SYNC_COMMIT = 2
 KD_LOSS_CROSS_ENTROPY = 1
 KD_LOSS_FORWARD_KL = 2
 KD_LOSS_REVERSE_KL = 3
@@ -91,8 +105,6 @@ KD_CORRECT_NONE = 0
 KD_CORRECT_DROP = 1
 KD_CORRECT_SWAP = 2
 KD_CORRECT_MIX = 3
-KD_ALIGN_SAME = 0
-KD_ALIGN_NEXT = 1
 KD_NONFINITE_REFUSE = 0
 KD_NONFINITE_SKIP = 1
 KD_COUNT_ROWS = 0
@@ -388,6 +400,88 @@ class kd_head(Structure):
     ]
 
 
+class kd_store_field(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("name", c_char_p),
+        ("source", c_char_p),
+        ("encoding", c_int32),
+        ("bits", c_int32),
+        ("width", c_int64),
+        ("projection", c_int64),
+        ("k", c_int64),
+        ("mass", c_double),
+        ("bytes", c_int64),
+        ("draws", c_int64),
+    ]
+
+
+class kd_store_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("sync", c_int32),
+        ("append", c_int32),
+        ("shard", c_int32),
+        ("teacher", c_char_p),
+        ("vocabulary", c_int64),
+        ("padded_vocabulary", c_int64),
+        ("temperature", c_double),
+        ("temperatures", POINTER(c_double)),
+        ("temperature_count", c_int32),
+        ("align", c_int32),
+        ("tokenizer", c_char_p),
+        ("chat_template", c_char_p),
+        ("tokens", POINTER(c_char_p)),
+        ("seed", c_uint64),
+    ]
+
+
+class kd_store_open_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("pread", c_int32),
+        ("align", c_int32),
+        ("reserved", c_int32),
+        ("tokenizer", c_char_p),
+        ("chat_template", c_char_p),
+        ("tokens", POINTER(c_char_p)),
+        ("token_count", c_int64),
+        ("exceptions", POINTER(c_int64)),
+        ("exception_count", c_int64),
+    ]
+
+
+class kd_store_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("shards", c_int32),
+        ("records", c_int64),
+        ("replaced", c_int64),
+        ("positions", c_int64),
+        ("bytes", c_int64),
+        ("torn_bytes", c_int64),
+        ("damaged", c_int64),
+        ("vocabulary", c_int64),
+        ("temperature", c_double),
+        ("align", c_int32),
+        ("fields", c_int32),
+    ]
+
+
+class kd_store_record(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("shard", c_int32),
+        ("key", c_uint64 * 2),
+        ("view", c_int64),
+        ("first", c_int64),
+        ("positions", c_int64),
+        ("bytes", c_int64),
+        ("offset", c_int64),
+    ]
+
+
 class kd_loss_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -594,7 +688,7 @@ class kd_checkpoint_options(Structure):
     ]
 
 
-STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
+STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
 
 #: name: (result, argument types, the header's comment)
 FUNCTIONS = {
@@ -700,6 +794,37 @@ FUNCTIONS = {
     "kd_align_bytes": (c_int32, [POINTER(kd_array), POINTER(kd_array), POINTER(kd_array), POINTER(c_int64)], 'Cuts two token sequences of the same text at their common byte boundaries. `student_ends` and `teacher_ends` hold the end\nof each token in bytes, rising ((n) and (m) integers). Chunk c spans student tokens chunks[c][0] .. chunks[c][1] - 1 and\nteacher tokens chunks[c][2] .. chunks[c][3] - 1; *count is their number (at most min(n, m)); tokens behind the last common\nboundary belong to none. chunks: (room, 4) int64, may be NULL to count. KD_ERR_RANGE: ends fall, or room is too small.'),
     "kd_targets_align": (c_int32, [c_void_p, c_void_p, c_char_p, POINTER(kd_array), c_int64, c_int64, c_int64, POINTER(c_int64)], "Moves a teacher's field from its own rows onto the student's, by such chunks: row student_begin + s of `to` gets row\nteacher_begin + t of `from` where tokens s and t begin at the same byte and begin chunks of one token on both sides; other\nrows are absent, and *absent (may be NULL) is their number. Dense float fields and sparse ones. A row predicts the token\nthat begins there. Fields of `to` that are there already keep their other rows."),
     "kd_chunk_sums": (c_int32, [POINTER(kd_array), POINTER(kd_array), c_int64, c_int32, POINTER(kd_array)], "Sums log-probabilities over chunks: sums[c] = sum of log_probabilities[chunks[c][side] .. chunks[c][side + 1] - 1]; side 0\nthe student's, 2 the teacher's. log_probabilities: (n) float32; sums: (count) float64."),
+    "kd_store_field_init": (None, [POINTER(kd_store_field), c_size_t], ''),
+    "kd_store_options_init": (None, [POINTER(kd_store_options), c_size_t], ''),
+    "kd_store_key": (c_int32, [POINTER(kd_array), POINTER(c_uint64), POINTER(c_uint64)], 'The key of a sample: tokens (integers, hashed as little-endian uint32) or bytes (uint8), MurmurHash3_x64_128 with seed 0. It is\nof the whole sample, before any cut to a training length.'),
+    "kd_store_writer_create": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_store_options), POINTER(kd_store_field), c_int32], 'Makes or continues a store. KD_ERR_STATE: it is open for writing elsewhere, or is there and append is 0; KD_ERR_MISMATCH:\nthe header there says otherwise (what, in the message). A torn tail is cut off and logged.'),
+    "kd_store_writer_head": (c_int32, [c_void_p, POINTER(kd_array), c_int32], 'The head that turns the field of kind KD_STORE_HIDDEN into logits: (vocabulary, width), kept once, as `encoding`\n(KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16). Before the first record.'),
+    "kd_store_writer_add": (c_int32, [c_void_p, c_void_p, c_void_p], 'A record a sample of the batch, by its key and view, out of the targets; committed when it returns. Packed batches get\ntheir keys by kd_batch_set_samples; a key of 0 is refused. A batch\'s field "position" counts as when reading. Rows that are absent in\nall fields at a sample\'s begin and end are left out.'),
+    "kd_store_writer_begin": (c_int32, [c_void_p, c_uint64, c_uint64, c_int64, c_int64, c_int64], "Piece by piece: begin, put every field, commit. `first` is the sample's position of row 0."),
+    "kd_store_writer_put": (c_int32, [c_void_p, c_char_p, POINTER(kd_array)], "Piece by piece: begin, put every field, commit. `first` is the sample's position of row 0."),
+    "kd_store_writer_put_sparse": (c_int32, [c_void_p, c_char_p, c_void_p, c_char_p, c_int64], 'Sparse rows first_row .. of a sparse field of targets.'),
+    "kd_store_writer_put_text": (c_int32, [c_void_p, c_char_p, c_char_p, c_int64], 'Sparse rows first_row .. of a sparse field of targets.'),
+    "kd_store_writer_commit": (c_int32, [c_void_p], 'Sparse rows first_row .. of a sparse field of targets.'),
+    "kd_store_writer_close": (c_int32, [c_void_p], 'Writes the index that makes opening fast, and closes. kd_store_writer_free without it loses nothing but that.'),
+    "kd_store_writer_free": (None, [c_void_p], 'Writes the index that makes opening fast, and closes. kd_store_writer_free without it loses nothing but that.'),
+    "kd_store_open_options_init": (None, [POINTER(kd_store_open_options), c_size_t], ''),
+    "kd_store_open": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(c_char_p), c_int32, POINTER(kd_store_open_options)], 'Opens files or folders of shards as one. They must agree (fields, vocabulary, temperature, alignment, hashes): KD_ERR_MISMATCH\nsays what differs. KD_ERR_FORMAT: not a store, or a shard is there that the manifest does not name, or the other way round.'),
+    "kd_store_free": (None, [c_void_p], 'Opens files or folders of shards as one. They must agree (fields, vocabulary, temperature, alignment, hashes): KD_ERR_MISMATCH\nsays what differs. KD_ERR_FORMAT: not a store, or a shard is there that the manifest does not name, or the other way round.'),
+    "kd_store_get_info": (c_int32, [c_void_p, POINTER(kd_store_info)], ''),
+    "kd_store_header": (c_int32, [c_void_p, POINTER(c_char_p)], 'The header as JSON text, of the first shard; valid while the store is.'),
+    "kd_store_get_record": (c_int32, [c_void_p, c_int64, POINTER(kd_store_record)], ''),
+    "kd_store_find": (c_int32, [c_void_p, c_uint64, c_uint64, c_int64, POINTER(c_int64)], 'KD_ERR_NOT_FOUND when there is none.'),
+    "kd_store_read": (c_int32, [c_void_p, c_int64, c_void_p], 'All of a record into targets (begun anew, a row a position). Text, score and seed come from the calls below.\nKD_ERR_FORMAT names the record whose checksum is wrong.'),
+    "kd_store_text": (c_int32, [c_void_p, c_int64, c_char_p, POINTER(c_char_p), POINTER(c_int64)], 'Bytes of a field of kind text (valid while the store is, or until the next call with pread), score or seed.'),
+    "kd_store_number": (c_int32, [c_void_p, c_int64, c_char_p, POINTER(c_double), POINTER(c_uint64)], 'Bytes of a field of kind text (valid while the store is, or until the next call with pread), score or seed.'),
+    "kd_store_head": (c_int32, [c_void_p, c_int32, POINTER(kd_array)], 'The head as (vocabulary, width) float32: `rotated` 1 as hidden states are read, 0 as it was given. Valid while the store is.'),
+    "kd_store_unrotate": (c_int32, [c_void_p, c_char_p, POINTER(kd_array)], 'Undoes the rotation of hidden states read from a store, in place: (rows, width) float32.'),
+    "kd_store_part_bytes": (c_int32, [c_void_p, c_int64, c_char_p, POINTER(c_int64)], "Bytes of a record's part of a field, for statistics."),
+    "kd_store_refresh": (c_int32, [c_void_p, POINTER(c_int64)], 'Sees what a writer has committed since. *added may be NULL.'),
+    "kd_store_verify": (c_int32, [c_void_p, POINTER(c_int64)], 'Reads and checks every byte; *bad is the number of records that are damaged, the first of which the message names.'),
+    "kd_store_compact": (c_int32, [c_void_p, c_char_p], 'Copies the last record of every key and view into one new file: merges shards, and drops what was replaced.'),
+    "kd_teacher_from_store": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_teacher_options)], 'A teacher on a store: looked up by key and view. A batch\'s field "position" ((rows) int64) says which position of its sample a\nrow is; without it a sample\'s rows begin at position 0. Positions that a record lacks are absent.'),
+    "kd_teacher_open": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_teacher_options)], 'The same in one call: opens path (a file or a folder).'),
     "kd_loss_options_init": (None, [POINTER(kd_loss_options), c_size_t], ''),
     "kd_term_options_init": (None, [POINTER(kd_term_options), c_size_t], ''),
     "kd_loss_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_loss_options)], ''),

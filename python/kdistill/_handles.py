@@ -155,6 +155,19 @@ class Context(Handle):
         callbacks.read = kinds["read"](_guarded(lambda user, batch, targets: read(_Borrowed(Batch, batch), _Borrowed(Targets, targets)), _api.KD_ERR_CALLBACK))
         return Teacher(_make(lib.kd_teacher_from_callbacks, self._pointer, byref(callbacks), byref(made)), self, callbacks)
 
+    def store(self, *paths: str, **values) -> "Store":
+        """Opens files or folders of shards as one store; options of kd_store_open_options, tokens and exceptions as lists."""
+        return open_store(self, paths, values)
+
+    def store_writer(self, path: str, fields: Sequence[Dict], **values) -> "StoreWriter":
+        """A new shard, or one that is continued (append=1); fields are dicts of kd_store_field, options those of kd_store_options."""
+        return create_store(self, path, fields, values)
+
+    def open_teacher(self, path: str, **values) -> "Teacher":
+        """A teacher on a store in one call."""
+        made = options(_api.kd_teacher_options, "kd_teacher_options_init", values)
+        return Teacher(_make(lib.kd_teacher_open, self._pointer, str(path).encode(), byref(made)), self)
+
     def ensemble(self, teachers: Sequence["Teacher"], weights: Optional[Sequence[float]] = None, **values) -> "Teacher":
         made = options(_api.kd_ensemble_options, "kd_ensemble_options_init", values)
         if weights is not None:
@@ -846,3 +859,6 @@ class Checkpoint(Handle):
 
 
 __all__ = ["Error"]
+
+
+from ._store import Store, StoreWriter, create_store, open_store, store_key  # noqa: E402  (it needs the classes above)

@@ -57,16 +57,17 @@ void kd__hash128(const void *data, size_t size, uint64_t key[2])
     key[1] = h2 + key[0];
 }
 
-/* Nibble table: 16 entries fit in a cache line, and files are far slower than this. */
+#include "base/crc_tables.h"
+
 uint32_t kd__crc32(uint32_t crc, const void *data, size_t size)
 {
-    static const uint32_t table[16] = { 0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-                                        0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
     const unsigned char *bytes = data;
     crc = ~crc;
-    for (size_t i = 0; i < size; i++) {
-        crc = table[(crc ^ bytes[i]) & 15] ^ crc >> 4;
-        crc = table[(crc ^ bytes[i] >> 4) & 15] ^ crc >> 4;
+    for (; size >= 8; size -= 8, bytes += 8) {
+        const uint64_t x = word(bytes) ^ crc;
+        crc = 0;
+        for (int i = 0; i < 8; i++) crc ^= crc_tables[7 - i][x >> 8 * i & 255];
     }
+    for (; size; size--, bytes++) crc = crc >> 8 ^ crc_tables[0][(crc ^ *bytes) & 255];
     return ~crc;
 }

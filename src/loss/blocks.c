@@ -46,9 +46,9 @@ typedef struct {
 } plan;
 
 /* floats_a_row: logits held for one row; packed: what the products take beside. */
-static plan make_plan(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t widest, int64_t hidden, int32_t threads, int32_t own)
+static plan make_plan(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t widest, int64_t hidden, int32_t threads)
 {
-    const int64_t packed = own ? CHUNK * (hidden + 64) + 64 * 96 * 384 : 0; /* in floats */
+    const int64_t packed = CHUNK * (hidden + 64); /* in floats */
     int64_t most = (limit / 4 - packed - THREAD_ROWS * widest) / (floats_a_row + 4), pieces;
     if (most < 1) most = 1;
     if (most > rows) most = rows < 1 ? 1 : rows;
@@ -57,7 +57,7 @@ static plan make_plan(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t
     int64_t even = (p.block + KD__CELL - 1) / KD__CELL * KD__CELL;
     if (even <= most) p.block = even;
     if (p.block > rows && rows) p.block = rows;
-    p.bytes = 4 * (p.block * floats_a_row + packed + (KD__ROWS_OF_SCRATCH * threads) * (widest + 32));
+    p.bytes = 4 * (p.block * floats_a_row + packed + threads * (KD__ROWS_OF_SCRATCH * (widest + 32) + 96 * 384));
     return p;
 }
 
@@ -70,8 +70,7 @@ kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t s
                (long long)teacher_width);
     kd_context *context = loss->object.context;
     const int64_t floats = (student_width ? classes : 0) + (teacher_width ? classes : 0);
-    const plan p = make_plan(loss->memory_limit, rows, floats, classes, student_width > teacher_width ? student_width : teacher_width, context->threads,
-                             floats && context->gemm == KD_GEMM_OWN);
+    const plan p = make_plan(loss->memory_limit, rows, floats, classes, student_width > teacher_width ? student_width : teacher_width, context->threads);
     if (bytes) *bytes = floats ? p.bytes : 4 * KD__ROWS_OF_SCRATCH * context->threads * (classes + 32);
     if (block_rows) *block_rows = floats ? p.block : rows;
     return KD_OK;
@@ -271,7 +270,7 @@ static kd_status lay_out(blocks *b)
         floats += b->heads[i]->weight.dims[0];
         if (b->heads[i]->weight.dims[1] > hidden) hidden = b->heads[i]->weight.dims[1];
     }
-    b->block = make_plan(loss->memory_limit, b->rows, floats, w->room, hidden, b->context->threads, b->context->gemm == KD_GEMM_OWN).block;
+    b->block = make_plan(loss->memory_limit, b->rows, floats, w->room, hidden, b->context->threads).block;
     b->class_cells = (b->classes + KD__CELL - 1) / KD__CELL;
     const int64_t marks = st->head.skip_bound > 0 ? b->block * 4 + (b->block / KD__CELL + 2) * b->class_cells / 4 + 64 : 0;
     KD_TRY(KD_RESERVE(b->context, &loss->logits, &loss->logits_room, b->block * floats + marks + 16));

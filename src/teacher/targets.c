@@ -24,6 +24,8 @@ void kd_targets_free(kd_targets *targets)
     kd__release(targets->object.context, targets->members);
     kd__release(targets->object.context, targets->places);
     kd__release(targets->object.context, targets->scratch);
+    kd__release(targets->object.context, targets->records);
+    kd__release(targets->object.context, targets->blob);
     kd__sparse_free(targets);
     kd__fields_free(&targets->fields);
     kd__object_destroy(targets);

@@ -41,6 +41,7 @@ void kd_teacher_free(kd_teacher *teacher)
     kd__release(context, teacher->members);
     kd__release(context, teacher->weights);
     if (teacher->callbacks.destroy) teacher->callbacks.destroy(teacher->callbacks.user);
+    if (teacher->store) teacher->free_store(teacher->store);
     kd__object_destroy(teacher);
 }
 

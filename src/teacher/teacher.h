@@ -22,6 +22,10 @@ struct kd_targets {
     kd__sparse **sparse;
     int64_t sparse_count, sparse_room;
     kd__virtual heads[KD__MAX_HEADS];
+    const uint8_t **records; /* a batch's records of a store */
+    int64_t records_room;
+    uint8_t *blob; /* their bytes, when they are read and not mapped */
+    int64_t blob_room;
 };
 
 struct kd_teacher {
@@ -42,6 +46,8 @@ struct kd_teacher {
     double *weights; /* sum to 1 */
     kd_ensemble_options ensemble;
     kd_teacher_callbacks callbacks;
+    struct kd_store *store;
+    void (*free_store)(struct kd_store *store); /* stores lie on a floor above */
 };
 
 kd_status kd__teacher_new(kd_teacher **out, kd_context *context, const kd_teacher_options *options);
