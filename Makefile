@@ -61,7 +61,7 @@ ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -ffile-prefix-map=
 LIBS = $(BLAS_LIBS) $(ZLIB_LIBS) -lm -pthread
 
 # ---- sources ----
-SOURCES := $(filter-out src/math/kernels_%.c,$(sort $(wildcard src/*/*.c))) src/math/kernels_portable.c
+SOURCES := $(filter-out src/math/kernels_%.c src/tool/%,$(sort $(wildcard src/*/*.c))) src/math/kernels_portable.c
 ifeq ($(ARCH),x86_64)
 SOURCES += src/math/kernels_avx2.c src/math/kernels_avx512.c
 endif
@@ -75,8 +75,10 @@ SHARED := $(LIB)/libkdistill.so.$(VERSION)
 STATIC := $(LIB)/libkdistill.a
 HEADERS := include/kdistill.h $(sort $(wildcard include/kdistill/*.h))
 
+TOOL := $(BUILD)/kdistill-store
+
 .PHONY: all clean install uninstall
-all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc
+all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc $(TOOL)
 
 # Rebuilt when the compiler or a flag changes.
 FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(LIBS) $(LDFLAGS)
@@ -103,6 +105,10 @@ $(STATIC): $(OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $(BUILD)/kdistill.o
 
+# The command carries the library, so that it runs wherever it is put.
+$(TOOL): src/tool/kdistill-store.c $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< -o $@ $(OBJECTS) $(LIBS)
+
 $(LIB)/kdistill.pc: pkgconfig/kdistill.pc.in $(BUILD)/flags
 	@mkdir -p $(@D)
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' -e 's|@libs@|$(LIBS)|' $< > $@
@@ -111,6 +117,9 @@ install: all
 	install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(libdir)/cmake/kdistill $(DESTDIR)$(includedir)/kdistill
 	install -m 644 include/kdistill.h $(DESTDIR)$(includedir)/
 	install -m 644 include/kdistill/*.h $(DESTDIR)$(includedir)/kdistill/
+	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1
+	install -m 755 $(TOOL) $(DESTDIR)$(prefix)/bin/kdistill-store
+	install -m 644 docs/kdistill-store.1 $(DESTDIR)$(prefix)/share/man/man1/
 	install -m 755 $(SHARED) $(DESTDIR)$(libdir)/
 	install -m 644 $(STATIC) $(DESTDIR)$(libdir)/
 	ln -sf libkdistill.so.$(VERSION) $(DESTDIR)$(libdir)/libkdistill.so.$(SOVERSION)
@@ -122,6 +131,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(includedir)/kdistill.h $(DESTDIR)$(libdir)/libkdistill.so* $(DESTDIR)$(libdir)/libkdistill.a $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc
 	rm -rf $(DESTDIR)$(includedir)/kdistill $(DESTDIR)$(libdir)/cmake/kdistill
+	rm -f $(DESTDIR)$(prefix)/bin/kdistill-store $(DESTDIR)$(prefix)/share/man/man1/kdistill-store.1
 
 clean:
 	rm -rf build $(wildcard lib/*.so* lib/*.a lib/*.pc)

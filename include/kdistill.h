@@ -14,6 +14,7 @@
 #include <kdistill/teacher.h>    /* teacher outputs, targets of a batch    */
 #include <kdistill/head.h>       /* logits computed inside a loss         */
 #include <kdistill/store.h>      /* teacher outputs on disk               */
+#include <kdistill/import.h>     /* answers of servers, into a store      */
 #include <kdistill/loss.h>       /* weighted sums of terms, with gradients */
 #include <kdistill/schedule.h>   /* numbers as functions of the step       */
 #include <kdistill/optimizer.h>  /* SGD, AdamW, Adam; clipping; averaging  */

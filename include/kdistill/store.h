@@ -75,7 +75,7 @@ KD_API void kd_store_options_init(kd_store_options *options, size_t size);
 
 /* The key of a sample: tokens (integers, hashed as little-endian uint32) or bytes (uint8), MurmurHash3_x64_128 with seed 0. It is
  * of the whole sample, before any cut to a training length.                                                                 */
-KD_API kd_status kd_store_key(const kd_array *content, uint64_t *key0, uint64_t *key1);
+KD_API kd_status kd_store_key(kd_context *context, const kd_array *content, uint64_t *key0, uint64_t *key1);
 
 /* ---- writing: one writer a shard, used by one thread ---- */
 

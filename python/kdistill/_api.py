@@ -71,6 +71,9 @@ KD_STORE_SEED = 9
 KD_SYNC_NEVER = 0
 KD_SYNC_CLOSE = 1
 KD_SYNC_COMMIT = 2
+KD_IMPORT_OPENAI = 1
+KD_IMPORT_VLLM = 2
+KD_IMPORT_FLAT = 3
 KD_LOSS_CROSS_ENTROPY = 1
 KD_LOSS_FORWARD_KL = 2
 KD_LOSS_REVERSE_KL = 3
@@ -482,6 +485,32 @@ class kd_store_record(Structure):
     ]
 
 
+class kd_import_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("byte_level", c_int32),
+        ("field", c_char_p),
+        ("token_table", c_char_p),
+        ("most_unmapped", c_double),
+        ("k", c_int64),
+        ("positions", c_int64),
+    ]
+
+
+class kd_import_counts(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("lines", c_int64),
+        ("records", c_int64),
+        ("positions", c_int64),
+        ("entries", c_int64),
+        ("unmapped", c_int64),
+        ("absent", c_int64),
+        ("doubled", c_int64),
+    ]
+
+
 class kd_loss_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -688,7 +717,7 @@ class kd_checkpoint_options(Structure):
     ]
 
 
-STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
+STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
 
 #: name: (result, argument types, the header's comment)
 FUNCTIONS = {
@@ -796,7 +825,7 @@ FUNCTIONS = {
     "kd_chunk_sums": (c_int32, [POINTER(kd_array), POINTER(kd_array), c_int64, c_int32, POINTER(kd_array)], "Sums log-probabilities over chunks: sums[c] = sum of log_probabilities[chunks[c][side] .. chunks[c][side + 1] - 1]; side 0\nthe student's, 2 the teacher's. log_probabilities: (n) float32; sums: (count) float64."),
     "kd_store_field_init": (None, [POINTER(kd_store_field), c_size_t], ''),
     "kd_store_options_init": (None, [POINTER(kd_store_options), c_size_t], ''),
-    "kd_store_key": (c_int32, [POINTER(kd_array), POINTER(c_uint64), POINTER(c_uint64)], 'The key of a sample: tokens (integers, hashed as little-endian uint32) or bytes (uint8), MurmurHash3_x64_128 with seed 0. It is\nof the whole sample, before any cut to a training length.'),
+    "kd_store_key": (c_int32, [c_void_p, POINTER(kd_array), POINTER(c_uint64), POINTER(c_uint64)], 'The key of a sample: tokens (integers, hashed as little-endian uint32) or bytes (uint8), MurmurHash3_x64_128 with seed 0. It is\nof the whole sample, before any cut to a training length.'),
     "kd_store_writer_create": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_store_options), POINTER(kd_store_field), c_int32], 'Makes or continues a store. KD_ERR_STATE: it is open for writing elsewhere, or is there and append is 0; KD_ERR_MISMATCH:\nthe header there says otherwise (what, in the message). A torn tail is cut off and logged.'),
     "kd_store_writer_head": (c_int32, [c_void_p, POINTER(kd_array), c_int32], 'The head that turns the field of kind KD_STORE_HIDDEN into logits: (vocabulary, width), kept once, as `encoding`\n(KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16). Before the first record.'),
     "kd_store_writer_add": (c_int32, [c_void_p, c_void_p, c_void_p], 'A record a sample of the batch, by its key and view, out of the targets; committed when it returns. Packed batches get\ntheir keys by kd_batch_set_samples; a key of 0 is refused. A batch\'s field "position" counts as when reading. Rows that are absent in\nall fields at a sample\'s begin and end are left out.'),
@@ -825,6 +854,8 @@ FUNCTIONS = {
     "kd_store_compact": (c_int32, [c_void_p, c_char_p], 'Copies the last record of every key and view into one new file: merges shards, and drops what was replaced.'),
     "kd_teacher_from_store": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_teacher_options)], 'A teacher on a store: looked up by key and view. A batch\'s field "position" ((rows) int64) says which position of its sample a\nrow is; without it a sample\'s rows begin at position 0. Positions that a record lacks are absent.'),
     "kd_teacher_open": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_teacher_options)], 'The same in one call: opens path (a file or a folder).'),
+    "kd_import_options_init": (None, [POINTER(kd_import_options), c_size_t], ''),
+    "kd_store_import": (c_int32, [c_void_p, c_int32, c_char_p, POINTER(kd_import_options), POINTER(kd_import_counts)], "Reads the file into the writer's store, a record at a time; the writer's temperature is what the server sampled at (no server\nstates it). counts may be NULL. KD_ERR_FORMAT names the line; records of the lines before it are committed."),
     "kd_loss_options_init": (None, [POINTER(kd_loss_options), c_size_t], ''),
     "kd_term_options_init": (None, [POINTER(kd_term_options), c_size_t], ''),
     "kd_loss_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_loss_options)], ''),

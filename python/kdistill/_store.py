@@ -42,11 +42,11 @@ def open_store(context, paths: Sequence[str], values: Dict) -> "Store":
     return Store(_make(lib.kd_store_open, context._pointer, names, len(paths), byref(made)), context)
 
 
-def store_key(content) -> Tuple[int, int]:
+def store_key(context, content) -> Tuple[int, int]:
     """The key of a sample: integers are tokens, bytes (or uint8) are bytes."""
     array = numpy.frombuffer(content, numpy.uint8) if isinstance(content, (bytes, bytearray)) else numpy.ascontiguousarray(content)
     first, second = c_uint64(), c_uint64()
-    check(lib.kd_store_key(byref(describe(array)), byref(first), byref(second)))
+    check(lib.kd_store_key(context._pointer, byref(describe(array)), byref(first), byref(second)))
     return first.value, second.value
 
 
@@ -82,6 +82,12 @@ class StoreWriter(Handle):
 
     def commit(self) -> None:
         check(lib.kd_store_writer_commit(self._pointer))
+
+    def import_file(self, form: int, path: str, **values) -> Dict:
+        """kd_store_import: IMPORT_OPENAI, IMPORT_VLLM or IMPORT_FLAT; returns the counts."""
+        made, counts = options(_api.kd_import_options, "kd_import_options_init", values), filled(_api.kd_import_counts)
+        check(lib.kd_store_import(self._pointer, form, str(path).encode(), byref(made), byref(counts)))
+        return as_dict(counts)
 
     def finish(self) -> None:
         """kd_store_writer_close: writes the index and closes the file."""

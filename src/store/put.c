@@ -1,6 +1,5 @@
 /* Fields into the record that a writer puts together. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -425,9 +424,10 @@ kd_status kd_store_writer_add(kd_store_writer *w, kd_batch *batch, kd_targets *t
     return KD_OK;
 }
 
-kd_status kd_store_key(const kd_array *content, uint64_t *key0, uint64_t *key1)
+kd_status kd_store_key(kd_context *context, const kd_array *content, uint64_t *key0, uint64_t *key1)
 {
     uint64_t key[2];
+    KD_NEED(context);
     KD_NEED(content);
     KD_NEED(key0);
     KD_NEED(key1);
@@ -437,15 +437,15 @@ kd_status kd_store_key(const kd_array *content, uint64_t *key0, uint64_t *key1)
     const int64_t count = kd_array_count(content);
     if (content->dtype == KD_UINT8) kd__hash128(content->data, (size_t)count, key);
     else {
-        uint8_t *bytes = malloc((size_t)(4 * count + 4)); /* no context here */
-        KD_FAIL_IF(!bytes, KD_ERR_MEMORY, "out of memory for %lld tokens", (long long)count);
+        uint8_t *bytes;
+        KD_TRY(kd__allocate(context, (void **)&bytes, 4 * count, 1));
         for (int64_t i = 0; i < count; i++) {
             int64_t token;
             kd__convert_int64(&token, (const char *)content->data + (size_t)i * kd_dtype_size(content->dtype), content->dtype, 1);
             kd__put32(bytes + 4 * i, (uint32_t)token);
         }
         kd__hash128(bytes, (size_t)(4 * count), key);
-        free(bytes);
+        kd__release(context, bytes);
     }
     *key0 = key[0];
     *key1 = key[1];

@@ -205,6 +205,7 @@ static kd_status create(kd_store_writer *w, const char *path, const kd_store_opt
     w->temperature_count = o->temperature_count;
     for (int32_t i = 0; i < o->temperature_count; i++) w->temperatures[i] = o->temperatures[i];
     w->seed = o->seed;
+    w->align = o->align;
     kd_status status = kd__header_write(context, o, w->fields, w->field_count, &json);
     if (status == KD_OK) status = open_file(w, o, &json);
     kd__text_free(&json);

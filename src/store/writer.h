@@ -19,7 +19,7 @@ struct kd_store_writer {
     int64_t head; /* offset of the head's record; 0: none */
     int64_t vocabulary, padded;
     double temperature, temperatures[KD__MAX_TEMPERATURES];
-    int32_t temperature_count;
+    int32_t temperature_count, align;
     uint64_t seed;
     kd__store_field fields[KD__MAX_FIELDS];
     int32_t field_count;
