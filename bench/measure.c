@@ -100,7 +100,7 @@ static void set_up_kl(bench *b)
 
 static void kl(bench *b)
 {
-    kd_loss_output output = { sizeof output, 0, NULL, &kl_z, &kl_dz };
+    kd_loss_output output = { sizeof output, 0, NULL, &kl_z, &kl_dz, NULL };
     CHECK(kd_loss_eval(b->loss, &output, 1, b->batch, b->targets, NULL, NULL));
 }
 

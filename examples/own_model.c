@@ -42,7 +42,7 @@ int main(void)
 
     kd_array v = KD_ARRAY_2D(teacher_logits, KD_FLOAT32, ROWS, CLASSES);
     kd_array z = KD_ARRAY_2D(logits, KD_FLOAT32, ROWS, CLASSES), dz = KD_ARRAY_2D(gradient, KD_FLOAT32, ROWS, CLASSES);
-    kd_loss_output output = { sizeof output, 0, "logits", &z, &dz };
+    kd_loss_output output = { sizeof output, 0, "logits", &z, &dz, NULL };
     kd_loss_result result = { .struct_size = sizeof result };
     double first = 0;
     CHECK(kd_batch_create(&batch, ctx, NULL));

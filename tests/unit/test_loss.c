@@ -27,7 +27,7 @@ static kd_status evaluate(const float *z, const float *v, const int64_t *labels,
 {
     kd_array zs = KD_ARRAY_2D(z, KD_FLOAT32, rows, n), vs = KD_ARRAY_2D(v, KD_FLOAT32, rows, n), ys = KD_ARRAY_1D(labels, KD_INT64, rows);
     kd_array dzs = KD_ARRAY_2D(dz, KD_FLOAT32, rows, n);
-    kd_loss_output output = { sizeof output, 0, "logits", &zs, dz ? &dzs : NULL };
+    kd_loss_output output = { sizeof output, 0, "logits", &zs, dz ? &dzs : NULL, NULL };
     memset(result, 0, sizeof *result);
     result->struct_size = sizeof *result;
     OK(kd_batch_begin(batch, rows));
@@ -382,7 +382,7 @@ START_TEST(masked_rows_are_skipped_not_multiplied)
     kd_array zs = KD_ARRAY_2D(z, KD_FLOAT32, ROWS, N), dzs = KD_ARRAY_2D(dz, KD_FLOAT32, ROWS, N), vs = KD_ARRAY_2D(v, KD_FLOAT32, ROWS, N);
     kd_array ys = KD_ARRAY_1D(labels, KD_INT64, ROWS), ms = KD_ARRAY_1D(mask, KD_UINT8, ROWS), ws = KD_ARRAY_1D(weights, KD_FLOAT32, ROWS);
     kd_array ps = KD_ARRAY_1D(present, KD_UINT8, ROWS);
-    kd_loss_output output = { sizeof output, 0, NULL, &zs, &dzs };
+    kd_loss_output output = { sizeof output, 0, NULL, &zs, &dzs, NULL };
     o.mask_field = "mask";
     o.weight_field = "weight";
     OK(kd_loss_add(loss, KD_LOSS_FORWARD_KL, 0.9, &o, &soft));
@@ -426,7 +426,7 @@ START_TEST(micro_batches_add_up_to_the_batch)
             int first = pass == 2 ? 0 : cuts[part], rows = cuts[part + 1] - first;
             kd_array zs = KD_ARRAY_2D(z + first * N, KD_FLOAT32, rows, N), ys = KD_ARRAY_1D(labels + first, KD_INT64, rows);
             kd_array dzs = KD_ARRAY_2D((pass == 2 ? whole : parts) + first * N, KD_FLOAT32, rows, N);
-            kd_loss_output output = { sizeof output, 0, NULL, &zs, &dzs };
+            kd_loss_output output = { sizeof output, 0, NULL, &zs, &dzs, NULL };
             OK(kd_batch_begin(batch, rows));
             OK(kd_batch_set(batch, "label", &ys, NULL));
             if (pass == 0) {
@@ -452,7 +452,7 @@ START_TEST(language_models_predict_the_next_row)
     kd_loss_result next = { .struct_size = sizeof next }, same;
     kd_array zs = KD_ARRAY_2D(z, KD_FLOAT32, ROWS, N), dzs = KD_ARRAY_2D(dz, KD_FLOAT32, ROWS, N), ys = KD_ARRAY_1D(labels, KD_INT64, ROWS);
     kd_array os = KD_ARRAY_1D(offsets, KD_INT64, 3);
-    kd_loss_output output = { sizeof output, 0, NULL, &zs, &dzs };
+    kd_loss_output output = { sizeof output, 0, NULL, &zs, &dzs, NULL };
     fill(z, v, ROWS, N);
     o.align = KD_ALIGN_NEXT;
     restart(KD_LOSS_CROSS_ENTROPY, &o);
@@ -503,7 +503,7 @@ START_TEST(bad_input_gets_a_status_and_a_reason)
     int64_t labels[ROWS] = { 0, 1, 4, 3, 0 };
     kd_loss_result result;
     kd_array zs = KD_ARRAY_2D(z, KD_FLOAT32, ROWS, N), wide = KD_ARRAY_2D(v, KD_FLOAT32, ROWS, N - 1), few = KD_ARRAY_2D(v, KD_FLOAT32, 2, N);
-    kd_loss_output output = { sizeof output, 0, NULL, &zs, NULL }, other = { sizeof other, 0, "hidden.1", &zs, NULL };
+    kd_loss_output output = { sizeof output, 0, NULL, &zs, NULL, NULL }, other = { sizeof other, 0, "hidden.1", &zs, NULL, NULL };
     double value;
     fill(z, v, ROWS, N);
     FAILS(kd_loss_eval(loss, &output, 1, batch, targets, NULL, NULL), KD_ERR_SHAPE, "expected 0 rows");
@@ -546,7 +546,7 @@ START_TEST(padded_vocabularies_join_by_their_real_classes)
     kd_term_options o = KD_TERM_OPTIONS_INIT;
     kd_loss_result result = { .struct_size = sizeof result }, plain;
     kd_array zs = KD_ARRAY_2D(z, KD_FLOAT32, 1, 6), dzs = KD_ARRAY_2D(dz, KD_FLOAT32, 1, 6), vs = KD_ARRAY_2D(v, KD_FLOAT32, 1, 5);
-    kd_loss_output output = { sizeof output, 0, NULL, &zs, &dzs };
+    kd_loss_output output = { sizeof output, 0, NULL, &zs, &dzs, NULL };
     o.classes = 4;
     restart(KD_LOSS_FORWARD_KL, &o);
     OK(kd_batch_begin(batch, 1));
@@ -575,8 +575,8 @@ START_TEST(a_gradient_may_lie_over_its_logits_or_be_added)
     OK(kd_batch_set(batch, "label", &ys, NULL));
     OK(kd_targets_begin(targets, ROWS));
     OK(kd_targets_set(targets, "logits", &vs, NULL));
-    kd_loss_output apart = { sizeof apart, 0, NULL, &zs, &dzs }, added = { sizeof added, 1, NULL, &zs, &ts },
-                   over = { sizeof over, 0, NULL, &zs, &zs };
+    kd_loss_output apart = { sizeof apart, 0, NULL, &zs, &dzs, NULL }, added = { sizeof added, 1, NULL, &zs, &ts, NULL },
+                   over = { sizeof over, 0, NULL, &zs, &zs, NULL };
     OK(kd_loss_eval(loss, &apart, 1, batch, targets, NULL, &result));
     memcpy(twice, dz, sizeof dz);
     OK(kd_loss_eval(loss, &added, 1, batch, targets, NULL, &result));
