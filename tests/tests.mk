@@ -8,10 +8,10 @@ SCRATCH = $(abspath $(BUILD)/tests/scratch)
 TEST_ENV = KD_OLD_FILES=$(abspath tests/old) KD_TEST_DIR=$(SCRATCH)
 
 .PHONY: check unit internal check-headers check-symbols check-abi check-layers check-install check-threads check-oom check-dlopen check-examples \
-	check-python check-asan check-ubsan check-tsan check-valgrind check-blas check-faults check-arm64 check-gates fuzz-smoke fuzz-corpus coverage style \
+	check-python check-asan check-ubsan check-tsan check-valgrind check-blas check-faults check-kill check-long check-arm64 check-gates fuzz-smoke fuzz-corpus coverage style \
 	record-symbols record-abi
 
-check: unit internal check-headers check-symbols check-abi check-layers check-threads check-oom check-dlopen check-faults fuzz-corpus check-examples check-python
+check: unit internal check-headers check-symbols check-abi check-layers check-threads check-oom check-dlopen check-faults check-kill fuzz-corpus check-examples check-python
 
 # ---- suites ----
 $(BUILD)/tests/unit: $(wildcard tests/unit/*.c tests/unit/*.h) tests/goldens/goldens.h $(SHARED)
@@ -58,7 +58,7 @@ record-abi: all
 	abidw --headers-dir include $(SHARED) | sed 's|$(CURDIR)|.|g' > lib/abi/$(VERSION)/libkdistill.abi
 
 # ---- behaviour under stress ----
-$(BUILD)/tests/%: tests/gates/%.c tests/unit/run.h $(SHARED)
+$(BUILD)/tests/%: tests/gates/%.c tests/unit/run.h tests/gates/storekit.h $(SHARED)
 	@mkdir -p $(SCRATCH)
 	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< -o $@ $(LINK) -lm -ldl -pthread
 
@@ -77,8 +77,25 @@ $(BUILD)/tests/faults: tests/gates/faults.c tests/unit/run.h $(OBJECTS)
 	@mkdir -p $(SCRATCH)
 	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< $(OBJECTS) -o $@ $(WRAP) $(LIBS)
 
-check-faults: $(BUILD)/tests/faults
-	$< $(SCRATCH)
+STORE_WRAP := -Wl,--wrap=write,--wrap=fsync,--wrap=ftruncate,--wrap=pread,--wrap=open
+$(BUILD)/tests/store_faults: tests/gates/store_faults.c tests/gates/storekit.h $(OBJECTS)
+	@mkdir -p $(SCRATCH)
+	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< $(OBJECTS) -o $@ $(STORE_WRAP) $(LIBS)
+
+check-faults: $(BUILD)/tests/faults $(BUILD)/tests/store_faults
+	$(BUILD)/tests/faults $(SCRATCH)
+	$(BUILD)/tests/store_faults $(SCRATCH)
+
+# A writer of a store killed at random moments.
+KILLS ?= 20
+check-kill: $(BUILD)/tests/kill
+	$< $(SCRATCH) $(KILLS)
+
+# The long tier: what takes minutes. PYTHON needs PyTorch.
+CASES ?= 4000
+check-long: all
+	$(MAKE) --no-print-directory check-kill KILLS=200
+	$(PYTHON) tests/property/losses.py $(CASES)
 
 # ---- examples: each is run ----
 $(BUILD)/examples/%: examples/%.c examples/check.h $(SHARED)

@@ -50,6 +50,7 @@ static kd_status read_callbacks(kd_context *made, const kd_context_options *o)
 
 static void choose_gemm(kd_context *context, int32_t wanted)
 {
+    context->gemm_asked = wanted;
     context->gemm = wanted == KD_GEMM_AUTO ? (context->blas_is_slow ? KD_GEMM_OWN : KD_GEMM_BLAS) : wanted;
     if (context->blas_is_slow)
         kd__log(context, KD_LOG_WARNING, "BLAS (%s) runs kernels for an older processor (%s): %s%s", context->blas, context->blas_kernels,

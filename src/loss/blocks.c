@@ -98,11 +98,11 @@ static void finish_row(void *argument, int64_t r, int32_t worker)
 /* x (rows, V) = cap(scale (h W^T + b)) */
 static kd_status make_logits(kd_context *context, const kd_head *head, const float *h, int64_t h_step, int64_t rows, float *x)
 {
-    const int64_t n = head->weight->dims[0], d = head->weight->dims[1], chunk = context->gemm == KD_GEMM_OWN ? CHUNK : n;
+    const int64_t n = head->weight->dims[0], d = head->weight->dims[1], chunk = kd__gemm_block_is_own(context) ? CHUNK : n;
     for (int64_t i = 0; i < n; i += chunk) {
         kd__gemm g = { .b_t = 1, .m = rows, .n = n - i < chunk ? n - i : chunk, .k = d, .alpha = (float)head->scale, .a = h, .lda = h_step,
                        .b = (const float *)head->weight->data + i * d, .ldb = d, .beta = 0, .c = x + i, .ldc = n };
-        KD_TRY(kd__gemm_run(context, &g));
+        KD_TRY(kd__gemm_block(context, &g));
     }
     finish f = { context->kernels, x, NULL, n, head->bias ? head->bias->data : NULL, (float)head->scale, (float)head->soft_cap };
     if (f.bias || f.cap > 0) kd__parallel(context, rows, finish_row, &f);
@@ -180,7 +180,7 @@ static kd_status push_back(blocks *b, int64_t rows)
 {
     const kd__student *st = b->student;
     const kd_head *head = &st->head;
-    const int64_t n = b->classes, d = st->hidden_width, skip = head->skip_bound > 0, chunk = skip || b->context->gemm == KD_GEMM_OWN ? CHUNK / KD__CELL * KD__CELL : n;
+    const int64_t n = b->classes, d = st->hidden_width, skip = head->skip_bound > 0, chunk = skip || kd__gemm_block_is_own(b->context) ? CHUNK / KD__CELL * KD__CELL : n;
     float *dh = st->dz ? st->dz + b->w->first * st->dz_step : NULL;
     const float *h = (const float *)(const void *)st->z + b->w->first * st->z_step;
     if (dh && !st->add)
@@ -189,13 +189,13 @@ static kd_status push_back(blocks *b, int64_t rows)
         kd__gemm g = { .m = rows, .n = d, .k = n - i < chunk ? n - i : chunk, .alpha = (float)head->scale, .a = b->dz + i, .lda = n,
                        .b = (const float *)head->weight->data + i * d, .ldb = d, .beta = 1, .c = dh, .ldc = st->dz_step };
         if (skip) KD_TRY(kd__gemm_cells(b->context, &g, b->active + i / KD__CELL, b->class_cells, 1));
-        else KD_TRY(kd__gemm_run(b->context, &g));
+        else KD_TRY(kd__gemm_block(b->context, &g));
     }
     if (head->weight_gradient) {
         kd__gemm g = { .a_t = 1, .m = n, .n = d, .k = rows, .alpha = (float)head->scale, .a = b->dz, .lda = n, .b = h, .ldb = st->z_step, .beta = 1,
                        .c = head->weight_gradient->data, .ldc = d };
         if (skip) KD_TRY(kd__gemm_cells(b->context, &g, b->active, 1, b->class_cells));
-        else KD_TRY(kd__gemm_run(b->context, &g));
+        else KD_TRY(kd__gemm_block(b->context, &g));
     }
     if (head->bias_gradient) {
         bias_sum s = { b->dz, head->bias_gradient->data, rows, n, (float)head->scale };

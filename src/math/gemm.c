@@ -9,11 +9,12 @@
 /* The library's own product. op(B) is packed whole into panels of `tile_columns`; op(A) a block of lines at a time, by the thread that
  * multiplies it. The depth is cut at DEPTH, so that a panel stays in the first cache, and the order of sums depends on k alone: a line of
  * a product has the same bits in every product of the same k and B.                                                                  */
-#define DEPTH 384
+#define DEPTH 288
 #define LINES 96        /* a multiple of every tile_rows */
 #define MOST_DEPTH 4096 /* packed at once */
 #define TILE_WORK 1.2e9 /* floating-point operations of two tiles for CBLAS */
 #define PIECES 8        /* of work at least, where the shape allows */
+#define NARROW 32       /* panels */
 
 typedef struct {
     const float *x; /* line i, depth p at x[i * row + p * column]; one of the two steps is 1 */
@@ -63,7 +64,11 @@ static void pack(const side *s, int64_t first, int64_t count, int64_t start, int
         return;
     }
     for (int64_t p = 0; p < deep; p += 4)
-        for (int64_t i = 0; i < whole; i += 4) transpose_four(from + i * s->row + p, s->row, to + p * width + i, width);
+        for (int64_t i = 0; i < whole; i += 4) {
+            if (p % 16 == 0)
+                for (int j = 0; j < 4; j++) __builtin_prefetch(from + (i + j) * s->row + p + 64);
+            transpose_four(from + i * s->row + p, s->row, to + p * width + i, width);
+        }
     for (int64_t p = 0; p < depth; p++)
         for (int64_t i = p < deep ? whole : 0; i < count; i++) to[p * width + i] = from[i * s->row + p];
 }
@@ -111,14 +116,19 @@ static void multiply_piece(void *argument, int64_t piece, int32_t worker)
     }
 }
 
-/* Blocks of lines of about equal size; panels are shared out where there are few blocks. */
+/* An even number of pieces of about equal work. A narrow result is cut along its lines only: each piece packs its own lines once. */
 static void cut_pieces(own *w)
 {
-    const int64_t blocks = (w->a.lines + LINES - 1) / LINES, height = w->kernels->tile_rows;
-    const int64_t even = (w->a.lines + blocks - 1) / blocks, wanted = (PIECES + blocks - 1) / blocks;
+    const int64_t height = w->kernels->tile_rows;
+    int64_t blocks = (w->a.lines + LINES - 1) / LINES, chunks = 1;
     w->panels = (w->b.lines + w->kernels->tile_columns - 1) / w->kernels->tile_columns;
+    if (w->panels < NARROW && blocks < PIECES) blocks = PIECES;
+    if (w->panels < NARROW) blocks += blocks % 2;
+    else chunks = (PIECES + blocks - 1) / blocks;
+    if (w->panels >= NARROW && blocks * chunks % 2) chunks++;
+    const int64_t even = (w->a.lines + blocks - 1) / blocks;
     w->lines = (even + height - 1) / height * height;
-    w->chunk = (w->panels + wanted - 1) / wanted;
+    w->chunk = (w->panels + chunks - 1) / chunks;
 }
 
 static void run_chunks(kd_context *context, own *w, int64_t k)
@@ -264,4 +274,15 @@ kd_status kd__gemm_run(kd_context *context, const kd__gemm *g)
     if (kd__blas_threads() == 1) run_blas_tiles(context, g);
     else kd__blas_call(g);
     return KD_OK;
+}
+
+int kd__gemm_block_is_own(const kd_context *context)
+{
+    if (context->matmul.matmul) return 0;
+    return context->gemm == KD_GEMM_OWN || (context->gemm_asked == KD_GEMM_AUTO && context->kernels->tile_columns > 8);
+}
+
+kd_status kd__gemm_block(kd_context *context, const kd__gemm *g)
+{
+    return kd__gemm_block_is_own(context) && g->m && g->n ? run_own(context, g) : kd__gemm_run(context, g);
 }

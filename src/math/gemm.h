@@ -21,6 +21,11 @@ typedef struct kd__gemm {
 
 kd_status kd__gemm_run(kd_context *context, const kd__gemm *product);
 
+/* The same for blocks of a head: many columns, few lines. The library's own kernels, which are faster there, unless the host asked for
+ * BLAS by name or gave a product of its own.                                                                                      */
+kd_status kd__gemm_block(kd_context *context, const kd__gemm *product);
+int kd__gemm_block_is_own(const kd_context *context);
+
 /* C += alpha op(A) op(B) over the cells of op(A) that are on: KD__CELL lines x KD__CELL deep, active[line cell * line_step + depth cell *
  * depth_step]. Always the library's own kernels; C must hold numbers.                                                           */
 #define KD__CELL 48

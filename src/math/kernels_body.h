@@ -392,6 +392,10 @@ static void tile(int64_t k, float alpha, const float *a, const float *b, float b
 {
     vf low[ROWS], high[ROWS];
     for (int i = 0; i < ROWS; i++) low[i] = high[i] = (vf){ 0 };
+    for (int i = 0; i < rows; i++) { /* it is far away when the result is large, and comes while the sums are made */
+        __builtin_prefetch(c + i * ldc, 1, 3);
+        __builtin_prefetch(c + i * ldc + columns - 1, 1, 3);
+    }
     for (int64_t p = 0; p < k; p++, a += ROWS, b += COLUMNS) {
         vf b0 = load(b), b1 = load(b + W);
         for (int i = 0; i < ROWS; i++) {

@@ -1,4 +1,4 @@
-/* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model config. With libFuzzer
+/* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model config, stores, imports. With libFuzzer
  * (make fuzz-smoke), or alone over files named on the command line.                                                        */
 #include <kdistill.h>
 #include <stdio.h>
@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "base/formats.h"
+#include "base/hash.h"
+#include "store/store.h"
 
 static kd_context *ctx;
 
@@ -49,6 +51,72 @@ static void make_model(const uint8_t *data, size_t size)
     free(text);
 }
 
+/* A store: opened both ways, every record read. */
+static void open_store(const char *path, int32_t pread)
+{
+    kd_store *store = NULL;
+    kd_targets *targets = NULL;
+    kd_store_info info = { .struct_size = sizeof info };
+    kd_store_open_options o = KD_STORE_OPEN_OPTIONS_INIT;
+    kd_array weight;
+    o.pread = pread;
+    if (kd_store_open(&store, ctx, &path, 1, &o) == KD_OK && kd_targets_create(&targets, ctx, NULL) == KD_OK) {
+        kd_store_get_info(store, &info);
+        for (int64_t i = 0; i < info.records && i < 100; i++) kd_store_read(store, i, targets);
+        kd_store_verify(store, NULL);
+        if (info.vocabulary < 100000) kd_store_head(store, 1, &weight);
+    }
+    kd_targets_free(targets);
+    kd_store_free(store);
+}
+
+/* The same with its checksums put right, so that what lies behind them is reached. */
+static void open_mended(const uint8_t *data, size_t size)
+{
+    char path[64];
+    uint8_t *copy = malloc(size + 1);
+    memcpy(copy, data, size);
+    if (size >= 64) {
+        const uint64_t json = kd__get64(copy + 16);
+        if (json < size - 64) kd__put32(copy + 24, kd__crc32(0, copy + 64, json));
+        kd__put32(copy + 60, kd__crc32(0, copy, 60));
+        for (size_t at = 64 + (json < size - 64 ? json : 0); at + 64 <= size;) {
+            const uint64_t record = kd__get64(copy + at + 8);
+            if (kd__get32(copy + at) != KD__RECORD_MAGIC || record < 64 || record > size - at) {
+                at += 8;
+                continue;
+            }
+            kd__put32(copy + at + 48, kd__crc32(0, copy + at + 64, record - 64));
+            kd__put32(copy + at + 60, kd__crc32(0, copy + at, 60));
+            at += record;
+        }
+    }
+    int file = as_file(copy, size, path);
+    open_store(path, 0);
+    close(file);
+    free(copy);
+}
+
+static void import_lines(const char *path, int32_t format)
+{
+    kd_store_writer *writer = NULL;
+    kd_store_options o = KD_STORE_OPTIONS_INIT;
+    kd_store_field f = KD_STORE_FIELD_INIT;
+    kd_import_options import = KD_IMPORT_OPTIONS_INIT;
+    char to[64];
+    int file = as_file((const uint8_t *)"", 0, to);
+    o.vocabulary = 1000;
+    o.sync = KD_SYNC_NEVER;
+    o.append = 1;
+    f.kind = KD_STORE_TOPK;
+    f.name = "topk";
+    import.k = 4;
+    import.most_unmapped = 1;
+    if (kd_store_writer_create(&writer, ctx, to, &o, &f, 1) == KD_OK) kd_store_import(writer, format, path, &import, NULL);
+    kd_store_writer_free(writer);
+    close(file);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -58,13 +126,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     if (!ctx && kd_context_create(&ctx, NULL) != KD_OK) return 0;
     if (!size) return 0;
-    int kind = *data++ % 6, file = as_file(data, --size, path);
+    int kind = *data++ % 12, file = as_file(data, --size, path);
     if (kind == 0 && kd__json_parse(&json, ctx, (const char *)data, size, "fuzz") == KD_OK) kd__json_free(&json);
     if (kind == 1 && kd__safetensors_parse(&tensors, ctx, (const char *)data, (int64_t)size, "fuzz") == KD_OK) kd__safetensors_free(&tensors);
     if (kind == 2 && kd_dataset_create(&dataset, ctx, NULL) == KD_OK) kd_dataset_add_file(dataset, "x", path, NULL);
     if (kind == 3) kd_dataset_load_csv(&dataset, ctx, path, NULL);
     if (kind == 4) load_checkpoint(path);
     if (kind == 5) make_model(data, size);
+    if (kind == 6 || kind == 7) open_store(path, kind == 7);
+    if (kind == 8) open_mended(data, size);
+    if (kind >= 9) import_lines(path, kind - 8);
     kd_dataset_free(dataset);
     close(file);
     return 0;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../unit/run.h"
+#include "storekit.h"
 
 typedef struct {
     long calls, fail_at, held;
@@ -73,6 +74,53 @@ static kd_status use_everything(run_parts *r, kd_context *ctx, const char *folde
     return status;
 }
 
+/* A store written, read, compacted and distilled from through a head. */
+static kd_status use_store(kd_context *ctx, const char *folder)
+{
+    static float dh[KIT_ROWS * KIT_V], dw[KIT_V * KIT_V];
+    char path[600], other[600];
+    const char *paths[1] = { path };
+    kd_store_writer *w = NULL;
+    kd_store *s = NULL;
+    kd_teacher *teacher = NULL;
+    kd_loss *loss = NULL;
+    kit k;
+    float weight[KIT_V * KIT_V] = { 1, 2, 3 };
+    kd_array ws = KD_ARRAY_2D(weight, KD_FLOAT32, KIT_V, KIT_V), hs = KD_ARRAY_2D(weight, KD_FLOAT32, KIT_ROWS, KIT_V);
+    kd_array dhs = KD_ARRAY_2D(dh, KD_FLOAT32, KIT_ROWS, KIT_V), dws = KD_ARRAY_2D(dw, KD_FLOAT32, KIT_V, KIT_V);
+    kd_head head = KD_HEAD_INIT;
+    kd_term_options sparse = KD_TERM_OPTIONS_INIT;
+    kd_loss_output output = { sizeof output, 0, NULL, &hs, &dhs, &head };
+    snprintf(path, sizeof path, "%s/oom.kdt", folder);
+    snprintf(other, sizeof other, "%s/oom2.kdt", folder);
+    remove(path);
+    remove(other);
+    head.weight = &ws;
+    head.weight_gradient = &dws;
+    head.skip_bound = 1e-9;
+    sparse.teacher_field = "topk";
+    kd_status status = kit_make(&k, ctx);
+    if (status == KD_OK) status = kit_writer(&w, ctx, path, 0, KD_SYNC_NEVER);
+    if (status == KD_OK) status = kd_store_writer_head(w, &ws, KD_FLOAT16);
+    if (status == KD_OK) status = kit_add(&k, w, 0);
+    if (status == KD_OK) status = kd_store_writer_close(w);
+    if (status == KD_OK) status = kd_store_open(&s, ctx, paths, 1, NULL);
+    if (status == KD_OK) status = kd_store_verify(s, NULL);
+    if (status == KD_OK) status = kd_store_compact(s, other);
+    if (status == KD_OK) status = kd_teacher_from_store(&teacher, s, NULL);
+    if (status == KD_OK) status = kd_teacher_read(teacher, k.batch, k.targets);
+    if (status == KD_OK) status = kd_loss_create(&loss, ctx, NULL);
+    if (status == KD_OK) status = kd_loss_add(loss, KD_LOSS_FORWARD_KL, 1, NULL, NULL);
+    if (status == KD_OK) status = kd_loss_add(loss, KD_LOSS_JSD, 1, &sparse, NULL);
+    if (status == KD_OK) status = kd_loss_eval(loss, &output, 1, k.batch, k.targets, NULL, NULL);
+    kd_loss_free(loss);
+    kd_teacher_free(teacher);
+    kd_store_free(s);
+    kd_store_writer_free(w);
+    kit_free(&k);
+    return status;
+}
+
 static kd_status whole_run(memory *m, const char *folder)
 {
     static run_parts r;
@@ -84,6 +132,7 @@ static kd_status whole_run(memory *m, const char *folder)
     o.threads = 2;
     kd_status status = kd_context_create(&ctx, &o);
     if (status == KD_OK) status = use_everything(&r, ctx, folder);
+    if (status == KD_OK) status = use_store(ctx, folder);
     run_free(&r);
     kd_context_free(ctx);
     return status;
