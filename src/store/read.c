@@ -311,6 +311,8 @@ kd_status kd_store_unrotate(kd_store *store, const char *field, const kd_array *
     return KD_OK;
 }
 
+static void free_store(void *store) { kd_store_free(store); }
+
 /* Hidden states give logits where the head is there and nothing dense of that name is. */
 static kd_status join_head(const reading *r, const kd__store_field *f)
 {
@@ -321,7 +323,11 @@ static kd_status join_head(const reading *r, const kd__store_field *f)
     if (!has || kd__fields_find(&r->targets->fields, "logits")) return KD_OK;
     KD_TRY(kd_store_head(r->store, 1, &weight));
     head.weight = &weight;
-    return kd_targets_borrow_head(r->targets, "logits", f->name, &head);
+    KD_TRY(kd_targets_borrow_head(r->targets, "logits", f->name, &head));
+    if (r->targets->held) return KD_OK;
+    r->targets->held = kd__object_hold(r->store); /* the head lies in the store: it outlives its other owners */
+    r->targets->free_held = free_store;
+    return KD_OK;
 }
 
 kd_status kd__store_fill(kd_store *store, kd_targets *targets, const int64_t *places)

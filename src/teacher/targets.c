@@ -17,6 +17,12 @@ kd_status kd_targets_create(kd_targets **out, kd_context *context, const kd_targ
     return KD_OK;
 }
 
+static void let_go(kd_targets *targets)
+{
+    if (targets->held) targets->free_held(targets->held);
+    targets->held = NULL;
+}
+
 void kd_targets_free(kd_targets *targets)
 {
     if (!kd__object_drop(targets)) return;
@@ -26,6 +32,7 @@ void kd_targets_free(kd_targets *targets)
     kd__release(targets->object.context, targets->scratch);
     kd__release(targets->object.context, targets->records);
     kd__release(targets->object.context, targets->blob);
+    let_go(targets);
     kd__sparse_free(targets);
     kd__fields_free(&targets->fields);
     kd__object_destroy(targets);
@@ -35,6 +42,7 @@ kd_status kd_targets_begin(kd_targets *targets, int64_t rows)
 {
     KD_NEED(targets);
     KD_FAIL_IF(rows < 0, KD_ERR_RANGE, "targets of %lld rows", (long long)rows);
+    let_go(targets);
     kd__fields_begin(&targets->fields, rows);
     for (int64_t i = 0; i < targets->sparse_count; i++) targets->sparse[i]->active = 0;
     for (int i = 0; i < KD__MAX_HEADS; i++) targets->heads[i].active = 0;

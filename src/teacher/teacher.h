@@ -26,6 +26,8 @@ struct kd_targets {
     int64_t records_room;
     uint8_t *blob; /* their bytes, when they are read and not mapped */
     int64_t blob_room;
+    void *held; /* what a borrowed head lies in, until the targets begin anew */
+    void (*free_held)(void *held);
 };
 
 struct kd_teacher {

@@ -1,5 +1,6 @@
 """Every public function through the binding, each with a result that is checked; and the proof that none is left out."""
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -315,6 +316,170 @@ class Everything(unittest.TestCase):
         self.assertEqual(step[0], 4)
 
 
+class Stores(unittest.TestCase):
+    """Sparse teachers, heads and stores."""
+
+    V, D, ROWS = 200, 20, 37
+
+    def setUp(self):
+        self.ctx, self.folder = kd.Context(threads=2), tempfile.mkdtemp()
+        rng = np.random.default_rng(1)
+        self.head = rng.normal(0, 0.5, (self.V, self.D)).astype(np.float32)
+        self.hidden = rng.normal(0, 2, (self.ROWS, self.D)).astype(np.float32)
+        self.logits = self.hidden @ self.head.T
+        self.z = rng.normal(0, 1, (self.ROWS, self.V)).astype(np.float32)
+        self.offsets = [0, 20, 36, 37]
+        self.keys = [kd.store_key(self.ctx, np.arange(a, b)) for a, b in zip(self.offsets, self.offsets[1:])]
+        self.batch = self.ctx.batch().begin_packed(self.offsets).set_samples(keys=np.array(self.keys, np.uint64))
+        self.targets = self.ctx.targets().begin(self.ROWS).borrow("logits", self.logits).borrow("hidden", self.hidden)
+        self.targets.set("label", np.arange(self.ROWS))
+
+    def value(self, targets, **options):
+        loss = self.ctx.loss()
+        loss.add(kd.FORWARD_KL, **options)
+        return loss.eval({"logits": self.z}, self.batch, targets)["value"]
+
+    def test_sparse_targets(self):
+        self.targets.select("topk", self.logits, 8, temperature=1, further=np.array([2.0], np.float32))
+        sparse = self.targets.sparse("topk")
+        np.testing.assert_array_equal(sparse["ids"][:8], np.sort(np.argsort(-self.logits[0])[:8]))
+        self.assertIsNone(sparse["present"])
+        again = self.ctx.targets().begin(self.ROWS)
+        again.set_sparse("topk", sparse["ids"].copy(), sparse["values"].copy(), offsets=sparse["offsets"].copy(), tail=sparse["tail"].copy(), vocabulary=self.V)
+        self.assertAlmostEqual(self.value(again, teacher_field="topk"), self.value(self.targets, teacher_field="topk"), 6)
+        self.assertLess(self.value(self.targets, teacher_field="topk"), self.value(self.targets) + 1e-6)  # fewer classes tell less
+        self.targets.sample("draws", self.logits, 50, temperature=2, seed=3)
+        self.assertGreater(self.value(self.targets, teacher_field="draws", temperature=2), 0)
+        with self.assertRaises(kd.Error) as caught:
+            again.set_sparse("topk", np.full((self.ROWS, 2), 3), np.full((self.ROWS, 2), -1, np.float32))
+        self.assertIn("twice", str(caught.exception))
+
+    def test_heads(self):
+        loss, gradient = self.ctx.loss(memory_limit=1 << 20), np.zeros_like(self.hidden)
+        loss.add(kd.FORWARD_KL, temperature=2)
+        dw = np.zeros_like(self.head)
+        made = loss.eval({"logits": self.hidden}, self.batch, self.targets, gradients={"logits": gradient}, heads={"logits": kd.Head(self.head, None, dw)})
+        self.assertLess(made["value"], 1e-6)  # the student is the teacher
+        self.assertLess(np.abs(dw).max(), 1e-6)
+        size, block = loss.memory(self.ROWS, self.V, self.D, self.D)
+        self.assertLessEqual(block, self.ROWS)
+        self.assertGreater(size, 0)
+        through = self.ctx.targets().begin(self.ROWS).borrow("hidden", self.hidden).borrow_head("logits", "hidden", kd.Head(self.head))
+        self.assertAlmostEqual(self.value(through), self.value(self.targets), 5)
+        half = kd.Bfloat16(self.logits)
+        self.assertAlmostEqual(self.value(self.ctx.targets().begin(self.ROWS).borrow("logits", half)), self.value(self.targets), 1)
+
+    def test_alignment(self):
+        chunks = kd.align_bytes([3, 7, 11], [2, 3, 7, 11])
+        np.testing.assert_array_equal(chunks, [[0, 1, 0, 2], [1, 2, 2, 3], [2, 3, 3, 4]])
+        np.testing.assert_allclose(kd.chunk_sums([-1, -2, -4, -8], chunks, teacher=True), [-3, -4, -8])
+        source = self.ctx.targets().begin(4).set("logits", np.arange(8, dtype=np.float32).reshape(4, 2))
+        to = self.ctx.targets().begin(3)
+        self.assertEqual(to.align(source, "logits", chunks), 1)
+        np.testing.assert_array_equal(to.present("logits"), [0, 1, 1])
+        np.testing.assert_array_equal(to.field("logits")[1], [4, 5])
+
+    def write(self, path, **options):
+        fields = [{"kind": kd.STORE_TOPK, "name": "topk", "k": 12}, {"kind": kd.STORE_HIDDEN, "name": "hidden", "width": self.D, "bits": 6},
+                  {"kind": kd.STORE_COUNTS, "name": "draws", "draws": 30}, {"kind": kd.STORE_DENSE, "name": "half", "source": "logits"},
+                  {"kind": kd.STORE_VECTORS, "name": "eighth", "source": "hidden", "width": self.D, "encoding": kd.INT8},
+                  {"kind": kd.STORE_LABELS, "name": "label"}, {"kind": kd.STORE_TEXT, "name": "text"}, {"kind": kd.STORE_SCORE, "name": "score"},
+                  {"kind": kd.STORE_SEED, "name": "seed"}]
+        with self.ctx.store_writer(path, fields, vocabulary=self.V, temperatures=[2.0], align=kd.ALIGN_NEXT, tokenizer="t1", **options) as writer:
+            writer.head(self.head)
+            writer.add(self.batch, self.targets)
+            self.targets.select("topk", self.logits, 12, temperature=1, further=np.array([2.0], np.float32))
+            writer.begin((9, 9), 2, view=4, first=50).put("label", np.array([7, 8])).put_sparse("topk", self.targets, "topk", 3)
+            writer.put_text("text", "caf\u00e9").put("score", np.array([0.5])).put("seed", np.array([11], np.uint64)).commit()
+
+    def test_store(self):
+        path = self.folder + "/a.kdt"
+        self.write(path)
+        with self.ctx.store(path, tokenizer="t1", align=kd.ALIGN_NEXT) as store:
+            self.assertEqual((len(store), store.info["positions"], store.header["vocabulary"]), (4, self.ROWS + 2, self.V))
+            self.assertEqual(store.verify(), 4)
+            number = store.find((9, 9), view=4)
+            self.assertEqual((store.record(number)["first"], store.text(number, "text").decode()), (50, "caf\u00e9"))
+            self.assertEqual((store.score(number, "score"), store.seed(number, "seed")), (0.5, 11))
+            self.assertGreater(store.part_bytes(0, "topk"), 0)
+            np.testing.assert_allclose(store.head(rotated=False), self.head, atol=2e-3)
+            for record, targets in store:  # a reader as an iterator
+                if record["key"] == self.keys[1]:
+                    np.testing.assert_allclose(store.unrotate("hidden", targets.field("hidden")), self.hidden[20:36], atol=0.25)
+            teacher, targets = store.as_teacher(), self.ctx.targets()
+            exact, stored = self.value(self.targets, temperature=3), self.value(teacher.read(self.batch, targets), temperature=3)
+            self.assertAlmostEqual(stored / exact, 1, 1)
+            self.assertEqual(store.refresh(), 0)
+            store.compact(self.folder + "/b.kdt")
+        again = self.ctx.open_teacher(self.folder + "/b.kdt").read(self.batch, self.ctx.targets())
+        self.assertEqual(self.value(again, temperature=3), stored)
+        with self.assertRaises(kd.Error) as caught:
+            self.ctx.store(path, tokenizer="other")
+        self.assertIn("tokenizer", str(caught.exception))
+
+    def test_the_reader_in_numpy_agrees(self):
+        sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "python"))
+        import read_store
+
+        path = self.folder + "/c.kdt"
+        self.write(path)
+        with self.ctx.store(path) as store:
+            for (record, targets), found in zip(store, read_store.records(path)):
+                self.assertEqual((record["key"], record["view"], record["first"]), (found["key"], found["view"], found["first"]))
+                fields, sparse = found["fields"], targets.sparse("topk")
+                for row, (a, b) in enumerate(zip(sparse["offsets"], sparse["offsets"][1:])):
+                    np.testing.assert_array_equal(sparse["ids"][a:b], fields["topk"][row]["ids"])
+                    np.testing.assert_allclose(sparse["values"][a:b], fields["topk"][row]["log_p"], rtol=1e-6)
+                    self.assertAlmostEqual(sparse["tail"][row], fields["topk"][row]["log_tail"][0], 6)
+                if record["view"]:
+                    self.assertEqual((fields["text"].decode(), fields["score"], fields["seed"]), ("caf\u00e9", 0.5, 11))
+                    continue
+                draws = targets.sparse("draws")
+                self.assertEqual(sum(fields["draws"][0]["counts"]), 30)
+                np.testing.assert_array_equal(draws["ids"][:draws["offsets"][1]], fields["draws"][0]["ids"])
+                for name in ("hidden", "half", "eighth"):
+                    np.testing.assert_allclose(targets.field(name), fields[name], rtol=1e-6, atol=1e-6)
+                np.testing.assert_array_equal(targets.field("label"), fields["label"])
+                np.testing.assert_allclose(store.unrotate("hidden", targets.field("hidden")), read_store.unrotate(fields["hidden"], 1), atol=1e-5)
+
+    def test_imports_and_the_command(self):
+        path, lines = self.folder + "/i.kdt", self.folder + "/lines.jsonl"
+        with open(lines, "w") as file:
+            file.write('{"prompt_token_ids": [1, 2, 3], "prompt_logprobs": [null, {"2": {"logprob": -0.5}, "9": {"logprob": -1.5}}, {"3": {"logprob": -0.1}}]}\n')
+        with self.ctx.store_writer(path, [{"kind": kd.STORE_TOPK, "name": "topk"}], vocabulary=10, align=kd.ALIGN_NEXT) as writer:
+            counts = writer.import_file(kd.IMPORT_VLLM, lines)
+        self.assertEqual((counts["records"], counts["positions"], counts["entries"]), (1, 2, 3))
+        with self.ctx.store(path) as store:
+            self.assertEqual(store.find(kd.store_key(self.ctx, np.array([1, 2, 3]))), 0)
+        tool = os.path.join(os.path.dirname(__file__), "..", "..", "build", "kdistill-store")
+        if not os.path.exists(tool):
+            print("SKIPPED kdistill-store: not built here")
+            return
+
+        def run(*words):
+            return subprocess.run([tool, *words], capture_output=True, text=True)
+
+        self.write(self.folder + "/d.kdt")
+        self.assertIn("records 4", run("info", self.folder + "/d.kdt").stdout)
+        self.assertIn("captured mass", run("stats", self.folder + "/d.kdt").stdout)
+        self.assertIn("4 records are whole", run("verify", self.folder + "/d.kdt").stdout)
+        self.assertIn("topk 50:", run("show", self.folder + "/d.kdt", "3").stdout)
+        self.assertEqual(run("merge", self.folder + "/m.kdt", self.folder + "/d.kdt").returncode, 0)
+        self.assertEqual(run("convert", "npy", self.folder + "/npy", self.folder + "/m.kdt").returncode, 0)
+        ends, ids = (np.load(f"{self.folder}/npy/topk.{part}.npy") for part in ("ends", "ids"))
+        self.assertEqual((len(ends), ends[-1]), (self.ROWS + 2, len(ids)))
+        self.assertEqual(np.load(self.folder + "/npy/hidden.npy").shape[1], self.D)
+        self.assertEqual(run("convert", "jsonl", self.folder + "/m.jsonl", self.folder + "/m.kdt").returncode, 0)
+        with open(self.folder + "/m.jsonl") as file:
+            parsed = [json.loads(line) for line in file]
+        self.assertEqual((len(parsed), parsed[3]["text"]), (4, "caf\u00e9"))
+        self.assertEqual(run("convert", "safetensors", self.folder + "/m.safetensors", self.folder + "/m.kdt").returncode, 0)
+        done = run("import", "vllm", "--vocabulary", "10", self.folder + "/n.kdt", lines)
+        self.assertIn("records 1", done.stdout)
+        self.assertEqual(run("info", "/nowhere.kdt").returncode, 1)
+        self.assertEqual(run("nonsense").returncode, 2)
+
+
 class Binding(unittest.TestCase):
     def test_generated_file_is_up_to_date(self):
         sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "python"))
@@ -376,7 +541,7 @@ class Examples(unittest.TestCase):
 
 def load_tests(loader, tests, pattern):
     suite = unittest.TestSuite()
-    for case in (Everything, Binding, Examples):
+    for case in (Everything, Stores, Binding, Examples):
         suite.addTests(loader.loadTestsFromTestCase(case))
     return suite
 
