@@ -98,7 +98,7 @@ check-long: all
 	$(PYTHON) tests/property/losses.py $(CASES)
 
 # ---- examples: each is run ----
-$(BUILD)/examples/%: examples/%.c examples/check.h $(SHARED)
+$(BUILD)/examples/%: examples/%.c examples/check.h examples/store_data.h $(SHARED)
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude $(SANITIZE) $< -o $@ $(LINK) -lm
 
@@ -106,8 +106,12 @@ $(BUILD)/examples/distil: examples/distil.cpp $(SHARED)
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -O2 -Wall -Wextra -Wpedantic -Iinclude $(SANITIZE) $< -o $@ $(LINK)
 
-check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton)
+check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton store_write store_read) $(TOOL)
 	for example in loop own_model distil; do $(BUILD)/examples/$$example || exit 1; done
+	rm -f $(BUILD)/examples/teacher.kdt
+	$(BUILD)/examples/store_write $(BUILD)/examples/teacher.kdt
+	$(BUILD)/examples/store_read $(BUILD)/examples/teacher.kdt
+	$(TOOL) stats $(BUILD)/examples/teacher.kdt
 
 check-python: all
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) PYTHONPATH=python $(PYTHON) -m unittest discover -s tests/python -t tests/python
@@ -153,7 +157,7 @@ fuzz-corpus: tests/fuzz/fuzz.c $(OBJECTS)
 fuzz-smoke:
 	$(MAKE) --no-print-directory CC=clang BUILD=build/fuzz LIB=build/fuzz/lib CFLAGS="-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" fuzz-program
 	@mkdir -p build/fuzz/corpus
-	build/fuzz/fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -malloc_limit_mb=2048 -print_final_stats=1 build/fuzz/corpus tests/fuzz/corpus 2>&1 | tail -n 12
+	build/fuzz/fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -malloc_limit_mb=2048 -print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/fuzz/corpus > build/fuzz/log 2>&1; status=$$?; tail -n 12 build/fuzz/log; exit $$status
 
 fuzz-program: $(OBJECTS)
 	clang $(CFLAGS) -fsanitize=fuzzer -D_GNU_SOURCE -std=gnu11 -Iinclude -Isrc tests/fuzz/fuzz.c $(OBJECTS) -o $(BUILD)/fuzz $(LIBS)

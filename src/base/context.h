@@ -15,7 +15,7 @@ struct kd_context {
     atomic_int references;
     atomic_int cancelled;
     int32_t threads;
-    int32_t gemm; /* KD_GEMM_BLAS or KD_GEMM_OWN */
+    int32_t gemm;       /* KD_GEMM_BLAS or KD_GEMM_OWN */
     int32_t gemm_asked; /* as in the options */
     uint64_t seed;
     kd_allocator allocator;

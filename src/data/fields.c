@@ -93,8 +93,8 @@ kd_status kd__fields_borrow(kd__fields *fields, const char *name, const kd_array
     kd__field *field;
     KD_TRY(check_rows(fields, name, values, present, what));
     int half = halves && (values->dtype == KD_FLOAT16 || values->dtype == KD_BFLOAT16);
-    KD_FAIL_IF(values->dtype != KD_FLOAT32 && values->dtype != KD_INT64 && !half, KD_ERR_DTYPE, "%s '%.60s': borrow takes float32 or int64, got %s", what,
-               name, kd__dtype_name(values->dtype));
+    KD_FAIL_IF(values->dtype != KD_FLOAT32 && values->dtype != KD_INT64 && !half, KD_ERR_DTYPE, "%s '%.60s': borrow takes float32 or int64, got %s",
+               what, name, kd__dtype_name(values->dtype));
     KD_FAIL_IF(!kd__array_contiguous(values) || (present && present->data && !kd__array_contiguous(present)), KD_ERR_SHAPE,
                "%s '%.60s': borrow takes contiguous arrays", what, name);
     KD_TRY(slot(fields, name, what, &field));

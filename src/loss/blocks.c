@@ -70,7 +70,8 @@ kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t s
                (long long)teacher_width);
     kd_context *context = loss->object.context;
     const int64_t floats = (student_width ? classes : 0) + (teacher_width ? classes : 0);
-    const plan p = make_plan(loss->memory_limit, rows, floats, classes, student_width > teacher_width ? student_width : teacher_width, context->threads);
+    const plan p =
+        make_plan(loss->memory_limit, rows, floats, classes, student_width > teacher_width ? student_width : teacher_width, context->threads);
     if (bytes) *bytes = floats ? p.bytes : 4 * KD__ROWS_OF_SCRATCH * context->threads * (classes + 32);
     if (block_rows) *block_rows = floats ? p.block : rows;
     return KD_OK;
@@ -100,8 +101,18 @@ static kd_status make_logits(kd_context *context, const kd_head *head, const flo
 {
     const int64_t n = head->weight->dims[0], d = head->weight->dims[1], chunk = kd__gemm_block_is_own(context) ? CHUNK : n;
     for (int64_t i = 0; i < n; i += chunk) {
-        kd__gemm g = { .b_t = 1, .m = rows, .n = n - i < chunk ? n - i : chunk, .k = d, .alpha = (float)head->scale, .a = h, .lda = h_step,
-                       .b = (const float *)head->weight->data + i * d, .ldb = d, .beta = 0, .c = x + i, .ldc = n };
+        kd__gemm g = { .b_t = 1,
+                       .m = rows,
+                       .n = n - i < chunk ? n - i : chunk,
+                       .k = d,
+                       .alpha = (float)head->scale,
+                       .a = h,
+                       .lda = h_step,
+                       .b = (const float *)head->weight->data + i * d,
+                       .ldb = d,
+                       .beta = 0,
+                       .c = x + i,
+                       .ldc = n };
         KD_TRY(kd__gemm_block(context, &g));
     }
     finish f = { context->kernels, x, NULL, n, head->bias ? head->bias->data : NULL, (float)head->scale, (float)head->soft_cap };
@@ -129,8 +140,7 @@ static void mark_cells(void *argument, int64_t row_cell, int32_t worker)
     for (int64_t c = 0; c < b->class_cells; c++) {
         const int64_t start = c * KD__CELL, n = b->classes - start < KD__CELL ? b->classes - start : KD__CELL;
         active[c] = 0;
-        for (int64_t r = first; r < last && !active[c]; r++)
-            active[c] = kernels->largest_size(b->dz + r * b->classes + start, n) > b->threshold;
+        for (int64_t r = first; r < last && !active[c]; r++) active[c] = kernels->largest_size(b->dz + r * b->classes + start, n) > b->threshold;
     }
     for (int64_t r = first; r < last; r++) {
         double size = 0, square = 0;
@@ -180,20 +190,40 @@ static kd_status push_back(blocks *b, int64_t rows)
 {
     const kd__student *st = b->student;
     const kd_head *head = &st->head;
-    const int64_t n = b->classes, d = st->hidden_width, skip = head->skip_bound > 0, chunk = skip || kd__gemm_block_is_own(b->context) ? CHUNK / KD__CELL * KD__CELL : n;
+    const int64_t n = b->classes, d = st->hidden_width, skip = head->skip_bound > 0,
+                  chunk = skip || kd__gemm_block_is_own(b->context) ? CHUNK / KD__CELL * KD__CELL : n;
     float *dh = st->dz ? st->dz + b->w->first * st->dz_step : NULL;
     const float *h = (const float *)(const void *)st->z + b->w->first * st->z_step;
     if (dh && !st->add)
         for (int64_t r = 0; r < rows; r++) memset(dh + r * st->dz_step, 0, (size_t)d * sizeof *dh);
     for (int64_t i = 0; i < n && dh; i += chunk) {
-        kd__gemm g = { .m = rows, .n = d, .k = n - i < chunk ? n - i : chunk, .alpha = (float)head->scale, .a = b->dz + i, .lda = n,
-                       .b = (const float *)head->weight->data + i * d, .ldb = d, .beta = 1, .c = dh, .ldc = st->dz_step };
+        kd__gemm g = { .m = rows,
+                       .n = d,
+                       .k = n - i < chunk ? n - i : chunk,
+                       .alpha = (float)head->scale,
+                       .a = b->dz + i,
+                       .lda = n,
+                       .b = (const float *)head->weight->data + i * d,
+                       .ldb = d,
+                       .beta = 1,
+                       .c = dh,
+                       .ldc = st->dz_step };
         if (skip) KD_TRY(kd__gemm_cells(b->context, &g, b->active + i / KD__CELL, b->class_cells, 1));
         else KD_TRY(kd__gemm_block(b->context, &g));
     }
     if (head->weight_gradient) {
-        kd__gemm g = { .a_t = 1, .m = n, .n = d, .k = rows, .alpha = (float)head->scale, .a = b->dz, .lda = n, .b = h, .ldb = st->z_step, .beta = 1,
-                       .c = head->weight_gradient->data, .ldc = d };
+        kd__gemm g = { .a_t = 1,
+                       .m = n,
+                       .n = d,
+                       .k = rows,
+                       .alpha = (float)head->scale,
+                       .a = b->dz,
+                       .lda = n,
+                       .b = h,
+                       .ldb = st->z_step,
+                       .beta = 1,
+                       .c = head->weight_gradient->data,
+                       .ldc = d };
         if (skip) KD_TRY(kd__gemm_cells(b->context, &g, b->active, 1, b->class_cells));
         else KD_TRY(kd__gemm_block(b->context, &g));
     }
@@ -253,7 +283,8 @@ static void report(blocks *b, kd_loss_result *made)
         longest = square > longest ? square : longest;
     }
     made->skipped_share = b->skipped / b->cells;
-    made->dw_error_bound = scale * sqrt(b->norm) * norm_of(kernels, (const float *)(const void *)b->student->z, b->rows, b->student->z_step, b->student->hidden_width);
+    made->dw_error_bound = scale * sqrt(b->norm) *
+                           norm_of(kernels, (const float *)(const void *)b->student->z, b->rows, b->student->z_step, b->student->hidden_width);
     made->dh_error_bound = scale * sqrt(b->rows1 * longest);
 }
 

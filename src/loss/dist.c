@@ -45,8 +45,7 @@ static void measure_row(void *argument, int64_t r, int32_t worker)
         int32_t bad;
         const float max = kernels->scan(x, d->n, &bad);
         to[0] = max;
-        to[1] = bad || max == -INFINITY ? NAN
-                                        : kernels->exponentials(x, d->n, max, (float)(1 / d->term->o.temperature), e);
+        to[1] = bad || max == -INFINITY ? NAN : kernels->exponentials(x, d->n, max, (float)(1 / d->term->o.temperature), e);
     }
 }
 
@@ -128,6 +127,5 @@ void kd__row_dist(kd__row *row)
         h[i] = q * ((x + c[i]) * q + (y + c[row->n + i]) * p + c[2 * row->n + i]);
         total += h[i];
     }
-    for (int64_t i = 0; i < row->n; i++)
-        row->dz[i] = (row->add ? row->dz[i] : 0) + (float)(row->scale / t * (h[i] - z.e[i] / z.sum * total));
+    for (int64_t i = 0; i < row->n; i++) row->dz[i] = (row->add ? row->dz[i] : 0) + (float)(row->scale / t * (h[i] - z.e[i] / z.sum * total));
 }

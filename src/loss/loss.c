@@ -174,8 +174,9 @@ static kd_status check_options(int32_t kind, kd__term *term)
     KD_FAIL_IF(o->detach_mixture != 0 && o->detach_mixture != 1, KD_ERR_RANGE, "detach_mixture: %d", o->detach_mixture);
     KD_FAIL_IF(o->correction < KD_CORRECT_NONE || o->correction > KD_CORRECT_MIX, KD_ERR_RANGE, "correction: %d", o->correction);
     KD_FAIL_IF((o->correction || o->confidence_power > 0) && (!kinds[kind].kind.teacher || kind == KD_LOSS_BINARY_KL || kind == KD_LOSS_ULD ||
-               kind == KD_LOSS_DIST || kind == KD_LOSS_POLICY_GRADIENT), KD_ERR_INVALID,
-               "%s: label correction and confidence gates need a teacher's distribution over the student's classes", kinds[kind].kind.name);
+                                                              kind == KD_LOSS_DIST || kind == KD_LOSS_POLICY_GRADIENT),
+               KD_ERR_INVALID, "%s: label correction and confidence gates need a teacher's distribution over the student's classes",
+               kinds[kind].kind.name);
     KD_FAIL_IF(!(o->log_floor <= 0), KD_ERR_RANGE, "log_floor: expected 0 (none) or below, got %g", o->log_floor);
     return KD_OK;
 }
@@ -205,7 +206,10 @@ kd_status kd_loss_add(kd_loss *loss, int32_t kind, double weight, const kd_term_
     KD_TRY(check_options(kind, made));
     const kd__kind *k = &kinds[kind].kind;
     KD_TRY(copy_name(&made->o.student_output, made->names[0], "logits", "student_output"));
-    KD_TRY(copy_name(&made->o.teacher_field, made->names[1], !k->teacher ? NULL : kind == KD_LOSS_POLICY_GRADIENT ? "log_probability" : "logits",
+    KD_TRY(copy_name(&made->o.teacher_field, made->names[1],
+                     !k->teacher                       ? NULL
+                     : kind == KD_LOSS_POLICY_GRADIENT ? "log_probability"
+                                                       : "logits",
                      "teacher_field"));
     KD_TRY(copy_name(&made->o.label_field, made->names[2], "label", "label_field"));
     KD_TRY(copy_name(&made->o.mask_field, made->names[3], NULL, "mask_field"));

@@ -23,8 +23,19 @@ typedef struct kd__kind {
 } kd__kind;
 
 /* Numbers of one row that diagnostics average. */
-enum { KD__SEEN_AGREEMENT, KD__SEEN_LIKELIHOOD, KD__SEEN_HIT, KD__SEEN_LABELLED, KD__SEEN_TEACHER_ENTROPY, KD__SEEN_STUDENT_ENTROPY,
-       KD__SEEN_MASS, KD__SEEN_STUDENT_MASS, KD__SEEN_TAIL, KD__SEEN_CONFIDENCE, KD__SEEN_COUNT };
+enum {
+    KD__SEEN_AGREEMENT,
+    KD__SEEN_LIKELIHOOD,
+    KD__SEEN_HIT,
+    KD__SEEN_LABELLED,
+    KD__SEEN_TEACHER_ENTROPY,
+    KD__SEEN_STUDENT_ENTROPY,
+    KD__SEEN_MASS,
+    KD__SEEN_STUDENT_MASS,
+    KD__SEEN_TAIL,
+    KD__SEEN_CONFIDENCE,
+    KD__SEEN_COUNT
+};
 
 typedef struct kd__term {
     int32_t kind;
@@ -149,7 +160,7 @@ typedef struct kd__student {
     int64_t dz_step, width;
     int32_t add, alias; /* alias: dz is z */
     int32_t has_head;
-    kd_head head;         /* then z, dz are hidden states and width the head's classes */
+    kd_head head; /* then z, dz are hidden states and width the head's classes */
     int64_t hidden_width;
 } kd__student;
 

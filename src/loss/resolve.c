@@ -188,8 +188,8 @@ static kd_status decide_row(const kd__term *term, kd__sources *s, int64_t r, int
         int64_t label = s->labels[from];
         if (label == term->o.ignore_label && !s->labels_optional) return KD_OK;
         const int outside = label != term->o.ignore_label && (label < 0 || label >= s->classes);
-        KD_FAIL_IF(outside && (!s->labels_optional || term->o.correction), KD_ERR_RANGE, "%s: row %lld: label %lld is not in 0 to %lld",
-                   kind->name, (long long)r, (long long)label, (long long)s->classes - 1);
+        KD_FAIL_IF(outside && (!s->labels_optional || term->o.correction), KD_ERR_RANGE, "%s: row %lld: label %lld is not in 0 to %lld", kind->name,
+                   (long long)r, (long long)label, (long long)s->classes - 1);
         if (label != term->o.ignore_label && !outside) s->row_label[r] = label;
     }
     float weight = s->weights ? s->weights[from] : 1;

@@ -80,8 +80,17 @@ static void run_term(const kd__pass *w, int32_t t, int64_t r, const float *z, fl
     const kd__term *term = &loss->terms[t];
     kd__sources *s = &loss->sources[t];
     const double factor = kd__term_t2(term) * s->row_weight[r];
-    kd__row row = { .kernels = loss->object.context->kernels, .term = term, .sources = s, .z = z, .n = s->classes, .vn = s->teacher_classes,
-                    .label = s->row_label[r], .r = r, .add = add, .state = KD__ROW_VALID, .gate = 1 };
+    kd__row row = { .kernels = loss->object.context->kernels,
+                    .term = term,
+                    .sources = s,
+                    .z = z,
+                    .n = s->classes,
+                    .vn = s->teacher_classes,
+                    .label = s->row_label[r],
+                    .r = r,
+                    .add = add,
+                    .state = KD__ROW_VALID,
+                    .gate = 1 };
     row.v = teacher_row(w, s, r, scratch + V * w->room);
     row.numbers = s->numbers ? s->numbers + s->row_target[r] * s->classes : NULL;
     row.integers = s->integers ? s->integers + s->row_target[r] * s->classes : NULL;

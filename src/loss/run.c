@@ -61,7 +61,8 @@ static kd_status prepare_dist(kd__pass *w)
 {
     for (int32_t i = 0; i < w->count; i++) {
         if (w->loss->terms[w->terms[i]].kind != KD_LOSS_DIST) continue;
-        KD_FAIL_IF(kd__needs_blocks(w), KD_ERR_UNSUPPORTED, "DIST sees whole columns of the batch: it cannot be used with a head that goes through in blocks");
+        KD_FAIL_IF(kd__needs_blocks(w), KD_ERR_UNSUPPORTED,
+                   "DIST sees whole columns of the batch: it cannot be used with a head that goes through in blocks");
         KD_TRY(kd__dist_columns(w, w->terms[i]));
     }
     return KD_OK;
@@ -69,8 +70,16 @@ static kd_status prepare_dist(kd__pass *w)
 
 static kd_status run_student(kd_loss *loss, const kd__student *student, const double *scales, kd_loss_result *made)
 {
-    kd__pass w = { .loss = loss, .student = student, .z = student->z, .dz = student->dz, .z_step = student->z_step, .dz_step = student->dz_step,
-                   .z_dtype = student->dtype, .add = student->add, .alias = student->alias, .last = loss->sources[0].rows };
+    kd__pass w = { .loss = loss,
+                   .student = student,
+                   .z = student->z,
+                   .dz = student->dz,
+                   .z_step = student->z_step,
+                   .dz_step = student->dz_step,
+                   .z_dtype = student->dtype,
+                   .add = student->add,
+                   .alias = student->alias,
+                   .last = loss->sources[0].rows };
     int64_t widest = student->width, wide = 0, most = 0;
     for (int32_t t = 0; t < loss->count; t++) {
         const kd__sources *s = &loss->sources[t];
@@ -125,7 +134,8 @@ static kd_status check_output(const kd_array *array, int64_t rows, const char *n
     KD_FAIL_IF(!strided && !kd__array_contiguous(array), KD_ERR_SHAPE, "%s of '%s': the rows must be contiguous", side, name);
     int64_t found = kd__array_row(array);
     KD_FAIL_IF(found < 1, KD_ERR_SHAPE, "%s of '%s': rows of no columns", side, name);
-    KD_FAIL_IF(*width && *width != found, KD_ERR_SHAPE, "%s of '%s': expected %lld columns, got %lld", side, name, (long long)*width, (long long)found);
+    KD_FAIL_IF(*width && *width != found, KD_ERR_SHAPE, "%s of '%s': expected %lld columns, got %lld", side, name, (long long)*width,
+               (long long)found);
     *width = found;
     *step = strided ? array->strides[0] : found;
     return KD_OK;

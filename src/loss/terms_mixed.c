@@ -56,8 +56,7 @@ static void in_double(kd__row *row)
     row->loss = kd__divergence(row->term, row->n, lp, lq, h, -1, NULL, &row->guards);
     for (int64_t i = 0; i < row->n; i++) total += h[i];
     if (!kd__is_finite(row) || !row->dz) return;
-    for (int64_t i = 0; i < row->n; i++)
-        row->dz[i] = (row->add ? row->dz[i] : 0) + (float)(row->scale / t * (h[i] - exp(lq[i]) * total));
+    for (int64_t i = 0; i < row->n; i++) row->dz[i] = (row->add ? row->dz[i] : 0) + (float)(row->scale / t * (h[i] - exp(lq[i]) * total));
 }
 
 void kd__row_alpha_beta(kd__row *row) { in_double(row); }

@@ -10,8 +10,8 @@ typedef struct {
     int64_t k;    /* entries */
     uint32_t *id; /* (k): copies, because a correction may change them */
     double *lp, *lq, *h;
-    double lt;           /* log of the teacher's mass outside */
-    double mass;         /* on S, at T */
+    double lt;   /* log of the teacher's mass outside */
+    double mass; /* on S, at T */
     float max;
     double off, sum; /* student: sum of exponentials off S (as they lie in ez), and of all */
     double ls;       /* log of the student's mass off S */

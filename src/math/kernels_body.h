@@ -174,8 +174,8 @@ static double jensen(const kd__side *z, const kd__side *v, int64_t n, float inve
     return total;
 }
 
-static inline __attribute__((always_inline)) double mixture_of(int32_t kind, const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float a,
-                                                              double *mean)
+static inline __attribute__((always_inline)) double mixture_of(int32_t kind, const kd__side *z, const kd__side *v, int64_t n, float inverse_t,
+                                                               float a, double *mean)
 {
     const float lz = (float)log(z->sum), lv = (float)log(v->sum), iz = (float)(1 / z->sum), iv = (float)(1 / v->sum);
     double total = 0, weighted = 0;
@@ -186,7 +186,7 @@ static inline __attribute__((always_inline)) double mixture_of(int32_t kind, con
             vf q = load_at(z->e + i, stop - i, 0) * iz, p = load_at(v->e + i, stop - i, 0) * iv, h;
             if (kind == KD__VARIATION) {
                 vf d = q - p;
-                vi less = d < splat(0), more = d > splat(0);
+                vi less = d<splat(0), more = d> splat(0);
                 s = s + choose(less, -d, d) * 0.5f;
                 h = choose(less, q * -0.5f, choose(more, q * 0.5f, splat(0)));
             } else {
@@ -418,7 +418,6 @@ static void tile(int64_t k, float alpha, const float *a, const float *b, float b
 
 #define KERNELS(isa, name)                                                                                                                           \
     {                                                                                                                                                \
-        isa, name, scan, argmax, sum, sum_squares, exponentials, relative, combine, reverse_gradient, jensen, mixture, widen, softmax_gradient, soft_cap,        \
-            soft_cap_gradient, largest_size, axpby, relu,         \
-            add_bias, relu_gradient, sgd, momentum, adam, ROWS, COLUMNS, tile                                                                        \
+        isa, name, scan, argmax, sum, sum_squares, exponentials, relative, combine, reverse_gradient, jensen, mixture, widen, softmax_gradient,      \
+            soft_cap, soft_cap_gradient, largest_size, axpby, relu, add_bias, relu_gradient, sgd, momentum, adam, ROWS, COLUMNS, tile                \
     }

@@ -22,7 +22,8 @@ static kd_status copy_head(kd_store *store, kd_store_writer *w)
         kd__record_header h;
         if (!s->head_offset) continue;
         KD_TRY(kd__shard_bytes(s, s->head_offset, KD__RECORD_HEADER, header, &bytes));
-        KD_FAIL_IF(!kd__record_header_read(bytes, &h) || (int64_t)h.size > s->size - s->head_offset, KD_ERR_FORMAT, "%s: the head is damaged", s->path);
+        KD_FAIL_IF(!kd__record_header_read(bytes, &h) || (int64_t)h.size > s->size - s->head_offset, KD_ERR_FORMAT, "%s: the head is damaged",
+                   s->path);
         KD_TRY(kd__allocate(store->object.context, (void **)&room, (int64_t)h.size, 1));
         kd_status status = kd__shard_bytes(s, s->head_offset, (int64_t)h.size, room, &bytes);
         const int64_t at = w->end;

@@ -31,7 +31,8 @@ static kd_status write_field(kd__text *json, const kd__store_field *f, int last)
 {
     KD_TRY(kd__text_format(json, "    {\"name\": "));
     KD_TRY(kd__text_quoted(json, f->name));
-    KD_TRY(kd__text_format(json, ", \"kind\": \"%s\", \"encoding\": \"%s\", \"bits\": %d, \"width\": %lld, \"projection\": %lld, \"k\": %lld, \"mass\": ",
+    KD_TRY(kd__text_format(json,
+                           ", \"kind\": \"%s\", \"encoding\": \"%s\", \"bits\": %d, \"width\": %lld, \"projection\": %lld, \"k\": %lld, \"mass\": ",
                            kinds[f->kind], encoding_name(f->encoding), f->bits, (long long)f->width, (long long)f->projection, (long long)f->k));
     KD_TRY(kd__text_number(json, f->mass));
     return kd__text_format(json, ", \"bytes\": %lld, \"draws\": %lld}%s\n", (long long)f->bytes, (long long)f->draws, last ? "" : ",");
@@ -41,11 +42,12 @@ kd_status kd__header_write(kd_context *context, const kd_store_options *o, const
 {
     const int32_t version = kd_version();
     (void)context;
-    KD_TRY(kd__text_format(json, "{\n  \"created_with\": \"libkdistill %d.%d.%d\",\n  \"teacher\": ", version / 10000, version / 100 % 100, version % 100));
+    KD_TRY(kd__text_format(json, "{\n  \"created_with\": \"libkdistill %d.%d.%d\",\n  \"teacher\": ", version / 10000, version / 100 % 100,
+                           version % 100));
     KD_TRY(kd__text_quoted(json, o->teacher ? o->teacher : ""));
-    KD_TRY(kd__text_format(json, ",\n  \"vocabulary\": %lld,\n  \"padded_vocabulary\": %lld,\n  \"align\": \"%s\",\n  \"seed\": \"%llu\",\n  \"temperature\": ",
-                           (long long)o->vocabulary, (long long)o->padded_vocabulary, o->align == KD_ALIGN_NEXT ? "next" : "same",
-                           (unsigned long long)o->seed));
+    KD_TRY(kd__text_format(
+        json, ",\n  \"vocabulary\": %lld,\n  \"padded_vocabulary\": %lld,\n  \"align\": \"%s\",\n  \"seed\": \"%llu\",\n  \"temperature\": ",
+        (long long)o->vocabulary, (long long)o->padded_vocabulary, o->align == KD_ALIGN_NEXT ? "next" : "same", (unsigned long long)o->seed));
     KD_TRY(kd__text_number(json, o->temperature));
     KD_TRY(kd__text_format(json, ",\n  \"temperatures\": ["));
     for (int32_t i = 0; i < o->temperature_count; i++) {
@@ -91,8 +93,10 @@ static kd_status bad(const char *path, const char *what) { return kd__fail(KD_ER
 static kd_status get_integer(const kd__json *object, const char *key, int64_t low, int64_t high, int64_t *value, const char *path)
 {
     const kd__json *node = kd__json_member(object, key);
-    if (!node || node->type != KD__JSON_NUMBER || node->number != floor(node->number) || !(node->number >= (double)low && node->number <= (double)high))
-        return kd__fail(KD_ERR_FORMAT, "%s: header: '%s' is missing or not a whole number in %lld to %lld", path, key, (long long)low, (long long)high);
+    if (!node || node->type != KD__JSON_NUMBER || node->number != floor(node->number) ||
+        !(node->number >= (double)low && node->number <= (double)high))
+        return kd__fail(KD_ERR_FORMAT, "%s: header: '%s' is missing or not a whole number in %lld to %lld", path, key, (long long)low,
+                        (long long)high);
     *value = (int64_t)node->number;
     return KD_OK;
 }
@@ -242,8 +246,8 @@ kd_status kd__header_agree(const kd__store_header *a, const kd__store_header *b,
         const kd__store_field *x = &a->fields[i], *y = &b->fields[i];
         KD_FAIL_IF(strcmp(x->name, y->name) || x->kind != y->kind || x->encoding != y->encoding || x->bits != y->bits || x->width != y->width ||
                        x->projection != y->projection,
-                   KD_ERR_MISMATCH, "%s: field %d: expected '%s' (%s, %s, %d bits, width %lld), the store has '%s' (%s, %s, %d bits, width %lld)", path, i,
-                   x->name, kinds[x->kind], encoding_name(x->encoding), x->bits, (long long)x->width, y->name, kinds[y->kind],
+                   KD_ERR_MISMATCH, "%s: field %d: expected '%s' (%s, %s, %d bits, width %lld), the store has '%s' (%s, %s, %d bits, width %lld)",
+                   path, i, x->name, kinds[x->kind], encoding_name(x->encoding), x->bits, (long long)x->width, y->name, kinds[y->kind],
                    encoding_name(y->encoding), y->bits, (long long)y->width);
     }
     return KD_OK;
@@ -282,7 +286,8 @@ kd_status kd__header_tokens(kd_context *context, const kd__store_header *header,
         return differs(path, "alignment", o->align == KD_ALIGN_NEXT ? "next" : "same", header->align == KD_ALIGN_NEXT ? "next" : "same");
     const int compare = o->tokens && header->token_count;
     if (o->tokenizer && strcmp(o->tokenizer, header->tokenizer) && !compare) return differs(path, "tokenizer", o->tokenizer, header->tokenizer);
-    if (o->chat_template && strcmp(o->chat_template, header->chat_template)) return differs(path, "chat template", o->chat_template, header->chat_template);
+    if (o->chat_template && strcmp(o->chat_template, header->chat_template))
+        return differs(path, "chat template", o->chat_template, header->chat_template);
     if (!compare) return KD_OK;
     KD_TRY(kd__json_parse(&document, context, header->json, (size_t)header->json_size, path));
     kd_status status = compare_tokens(kd__json_member(document.root, "tokens"), o, path);

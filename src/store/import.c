@@ -384,7 +384,8 @@ static kd_status read_flat(import *m, kd__input *input)
     const int64_t k = m->o.k, row = 6 * k, total = kd__input_left(input);
     uint8_t *bytes = NULL;
     int64_t got = 0;
-    KD_FAIL_IF(k < 1 || k > 1 << 20 || m->o.positions < 1, KD_ERR_RANGE, "flat file: k %lld, positions %lld", (long long)k, (long long)m->o.positions);
+    KD_FAIL_IF(k < 1 || k > 1 << 20 || m->o.positions < 1, KD_ERR_RANGE, "flat file: k %lld, positions %lld", (long long)k,
+               (long long)m->o.positions);
     KD_TRY(kd__allocate(m->context, (void **)&bytes, row, 1));
     kd_status status = KD_OK;
     begin_record(m);
@@ -407,8 +408,8 @@ static kd_status read_flat(import *m, kd__input *input)
     }
     kd__release(m->context, bytes);
     KD_TRY(status);
-    KD_FAIL_IF(got || m->rows, KD_ERR_FORMAT, "%s: ends in the middle of record %lld of %lld positions, k = %lld", m->path, (long long)m->counts.records,
-               (long long)m->o.positions, (long long)k);
+    KD_FAIL_IF(got || m->rows, KD_ERR_FORMAT, "%s: ends in the middle of record %lld of %lld positions, k = %lld", m->path,
+               (long long)m->counts.records, (long long)m->o.positions, (long long)k);
     return KD_OK;
 }
 
@@ -439,7 +440,7 @@ static kd_status run(import *m, int32_t format)
 
 kd_status kd_store_import(kd_store_writer *writer, int32_t format, const char *path, const kd_import_options *options, kd_import_counts *counts)
 {
-    import m = { .counts = { .struct_size = sizeof m.counts }, .o = defaults };
+import m = {.counts = {.struct_size = sizeof m.counts }, .o = defaults };
     KD_NEED(writer);
     KD_FAIL_IF(format < KD_IMPORT_OPENAI || format > KD_IMPORT_FLAT, KD_ERR_RANGE, "import format %d", format);
     KD_FAIL_IF(!path || !*path, KD_ERR_INVALID, "the path is empty");

@@ -130,8 +130,8 @@ static kd_status check_folder(const char *folder, const int64_t *numbers, int64_
         if (number < 0) continue;
         while (at < count && numbers[at] != number) at++;
         if (at == count)
-            status = kd__fail(KD_ERR_FORMAT, "%s: %s is there, but manifest.json does not name it (kdistill-store merge makes one store of both)", folder,
-                              entry->d_name);
+            status = kd__fail(KD_ERR_FORMAT, "%s: %s is there, but manifest.json does not name it (kdistill-store merge makes one store of both)",
+                              folder, entry->d_name);
     }
     closedir(directory);
     return status;

@@ -111,9 +111,10 @@ static kd_status open_all(kd_store *store, const char *const *paths, int32_t cou
     KD_TRY(scan_shards(store));
     for (int64_t i = 0; i < store->shard_count; i++) {
         const kd__shard *s = &store->shards[i];
-        if (s->torn) kd__log(store->object.context, KD_LOG_WARNING, "%s: %lld bytes behind the last whole record are passed over", s->path, (long long)s->torn);
-        if (s->damaged)
-            kd__log(store->object.context, KD_LOG_WARNING, "%s: %lld damaged stretches are passed over", s->path, (long long)s->damaged);
+        if (s->torn)
+            kd__log(store->object.context, KD_LOG_WARNING, "%s: %lld bytes behind the last whole record are passed over", s->path,
+                    (long long)s->torn);
+        if (s->damaged) kd__log(store->object.context, KD_LOG_WARNING, "%s: %lld damaged stretches are passed over", s->path, (long long)s->damaged);
     }
     return KD_OK;
 }
@@ -195,7 +196,8 @@ kd_status kd_store_header(kd_store *store, const char **json)
 
 static kd_status check_record(const kd_store *store, int64_t record)
 {
-    KD_FAIL_IF(record < 0 || record >= store->entry_count, KD_ERR_RANGE, "record %lld: the store has %lld", (long long)record, (long long)store->entry_count);
+    KD_FAIL_IF(record < 0 || record >= store->entry_count, KD_ERR_RANGE, "record %lld: the store has %lld", (long long)record,
+               (long long)store->entry_count);
     return KD_OK;
 }
 
@@ -233,8 +235,8 @@ static kd_status damaged(kd_store *store, int64_t record, const char *what)
 {
     kd__entry *e = &store->entries[record];
     atomic_store(&e->state, 2);
-    return kd__fail(KD_ERR_FORMAT, "%s: record %lld (key %016llx%016llx, at byte %lld) is damaged: %s", store->shards[e->shard].path, (long long)record,
-                    (unsigned long long)e->key[0], (unsigned long long)e->key[1], (long long)e->offset, what);
+    return kd__fail(KD_ERR_FORMAT, "%s: record %lld (key %016llx%016llx, at byte %lld) is damaged: %s", store->shards[e->shard].path,
+                    (long long)record, (unsigned long long)e->key[0], (unsigned long long)e->key[1], (long long)e->offset, what);
 }
 
 kd_status kd__store_bytes(kd_store *store, int64_t record, uint8_t *room, const uint8_t **out)
@@ -244,8 +246,8 @@ kd_status kd__store_bytes(kd_store *store, int64_t record, uint8_t *room, const 
     KD_TRY(kd__shard_bytes(&store->shards[e->shard], e->offset, e->size, room, out));
     if (atomic_load(&e->state) == 1 && !store->options.pread) return KD_OK;
     if (!kd__record_header_read(*out, &h)) return damaged(store, record, "its header");
-    const int same = h.type == KD__RECORD_SAMPLE && (int64_t)h.size == e->size && h.key[0] == e->key[0] && h.key[1] == e->key[1] && h.view == e->view &&
-                     h.first == e->first && h.positions == e->positions;
+    const int same = h.type == KD__RECORD_SAMPLE && (int64_t)h.size == e->size && h.key[0] == e->key[0] && h.key[1] == e->key[1] &&
+                     h.view == e->view && h.first == e->first && h.positions == e->positions;
     if (!same) return damaged(store, record, "its header is another record's");
     if (h.parts > KD__MAX_FIELDS || 16 * (int64_t)h.parts > e->size - KD__RECORD_HEADER) return damaged(store, record, "its directory");
     if (kd__crc32(0, *out + KD__RECORD_HEADER, (size_t)(e->size - KD__RECORD_HEADER)) != h.body_crc) return damaged(store, record, "its checksum");

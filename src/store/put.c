@@ -144,7 +144,8 @@ static kd_status put_any(kd_store_writer *w, int32_t field, const kd_array *rows
     if (kind == KD_STORE_LABELS) status = put_integers(w, field, rows, present);
     else if (kind == KD_STORE_SCORE || kind == KD_STORE_SEED) status = put_single(w, field, rows);
     else if (kind == KD_STORE_TEXT || kind == KD_STORE_TOPK || kind == KD_STORE_COUNTS)
-        return kd__fail(KD_ERR_DTYPE, "field '%s' is put by kd_store_writer_put_%s", w->fields[field].name, kind == KD_STORE_TEXT ? "text" : "sparse");
+        return kd__fail(KD_ERR_DTYPE, "field '%s' is put by kd_store_writer_put_%s", w->fields[field].name,
+                        kind == KD_STORE_TEXT ? "text" : "sparse");
     else status = put_rows(w, field, rows, present);
     if (status != KD_OK) w->record.size = from;
     return status;
@@ -230,7 +231,8 @@ static kd_status read_tails(const kd_store_writer *w, const kd__sparse *s, int64
     for (int32_t t = 0; t < w->temperature_count; t++) {
         int32_t at = 0;
         while (at < s->temperature_count && fabs(s->temperatures[at] - w->temperatures[t]) > 1e-6 * w->temperatures[t]) at++;
-        KD_FAIL_IF(at == s->temperature_count, KD_ERR_MISMATCH, "the store keeps tails at temperature %g, which the sparse field lacks", w->temperatures[t]);
+        KD_FAIL_IF(at == s->temperature_count, KD_ERR_MISMATCH, "the store keeps tails at temperature %g, which the sparse field lacks",
+                   w->temperatures[t]);
         tails[t + 1] = s->tails[r * s->temperature_count + at];
     }
     return KD_OK;
@@ -238,10 +240,10 @@ static kd_status read_tails(const kd_store_writer *w, const kd__sparse *s, int64
 
 static kd_status check_sparse(const kd_store_writer *w, const kd__store_field *f, const kd__sparse *s, int64_t first)
 {
-    KD_FAIL_IF(f->kind != (s->kind == KD_SPARSE_TOPK ? KD_STORE_TOPK : KD_STORE_COUNTS), KD_ERR_MISMATCH, "field '%s' and the sparse field '%s' are of different kinds",
-               f->name, s->name);
-    KD_FAIL_IF(fabs(s->temperature - w->temperature) > 1e-6 * w->temperature, KD_ERR_MISMATCH, "field '%s': the store is at temperature %g, the sparse field at %g",
-               f->name, w->temperature, s->temperature);
+    KD_FAIL_IF(f->kind != (s->kind == KD_SPARSE_TOPK ? KD_STORE_TOPK : KD_STORE_COUNTS), KD_ERR_MISMATCH,
+               "field '%s' and the sparse field '%s' are of different kinds", f->name, s->name);
+    KD_FAIL_IF(fabs(s->temperature - w->temperature) > 1e-6 * w->temperature, KD_ERR_MISMATCH,
+               "field '%s': the store is at temperature %g, the sparse field at %g", f->name, w->temperature, s->temperature);
     KD_FAIL_IF(first < 0 || first + w->header.positions > s->rows, KD_ERR_RANGE, "field '%s': rows %lld to %lld of a sparse field of %lld", f->name,
                (long long)first, (long long)(first + w->header.positions), (long long)s->rows);
     return KD_OK;
@@ -253,12 +255,12 @@ static kd_status put_sparse_row(kd_store_writer *w, const kd__store_field *f, co
     const int64_t at = s->offsets[r];
     int64_t k = s->offsets[r + 1] - at;
     entries x = { s->ids + at, s->values + at, { 0 } };
-    KD_FAIL_IF(k && x.ids[k - 1] >= w->vocabulary, KD_ERR_RANGE, "field '%s': row %lld: id %u is not in 0 to %lld", f->name, (long long)r, x.ids[k - 1],
-               (long long)w->vocabulary - 1);
+    KD_FAIL_IF(k && x.ids[k - 1] >= w->vocabulary, KD_ERR_RANGE, "field '%s': row %lld: id %u is not in 0 to %lld", f->name, (long long)r,
+               x.ids[k - 1], (long long)w->vocabulary - 1);
     if (f->kind == KD_STORE_COUNTS) {
         for (int64_t i = 0; i < k; i++)
-            KD_FAIL_IF(x.values[i] != floorf(x.values[i]) || x.values[i] < 1 || x.values[i] > 1e9f, KD_ERR_RANGE, "field '%s': row %lld: a count is %g", f->name,
-                       (long long)r, x.values[i]);
+            KD_FAIL_IF(x.values[i] != floorf(x.values[i]) || x.values[i] < 1 || x.values[i] > 1e9f, KD_ERR_RANGE,
+                       "field '%s': row %lld: a count is %g", f->name, (long long)r, x.values[i]);
         kd__counts_encode(out, w->vocabulary, k, x.ids, x.values);
         if (s->has_entropy) { /* 16 bits: steps of 1/2048 nat */
             const double e = s->entropy[r] * 2048.0;
@@ -399,7 +401,8 @@ static kd_status add_sample(kd_store_writer *w, kd_batch *batch, kd_targets *tar
     while (begin < end && !row_is_there(w, targets, begin)) begin++;
     while (end > begin && !row_is_there(w, targets, end - 1)) end--;
     if (begin == end) return KD_OK;
-    const int64_t first = position && position->values.dtype == KD_INT64 ? ((const int64_t *)position->values.data)[begin] : begin - batch->offsets[s];
+    const int64_t first = position && position->values.dtype == KD_INT64 ? ((const int64_t *)position->values.data)[begin]
+                                                                         : begin - batch->offsets[s];
     KD_TRY(kd_store_writer_begin(w, key[0], key[1], batch->views[s], first, end - begin));
     kd_status status = put_sample(w, targets, begin, end);
     if (status == KD_OK) status = kd_store_writer_commit(w);
@@ -418,7 +421,8 @@ kd_status kd_store_writer_add(kd_store_writer *w, kd_batch *batch, kd_targets *t
                (long long)targets->fields.rows);
     KD_TRY(kd__batch_keys(batch, &keys));
     for (int64_t s = 0; s < batch->samples; s++)
-        KD_FAIL_IF(!keys[2 * s] && !keys[2 * s + 1], KD_ERR_STATE, "sample %lld of the batch has no key (kd_batch_set_samples, kd_store_key)", (long long)s);
+        KD_FAIL_IF(!keys[2 * s] && !keys[2 * s + 1], KD_ERR_STATE, "sample %lld of the batch has no key (kd_batch_set_samples, kd_store_key)",
+                   (long long)s);
     KD_TRY(select_fields(w, targets));
     for (int64_t s = 0; s < batch->samples; s++) KD_TRY(add_sample(w, batch, targets, keys + 2 * s, s));
     return KD_OK;

@@ -34,7 +34,7 @@ static kd_status find_bytes(reading *r)
             r->bytes[i] = r->bytes[i - 1];
             continue;
         }
-        KD_TRY(kd__store_bytes(r->store, record, r->targets->blob + used, &r->bytes[i]));
+        KD_TRY(kd__store_bytes(r->store, record, r->targets->blob ? r->targets->blob + used : NULL, &r->bytes[i]));
         if (r->store->options.pread) used += r->store->entries[record].size;
     }
     return KD_OK;
@@ -137,8 +137,7 @@ static kd_status bad_row(const reading *r, int64_t i)
 static int64_t decode(const reading *r, const kd__store_field *f, cursor *c, int64_t most, uint32_t *ids, float *values, float *tails, float *entropy)
 {
     const kd__store_header *h = &r->store->shards[0].header;
-    if (f->kind == KD_STORE_TOPK)
-        return kd__topk_decode(&c->in, &r->store->curve, h->vocabulary, most, ids, values, 1 + h->temperature_count, tails);
+    if (f->kind == KD_STORE_TOPK) return kd__topk_decode(&c->in, &r->store->curve, h->vocabulary, most, ids, values, 1 + h->temperature_count, tails);
     const int64_t k = kd__counts_decode(&c->in, h->vocabulary, most, ids, values);
     const uint32_t code = k < 0 ? 0 : kd__bits_get(&c->in, 16);
     *entropy = code == 65535 ? NAN : (float)(code / 2048.0);
@@ -232,8 +231,8 @@ static kd_status load_head(kd_store *store)
     const int64_t width = h->fields[field].width;
     KD_FAIL_IF(!kd__record_header_read(bytes, &record) || record.type != KD__RECORD_HEAD || record.parts != 1 || record.positions != h->vocabulary,
                KD_ERR_FORMAT, "%s: the head is damaged", shard->path);
-    KD_FAIL_IF((int64_t)record.size > shard->size - shard->head_offset || record.size < KD__RECORD_HEADER + 16, KD_ERR_FORMAT, "%s: the head is cut off",
-               shard->path);
+    KD_FAIL_IF((int64_t)record.size > shard->size - shard->head_offset || record.size < KD__RECORD_HEADER + 16, KD_ERR_FORMAT,
+               "%s: the head is cut off", shard->path);
     if (!shard->map) KD_TRY(kd__allocate(context, (void **)&room, (int64_t)record.size, 1));
     kd_status status = kd__shard_bytes(shard, shard->head_offset, (int64_t)record.size, room, &bytes);
     const uint8_t *directory = bytes + KD__RECORD_HEADER;
@@ -302,7 +301,8 @@ kd_status kd_store_unrotate(kd_store *store, const char *field, const kd_array *
     KD_NEED(field);
     KD_NEED(rows);
     const int32_t number = kd__header_field(&store->shards[0].header, field);
-    KD_FAIL_IF(number < 0 || store->shards[0].header.fields[number].kind != KD_STORE_HIDDEN, KD_ERR_NOT_FOUND, "the store has no rotated field '%.60s'", field);
+    KD_FAIL_IF(number < 0 || store->shards[0].header.fields[number].kind != KD_STORE_HIDDEN, KD_ERR_NOT_FOUND,
+               "the store has no rotated field '%.60s'", field);
     const int64_t width = store->shards[0].header.fields[number].width;
     KD_TRY(kd__array_check(rows, "rows"));
     KD_FAIL_IF(rows->dtype != KD_FLOAT32 || rows->rank != 2 || rows->dims[1] != width || !kd__array_contiguous(rows), KD_ERR_SHAPE,
@@ -350,7 +350,8 @@ kd_status kd_store_read(kd_store *store, int64_t record, kd_targets *targets)
 {
     KD_NEED(store);
     KD_NEED(targets);
-    KD_FAIL_IF(record < 0 || record >= store->entry_count, KD_ERR_RANGE, "record %lld: the store has %lld", (long long)record, (long long)store->entry_count);
+    KD_FAIL_IF(record < 0 || record >= store->entry_count, KD_ERR_RANGE, "record %lld: the store has %lld", (long long)record,
+               (long long)store->entry_count);
     const int64_t rows = store->entries[record].positions;
     KD_TRY(kd_targets_begin(targets, rows));
     KD_TRY(KD_RESERVE(targets->object.context, &targets->places, &targets->places_room, 2 * rows));

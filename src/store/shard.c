@@ -49,8 +49,8 @@ static kd_status read_at(kd__shard *shard, int64_t offset, int64_t size, uint8_t
         ssize_t n = pread(shard->file, to + done, (size_t)(size - done), offset + done);
         if (n < 0 && errno == EINTR) continue;
         KD_FAIL_IF(n < 0, KD_ERR_IO, "%s: cannot read: %s", shard->path, strerror(errno));
-        KD_FAIL_IF(n == 0, KD_ERR_FORMAT, "%s: expected %lld bytes at %lld, the file ends after %lld", shard->path, (long long)size, (long long)offset,
-                   (long long)done);
+        KD_FAIL_IF(n == 0, KD_ERR_FORMAT, "%s: expected %lld bytes at %lld, the file ends after %lld", shard->path, (long long)size,
+                   (long long)offset, (long long)done);
         done += n;
     }
     return KD_OK;
@@ -100,8 +100,8 @@ static kd_status read_header(kd_context *context, kd__shard *shard)
     KD_FAIL_IF(kd__get32(room + 8) > KD__STORE_VERSION, KD_ERR_VERSION, "%s: version %u, this library reads up to %d", shard->path,
                kd__get32(room + 8), KD__STORE_VERSION);
     const uint64_t size = kd__get64(room + 16);
-    KD_FAIL_IF(kd__get32(room + 12) != 0x01020304 || size > KD__MAX_HEADER || size % 8 || (int64_t)size > shard->size - KD__FILE_HEADER, KD_ERR_FORMAT,
-               "%s: a header of %llu bytes in a file of %lld", shard->path, (unsigned long long)size, (long long)shard->size);
+    KD_FAIL_IF(kd__get32(room + 12) != 0x01020304 || size > KD__MAX_HEADER || size % 8 || (int64_t)size > shard->size - KD__FILE_HEADER,
+               KD_ERR_FORMAT, "%s: a header of %llu bytes in a file of %lld", shard->path, (unsigned long long)size, (long long)shard->size);
     KD_TRY(kd__allocate(context, (void **)&json, (int64_t)size + 1, 1));
     kd_status status = read_at(shard, KD__FILE_HEADER, (int64_t)size, (uint8_t *)json);
     if (status == KD_OK && kd__crc32(0, json, size) != kd__get32(room + 24))
@@ -186,8 +186,12 @@ static int visit_index(scan *s, int64_t offset, int depth, kd_status *status)
     }
     for (uint64_t i = 0; i < count && good && *status == KD_OK; i++) {
         const uint8_t *e = body + 24 + i * KD__INDEX_ENTRY;
-        kd__record_header r = { .type = KD__RECORD_SAMPLE, .key = { kd__get64(e), kd__get64(e + 8) }, .view = kd__get32(e + 16), .first = kd__get32(e + 20),
-                                .positions = kd__get32(e + 24), .size = kd__get64(e + 40) };
+        kd__record_header r = { .type = KD__RECORD_SAMPLE,
+                                .key = { kd__get64(e), kd__get64(e + 8) },
+                                .view = kd__get32(e + 16),
+                                .first = kd__get32(e + 20),
+                                .positions = kd__get32(e + 24),
+                                .size = kd__get64(e + 40) };
         const uint64_t at = kd__get64(e + 32);
         good = at % 8 == 0 && at < (uint64_t)offset && r.size <= (uint64_t)offset - at && r.size >= KD__RECORD_HEADER;
         if (good && s->visit) *status = s->visit(s->user, &r, (int64_t)at);

@@ -18,7 +18,7 @@
 #define KD__FOOTER 16
 #define KD__FOOTER_MAGIC 0x5849444bU /* "KDIX" */
 #define KD__MAX_FIELDS 32
-#define KD__BLOCK 16          /* positions that share an entry of a top-k directory */
+#define KD__BLOCK 16 /* positions that share an entry of a top-k directory */
 #define KD__MAX_HEADER (64 << 20)
 
 enum { KD__RECORD_SAMPLE, KD__RECORD_HEAD, KD__RECORD_INDEX };
@@ -59,7 +59,7 @@ typedef struct kd__entry {
 
 /* A part of a record, for reading. */
 typedef struct kd__part {
-    const uint8_t *data; /* behind the presence bits */
+    const uint8_t *data;    /* behind the presence bits */
     const uint8_t *present; /* bits, or NULL */
     int64_t size;
 } kd__part;
@@ -101,8 +101,8 @@ typedef struct kd__shard {
     char *path;
     int file;
     int use_pread;
-    int64_t size;           /* of the file when last looked */
-    int64_t begin, end;     /* of the records: the end of the last whole one */
+    int64_t size;       /* of the file when last looked */
+    int64_t begin, end; /* of the records: the end of the last whole one */
     int64_t torn, damaged;
     const uint8_t *map;
     int64_t map_size;

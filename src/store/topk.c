@@ -54,8 +54,7 @@ static void put_bounded(kd__bits_out *out, uint32_t x, uint32_t range)
     if (!bits) return;
     x = x >= start ? x - start : x + range - start;
     if (x < spare) kd__bits_put(out, x, bits - 1);
-    else { /* the first bits - 1 bits, then the last one */
-        const uint32_t code = x + spare;
+    else { /* the first bits - 1 bits, then the last one */ const uint32_t code = x + spare;
         kd__bits_put(out, code >> 1, bits - 1);
         kd__bits_put(out, code & 1, 1);
     }
@@ -178,7 +177,8 @@ static uint32_t largest_code(int64_t k, const float *log_p)
 
 int64_t kd__row_room(int64_t k) { return 64 + k * 12; }
 
-void kd__topk_encode(kd__bits_out *out, int64_t vocabulary, int64_t k, const uint32_t *ids, const float *log_p, int32_t tail_count, const float *tails)
+void kd__topk_encode(kd__bits_out *out, int64_t vocabulary, int64_t k, const uint32_t *ids, const float *log_p, int32_t tail_count,
+                     const float *tails)
 {
     const uint32_t most = largest_code(k, log_p);
     const int32_t low = best_rice(k, log_p, most);

@@ -140,7 +140,7 @@ uint16_t kd__half_of(float x)
     const uint32_t sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
     if (size > 0x7f800000) return (uint16_t)(sign | 0x7e00);
     if (size >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* rounds beyond 65504 */
-    if (size < 0x38800000) {                                    /* subnormal: in steps of 2^-24 */
+    if (size < 0x38800000) {                                  /* subnormal: in steps of 2^-24 */
         float small;
         memcpy(&small, &size, 4);
         return (uint16_t)(sign | (uint32_t)rintf(small * 0x1p24f));

@@ -14,10 +14,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 
-static kd_status io_error(const kd_store_writer *w, const char *what)
-{
-    return kd__fail(KD_ERR_IO, "%s: %s: %s", w->path, what, strerror(errno));
-}
+static kd_status io_error(const kd_store_writer *w, const char *what) { return kd__fail(KD_ERR_IO, "%s: %s: %s", w->path, what, strerror(errno)); }
 
 /* ---- bytes to the file ---- */
 
@@ -39,7 +36,8 @@ static kd_status write_all(kd_store_writer *w, const void *bytes, int64_t size)
 /* Puts the file's end behind the last committed record. */
 static kd_status cut_to_end(kd_store_writer *w)
 {
-    if (ftruncate(w->file, w->end) != 0 || lseek(w->file, w->end, SEEK_SET) != w->end) return io_error(w, "cannot cut off what was not written whole");
+    if (ftruncate(w->file, w->end) != 0 || lseek(w->file, w->end, SEEK_SET) != w->end)
+        return io_error(w, "cannot cut off what was not written whole");
     w->dirty = 0;
     return KD_OK;
 }
@@ -75,14 +73,22 @@ static kd_status read_fields(kd_store_writer *w, const kd_store_options *o, cons
         KD_TRY(kd__name_copy(to->name, f.name, "field"));
         const char *source = f.source ? f.source : f.name;
         KD_TRY(kd__name_copy(to->source, source, "source"));
-        *to = (kd__store_field){ .kind = f.kind, .encoding = f.encoding, .bits = f.bits, .width = f.width, .projection = f.projection, .k = f.k,
-                                 .bytes = f.bytes, .draws = f.draws, .mass = f.mass };
+        *to = (kd__store_field){ .kind = f.kind,
+                                 .encoding = f.encoding,
+                                 .bits = f.bits,
+                                 .width = f.width,
+                                 .projection = f.projection,
+                                 .k = f.k,
+                                 .bytes = f.bytes,
+                                 .draws = f.draws,
+                                 .mass = f.mass };
         KD_TRY(kd__name_copy(to->name, f.name, "field"));
         KD_TRY(kd__name_copy(to->source, source, "source"));
         const int vector = f.kind == KD_STORE_HIDDEN || f.kind == KD_STORE_VECTORS, dense = f.kind == KD_STORE_DENSE;
         const int plain = f.encoding == KD_FLOAT32 || f.encoding == KD_FLOAT16 || (dense && f.encoding == KD_BFLOAT16) ||
                           (f.kind == KD_STORE_VECTORS && f.encoding == KD_INT8);
-        KD_FAIL_IF((dense || f.kind == KD_STORE_VECTORS) && !plain, KD_ERR_DTYPE, "field '%s': encoding %d is not for this kind", to->name, f.encoding);
+        KD_FAIL_IF((dense || f.kind == KD_STORE_VECTORS) && !plain, KD_ERR_DTYPE, "field '%s': encoding %d is not for this kind", to->name,
+                   f.encoding);
         KD_FAIL_IF(f.bits < 3 || f.bits > 8, KD_ERR_RANGE, "field '%s': expected 3 to 8 bits, got %d", to->name, f.bits);
         KD_FAIL_IF(vector && (f.width < 1 || f.width > 1 << 24), KD_ERR_RANGE, "field '%s': width: %lld", to->name, (long long)f.width);
         KD_FAIL_IF(f.projection < 0 || f.projection > 1 << 24 || f.bytes < 0, KD_ERR_RANGE, "field '%s': projection or bytes", to->name);
@@ -329,8 +335,9 @@ kd_status kd_store_writer_begin(kd_store_writer *w, uint64_t key0, uint64_t key1
     KD_FAIL_IF(w->file < 0, KD_ERR_STATE, "the writer is closed");
     KD_FAIL_IF(view < 0 || view > UINT32_MAX || first < 0 || first > INT32_MAX || positions < 0 || positions > INT32_MAX, KD_ERR_RANGE,
                "record: view %lld, first %lld, positions %lld", (long long)view, (long long)first, (long long)positions);
-    w->header = (kd__record_header){ .type = KD__RECORD_SAMPLE, .key = { key0, key1 }, .view = (uint32_t)view, .first = (uint32_t)first,
-                                     .positions = (uint32_t)positions };
+    w->header = (kd__record_header){
+        .type = KD__RECORD_SAMPLE, .key = { key0, key1 }, .view = (uint32_t)view, .first = (uint32_t)first, .positions = (uint32_t)positions
+    };
     w->record.size = 0;
     memset(w->part_sizes, 0, sizeof w->part_sizes);
     memset(w->part_flags, 0, sizeof w->part_flags);

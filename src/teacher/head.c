@@ -15,8 +15,8 @@ static kd_status check_part(const kd_array *array, const char *what, int32_t ran
     KD_TRY(kd__array_check(array, what));
     KD_FAIL_IF(array->dtype != KD_FLOAT32 || array->rank != rank || !kd__array_contiguous(array), KD_ERR_SHAPE,
                "head: %s: expected a contiguous float32 array of rank %d", what, rank);
-    KD_FAIL_IF(rows && (array->dims[0] != rows || (rank == 2 && array->dims[1] != columns)), KD_ERR_SHAPE, "head: %s: expected %lld rows, got %lld", what,
-               (long long)rows, (long long)array->dims[0]);
+    KD_FAIL_IF(rows && (array->dims[0] != rows || (rank == 2 && array->dims[1] != columns)), KD_ERR_SHAPE, "head: %s: expected %lld rows, got %lld",
+               what, (long long)rows, (long long)array->dims[0]);
     return KD_OK;
 }
 

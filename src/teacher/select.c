@@ -18,7 +18,7 @@ typedef struct {
     int64_t k, draws;
     double mass, temperature;
     uint64_t seed;
-    float *scratch; /* (threads, 2, n) */
+    float *scratch;  /* (threads, 2, n) */
     int64_t *counts; /* (rows): entries, -1: not finite */
 } work;
 

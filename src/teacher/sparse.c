@@ -64,8 +64,8 @@ kd_status kd__sparse_temperatures(kd_targets *targets, kd__sparse *s, int32_t co
 {
     KD_FAIL_IF(count > KD__MAX_TEMPERATURES, KD_ERR_RANGE, "sparse field: at most %d further temperatures, got %d", KD__MAX_TEMPERATURES, count);
     for (int32_t i = 0; i < count; i++) {
-        KD_FAIL_IF(!(temperatures[i] >= 0.01 && temperatures[i] <= 1000), KD_ERR_RANGE, "sparse field: temperature %d: expected 0.01 to 1000, got %g", i,
-                   temperatures[i]);
+        KD_FAIL_IF(!(temperatures[i] >= 0.01 && temperatures[i] <= 1000), KD_ERR_RANGE, "sparse field: temperature %d: expected 0.01 to 1000, got %g",
+                   i, temperatures[i]);
         s->temperatures[i] = temperatures[i];
     }
     KD_TRY(KD_RESERVE(targets->object.context, &s->tails, &s->tails_room, s->rows * count));
@@ -230,10 +230,10 @@ static kd_status take_rows(kd__sparse *s, const kd_sparse *o, const float *tail)
         from += count;
         if (!s->present || s->present[r]) {
             KD_FAIL_IF(!count, KD_ERR_RANGE, "sparse field: row %lld has no entries", (long long)r);
-            KD_FAIL_IF(!kd__sparse_sort(ids, values, &count, o->kind == KD_SPARSE_COUNTS), KD_ERR_RANGE,
-                       "sparse field: row %lld holds an id twice", (long long)r);
-            KD_FAIL_IF(s->vocabulary && ids[count - 1] >= s->vocabulary, KD_ERR_RANGE, "sparse field: row %lld: id %u is not in 0 to %lld", (long long)r,
-                       ids[count - 1], (long long)s->vocabulary - 1);
+            KD_FAIL_IF(!kd__sparse_sort(ids, values, &count, o->kind == KD_SPARSE_COUNTS), KD_ERR_RANGE, "sparse field: row %lld holds an id twice",
+                       (long long)r);
+            KD_FAIL_IF(s->vocabulary && ids[count - 1] >= s->vocabulary, KD_ERR_RANGE, "sparse field: row %lld: id %u is not in 0 to %lld",
+                       (long long)r, ids[count - 1], (long long)s->vocabulary - 1);
             if (o->kind == KD_SPARSE_COUNTS) KD_TRY(check_counts(values, count, r));
             else KD_TRY(check_top(s, values, count, r, tail));
         }
@@ -279,7 +279,8 @@ static kd_status set_sparse(kd_targets *targets, kd__sparse *s, const kd_sparse 
     KD_TRY(KD_NEW(targets->object.context, &wide, entries));
     kd_status status = kd__array_to_int64(o->ids, wide, "ids");
     for (int64_t i = 0; i < entries && status == KD_OK; i++) {
-        if (wide[i] < 0 || wide[i] > UINT32_MAX) status = kd__fail(KD_ERR_RANGE, "sparse field: entry %lld: id %lld", (long long)i, (long long)wide[i]);
+        if (wide[i] < 0 || wide[i] > UINT32_MAX)
+            status = kd__fail(KD_ERR_RANGE, "sparse field: entry %lld: id %lld", (long long)i, (long long)wide[i]);
         s->ids[i] = (uint32_t)wide[i];
     }
     kd__release(targets->object.context, wide);

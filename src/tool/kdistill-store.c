@@ -66,7 +66,8 @@ static int info(kd_store *store)
     DO(kd_store_header(store, &header));
     printf("shards %d, records %lld (%lld replaced), positions %lld, bytes %lld\n", i.shards, (long long)i.records, (long long)i.replaced,
            (long long)i.positions, (long long)i.bytes);
-    if (i.torn_bytes || i.damaged) printf("passed over: %lld bytes of a torn tail, %lld damaged stretches\n", (long long)i.torn_bytes, (long long)i.damaged);
+    if (i.torn_bytes || i.damaged)
+        printf("passed over: %lld bytes of a torn tail, %lld damaged stretches\n", (long long)i.torn_bytes, (long long)i.damaged);
     const char *tokens = strstr(header, ",\n  \"tokens\": [");
     if (tokens) printf("%.*s,\n  \"tokens\": (kept)\n}\n", (int)(tokens - header), header);
     else printf("%s", header);
@@ -109,8 +110,8 @@ static void print_stats(const kd__store_field *f, const field_stats *s, int64_t 
         return;
     }
     const double rows = s->rows ? (double)s->rows : 1;
-    printf(", %.2f an entry; entries a position %.1f, entropy %.3f nat%s", s->entries ? (double)s->bytes / (double)s->entries : 0, (double)s->entries / rows,
-           s->entropy / rows, f->kind == KD_STORE_TOPK ? " (tail as one class)" : "");
+    printf(", %.2f an entry; entries a position %.1f, entropy %.3f nat%s", s->entries ? (double)s->bytes / (double)s->entries : 0,
+           (double)s->entries / rows, s->entropy / rows, f->kind == KD_STORE_TOPK ? " (tail as one class)" : "");
     if (f->kind == KD_STORE_TOPK) printf(", captured mass %.4f", s->mass / rows);
     printf("\n%-16s", "  k");
     for (int b = 0; b < 12; b++)
@@ -226,8 +227,9 @@ static int show(kd_context *context, kd_store *store, int64_t record, const sett
     DO(kd_store_get_record(store, record, &r));
     DO(kd_targets_create(&targets, context, NULL));
     DO(kd_store_read(store, record, targets));
-    printf("record %lld: key %016llx%016llx, view %lld, positions %lld to %lld, %lld bytes, shard %d\n", (long long)record, (unsigned long long)r.key[0],
-           (unsigned long long)r.key[1], (long long)r.view, (long long)r.first, (long long)(r.first + r.positions - 1), (long long)r.bytes, r.shard);
+    printf("record %lld: key %016llx%016llx, view %lld, positions %lld to %lld, %lld bytes, shard %d\n", (long long)record,
+           (unsigned long long)r.key[0], (unsigned long long)r.key[1], (long long)r.view, (long long)r.first, (long long)(r.first + r.positions - 1),
+           (long long)r.bytes, r.shard);
     for (int32_t f = 0; f < h->field_count; f++) {
         const char *text;
         int64_t size;
@@ -308,8 +310,8 @@ static int gather(kd_store *store, kd_targets *targets, int64_t record, table *t
             if (s->kind == KD_SPARSE_TOPK) good &= put(column_of(t, name, "log_tail", "<f4", "F32", 0), s->tail, s->rows, 4);
         } else if (kd_targets_field(targets, name, &values, &present) == KD_OK) {
             const int labels = values.dtype == KD_INT64;
-            good &= put(column_of(t, name, "", labels ? "<i8" : "<f4", labels ? "I64" : "F32", labels ? 0 : values.dims[1]), values.data, values.dims[0],
-                        labels ? 8 : 4);
+            good &= put(column_of(t, name, "", labels ? "<i8" : "<f4", labels ? "I64" : "F32", labels ? 0 : values.dims[1]), values.data,
+                        values.dims[0], labels ? 8 : 4);
         }
     }
     return good;
@@ -359,8 +361,8 @@ static int write_safetensors(table *t, const char *path)
     for (int i = 0; i < t->count; i++) {
         const column *c = &t->columns[i];
         shape_of(c, shape, "[", "]");
-        n += sprintf(head + n, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%lld,%lld]}", i ? "," : "", c->name, c->tensor, shape, (long long)at,
-                     (long long)(at + c->bytes));
+        n += sprintf(head + n, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%lld,%lld]}", i ? "," : "", c->name, c->tensor, shape,
+                     (long long)at, (long long)(at + c->bytes));
         at += c->bytes;
     }
     n += sprintf(head + n, "}");
@@ -382,7 +384,8 @@ static void json_row(FILE *to, const kd__sparse *s, int64_t row)
     fprintf(to, "{");
     for (int64_t i = s->offsets[row]; i < s->offsets[row + 1]; i++)
         fprintf(to, "%s\"%u\": %.6g", i > s->offsets[row] ? ", " : "", s->ids[i], (double)s->values[i]);
-    if (s->kind == KD_SPARSE_TOPK && s->tail[row] > -INFINITY) fprintf(to, "%s\"outside\": %.6g", s->offsets[row + 1] > s->offsets[row] ? ", " : "", (double)s->tail[row]);
+    if (s->kind == KD_SPARSE_TOPK && s->tail[row] > -INFINITY)
+        fprintf(to, "%s\"outside\": %.6g", s->offsets[row + 1] > s->offsets[row] ? ", " : "", (double)s->tail[row]);
     fprintf(to, "}");
 }
 
@@ -408,7 +411,8 @@ static int json_line(FILE *to, kd_context *context, kd_store *store, kd_targets 
             fprintf(to, "]");
         } else if (h->fields[f].kind == KD_STORE_TEXT && kd_store_text(store, record, name, &bytes, &size) == KD_OK) {
             kd__text text = { .context = context }, copy = { .context = context };
-            if (kd__text_append(&copy, bytes, (size_t)size) == KD_OK && kd__text_quoted(&text, copy.bytes) == KD_OK) fprintf(to, ", \"%s\": %s", name, text.bytes);
+            if (kd__text_append(&copy, bytes, (size_t)size) == KD_OK && kd__text_quoted(&text, copy.bytes) == KD_OK)
+                fprintf(to, ", \"%s\": %s", name, text.bytes);
             kd__text_free(&text);
             kd__text_free(&copy);
         } else if (h->fields[f].kind == KD_STORE_SCORE && kd_store_number(store, record, name, &score, NULL) == KD_OK)
@@ -455,7 +459,10 @@ static int convert(kd_context *context, kd_store *store, const char *form, const
 
 static int import_files(kd_context *context, const char *form, const char *out, char **files, int count, const settings *o)
 {
-    const int32_t format = !strcmp(form, "openai") ? KD_IMPORT_OPENAI : !strcmp(form, "vllm") ? KD_IMPORT_VLLM : !strcmp(form, "flat") ? KD_IMPORT_FLAT : 0;
+    const int32_t format = !strcmp(form, "openai") ? KD_IMPORT_OPENAI
+                           : !strcmp(form, "vllm") ? KD_IMPORT_VLLM
+                           : !strcmp(form, "flat") ? KD_IMPORT_FLAT
+                                                   : 0;
     kd_store_options store = KD_STORE_OPTIONS_INIT;
     kd_store_field field = KD_STORE_FIELD_INIT;
     kd_import_options import = KD_IMPORT_OPTIONS_INIT;

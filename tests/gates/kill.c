@@ -53,7 +53,7 @@ int main(int argc, char **argv)
         close(ends[0]);
         if (!WIFSIGNALED(status)) return printf("round %d (seed %u): the writer failed by itself\n", round, seed);
         if (access(path, F_OK) != 0) continue; /* killed before the file was made */
-        if (records == 0 && committed == 0) { /* perhaps before its header was whole */
+        if (records == 0 && committed == 0) {  /* perhaps before its header was whole */
             unlink(path);
             continue;
         }

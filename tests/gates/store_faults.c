@@ -64,8 +64,7 @@ static int64_t write_some(kd_context *ctx, kit *k, const char *path, kd_status *
     if (*status != KD_OK) return 0;
     while (done < RECORDS && (*status = kit_add(k, w, done)) == KD_OK) done++;
     if (*status == KD_OK) *status = kd_store_writer_close(w);
-    else { /* the fault is over: the same writer goes on */
-        fail_at = room = -1;
+    else { /* the fault is over: the same writer goes on */ fail_at = room = -1;
         for (int64_t i = done; i < RECORDS; i++)
             if (kit_add(k, w, i) != KD_OK) done = -1000;
         if (kd_store_writer_close(w) != KD_OK) done = -1000;
@@ -115,6 +114,7 @@ int main(int argc, char **argv)
     }
     kit_free(&k);
     kd_context_free(ctx);
-    printf("store: %ld system calls failed in turn, three ways (%ld refusals), and a disk full after each of %ld bytes: nothing lost\n", all, refused, cuts);
+    printf("store: %ld system calls failed in turn, three ways (%ld refusals), and a disk full after each of %ld bytes: nothing lost\n", all, refused,
+           cuts);
     return refused < all;
 }

@@ -118,8 +118,7 @@ static double class_value(const problem *p, double lp, double lq)
     case KD_LOSS_SKEWED_FORWARD_KL: return mass(lp, lp - log_add(log(a) + lp, log1p(-a) + lq));
     case KD_LOSS_SKEWED_REVERSE_KL: return mass(lq, lq - log_add(log(a) + lq, log1p(-a) + lp));
     case KD_LOSS_TOTAL_VARIATION: return 0.5 * fabs(exp(lp) - exp(lq));
-    case KD_LOSS_ALPHA_BETA:
-        return -(exp(x * lp + y * lq) - x / (x + y) * exp((x + y) * lp) - y / (x + y) * exp((x + y) * lq)) / (x * y);
+    case KD_LOSS_ALPHA_BETA: return -(exp(x * lp + y * lq) - x / (x + y) * exp((x + y) * lp) - y / (x + y) * exp((x + y) * lq)) / (x * y);
     default: return mass(lp, lp - lq);
     }
 }
@@ -182,8 +181,8 @@ static void check_gradient(problem *p, const float *z, const char *what)
     OK(row(z, p->n, dz, &value));
     for (int64_t i = 0; i < p->n; i++) wide[i] = z[i], largest = fabs((double)dz[i]) > largest ? fabs((double)dz[i]) : largest;
     const double expected = reference(p, wide);
-    ck_assert_msg(fabs(value - expected) <= 4e-6 * (1 + fabs(expected)), "%s: kind %d tail %d n %lld k %lld T %g: value %.9g, expected %.9g", what, p->kind,
-                  p->tail, (long long)p->n, (long long)p->k, p->t, value, expected);
+    ck_assert_msg(fabs(value - expected) <= 4e-6 * (1 + fabs(expected)), "%s: kind %d tail %d n %lld k %lld T %g: value %.9g, expected %.9g", what,
+                  p->kind, p->tail, (long long)p->n, (long long)p->k, p->t, value, expected);
     for (int probe = 0; probe < 6; probe++) {
         int64_t i = probe < 2 && p->k ? p->ids[probe % p->k] : (int64_t)(uniform() * (double)p->n);
         if (z[i] == -INFINITY) {
@@ -196,15 +195,15 @@ static void check_gradient(problem *p, const float *z, const char *what)
         wide[i] = at - h;
         const double slope = (up - reference(p, wide)) / (2 * h), room = 1e-6 * (1 / p->t + largest) + 1e-9 * (1 + fabs(expected)) / h;
         wide[i] = at;
-        ck_assert_msg(fabs(slope - (double)dz[i]) <= room, "%s: kind %d tail %d n %lld k %lld T %g place %lld: %.9g, central difference %.9g", what, p->kind,
-                      p->tail, (long long)p->n, (long long)p->k, p->t, (long long)i, (double)dz[i], slope);
+        ck_assert_msg(fabs(slope - (double)dz[i]) <= room, "%s: kind %d tail %d n %lld k %lld T %g place %lld: %.9g, central difference %.9g", what,
+                      p->kind, p->tail, (long long)p->n, (long long)p->k, p->t, (long long)i, (double)dz[i], slope);
     }
     free(wide);
     free(dz);
 }
 
-static const int32_t kinds[] = { KD_LOSS_FORWARD_KL,      KD_LOSS_REVERSE_KL,     KD_LOSS_JSD, KD_LOSS_SKEWED_FORWARD_KL, KD_LOSS_SKEWED_REVERSE_KL,
-                                 KD_LOSS_TOTAL_VARIATION, KD_LOSS_ALPHA_BETA };
+static const int32_t kinds[] = { KD_LOSS_FORWARD_KL,        KD_LOSS_REVERSE_KL,      KD_LOSS_JSD,       KD_LOSS_SKEWED_FORWARD_KL,
+                                 KD_LOSS_SKEWED_REVERSE_KL, KD_LOSS_TOTAL_VARIATION, KD_LOSS_ALPHA_BETA };
 
 static void fill(float *z, float *v, int64_t n, double spread)
 {
@@ -367,9 +366,18 @@ START_TEST(shifts_and_permutations_change_nothing)
     static const int order[8] = { 3, 1, 7, 0, 5, 6, 2, 4 };
     float z2[8], v2[8], a[8], b[8];
     for (int i = 0; i < 8; i++) z2[i] = golden_z[order[i]] + 2, v2[i] = golden_v[order[i]] - 3;
-    static const int32_t all[] = { KD_LOSS_FORWARD_KL,     KD_LOSS_REVERSE_KL, KD_LOSS_JSD,         KD_LOSS_SKEWED_FORWARD_KL, KD_LOSS_SKEWED_REVERSE_KL,
-                                   KD_LOSS_TOTAL_VARIATION, KD_LOSS_ALPHA_BETA, KD_LOSS_ADAPTIVE_KL, KD_LOSS_STANDARDISED_KL,   KD_LOSS_TAID,
-                                   KD_LOSS_ULD,             KD_LOSS_LOGIT_MSE };
+    static const int32_t all[] = { KD_LOSS_FORWARD_KL,
+                                   KD_LOSS_REVERSE_KL,
+                                   KD_LOSS_JSD,
+                                   KD_LOSS_SKEWED_FORWARD_KL,
+                                   KD_LOSS_SKEWED_REVERSE_KL,
+                                   KD_LOSS_TOTAL_VARIATION,
+                                   KD_LOSS_ALPHA_BETA,
+                                   KD_LOSS_ADAPTIVE_KL,
+                                   KD_LOSS_STANDARDISED_KL,
+                                   KD_LOSS_TAID,
+                                   KD_LOSS_ULD,
+                                   KD_LOSS_LOGIT_MSE };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         kd_term_options o = plain(2);
         dense(golden_v, 8);
@@ -459,9 +467,12 @@ START_TEST(pairs_that_make_no_sense_are_refused_with_the_reason)
         int32_t kind, tail;
         const char *why;
     } pairs[] = {
-        { KD_LOSS_REVERSE_KL, KD_TAIL_TRUNCATE, "minimum" },     { KD_LOSS_TAID, KD_TAIL_BUCKET, "mixes the logits" },
-        { KD_LOSS_DKD, KD_TAIL_BUCKET, "label's probability" },  { KD_LOSS_LOGIT_MSE, KD_TAIL_BUCKET, "logit of every class" },
-        { KD_LOSS_DIST, KD_TAIL_UNIFORM, "columns" },            { KD_LOSS_ULD, KD_TAIL_BUCKET, "every class" },
+        { KD_LOSS_REVERSE_KL, KD_TAIL_TRUNCATE, "minimum" },
+        { KD_LOSS_TAID, KD_TAIL_BUCKET, "mixes the logits" },
+        { KD_LOSS_DKD, KD_TAIL_BUCKET, "label's probability" },
+        { KD_LOSS_LOGIT_MSE, KD_TAIL_BUCKET, "logit of every class" },
+        { KD_LOSS_DIST, KD_TAIL_UNIFORM, "columns" },
+        { KD_LOSS_ULD, KD_TAIL_BUCKET, "every class" },
         { KD_LOSS_ALPHA_BETA, KD_TAIL_BUCKET, "alpha + beta = 1" },
     };
     int64_t label = 3;

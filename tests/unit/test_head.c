@@ -214,8 +214,8 @@ START_TEST(skipping_keeps_within_the_bounds_it_reports)
         double ew = 0, eh = 0;
         for (int k = 0; k < V * D; k++) ew += (dw[k] - dw0[k]) * (double)(dw[k] - dw0[k]);
         for (int k = 0; k < N * D; k++) eh += (dh[k] - dh0[k]) * (double)(dh[k] - dh0[k]);
-        ck_assert_msg(sqrt(ew) <= result.dw_error_bound + 1e-5 && sqrt(eh) <= result.dh_error_bound + 1e-5, "bound %d: %g %g beyond %g %g", i, sqrt(ew),
-                      sqrt(eh), result.dw_error_bound, result.dh_error_bound);
+        ck_assert_msg(sqrt(ew) <= result.dw_error_bound + 1e-5 && sqrt(eh) <= result.dh_error_bound + 1e-5, "bound %d: %g %g beyond %g %g", i,
+                      sqrt(ew), sqrt(eh), result.dw_error_bound, result.dh_error_bound);
         shares[i] = result.skipped_share;
         ck_assert(shares[i] >= last);
         last = shares[i];
@@ -239,8 +239,8 @@ START_TEST(memory_is_what_the_query_says)
     memset(dw, 0, sizeof dw);
     OK(run(&p, 1, 0, NULL, 0, dh, dw, NULL, &result));
     OK(kd_context_get_info(p.ctx, &after));
-    ck_assert_msg((int64_t)(after.peak_bytes - before.bytes) <= bytes + N * 256, "%lld bytes taken, %lld told", (long long)(after.peak_bytes - before.bytes),
-                  (long long)bytes);
+    ck_assert_msg((int64_t)(after.peak_bytes - before.bytes) <= bytes + N * 256, "%lld bytes taken, %lld told",
+                  (long long)(after.peak_bytes - before.bytes), (long long)bytes);
     const uint64_t calls = after.allocations; /* a second call allocates nothing */
     OK(run(&p, 1, 0, NULL, 0, dh, dw, NULL, &result));
     OK(kd_context_get_info(p.ctx, &after));

@@ -493,7 +493,8 @@ static int64_t read_all(const char *path, int64_t *records)
             break;
         }
         OK(kd_targets_sparse(got, "topk", NULL, &ids, &values, NULL, NULL));
-        for (int64_t j = 0; j < ids.dims[0]; j++) sum += (int64_t)((uint32_t *)ids.data)[j] * 31 + (int64_t)(((float *)values.data)[j] * -1000) * (j + 1);
+        for (int64_t j = 0; j < ids.dims[0]; j++)
+            sum += (int64_t)((uint32_t *)ids.data)[j] * 31 + (int64_t)(((float *)values.data)[j] * -1000) * (j + 1);
     }
     kd_store_free(s);
     return sum;
@@ -589,8 +590,9 @@ START_TEST(answers_of_servers_are_imported)
         "{\"prompt_token_ids\":[5,6],\"choices\":[{\"logprobs\":{\"content\":[{\"token\":\" a\",\"logprob\":-0.5,\"top_logprobs\":["
         "{\"token\":\" a\",\"logprob\":-0.5},{\"token\":\"b\",\"logprob\":-1.5},{\"token\":\"?\",\"logprob\":-9999.0}]},"
         "{\"token\":\"x\",\"bytes\":[98],\"logprob\":-0.25,\"top_logprobs\":[]}]}}]}\n\n";
-    static const char vllm[] = "{\"prompt_token_ids\":[5,6,7],\"prompt_logprobs\":[null,{\"6\":{\"logprob\":-3.0,\"rank\":9},\"2\":{\"logprob\":-0.5}},"
-                               "{\"7\":{\"logprob\":-0.125},\"3\":{\"logprob\":-Infinity}}]}\n";
+    static const char vllm[] =
+        "{\"prompt_token_ids\":[5,6,7],\"prompt_logprobs\":[null,{\"6\":{\"logprob\":-3.0,\"rank\":9},\"2\":{\"logprob\":-0.5}},"
+        "{\"7\":{\"logprob\":-0.125},\"3\":{\"logprob\":-Infinity}}]}\n";
     kd_store_options o = options();
     kd_store_field f = KD_STORE_FIELD_INIT;
     kd_import_options import = KD_IMPORT_OPTIONS_INIT;

@@ -1,0 +1,197 @@
+"""What a store keeps of real distributions, by rule: python bench/store.py REAL   (make bench-store)
+
+REAL: a folder made by bench/smollm2.py (real text through a real model). For each rule: bytes a token, KL(dense || decoded), the relative
+error of the gradient that reaches a student's hidden states and head, and how fast rows are written and read on one thread.
+"""
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+
+import numpy
+import torch
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
+import kdistill as kd  # noqa: E402
+
+torch.set_num_threads(2)
+real = sys.argv[1]
+hidden, head, tokens, offsets, kinds = (numpy.load(os.path.join(real, f"{name}.npy")) for name in ("hidden", "head", "tokens", "offsets", "kinds"))
+V, D = head.shape
+one, two = kd.Context(threads=1), kd.Context(threads=2)
+folder, results = tempfile.mkdtemp(), []
+NAMES = ("GSM8K", "Shakespeare")
+STEP = 512
+
+
+def pieces(kind):
+    """Sequences of a kind: (key, logits made on the fly, hidden)."""
+    for s in numpy.flatnonzero(kinds == kind):
+        a, b = offsets[s], offsets[s + 1]
+        yield kd.store_key(two, tokens[a:b]), hidden[a:b]
+
+
+head_t = numpy.ascontiguousarray(head.T)
+all_logits = two.matmul(hidden, head_t)
+
+
+def logits_of(h):
+    """Logits of rows of `hidden` (a view of it): computed once."""
+    first = (h.__array_interface__["data"][0] - hidden.__array_interface__["data"][0]) // (4 * D)
+    return all_logits[first:first + len(h)]
+
+
+generator = numpy.random.default_rng(0)
+student_noise = generator.normal(0, 0.35 * hidden.std(), hidden.shape).astype(numpy.float32)
+student = hidden + student_noise
+
+
+def kl_rows(p_logs, q):
+    """KL(dense || decoded) a row, in double."""
+    p, q = torch.from_numpy(p_logs), torch.from_numpy(numpy.asarray(q))
+    return (p.exp() * (p - q)).sum(1, dtype=torch.float64).numpy()
+
+
+def decode_rows(targets, rows, store, tail):
+    """The distribution that a record stands for: log-probabilities (rows, V), by the tail policy named."""
+    try:
+        values = targets.field("hidden")
+        z = two.matmul(values, rotated_t(store))
+        return torch.log_softmax(torch.from_numpy(z), 1).numpy()
+    except kd.Error:
+        pass
+    sparse = targets.sparse("topk")
+    out = numpy.empty((rows, V), numpy.float32)
+    for r in range(rows):
+        a, b = sparse["offsets"][r], sparse["offsets"][r + 1]
+        ids, values = sparse["ids"][a:b], sparse["values"][a:b].astype(numpy.float64)
+        rest = float(sparse["tail"][r])
+        total = numpy.log(numpy.exp(values).sum() + numpy.exp(rest))
+        out[r] = rest - total - numpy.log(max(1, V - len(ids)))
+        out[r, ids] = values - total
+    return out
+
+
+cache = {}
+
+
+def rotated_t(store):
+    if "head" not in cache:
+        cache["head"] = numpy.ascontiguousarray(store.head(rotated=True).T)
+    return cache["head"]
+
+
+def gradients(h, targets, **term):
+    """dH and dW of forward KL of the student on these targets."""
+    loss, dh, dw = two.loss(), numpy.zeros_like(h), numpy.zeros_like(head)
+    loss.add(kd.FORWARD_KL, **term)
+    batch = two.batch().begin(len(h))
+    loss.eval({"logits": h}, batch, targets, gradients={"logits": dh}, heads={"logits": kd.Head(head, None, dw)})
+    return dh, dw
+
+
+def relative(a, b):
+    return float(numpy.linalg.norm(a - b) / numpy.linalg.norm(b))
+
+
+def measure(name, field, tail="uniform tail", note=""):
+    shown = []
+    for kind in (0, 1):
+        path = os.path.join(folder, "x.kdt")
+        if os.path.exists(path):
+            os.remove(path)
+        cache.clear()
+        with one.store_writer(path, [field], vocabulary=V, align=kd.ALIGN_NEXT) as writer:
+            if field["kind"] == kd.STORE_HIDDEN:
+                writer.head(head, kd.FLOAT16)
+            spent = rows = 0
+            for key, h in pieces(kind):
+                batch, targets = one.batch().begin_packed([0, len(h)]), one.targets().begin(len(h))
+                batch.set_samples(keys=numpy.array([key], numpy.uint64))
+                if field["kind"] == kd.STORE_HIDDEN:
+                    targets.borrow("hidden", h)
+                else:
+                    z = logits_of(h)
+                    targets.borrow("logits", z)
+                start = time.perf_counter()
+                writer.add(batch, targets)
+                spent += time.perf_counter() - start
+                rows += len(h)
+        with one.store(path) as store:
+            part = sum(store.part_bytes(i, field["name"]) for i in range(len(store)))
+            kls, errors = [], []
+            targets = one.targets()
+            for number, (key, h) in enumerate(pieces(kind)):
+                store.read(number, targets)
+                if field["kind"] == kd.STORE_COUNTS:
+                    kls.append(numpy.array([numpy.nan]))
+                else:
+                    dense = torch.log_softmax(torch.from_numpy(logits_of(h)), 1).numpy()
+                    kls.append(kl_rows(dense, decode_rows(targets, len(h), store, tail)))
+                if sum(len(k) for k in kls) >= 1024:
+                    break
+            first = offsets[numpy.flatnonzero(kinds == kind)[0]]
+            exact = errors_of(kind, store, targets, field, first)
+            entries = None
+            if field["kind"] in (kd.STORE_TOPK, kd.STORE_COUNTS):
+                entries = sum(len(t.sparse(field["name"])["ids"]) for _, t in store)
+            start, passes = time.perf_counter(), 0
+            while time.perf_counter() - start < 0.2:
+                for i in range(len(store)):
+                    store.read(i, targets)
+                passes += 1
+            speed = passes * rows / (time.perf_counter() - start)
+            order = generator.permutation(len(store))
+            start = time.perf_counter()
+            for i in order:
+                store.find(store.record(int(i))["key"])
+            look_up = (time.perf_counter() - start) / len(store)
+        kls = numpy.concatenate(kls)
+        shown.append({"data": NAMES[kind], "bytes": part / rows, "entry": part / entries if entries else None, "kl": float(kls.mean()),
+                      "kl99": float(numpy.percentile(kls, 99)), "worst": float(kls.max()), "dw": exact[1], "dh": exact[0],
+                      "written": rows / spent, "read": speed, "look_up": look_up})
+    results.append({"rule": name, "rows": shown})
+    a, b = shown
+
+    def pair(key, form):
+        return f"{form % a[key]:>9s} {form % b[key]:>9s}"
+
+    print(f"{name:26s} {pair('bytes', '%.0f')} {'%.2f' % a['entry'] if a['entry'] else '':>5s} {pair('kl', '%.4f')} {pair('kl99', '%.3f')} {pair('worst', '%.2f')} "
+          f"{pair('dw', '%.1e')} {pair('dh', '%.1e')} {a['written'] / 1e3:8.0f} {a['read'] / 1e3:8.0f}", flush=True)
+
+
+def errors_of(kind, store, targets, field, first):
+    """Relative error of dH and dW over the first sequences of a kind, the student a noisy teacher."""
+    a, b, number = [], [], 0
+    for number in range(min(2, len(store))):
+        begin = first + sum(store.record(i)["positions"] for i in range(number))
+        rows = store.record(number)["positions"]
+        h, dense = student[begin:begin + rows], two.targets().begin(rows)
+        z = logits_of(hidden[begin:begin + rows])
+        dense.borrow("logits", z)
+        a.append(gradients(h, dense))
+        store.read(number, targets)
+        term = {} if field["kind"] == kd.STORE_HIDDEN else {"teacher_field": field["name"]}
+        b.append(gradients(h, targets, **term))
+    dh = relative(numpy.concatenate([x[0] for x in b]), numpy.concatenate([x[0] for x in a]))
+    dw = relative(sum(x[1] for x in b), sum(x[1] for x in a))
+    return dh, dw
+
+
+print(f"{len(tokens)} tokens of real text; pairs are {NAMES[0]}, {NAMES[1]}; KL with the tail spread evenly; gradients by BUCKET and draws; thousands of rows a second, one thread")
+print(f"{'rule':26s} {'bytes a token':>19s} entry {'mean KL':>19s} {'99 %':>19s} {'largest':>19s} {'error dW':>19s} {'error dH':>19s} {'written':>8s} {'read':>8s}")
+for k in (16, 64, 128):
+    measure(f"top {k}", {"kind": kd.STORE_TOPK, "name": "topk", "k": k})
+for mass in (0.9, 0.95, 0.99):
+    measure(f"mass {mass:g}, at most 2000", {"kind": kd.STORE_TOPK, "name": "topk", "k": 2000, "mass": mass})
+measure("150 bytes", {"kind": kd.STORE_TOPK, "name": "topk", "k": 128, "bytes": 150})
+for draws in (50, 200):
+    measure(f"{draws} draws", {"kind": kd.STORE_COUNTS, "name": "topk", "draws": draws})
+for bits in (8, 6, 5, 4, 3):
+    measure(f"hidden, {bits} bits", {"kind": kd.STORE_HIDDEN, "name": "hidden", "width": D, "bits": bits})
+shutil.rmtree(folder)
+os.makedirs("build", exist_ok=True)
+with open("build/bench-store.json", "w") as file:
+    json.dump(results, file, indent=1)
