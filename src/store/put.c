@@ -25,7 +25,7 @@ static kd_status put_presence(kd_store_writer *w, const uint8_t *present, int64_
 static kd_status room_for(kd_store_writer *w, int64_t bytes, uint8_t **to)
 {
     const int64_t at = w->record.size;
-    KD_TRY(KD_RESERVE(w->object.context, &w->record.bytes, &w->record.room, at + bytes + 16));
+    if (at + bytes + 16 > w->record.room) KD_TRY(KD_RESERVE(w->object.context, &w->record.bytes, &w->record.room, 2 * (at + bytes + 16)));
     w->record.size += bytes;
     memset(w->record.bytes + at, 0, (size_t)bytes + 1);
     *to = (uint8_t *)w->record.bytes + at;
