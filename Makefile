@@ -139,7 +139,7 @@ clean:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo bench peers docs reproduce-hinton
+.PHONY: demo bench bench-head bench-store peers docs reproduce-hinton
 
 build/demo/demo: examples/demo.c examples/demo_measure.c examples/demo_page.c examples/demo.h examples/check.h $(SHARED)
 	@mkdir -p $(@D)
@@ -158,6 +158,14 @@ peers:
 
 bench: all
 	sh bench/run.sh
+
+# REAL: a folder made by bench/smollm2.py MODEL DATA REAL; PEERS: a virtual environment with torch.
+PEERS ?= build/peers
+bench-head: all
+	PEERS=$(PEERS) sh bench/with_peers.sh bench/head.py $(REAL)
+bench-store: all
+	PEERS=$(PEERS) sh bench/with_peers.sh bench/store.py $(REAL)
+	PEERS=$(PEERS) sh bench/with_peers.sh bench/store_distil.py $(REAL)
 
 docs:
 	$(PYTHON) python/generate.py

@@ -1,7 +1,7 @@
 """The head fused with the loss, beside PyTorch in the same run: python bench/head.py [REAL]   (make bench-head)
 
 REAL: a folder made by bench/smollm2.py; without it logits are made up and the parts on real distributions are left out.
-Ours and torch alternate; medians of ROUNDS. torch: eager and compiled, two threads, big blocks kept by malloc (bench/head.sh).
+Ours and torch alternate; medians of ROUNDS. torch: eager and compiled, two threads, big blocks kept by malloc (bench/with_peers.sh).
 """
 import ctypes
 import json

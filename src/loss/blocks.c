@@ -275,9 +275,9 @@ static void report(blocks *b, kd_loss_result *made)
 {
     const kd_head *head = &b->student->head;
     const kd__kernels *kernels = b->context->kernels;
+    if (!b->student->has_head || head->skip_bound == 0 || b->cells == 0) return;
     const float *w = head->weight->data;
     double longest = 0, scale = fabs(head->scale);
-    if (!b->student->has_head || head->skip_bound == 0 || b->cells == 0) return;
     for (int64_t i = 0; i < b->classes; i++) {
         const double square = kernels->sum_squares(w + i * b->student->hidden_width, b->student->hidden_width);
         longest = square > longest ? square : longest;

@@ -21,7 +21,7 @@ static kd_status find_bytes(reading *r)
 {
     kd_context *context = r->targets->object.context;
     int64_t need = 0, used = 0;
-    KD_TRY(KD_RESERVE(context, &r->targets->records, &r->targets->records_room, r->rows));
+    KD_TRY(KD_RESERVE(context, &r->targets->records, &r->targets->records_room, r->rows + 1));
     r->bytes = r->targets->records;
     for (int64_t i = 0; i < r->rows && r->store->options.pread; i++)
         if (r->places[2 * i] >= 0 && (!i || r->places[2 * i] != r->places[2 * i - 2])) need += r->store->entries[r->places[2 * i]].size;
@@ -354,7 +354,7 @@ kd_status kd_store_read(kd_store *store, int64_t record, kd_targets *targets)
                (long long)store->entry_count);
     const int64_t rows = store->entries[record].positions;
     KD_TRY(kd_targets_begin(targets, rows));
-    KD_TRY(KD_RESERVE(targets->object.context, &targets->places, &targets->places_room, 2 * rows));
+    KD_TRY(KD_RESERVE(targets->object.context, &targets->places, &targets->places_room, 2 * rows + 2));
     for (int64_t r = 0; r < rows; r++) targets->places[2 * r] = record, targets->places[2 * r + 1] = r;
     kd_status status = kd__store_fill(store, targets, targets->places);
     if (status != KD_OK) kd_targets_begin(targets, 0);

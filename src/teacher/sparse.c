@@ -43,9 +43,9 @@ kd_status kd__sparse_open(kd_targets *targets, const char *name, int32_t kind, i
     KD_TRY(slot(targets, name, &s));
     s->active = 0;
     KD_TRY(KD_RESERVE(context, &s->offsets, &s->offsets_room, rows + 1));
-    KD_TRY(KD_RESERVE(context, &s->tail, &s->tail_room, rows));
-    KD_TRY(KD_RESERVE(context, &s->entropy, &s->entropy_room, rows));
-    KD_TRY(KD_RESERVE(context, &s->borrowed, &s->borrowed_room, rows));
+    KD_TRY(KD_RESERVE(context, &s->tail, &s->tail_room, rows + 1));
+    KD_TRY(KD_RESERVE(context, &s->entropy, &s->entropy_room, rows + 1));
+    KD_TRY(KD_RESERVE(context, &s->borrowed, &s->borrowed_room, rows + 1));
     s->kind = kind;
     s->vocabulary = vocabulary;
     s->temperature = temperature;
