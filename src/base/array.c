@@ -26,6 +26,9 @@ int64_t kd_array_count(const kd_array *array)
     return count > INT64_MAX / 8 ? -1 : count;
 }
 
+/* Dims that hold a 0 or come from a hostile header may be too large for a stride: it is not used then, and must not trap. */
+static int64_t wrapping_product(int64_t a, int64_t b) { return (int64_t)((uint64_t)a * (uint64_t)b); }
+
 void kd__array_view(kd_array *view, void *data, int32_t dtype, int32_t rank, const int64_t *dims)
 {
     memset(view, 0, sizeof *view);
@@ -34,7 +37,7 @@ void kd__array_view(kd_array *view, void *data, int32_t dtype, int32_t rank, con
     view->rank = rank;
     for (int32_t i = rank - 1; i >= 0; i--) {
         view->dims[i] = dims[i];
-        view->strides[i] = i == rank - 1 ? 1 : view->strides[i + 1] * dims[i + 1];
+        view->strides[i] = i == rank - 1 ? 1 : wrapping_product(view->strides[i + 1], dims[i + 1]);
     }
 }
 
@@ -82,7 +85,7 @@ int kd__array_contiguous(const kd_array *array)
     if (all_zero(array)) return 1;
     for (int32_t i = array->rank - 1; i >= 0; i--) {
         if (array->dims[i] != 1 && array->strides[i] != expected) return 0;
-        expected *= array->dims[i];
+        expected = wrapping_product(expected, array->dims[i]);
     }
     return 1;
 }
@@ -90,7 +93,7 @@ int kd__array_contiguous(const kd_array *array)
 int64_t kd__array_row(const kd_array *array)
 {
     int64_t row = 1;
-    for (int32_t i = 1; i < array->rank; i++) row *= array->dims[i];
+    for (int32_t i = 1; i < array->rank; i++) row = wrapping_product(row, array->dims[i]);
     return row;
 }
 
