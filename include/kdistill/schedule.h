@@ -1,8 +1,8 @@
 /* kdistill/schedule.h - a number as a function of the step and of what the host reports.   SPDX-License-Identifier: Apache-2.0
  *
  * The same schedules serve learning rates, temperatures and weights. Steps are counted from 0 and may be asked in any order;
- * before the first step a schedule holds its first value, after the last its last. Only plateaus have state, changed by
- * kd_schedule_report and kept in checkpoints.                                                                                 */
+ * before the first step a schedule holds its first value, after the last its last. Plateaus and TAID's t have state, changed
+ * by kd_schedule_report and kept in checkpoints.                                                                              */
 #ifndef KDISTILL_SCHEDULE_H
 #define KDISTILL_SCHEDULE_H
 
@@ -58,12 +58,29 @@ KD_API void kd_plateau_options_init(kd_plateau_options *options, size_t size);
 
 /* A value that falls when what the host reports stops getting better. */
 KD_API kd_status kd_schedule_plateau(kd_schedule **out, kd_context *context, const kd_plateau_options *options);
+
+typedef struct kd_taid_options {
+    uint32_t struct_size;
+    int32_t reserved;
+    double from;      /* t before the first report                */
+    double to;        /* its largest value, above `from`, at most 1 */
+    double rate;      /* alpha, 0: linear only                    */
+    double momentum;  /* beta, 0 to below 1                       */
+    int64_t steps;    /* t is at least from + (to - from) step / steps; at least 1 */
+} kd_taid_options;
+#define KD_TAID_OPTIONS_INIT { (uint32_t)sizeof(kd_taid_options), 0, 0.4, 1.0, 5e-4, 0.99, 1000 }
+KD_API void kd_taid_options_init(kd_taid_options *options, size_t size);
+
+/* TAID's t for kd_loss_set(.., KD_PROGRESS, ..): it rises faster while the loss falls. One report of the term's loss a step:
+ *   d = (before - loss) / (before + 1e-15);   m <- beta m + (1 - beta) d;   t <- min(to, max(linear, t + alpha sigmoid(m) (1 - t)))
+ * The first report is only kept. State: t, m, the loss before, and the number of reports.                                          [Shing et al. 2025, alg. 1] */
+KD_API kd_status kd_schedule_taid(kd_schedule **out, kd_context *context, const kd_taid_options *options);
 KD_API void kd_schedule_free(kd_schedule *schedule);
 
 /* The value at a step; NaN for a NULL handle. */
 KD_API double kd_schedule_value(kd_schedule *schedule, int64_t step);
 
-/* Gives a metric to every plateau inside. KD_ERR_NONFINITE for NaN and infinity; others ignore it. */
+/* Gives a metric to every plateau and TAID schedule inside. KD_ERR_NONFINITE for NaN and infinity; others ignore it. */
 KD_API kd_status kd_schedule_report(kd_schedule *schedule, double metric);
 
 /* State as numbers, for hosts that keep their own checkpoints: *count in: room, out: numbers needed. values NULL: ask. */

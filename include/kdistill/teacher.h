@@ -54,11 +54,16 @@ typedef struct kd_ensemble_options {
     double temperature;    /* the members' probabilities are taken at it (> 0); the ensemble's
                               logits are then temperature * log(mean), so that a loss at this
                               temperature sees the mean exactly                                */
+    const char *field;     /* the members' field, also the ensemble's; NULL: "logits"          */
 } kd_ensemble_options;
-#define KD_ENSEMBLE_OPTIONS_INIT { (uint32_t)sizeof(kd_ensemble_options), KD_MEAN_OF_PROBABILITIES, NULL, 1.0 }
+#define KD_ENSEMBLE_OPTIONS_INIT { (uint32_t)sizeof(kd_ensemble_options), KD_MEAN_OF_PROBABILITIES, NULL, 1.0, NULL }
 KD_API void kd_ensemble_options_init(kd_ensemble_options *options, size_t size);
 
-/* Several teachers as one: their "logits" merged; keeps them alive. A row that one member lacks is absent. */
+/* Several teachers as one: their fields merged; keeps them alive. A row that one member lacks is absent. Dense logits give dense
+ * logits. Where a member's field is sparse (top-k; dense members may stand beside) the result is sparse: the union of the ids
+ * with the tail carried, and an id that a record lacks gets its tail's mass / (V - k), counted as borrowed in the diagnostics.
+ * Sampled counts are merged with sampled counts. Sparse members need the ensemble's temperature, the same number of classes and
+ * KD_MEAN_OF_PROBABILITIES: KD_ERR_MISMATCH, KD_ERR_SHAPE, KD_ERR_UNSUPPORTED otherwise, when the teacher is read.             */
 KD_API kd_status kd_teacher_from_ensemble(kd_teacher **out, kd_context *context, kd_teacher *const *teachers, int32_t count,
                                           const kd_ensemble_options *options);
 

@@ -353,6 +353,7 @@ class kd_ensemble_options(Structure):
         ("mean", c_int32),
         ("weights", POINTER(c_double)),
         ("temperature", c_double),
+        ("field", c_char_p),
     ]
 
 
@@ -627,6 +628,18 @@ class kd_plateau_options(Structure):
     ]
 
 
+class kd_taid_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("from", c_double),
+        ("to", c_double),
+        ("rate", c_double),
+        ("momentum", c_double),
+        ("steps", c_int64),
+    ]
+
+
 class kd_optimizer_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -717,7 +730,7 @@ class kd_checkpoint_options(Structure):
     ]
 
 
-STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
+STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
 
 #: name: (result, argument types, the header's comment)
 FUNCTIONS = {
@@ -800,7 +813,7 @@ FUNCTIONS = {
     "kd_teacher_borrow": (c_int32, [c_void_p, c_char_p, POINTER(kd_array)], 'A teacher from arrays: create, then add fields of (samples, ...). keys ((samples, 2) uint64, copied) are needed with\nKD_BY_KEY, else NULL. "probabilities" (float, each row sums to 1 within 1e-3) is kept as "logits", the logarithms, and\n"label" is integer. Copied, or borrowed: contiguous float32 (labels int64), alive and unchanged while the teacher is.'),
     "kd_teacher_from_model": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_teacher_options)], "A live teacher: the model's outputs on the batch itself (augmented as the student sees it). Keeps the model alive."),
     "kd_ensemble_options_init": (None, [POINTER(kd_ensemble_options), c_size_t], ''),
-    "kd_teacher_from_ensemble": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(c_void_p), c_int32, POINTER(kd_ensemble_options)], 'Several teachers as one: their "logits" merged; keeps them alive. A row that one member lacks is absent.'),
+    "kd_teacher_from_ensemble": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(c_void_p), c_int32, POINTER(kd_ensemble_options)], "Several teachers as one: their fields merged; keeps them alive. A row that one member lacks is absent. Dense logits give dense\nlogits. Where a member's field is sparse (top-k; dense members may stand beside) the result is sparse: the union of the ids\nwith the tail carried, and an id that a record lacks gets its tail's mass / (V - k), counted as borrowed in the diagnostics.\nSampled counts are merged with sampled counts. Sparse members need the ensemble's temperature, the same number of classes and\nKD_MEAN_OF_PROBABILITIES: KD_ERR_MISMATCH, KD_ERR_SHAPE, KD_ERR_UNSUPPORTED otherwise, when the teacher is read."),
     "kd_teacher_from_callbacks": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_teacher_callbacks), POINTER(kd_teacher_options)], ''),
     "kd_teacher_collect": (c_int32, [POINTER(c_void_p), c_void_p, c_void_p, c_int32], 'Asks a teacher about every sample of a dataset, in order, and keeps the answers in memory: a new teacher, looked up by\nkey, with the fields that the answers had.'),
     "kd_teacher_free": (None, [c_void_p], 'Asks a teacher about every sample of a dataset, in order, and keeps the answers in memory: a new teacher, looked up by\nkey, with the fields that the answers had.'),
@@ -865,6 +878,7 @@ FUNCTIONS = {
     "kd_loss_get": (c_int32, [c_void_p, c_int32, c_int32, POINTER(c_double)], '0 .. 100'),
     "kd_loss_bounds": (c_int32, [c_int32, POINTER(c_double), POINTER(c_double)], '0 .. 100'),
     "kd_loss_term": (c_int32, [c_void_p, c_int32, POINTER(c_int32), POINTER(kd_term_options)], 'The options of a term as they are now; names live as long as the loss. options->struct_size is set by the caller.'),
+    "kd_loss_set_shared": (c_int32, [c_void_p, c_int32, POINTER(kd_array), c_int64], "ULD with classes that both tokenizers share: teacher_of ((student classes) integers) holds the teacher's class of each student\nclass, -1 for none; no class twice. The term is then\n  KL over the shared classes and one bucket of all others  +  sum |sort q' - sort p'| over the classes that only one side has.\nNULL: plain ULD again. Copied. KD_ERR_INVALID when the term is no ULD, KD_ERR_RANGE for classes outside or doubled."),
     "kd_loss_count": (c_int32, [c_void_p, c_void_p, c_void_p, POINTER(kd_loss_counts)], 'Counts of one batch. counts->struct_size and result->struct_size are set by the caller. targets may be NULL when no\nterm needs a teacher. Errors: KD_ERR_NOT_FOUND (field), KD_ERR_SHAPE (rows), KD_ERR_RANGE (label, with its row).'),
     "kd_loss_counts_add": (c_int32, [POINTER(kd_loss_counts), POINTER(kd_loss_counts)], 'counts = counts + more, term by term.'),
     "kd_loss_backward": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p, POINTER(kd_loss_counts), POINTER(kd_loss_result)], "Value and gradients on a model after its forward pass, pushed back into its parameter gradients (accumulated).\ncounts NULL: this batch's own. When the call fails nothing is accumulated."),
@@ -886,9 +900,11 @@ FUNCTIONS = {
     "kd_schedule_sequence": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(c_void_p), POINTER(c_int64), c_int32], 'parts[i] from starts[i] on, with steps counted from there; starts[0] = 0, rising. Keeps them alive.'),
     "kd_plateau_options_init": (None, [POINTER(kd_plateau_options), c_size_t], ''),
     "kd_schedule_plateau": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_plateau_options)], 'A value that falls when what the host reports stops getting better.'),
-    "kd_schedule_free": (None, [c_void_p], 'A value that falls when what the host reports stops getting better.'),
+    "kd_taid_options_init": (None, [POINTER(kd_taid_options), c_size_t], ''),
+    "kd_schedule_taid": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_taid_options)], "TAID's t for kd_loss_set(.., KD_PROGRESS, ..): it rises faster while the loss falls. One report of the term's loss a step:\n  d = (before - loss) / (before + 1e-15);   m <- beta m + (1 - beta) d;   t <- min(to, max(linear, t + alpha sigmoid(m) (1 - t)))\nThe first report is only kept. State: t, m, the loss before, and the number of reports.                                          [Shing et al. 2025, alg. 1]"),
+    "kd_schedule_free": (None, [c_void_p], "TAID's t for kd_loss_set(.., KD_PROGRESS, ..): it rises faster while the loss falls. One report of the term's loss a step:\n  d = (before - loss) / (before + 1e-15);   m <- beta m + (1 - beta) d;   t <- min(to, max(linear, t + alpha sigmoid(m) (1 - t)))\nThe first report is only kept. State: t, m, the loss before, and the number of reports.                                          [Shing et al. 2025, alg. 1]"),
     "kd_schedule_value": (c_double, [c_void_p, c_int64], 'The value at a step; NaN for a NULL handle.'),
-    "kd_schedule_report": (c_int32, [c_void_p, c_double], 'Gives a metric to every plateau inside. KD_ERR_NONFINITE for NaN and infinity; others ignore it.'),
+    "kd_schedule_report": (c_int32, [c_void_p, c_double], 'Gives a metric to every plateau and TAID schedule inside. KD_ERR_NONFINITE for NaN and infinity; others ignore it.'),
     "kd_schedule_get_state": (c_int32, [c_void_p, POINTER(c_double), POINTER(c_int32)], 'State as numbers, for hosts that keep their own checkpoints: *count in: room, out: numbers needed. values NULL: ask.'),
     "kd_schedule_set_state": (c_int32, [c_void_p, POINTER(c_double), c_int32], 'State as numbers, for hosts that keep their own checkpoints: *count in: room, out: numbers needed. values NULL: ask.'),
     "kd_optimizer_options_init": (None, [POINTER(kd_optimizer_options), c_size_t], ''),

@@ -79,6 +79,7 @@ kd_status kd_loss_create(kd_loss **out, kd_context *context, const kd_loss_optio
 void kd_loss_free(kd_loss *loss)
 {
     if (!kd__object_drop(loss)) return;
+    kd__loss_free_shared(loss);
     kd__release(loss->object.context, loss->block);
     kd__release(loss->object.context, loss->scratch);
     kd__release(loss->object.context, loss->logits);

@@ -37,12 +37,19 @@ enum {
     KD__SEEN_COUNT
 };
 
+/* Classes that a teacher with another tokenizer shares with the student: pairs, and those that only one side has. */
+typedef struct kd__shared {
+    int64_t classes, teacher_classes, pairs, only_student, only_teacher;
+    uint32_t *student, *teacher; /* (classes), (teacher_classes): the pairs first, then the others */
+} kd__shared;
+
 typedef struct kd__term {
     int32_t kind;
     double weight;
     kd_term_options o; /* names point into `names` */
     char names[5][KD_MAX_NAME];
     kd_loss_diagnostics seen;
+    kd__shared shared; /* ULD; student NULL: none */
 } kd__term;
 
 /* What happened in a row of a term. */
@@ -141,6 +148,7 @@ double kd__divergence(const kd__term *term, int64_t n, const double *lp, const d
 int kd__scan_sides(kd__row *row, kd__side *z, kd__side *v);
 int kd__is_finite(kd__row *row);
 
+void kd__loss_free_shared(kd_loss *loss);
 const kd__kind *kd__kind_of(int32_t kind);
 kd__row_function *kd__kind_row(int32_t kind);
 double kd__term_t2(const kd__term *term); /* T^2 where it is on, else 1 */

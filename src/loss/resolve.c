@@ -99,6 +99,9 @@ static kd_status check_widths(const kd__term *term, kd__sources *s)
                kd__kind_of(term->kind)->least_width, (long long)s->width);
     KD_FAIL_IF(s->width && s->width < s->classes, KD_ERR_SHAPE, "%s: expected at least %lld columns of '%s', got %lld", kind, (long long)s->classes,
                term->o.student_output, (long long)s->width);
+    KD_FAIL_IF(term->shared.student && s->width && (s->classes != term->shared.classes || given != term->shared.teacher_classes), KD_ERR_SHAPE,
+               "%s: the shared classes are of %lld and %lld classes, student and teacher have %lld and %lld", kind, (long long)term->shared.classes,
+               (long long)term->shared.teacher_classes, (long long)s->classes, (long long)given);
     KD_FAIL_IF(term->kind == KD_LOSS_POLICY_GRADIENT && given != 1, KD_ERR_SHAPE, "%s: '%s': expected one log-probability a row, got %lld", kind,
                term->o.teacher_field, (long long)given);
     if (s->sparse && s->width)

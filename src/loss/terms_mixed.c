@@ -194,27 +194,58 @@ static int probabilities(kd__row *row, const float *x, int64_t n, float *to)
     return 1;
 }
 
-/* sum |sort q - sort p|, the shorter padded with 0; h = q sign(..) through q's order                [Boizard et al. 2024, eq. 2] */
+/* Scratch of ULD: each of the four arrays of doubles holds two of these. */
+enum { OF_Q, OF_P, SPARE_ORDER, SOME_Q, SOME_P };
+static void *slot(kd__row *row, int which) { return (uint32_t *)(void *)row->wide + which * row->wide_room; }
+
+/* sum |sort q - sort p|, the shorter padded with 0; h = q sign(..) through q's order is added at to[ids[i]] (ids NULL: i).
+ *                                                                                        [Boizard et al. 2024, eq. 2] */
+static double sorted_difference(kd__row *row, const float *q, int64_t n, const float *p, int64_t m, const uint32_t *ids, float *to)
+{
+    const int64_t most = n > m ? n : m;
+    uint32_t *of_q = slot(row, OF_Q), *of_p = slot(row, OF_P);
+    double sum = 0;
+    order(q, n, of_q, slot(row, SPARE_ORDER));
+    order(p, m, of_p, slot(row, SPARE_ORDER));
+    for (int64_t i = 0; i < most; i++) {
+        const float a = i < n ? q[of_q[i]] : 0, b = i < m ? p[of_p[i]] : 0;
+        sum += fabs((double)a - b);
+        if (i < n) to[ids ? ids[of_q[i]] : of_q[i]] += a > b ? a : a < b ? -a : 0;
+    }
+    return sum;
+}
+
+/* The shared classes S by KL with a bucket: h = -p on S, -q t/s outside (t, s: both sides' mass there). Then the rest, sorted. */
+static double with_shared(kd__row *row, const kd__shared *shared, const float *q, const float *p, float *h)
+{
+    float *some_q = slot(row, SOME_Q), *some_p = slot(row, SOME_P);
+    const uint32_t *only_q = shared->student + shared->pairs, *only_p = shared->teacher + shared->pairs;
+    double loss = 0, s = 0, t = 0;
+    for (int64_t i = 0; i < shared->only_student; i++) s += some_q[i] = q[only_q[i]];
+    for (int64_t i = 0; i < shared->only_teacher; i++) t += some_p[i] = p[only_p[i]];
+    for (int64_t i = 0; i < shared->pairs; i++) {
+        const double a = p[shared->teacher[i]], b = q[shared->student[i]];
+        if (a > 0) loss += a * log(a / b);
+        h[shared->student[i]] = (float)-a;
+    }
+    if (t > 0) loss += t * log(t / s);
+    for (int64_t i = 0; i < shared->only_student; i++) h[only_q[i]] = s > 0 ? (float)(-some_q[i] * (t / s)) : 0;
+    return loss + sorted_difference(row, some_q, shared->only_student, some_p, shared->only_teacher, only_q, h);
+}
+
 void kd__row_uld(kd__row *row)
 {
-    const int64_t n = row->n, m = row->vn, most = n > m ? n : m;
-    uint32_t *of_q = (uint32_t *)(void *)row->wide, *of_p = (uint32_t *)(void *)(row->wide + row->wide_room);
-    uint32_t *spare = (uint32_t *)(void *)(row->wide + 2 * row->wide_room);
+    const kd__shared *shared = &row->term->shared;
     float *q = row->ez, *p = row->ev, *h = row->spare;
     double total = 0;
-    if (!probabilities(row, row->z, n, q) || !probabilities(row, row->v, m, p)) {
+    if (!probabilities(row, row->z, row->n, q) || !probabilities(row, row->v, row->vn, p)) {
         row->state = KD__ROW_NONFINITE;
         return;
     }
-    order(q, n, of_q, spare);
-    order(p, m, of_p, spare);
-    for (int64_t i = 0; i < most; i++) {
-        const float a = i < n ? q[of_q[i]] : 0, b = i < m ? p[of_p[i]] : 0;
-        row->loss += fabs((double)a - b);
-        if (i >= n) continue;
-        h[of_q[i]] = a > b ? a : a < b ? -a : 0;
-        total += h[of_q[i]];
-    }
+    memset(h, 0, (size_t)row->n * sizeof *h);
+    row->loss = shared->student ? with_shared(row, shared, q, p, h) : sorted_difference(row, q, row->n, p, row->vn, NULL, h);
+    if (!kd__is_finite(row) || !row->dz) return;
+    for (int64_t i = 0; i < row->n; i++) total += h[i];
     const double c = row->scale / row->term->o.temperature;
-    if (row->dz) row->kernels->combine(row->dz, h, (float)c, q, (float)(c * total), n, row->add);
+    row->kernels->combine(row->dz, h, (float)c, q, (float)(c * total), row->n, row->add);
 }

@@ -2,10 +2,13 @@
 
 #include <math.h>
 
-enum { CONSTANT, LINEAR, COSINE, EXPONENTIAL, POLYNOMIAL, STEP, INVERSE_SQRT, WSD, PIECEWISE, PRODUCT, SEQUENCE, PLATEAU };
+enum { CONSTANT, LINEAR, COSINE, EXPONENTIAL, POLYNOMIAL, STEP, INVERSE_SQRT, WSD, PIECEWISE, PRODUCT, SEQUENCE, PLATEAU, TAID };
 
 static const kd_plateau_options plateau_defaults = KD_PLATEAU_OPTIONS_INIT;
 void kd_plateau_options_init(kd_plateau_options *o, size_t size) { kd__options_init(o, size, &plateau_defaults, sizeof plateau_defaults); }
+
+static const kd_taid_options taid_defaults = KD_TAID_OPTIONS_INIT;
+void kd_taid_options_init(kd_taid_options *o, size_t size) { kd__options_init(o, size, &taid_defaults, sizeof taid_defaults); }
 
 /* ---- making ---- */
 
@@ -25,6 +28,7 @@ static kd_status make(kd_schedule **out, kd_context *context, const kd_schedule 
     schedule->warmup = given->warmup;
     schedule->stable = given->stable;
     schedule->plateau = given->plateau;
+    schedule->taid = given->taid;
     *out = schedule;
     return KD_OK;
 }
@@ -149,6 +153,16 @@ kd_status kd_schedule_plateau(kd_schedule **out, kd_context *context, const kd_p
     return make(out, context, &(kd_schedule){ .kind = PLATEAU, .steps = 1, .plateau = { .options = o } });
 }
 
+kd_status kd_schedule_taid(kd_schedule **out, kd_context *context, const kd_taid_options *options)
+{
+    kd_taid_options o = taid_defaults;
+    KD_TRY(kd__options_read(&o, sizeof o, options, "kd_taid_options"));
+    KD_FAIL_IF(!(o.from >= 0 && o.from < o.to && o.to <= 1), KD_ERR_RANGE, "taid: expected 0 <= from < to <= 1, got %g and %g", o.from, o.to);
+    KD_FAIL_IF(!(o.rate >= 0 && o.rate <= 1), KD_ERR_RANGE, "taid: rate: expected 0 to 1, got %g", o.rate);
+    KD_FAIL_IF(!(o.momentum >= 0 && o.momentum < 1), KD_ERR_RANGE, "taid: momentum: expected 0 to below 1, got %g", o.momentum);
+    return make(out, context, &(kd_schedule){ .kind = TAID, .from = o.from, .to = o.to, .steps = o.steps, .taid = { o, o.from, 0, 0, 0 } });
+}
+
 void kd_schedule_free(kd_schedule *schedule)
 {
     if (!kd__object_drop(schedule)) return;
@@ -202,6 +216,12 @@ static double plateau(const kd__plateau *p)
     return value > p->options.floor ? value : p->options.floor;
 }
 
+static double taid(const kd_schedule *s, int64_t step)
+{
+    const double linear = s->from + (s->to - s->from) * (step >= s->steps ? 1 : (double)step / (double)s->steps);
+    return fmin(s->to, fmax(linear, s->taid.t));
+}
+
 double kd_schedule_value(kd_schedule *s, int64_t step)
 {
     if (!s) return NAN;
@@ -219,6 +239,7 @@ double kd_schedule_value(kd_schedule *s, int64_t step)
     case PRODUCT: return product(s, step);
     case SEQUENCE: return sequence(s, step);
     case PLATEAU: return plateau(&s->plateau);
+    case TAID: return taid(s, step);
     default: return s->from;
     }
 }
@@ -257,22 +278,41 @@ static void report(kd__plateau *p, double metric)
     p->bad = 0;
 }
 
+static void report_taid(kd_schedule *s, double loss)
+{
+    kd__taid *state = &s->taid;
+    const double t = taid(s, state->reports);
+    if (state->reports) {
+        const double change = (state->before - loss) / (state->before + 1e-15);
+        state->momentum = state->options.momentum * state->momentum + (1 - state->options.momentum) * change;
+        state->t = t + state->options.rate / (1 + exp(-state->momentum)) * (1 - t);
+    }
+    state->before = loss;
+    state->reports++;
+}
+
 kd_status kd_schedule_report(kd_schedule *schedule, double metric)
 {
     KD_NEED(schedule);
     KD_FAIL_IF(!isfinite(metric), KD_ERR_NONFINITE, "the reported metric is not finite");
     if (schedule->kind == PLATEAU) report(&schedule->plateau, metric);
+    if (schedule->kind == TAID) report_taid(schedule, metric);
     for (int32_t i = 0; i < schedule->count && schedule->parts; i++) KD_TRY(kd_schedule_report(schedule->parts[i], metric));
     return KD_OK;
 }
 
-/* ---- state: six numbers a plateau, in the order of the parts ---- */
+/* ---- state: the first FREE numbers of a schedule may be any, the others are counts; in the order of the parts ---- */
 
-#define NUMBERS 6
+#define PLATEAU_NUMBERS 6
+#define PLATEAU_FREE 1
+#define TAID_NUMBERS 4
+#define TAID_FREE 3
+
+static int32_t own_numbers(const kd_schedule *s) { return s->kind == PLATEAU ? PLATEAU_NUMBERS : s->kind == TAID ? TAID_NUMBERS : 0; }
 
 static int32_t count_numbers(const kd_schedule *s)
 {
-    int32_t count = s->kind == PLATEAU ? NUMBERS : 0;
+    int32_t count = own_numbers(s);
     for (int32_t i = 0; i < s->count && s->parts; i++) count += count_numbers(s->parts[i]);
     return count;
 }
@@ -280,21 +320,39 @@ static int32_t count_numbers(const kd_schedule *s)
 static double *put_state(const kd_schedule *s, double *to)
 {
     const kd__plateau *p = &s->plateau;
-    const double numbers[NUMBERS] = { p->best, (double)p->reports, (double)p->bad, (double)p->good, (double)p->cooldown, (double)p->reductions };
-    for (int i = 0; s->kind == PLATEAU && i < NUMBERS; i++) *to++ = numbers[i];
+    const kd__taid *t = &s->taid;
+    const double of_plateau[] = { p->best, (double)p->reports, (double)p->bad, (double)p->good, (double)p->cooldown, (double)p->reductions };
+    const double of_taid[] = { t->t, t->momentum, t->before, (double)t->reports };
+    for (int i = 0; i < own_numbers(s); i++) *to++ = s->kind == TAID ? of_taid[i] : of_plateau[i];
     for (int32_t i = 0; i < s->count && s->parts; i++) to = put_state(s->parts[i], to);
     return to;
 }
 
+static const double *check_state(const kd_schedule *s, const double *from, kd_status *status)
+{
+    const int free_numbers = s->kind == TAID ? TAID_FREE : PLATEAU_FREE;
+    for (int i = 0; i < own_numbers(s); i++, from++)
+        if (!isfinite(*from) || (i >= free_numbers && (*from < 0 || *from > 1e15 || *from != floor(*from))))
+            *status = kd__fail(KD_ERR_RANGE, "schedule state: number %d of a schedule is %g", i, *from);
+    for (int32_t i = 0; i < s->count && s->parts; i++) from = check_state(s->parts[i], from, status);
+    return from;
+}
+
 static const double *take_state(kd_schedule *s, const double *from)
 {
+    kd__plateau *p = &s->plateau;
     if (s->kind == PLATEAU) {
-        kd__plateau *p = &s->plateau;
-        int64_t *counts[NUMBERS] = { NULL, &p->reports, &p->bad, &p->good, &p->cooldown, &p->reductions };
+        int64_t *counts[PLATEAU_NUMBERS] = { NULL, &p->reports, &p->bad, &p->good, &p->cooldown, &p->reductions };
         p->best = from[0];
-        for (int i = 1; i < NUMBERS; i++) *counts[i] = (int64_t)from[i];
-        from += NUMBERS;
+        for (int i = 1; i < PLATEAU_NUMBERS; i++) *counts[i] = (int64_t)from[i];
     }
+    if (s->kind == TAID) {
+        s->taid.t = from[0];
+        s->taid.momentum = from[1];
+        s->taid.before = from[2];
+        s->taid.reports = (int64_t)from[3];
+    }
+    from += own_numbers(s);
     for (int32_t i = 0; i < s->count && s->parts; i++) from = take_state(s->parts[i], from);
     return from;
 }
@@ -315,9 +373,9 @@ kd_status kd_schedule_set_state(kd_schedule *schedule, const double *values, int
     KD_NEED(schedule);
     KD_FAIL_IF(count != count_numbers(schedule), KD_ERR_MISMATCH, "schedule state: expected %d numbers, got %d", count_numbers(schedule), count);
     KD_FAIL_IF(count && !values, KD_ERR_INVALID, "schedule state: values is NULL");
-    for (int32_t i = 0; i < count; i++)
-        KD_FAIL_IF(!isfinite(values[i]) || (i % NUMBERS && (values[i] < 0 || values[i] > 1e15 || values[i] != floor(values[i]))), KD_ERR_RANGE,
-                   "schedule state: number %d is %g", i, values[i]);
+    kd_status status = KD_OK;
+    check_state(schedule, values, &status);
+    KD_TRY(status);
     take_state(schedule, values);
     return KD_OK;
 }

@@ -12,6 +12,12 @@ typedef struct kd__plateau {
     int64_t reports, bad, good, cooldown, reductions; /* reports 0: no best yet */
 } kd__plateau;
 
+typedef struct kd__taid {
+    kd_taid_options options;
+    double t, momentum, before;
+    int64_t reports;
+} kd__taid;
+
 struct kd_schedule {
     kd__object object;
     int32_t kind;
@@ -22,6 +28,7 @@ struct kd_schedule {
     kd_schedule **parts;
     int32_t count;
     kd__plateau plateau;
+    kd__taid taid;
 };
 
 kd_status kd__schedule_save(kd_schedule *schedule, kd__text *state);

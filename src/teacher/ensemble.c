@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/text.h"
 #include "math/kernels.h"
 #include "teacher/teacher.h"
 
@@ -48,8 +49,10 @@ kd_status kd_teacher_from_ensemble(kd_teacher **out, kd_context *context, kd_tea
     KD_FAIL_IF(o.mean != KD_MEAN_OF_PROBABILITIES && o.mean != KD_MEAN_OF_LOGITS, KD_ERR_RANGE, "mean: %d", o.mean);
     KD_TRY(kd__teacher_new(out ? &made : NULL, context, NULL));
     made->ensemble = o;
+    made->ensemble.field = NULL;
     made->read = kd__read_ensemble;
-    kd_status status = hold_members(made, teachers, count);
+    kd_status status = kd__name_copy(made->ensemble_field, o.field ? o.field : "logits", "field of the ensemble");
+    if (status == KD_OK) status = hold_members(made, teachers, count);
     if (status == KD_OK) status = set_weights(made, o.weights);
     if (status != KD_OK) {
         kd_teacher_free(made);
@@ -92,7 +95,7 @@ static kd_status merge_row(const kd_teacher *teacher, kd_targets *targets, kd__f
     float *sum = (float *)(void *)to->buffer + row * n;
     memset(sum, 0, (size_t)n * sizeof *sum);
     for (int64_t m = 0; m < teacher->member_count; m++) {
-        const kd__field *field = kd__fields_find(&targets->members[m]->fields, "logits");
+        const kd__field *field = kd__fields_find(&targets->members[m]->fields, teacher->ensemble_field);
         if (field->present && !field->present[row]) {
             to->present_buffer[row] = 0;
             memset(sum, 0, (size_t)n * sizeof *sum);
@@ -111,9 +114,12 @@ kd_status kd__read_ensemble(kd_teacher *teacher, kd_batch *batch, kd_targets *ta
     int64_t dims[2] = { batch->fields.rows, 0 };
     int absent = 0;
     KD_TRY(read_members(teacher, batch, targets));
+    for (int64_t m = 0; m < teacher->member_count; m++)
+        if (kd__sparse_find(targets->members[m], teacher->ensemble_field)) return kd__ensemble_merge_sparse(teacher, targets);
     for (int64_t m = 0; m < teacher->member_count; m++) {
-        const kd__field *field = kd__fields_find(&targets->members[m]->fields, "logits");
-        KD_FAIL_IF(!field || field->values.dtype != KD_FLOAT32, KD_ERR_NOT_FOUND, "ensemble: member %lld gave no logits", (long long)m);
+        const kd__field *field = kd__fields_find(&targets->members[m]->fields, teacher->ensemble_field);
+        KD_FAIL_IF(!field || field->values.dtype != KD_FLOAT32, KD_ERR_NOT_FOUND, "ensemble: member %lld gave no field '%s'", (long long)m,
+                   teacher->ensemble_field);
         int64_t width = kd__array_row(&field->values);
         KD_FAIL_IF(m && width != dims[1], KD_ERR_SHAPE, "ensemble: member %lld has %lld classes, the first has %lld", (long long)m, (long long)width,
                    (long long)dims[1]);
@@ -121,7 +127,7 @@ kd_status kd__read_ensemble(kd_teacher *teacher, kd_batch *batch, kd_targets *ta
         absent |= field->present != NULL;
     }
     KD_TRY(KD_RESERVE(targets->object.context, &targets->scratch, &targets->scratch_room, dims[1]));
-    KD_TRY(kd__fields_open(&targets->fields, "logits", KD_FLOAT32, 2, dims, &to));
+    KD_TRY(kd__fields_open(&targets->fields, teacher->ensemble_field, KD_FLOAT32, 2, dims, &to));
     if (absent) KD_TRY(kd__fields_open_present(&targets->fields, to));
     for (int64_t r = 0; r < dims[0]; r++) KD_TRY(merge_row(teacher, targets, to, r, dims[1]));
     return KD_OK;

@@ -47,6 +47,7 @@ struct kd_teacher {
     int64_t member_count;
     double *weights; /* sum to 1 */
     kd_ensemble_options ensemble;
+    char ensemble_field[KD_MAX_NAME];
     kd_teacher_callbacks callbacks;
     struct kd_store *store;
     void (*free_store)(struct kd_store *store); /* stores lie on a floor above */
@@ -56,5 +57,7 @@ kd_status kd__teacher_new(kd_teacher **out, kd_context *context, const kd_teache
 /* Sets the keys of an array teacher: builds the table. */
 kd_status kd__teacher_set_keys(kd_teacher *teacher, const uint64_t *keys, int64_t samples);
 kd_status kd__read_ensemble(kd_teacher *teacher, kd_batch *batch, kd_targets *targets);
+/* Members' answers are in targets->members, at least one of them sparse (src/teacher/ensemble_sparse.c). */
+kd_status kd__ensemble_merge_sparse(kd_teacher *teacher, kd_targets *targets);
 
 #endif

@@ -711,6 +711,74 @@ START_TEST(uld_takes_a_teacher_of_another_vocabulary)
 }
 END_TEST
 
+/* The definition in double: KL over the shared classes and a bucket, then the others sorted. */
+static double shared_value(const double *z, const float *v, const int64_t *teacher_of)
+{
+    double q[8], p[5], only_q[8] = { 0 }, only_p[8] = { 0 }, sq = 0, sp = 0, s = 0, t = 0, sum = 0;
+    int nq = 0, np = 0, taken[5] = { 0 };
+    for (int i = 0; i < 8; i++) sq += q[i] = exp(z[i]);
+    for (int i = 0; i < 5; i++) sp += p[i] = exp((double)v[i]);
+    for (int i = 0; i < 8; i++) q[i] /= sq;
+    for (int i = 0; i < 5; i++) p[i] /= sp;
+    for (int i = 0; i < 8; i++) {
+        if (teacher_of[i] < 0) {
+            s += only_q[nq++] = q[i];
+            continue;
+        }
+        taken[teacher_of[i]] = 1;
+        sum += p[teacher_of[i]] * log(p[teacher_of[i]] / q[i]);
+    }
+    for (int i = 0; i < 5; i++)
+        if (!taken[i]) t += only_p[np++] = p[i];
+    sum += t * log(t / s);
+    for (int i = 0; i < 8; i++)
+        for (int j = i + 1; j < 8; j++) {
+            double swap;
+            if (only_q[j] > only_q[i]) swap = only_q[i], only_q[i] = only_q[j], only_q[j] = swap;
+            if (only_p[j] > only_p[i]) swap = only_p[i], only_p[i] = only_p[j], only_p[j] = swap;
+        }
+    for (int i = 0; i < 8; i++) sum += fabs(only_q[i] - only_p[i]);
+    return sum;
+}
+
+START_TEST(uld_compares_shared_classes_by_divergence)
+{
+    const float v[5] = { 1, -1, 0.5f, 2, 0 };
+    int64_t teacher_of[8] = { -1, 3, -1, 0, 2, -1, -1, -1 };
+    kd_array vs = KD_ARRAY_2D(v, KD_FLOAT32, 1, 5), map = KD_ARRAY_1D(teacher_of, KD_INT64, 8);
+    kd_term_options o = plain(1);
+    double value, z[8];
+    float dz[8];
+    OK(kd_batch_begin(batch, 1));
+    OK(kd_targets_begin(targets, 1));
+    OK(kd_targets_set(targets, "logits", &vs, NULL));
+    restart(KD_LOSS_ULD, &o);
+    OK(kd_loss_set_shared(loss, 0, &map, 5));
+    OK(row(golden_z, 8, dz, &value));
+    for (int i = 0; i < 8; i++) z[i] = golden_z[i];
+    NEAR(value, shared_value(z, v, teacher_of), 1e-6);
+    for (int i = 0; i < 8; i++) {
+        const double h = 1e-6;
+        z[i] = golden_z[i] + h;
+        const double up = shared_value(z, v, teacher_of);
+        z[i] = golden_z[i] - h;
+        NEAR(dz[i], (up - shared_value(z, v, teacher_of)) / (2 * h), 1e-6);
+        z[i] = golden_z[i];
+    }
+    FAILS(kd_loss_set_shared(loss, 0, &map, 3), KD_ERR_RANGE, "expected -1 to 2, got 3");
+    OK(row(golden_z, 8, dz, &value)); /* a refused map leaves the old one */
+    NEAR(value, shared_value(z, v, teacher_of), 1e-6);
+    OK(kd_loss_set_shared(loss, 0, &map, 6));
+    FAILS(row(golden_z, 8, dz, &value), KD_ERR_SHAPE, "shared classes");
+    teacher_of[0] = 3;
+    FAILS(kd_loss_set_shared(loss, 0, &map, 5), KD_ERR_RANGE, "twice");
+    OK(kd_loss_set_shared(loss, 0, NULL, 0));
+    OK(row(golden_z, 8, dz, &value));
+    restart(KD_LOSS_FORWARD_KL, &o);
+    FAILS(kd_loss_set_shared(loss, 0, &map, 5), KD_ERR_INVALID, "no ULD");
+}
+END_TEST
+
 Suite *divergence_suite(void)
 {
     Suite *suite = suite_create("divergence");
@@ -733,6 +801,7 @@ Suite *divergence_suite(void)
     tcase_add_test(tests, policy_gradients_follow_their_definition);
     tcase_add_test(tests, tokens_are_aligned_at_common_bytes);
     tcase_add_test(tests, uld_takes_a_teacher_of_another_vocabulary);
+    tcase_add_test(tests, uld_compares_shared_classes_by_divergence);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -131,6 +131,45 @@ START_TEST(products_and_sequences_compose_and_save_their_state)
 }
 END_TEST
 
+START_TEST(taid_rises_faster_while_the_loss_falls)
+{
+    kd_schedule *s = NULL, *again = NULL;
+    kd_taid_options o = KD_TAID_OPTIONS_INIT;
+    double state[4], t = 0.4, m = 0, before = 2;
+    int32_t count = 4;
+    o.rate = 0.1;
+    o.momentum = 0.5;
+    o.steps = 100;
+    OK(kd_schedule_taid(&s, ctx, &o));
+    NEAR(kd_schedule_value(s, 0), 0.4, 0);
+    NEAR(kd_schedule_value(s, 50), 0.7, 1e-12); /* never below the line */
+    OK(kd_schedule_report(s, before));
+    for (int i = 1; i < 30; i++) { /* the algorithm of the paper, step by step */
+        const double loss = 2. / (1 + i);
+        OK(kd_schedule_report(s, loss));
+        m = 0.5 * m + 0.5 * (before - loss) / (before + 1e-15);
+        t = fmin(1, fmax(0.4 + 0.6 * i / 100, t));
+        t = t + 0.1 / (1 + exp(-m)) * (1 - t);
+        before = loss;
+        NEAR(kd_schedule_value(s, i), t, 1e-12);
+    }
+    NEAR(kd_schedule_value(s, 100), 1, 0);
+    OK(kd_schedule_get_state(s, state, &count));
+    ck_assert_int_eq(count, 4);
+    OK(kd_schedule_taid(&again, ctx, &o));
+    OK(kd_schedule_set_state(again, state, 4));
+    NEAR(kd_schedule_value(again, 30), kd_schedule_value(s, 30), 0);
+    state[3] = 0.5;
+    FAILS(kd_schedule_set_state(again, state, 4), KD_ERR_RANGE, "number 3");
+    kd_schedule_free(again);
+    kd_schedule_free(s);
+    s = NULL;
+    o.from = 1;
+    FAILS(kd_schedule_taid(&s, ctx, &o), KD_ERR_RANGE, "from < to");
+    ck_assert_ptr_null(s);
+}
+END_TEST
+
 START_TEST(nonsense_is_refused)
 {
     kd_schedule *s = NULL;
@@ -156,6 +195,7 @@ Suite *schedule_suite(void)
     tcase_add_test(tests, plateau_recovers_and_keeps_its_floor);
     tcase_add_test(tests, shapes_have_their_corners);
     tcase_add_test(tests, products_and_sequences_compose_and_save_their_state);
+    tcase_add_test(tests, taid_rises_faster_while_the_loss_falls);
     tcase_add_test(tests, nonsense_is_refused);
     suite_add_tcase(suite, tests);
     return suite;

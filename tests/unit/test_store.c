@@ -1,6 +1,8 @@
 /* Stores: what goes in comes out; torn, damaged and hostile files; what must be refused. */
 #include "unit.h"
 
+#include "../gates/storekit.h"
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -685,6 +687,28 @@ START_TEST(budgets_in_mass_and_bytes_are_kept)
 }
 END_TEST
 
+START_TEST(stores_of_version_1_open_for_ever)
+{
+    const char *old = getenv("KD_OLD_FILES");
+    char path[600];
+    kd_store *store;
+    kd_array weight, offsets_of, values;
+    const char *paths[1] = { path };
+    ck_assert_ptr_nonnull(old);
+    snprintf(path, sizeof path, "%s/store-v1.kdt", old);
+    ck_assert_int_eq(kit_check(ctx, path), 6);
+    OK(kd_store_open(&store, ctx, paths, 1, NULL));
+    OK(kd_store_read(store, 3, got));
+    OK(kd_targets_sparse(got, "topk", &offsets_of, NULL, &values, NULL, NULL));
+    ck_assert_int_eq(((int64_t *)offsets_of.data)[KIT_ROWS], 5 * KIT_ROWS);
+    OK(kd_targets_field(got, "hidden", &values, NULL));
+    ck_assert_int_eq(values.dims[1], KIT_V);
+    OK(kd_store_head(store, 0, &weight));
+    NEAR(((float *)weight.data)[KIT_V + 1], 1, 0);
+    kd_store_free(store);
+}
+END_TEST
+
 Suite *store_suite(void)
 {
     Suite *suite = suite_create("store");
@@ -702,6 +726,7 @@ Suite *store_suite(void)
     tcase_add_test(tests, a_store_cut_at_any_byte_keeps_what_was_committed);
     tcase_add_test(tests, answers_of_servers_are_imported);
     tcase_add_test(tests, budgets_in_mass_and_bytes_are_kept);
+    tcase_add_test(tests, stores_of_version_1_open_for_ever);
     suite_add_tcase(suite, tests);
     return suite;
 }

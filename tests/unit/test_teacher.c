@@ -250,6 +250,93 @@ START_TEST(pseudo_labels_are_confident_and_balanced)
 }
 END_TEST
 
+/* Answers with one sparse field, the same for every batch of 2 rows. */
+static kd_status say_sparse(void *user, kd_batch *b, kd_targets *t)
+{
+    (void)b;
+    return kd_targets_set_sparse(t, "topk", user, NULL);
+}
+
+static kd_status say_dense(void *user, kd_batch *b, kd_targets *t)
+{
+    (void)b;
+    return kd_targets_set(t, "topk", user, NULL);
+}
+
+static kd_teacher *says(kd_status (*read)(void *, kd_batch *, kd_targets *), void *user)
+{
+    kd_teacher *made;
+    kd_teacher_callbacks c = { .struct_size = sizeof c, .user = user, .read = read };
+    OK(kd_teacher_from_callbacks(&made, ctx, &c, NULL));
+    return made;
+}
+
+START_TEST(sparse_members_are_merged_on_the_union_of_their_ids)
+{
+    const int64_t ids_a[4] = { 1, 4, 0, 1 }, ids_b[4] = { 4, 5, 2, 3 };
+    const float values_a[4] = { logf(0.5f), logf(0.3f), logf(0.25f), logf(0.25f) }, values_b[4] = { logf(0.4f), logf(0.4f), logf(0.6f), logf(0.1f) };
+    const float logits[12] = { 0, 1, 2, 0, -1, 0.5f, 3, 0, 0, 0, 1, 1 }, draws[4] = { 3, 1, 2, 2 };
+    kd_array ia = KD_ARRAY_2D(ids_a, KD_INT64, 2, 2), va = KD_ARRAY_2D(values_a, KD_FLOAT32, 2, 2), vd = KD_ARRAY_2D(draws, KD_FLOAT32, 2, 2);
+    kd_array ib = KD_ARRAY_2D(ids_b, KD_INT64, 2, 2), vb = KD_ARRAY_2D(values_b, KD_FLOAT32, 2, 2), full = KD_ARRAY_2D(logits, KD_FLOAT32, 2, 6);
+    kd_sparse a = KD_SPARSE_INIT, b = KD_SPARSE_INIT;
+    kd_ensemble_options e = KD_ENSEMBLE_OPTIONS_INIT;
+    kd_array ids, values, tail, offsets;
+    kd_teacher *ensemble;
+    a.vocabulary = b.vocabulary = 6;
+    a.ids = &ia, a.values = &va, b.ids = &ib, b.values = &vb;
+    kd_teacher *members[3] = { says(say_sparse, &a), says(say_sparse, &b), says(say_dense, &full) };
+    const double weights[3] = { 2, 1, 1 };
+    e.field = "topk";
+    e.weights = weights;
+    OK(kd_batch_begin(batch, 2));
+    OK(kd_teacher_from_ensemble(&ensemble, ctx, members, 3, &e));
+    OK(kd_teacher_read(ensemble, batch, targets));
+    OK(kd_targets_sparse(targets, "topk", &offsets, &ids, &values, &tail, NULL));
+    ck_assert_int_eq(((int64_t *)offsets.data)[1], 3); /* 1 4 5 and 0 1 2 3 */
+    ck_assert_int_eq(ids.dims[0], 7);
+    for (int r = 0; r < 2; r++) { /* spread every member over its six classes, mix, compare */
+        const kd_sparse *sides[2] = { &a, &b };
+        double mixed[6] = { 0 }, sum = 0, rest = 1;
+        for (int m = 0; m < 2; m++) {
+            const int64_t *i = (const int64_t *)sides[m]->ids->data + 2 * r;
+            const float *v = (const float *)sides[m]->values->data + 2 * r;
+            const double lent = (1 - exp(v[0]) - exp(v[1])) / 4;
+            for (int c = 0; c < 6; c++) mixed[c] += weights[m] / 4 * (c == i[0] ? exp(v[0]) : c == i[1] ? exp(v[1]) : lent);
+        }
+        for (int c = 0; c < 6; c++) sum += exp(logits[6 * r + c]);
+        for (int c = 0; c < 6; c++) mixed[c] += 0.25 * exp(logits[6 * r + c]) / sum;
+        for (int64_t i = ((int64_t *)offsets.data)[r]; i < ((int64_t *)offsets.data)[r + 1]; i++) {
+            NEAR(exp(((float *)values.data)[i]), mixed[((uint32_t *)ids.data)[i]], 1e-6);
+            rest -= mixed[((uint32_t *)ids.data)[i]];
+        }
+        NEAR(exp(((float *)tail.data)[r]), rest, 1e-6);
+    }
+    kd_teacher_free(ensemble);
+    e.mean = KD_MEAN_OF_LOGITS;
+    OK(kd_teacher_from_ensemble(&ensemble, ctx, members, 3, &e));
+    FAILS(kd_teacher_read(ensemble, batch, targets), KD_ERR_UNSUPPORTED, "needs every class");
+    kd_teacher_free(ensemble);
+    e.mean = KD_MEAN_OF_PROBABILITIES;
+    e.temperature = 2;
+    OK(kd_teacher_from_ensemble(&ensemble, ctx, members, 3, &e));
+    FAILS(kd_teacher_read(ensemble, batch, targets), KD_ERR_MISMATCH, "temperature 1");
+    kd_teacher_free(ensemble);
+    e.temperature = 1;
+    OK(kd_teacher_from_ensemble(&ensemble, ctx, members, 2, &e));
+    b.kind = KD_SPARSE_COUNTS;
+    b.values = &vd;
+    FAILS(kd_teacher_read(ensemble, batch, targets), KD_ERR_MISMATCH, "do not mix");
+    a.kind = KD_SPARSE_COUNTS;
+    a.values = &vd;
+    OK(kd_teacher_read(ensemble, batch, targets)); /* row 0: a 1:3 4:1, b 4:3 5:1; 8 draws, weights 2/3 and 1/3 */
+    OK(kd_targets_sparse(targets, "topk", NULL, &ids, &values, NULL, NULL));
+    NEAR(((float *)values.data)[0], 8 * 2 / 3. * 0.75, 1e-6);
+    NEAR(((float *)values.data)[1], 8 * (2 / 3. * 0.25 + 1 / 3. * 0.75), 1e-6);
+    kd_teacher_free(ensemble);
+    for (int m = 0; m < 3; m++) kd_teacher_free(members[m]);
+}
+END_TEST
+
 Suite *teacher_suite(void)
 {
     Suite *suite = suite_create("teacher");
@@ -258,6 +345,7 @@ Suite *teacher_suite(void)
     tcase_add_test(tests, arrays_answer_by_number_and_by_key);
     tcase_add_test(tests, probabilities_become_logits_and_are_checked);
     tcase_add_test(tests, a_live_model_is_collected_and_ensembles_are_means);
+    tcase_add_test(tests, sparse_members_are_merged_on_the_union_of_their_ids);
     tcase_add_test(tests, a_host_may_be_the_teacher);
     tcase_add_test(tests, pseudo_labels_are_confident_and_balanced);
     suite_add_tcase(suite, tests);
