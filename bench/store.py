@@ -4,6 +4,7 @@ REAL: a folder made by bench/smollm2.py (real text through a real model). For ea
 error of the gradient that reaches a student's hidden states and head, and how fast rows are written and read on one thread.
 """
 import json
+import math
 import os
 import shutil
 import sys
@@ -180,7 +181,71 @@ def measure(name, field, tail="uniform tail"):
 
     print(f"{name:26s} {pair('bytes', '%.0f')} {'%.2f' % a['entry'] if a['entry'] else '':>5s} {pair('kl', '%.4f')} {pair('kl99', '%.3f')} {pair('worst', '%.2f')} "
           f"{pair('dw', '%.1e')} {pair('dh', '%.1e')} {a['written'] / 1e3:8.0f} {a['read'] / 1e3:8.0f}"
-          + (f"   coding adds {a['coding']:.1e} {b['coding']:.1e}" if a["coding"] else ""), flush=True)
+          f" {a['look_up'] * 1e6:8.1f}" + (f"   coding adds {a['coding']:.1e} {b['coding']:.1e}" if a["coding"] else ""), flush=True)
+
+
+# ---- formats of others, by their description: bytes a token and KL with the tail spread evenly ----
+
+def spread(ids, kept, p):
+    """Log-probabilities over V from those of some ids; what they leave is spread evenly."""
+    out = numpy.empty_like(p)
+    rest = numpy.maximum(1 - numpy.exp(kept).sum(1, keepdims=True), 1e-9)
+    out[:] = numpy.log(rest / (V - ids.shape[1]))
+    numpy.put_along_axis(out, ids, kept, 1)
+    return out - numpy.log(numpy.exp(out.astype(numpy.float64)).sum(1, keepdims=True)).astype(numpy.float32)
+
+
+def polynomial(kept, exact=16, terms=5):
+    """DistillKit's polynomial form: `exact` values as float16, the rest a curve over the rank (powers 0 to 3 and a square root), float32."""
+    x = numpy.arange(kept.shape[1], dtype=numpy.float64)[exact:]
+    basis = numpy.stack([x ** i for i in range(terms - 1)] + [numpy.sqrt(x)], 1)
+    scale = numpy.abs(basis).max(0)
+    weights = numpy.linalg.lstsq(basis / scale, kept[:, exact:].T.astype(numpy.float64), rcond=None)[0]
+    out = kept.astype(numpy.float16).astype(numpy.float32)
+    out[:, exact:] = ((basis / scale) @ weights).T
+    return out
+
+
+def binned(kept, bits):
+    """DistillKit's quantised form: each value in `bits` bits between the row's largest and smallest, two float16 scales."""
+    low, high = kept.min(1, keepdims=True), kept.max(1, keepdims=True)
+    steps = (1 << bits) - 1
+    return low + numpy.round((kept - low) / (high - low) * steps) / steps * (high - low)
+
+
+def formats(k=64):
+    packed = math.ceil(math.log2(V)) * k / 8  # ids at their width, as DistillKit packs them
+    rules = [("int32 + float32", 8 * k, lambda x: x), ("int32 + float16", 6 * k, lambda x: x.astype(numpy.float16).astype(numpy.float32)),
+             ("uint32 + float16, flat", 6 * k, lambda x: x.astype(numpy.float16).astype(numpy.float32)),
+             ("packed ids, polynomial", packed + 16 * 2 + 5 * 4, polynomial), ("packed ids, 8 bits", packed + k + 4, lambda x: binned(x, 8)),
+             ("packed ids, 4 bits", packed + k / 2 + 4, lambda x: binned(x, 4))]
+    print(f"\nformats of others by their description, top {k}, T = 1 (ours beside them: top {k} above)")
+    for name, size, code in rules:
+        shown = []
+        for kind in (0, 1):
+            first = offsets[numpy.flatnonzero(kinds == kind)[0]]
+            p = torch.log_softmax(torch.from_numpy(all_logits[first:first + 1024]), 1)
+            kept, ids = torch.topk(p, k)
+            dense, kept, ids = p.numpy(), kept.numpy(), ids.numpy()
+            exact = kl_rows(dense, spread(ids, kept, dense)).mean()
+            total = kl_rows(dense, spread(ids, code(kept), dense)).mean()
+            shown += [total, total - exact]
+        print(f"{name:26s} {size:9.0f} bytes, {size / k:.2f} an entry, KL {shown[0]:.4f} {shown[2]:.4f}, of it coding {shown[1]:+.1e} {shown[3]:+.1e}", flush=True)
+        results.append({"rule": name, "bytes": size, "kl": [shown[0], shown[2]], "coding": [shown[1], shown[3]]})
+
+
+def beside_a_teacher():
+    """What writing costs beside making the rows: a real model of this size spends at least its products on each."""
+    parameters = 134.5e6 if (V, D) == (49152, 576) else float(os.environ["PARAMETERS"])
+    h = hidden[:2048]
+    start = time.perf_counter()
+    for _ in range(3):
+        one.matmul(h, head_t)
+    teacher = (time.perf_counter() - start) / 3 / len(h) * parameters / head.size
+    print(f"\na teacher of {parameters / 1e6:.1f} M parameters on one thread, products alone: {teacher * 1e6:.0f} us a row; writing adds")
+    for r in results:
+        for row in r.get("rows", [])[:1]:
+            print(f"  {r['rule']:26s} {1e6 / row['written']:7.1f} us a row, {100 / row['written'] / teacher:5.2f} %")
 
 
 def errors_of(kind, store, targets, field, first):
@@ -202,7 +267,7 @@ def errors_of(kind, store, targets, field, first):
 
 
 print(f"{len(tokens)} tokens of real text; pairs are {NAMES[0]}, {NAMES[1]}; KL with the tail spread evenly; gradients by BUCKET and draws; thousands of rows a second, one thread")
-print(f"{'rule':26s} {'bytes a token':>19s} entry {'mean KL':>19s} {'99 %':>19s} {'largest':>19s} {'error dW':>19s} {'error dH':>19s} {'written':>8s} {'read':>8s}")
+print(f"{'rule':26s} {'bytes a token':>19s} entry {'mean KL':>19s} {'99 %':>19s} {'largest':>19s} {'error dW':>19s} {'error dH':>19s} {'written':>8s} {'read':>8s} {'look-up us':>10s}")
 for k in (16, 64, 128):
     measure(f"top {k}", {"kind": kd.STORE_TOPK, "name": "topk", "k": k})
 for mass in (0.9, 0.95, 0.99):
@@ -213,6 +278,8 @@ for draws in (50, 200):
 for bits in (8, 6, 5, 4, 3):
     measure(f"hidden, {bits} bits", {"kind": kd.STORE_HIDDEN, "name": "hidden", "width": D, "bits": bits})
 shutil.rmtree(folder)
+formats()
+beside_a_teacher()
 os.makedirs("build", exist_ok=True)
 with open("build/bench-store.json", "w") as file:
     json.dump(results, file, indent=1)

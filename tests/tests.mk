@@ -97,6 +97,7 @@ check-long: all
 	$(MAKE) --no-print-directory check-kill KILLS=200
 	$(PYTHON) tests/property/losses.py $(CASES)
 	$(PYTHON) tests/property/public.py
+	$(PYTHON) tests/property/decoders.py
 
 # ---- examples: each is run ----
 $(BUILD)/examples/%: examples/%.c examples/check.h examples/store_data.h $(SHARED)

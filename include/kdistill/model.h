@@ -9,7 +9,14 @@
  *    "input_dropout_prob": 0.2, "hidden_dropout_prob": 0.5}
  *   {"model_type": "sequential", "input_shape": [1, 28, 28], "layers": [
  *      {"type": "conv2d", "channels": 6, "kernel_size": 5, "padding": 2, "activation": "relu"},
- *      {"type": "max_pool2d", "kernel_size": 2}, {"type": "dropout", "p": 0.5}, {"type": "linear", "units": 10}]}         */
+ *      {"type": "max_pool2d", "kernel_size": 2}, {"type": "dropout", "p": 0.5}, {"type": "linear", "units": 10}]}
+ *   model_type "llama", "mistral", "qwen2", "qwen3": decoder language models with the keys of transformers 4 and 5 (rope_theta, rope_scaling,
+ *   rope_parameters of type default, linear, dynamic, llama3, yarn; sliding windows; "attention_sinks": first tokens that every row sees).
+ *
+ * A language model reads "tokens" (rows) of packed sequences: attention and positions do not cross samples. Its outputs are "hidden" (the
+ * last, normed), "logits", and after a KD_TRAIN pass "hidden.i". Losses on "logits" go through the head in blocks: tokens x vocabulary numbers
+ * are made only when a host asks kd_model_output for them. When kd_loss_backward fails on such a model the gradient of its head is
+ * undefined: call kd_model_zero_gradients. A key or architecture that would change the result is refused by name.                      */
 #ifndef KDISTILL_MODEL_H
 #define KDISTILL_MODEL_H
 
@@ -33,7 +40,8 @@ typedef struct kd_model_options {
 #define KD_MODEL_OPTIONS_INIT { (uint32_t)sizeof(kd_model_options), 0, 0, 0 }
 KD_API void kd_model_options_init(kd_model_options *options, size_t size);
 
-/* A model with fresh weights: U(-a, a), a = 1 / sqrt(fan-in), for weights and biases (PyTorch's default), from the seed.
+/* A model with fresh weights: U(-a, a), a = 1 / sqrt(fan-in), for weights and biases (PyTorch's default), from the seed; language
+ * models N(0, initializer_range) for matrices, norms 1, biases 0.
  * Errors: KD_ERR_CONFIG names the unknown key, or the layer that does not fit the one before it.                      */
 KD_API kd_status kd_model_create(kd_model **out, kd_context *context, const char *config, const kd_model_options *options);
 
@@ -60,7 +68,8 @@ typedef struct kd_model_memory_info {
     int64_t parameter_bytes;
     int64_t gradient_bytes;    /* 0 for a frozen model                           */
     int64_t activation_bytes;  /* for max_rows rows: outputs, their gradients, masks, scratch */
-    int64_t total_bytes;       /* what the allocator is asked for by create and the forward and backward passes */
+    int64_t total_bytes;       /* what the allocator is asked for by create and the forward and backward passes; language models:
+                                  without the scratch of products and attention */
 } kd_model_memory_info;
 KD_API kd_status kd_model_memory(kd_context *context, const char *config, const kd_model_options *options,
                                  kd_model_memory_info *info);

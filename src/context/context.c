@@ -1,17 +1,29 @@
 #include "base/context.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/thread.h"
 #include "math/gemm.h"
 #include "math/kernels.h"
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
+/* Large blocks ask for huge pages: products walk down columns that lie pages apart. */
 static void *plain_allocate(void *user, size_t bytes)
 {
     (void)user;
-    return malloc(bytes);
+    char *block = malloc(bytes);
+#ifdef MADV_HUGEPAGE
+    if (block && bytes >= 4 * HUGE_PAGE) {
+        char *first = (char *)(((uintptr_t)block + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+        madvise(first, (size_t)(block + bytes - first) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* advice: it may be ignored */
+    }
+#endif
+    return block;
 }
 
 static void *plain_reallocate(void *user, void *block, size_t old_bytes, size_t new_bytes)

@@ -9,8 +9,9 @@
 #include "loss/loss.h"
 #include "math/gemm.h"
 
-#define CHUNK 2048        /* classes of a product with the library's own kernels: what it packs is CHUNK x d */
+#define CHUNK 2048        /* classes of a product of many rows with the library's own kernels: what it packs is CHUNK x d */
 #define THREAD_ROWS 16    /* rows of V floats set aside for the threads' scratch */
+#define TILE_LINES 12     /* of the products' tiles */
 #define COLUMN_CHUNK 1024 /* classes of a piece of the bias's gradient */
 
 typedef struct {
@@ -45,20 +46,38 @@ typedef struct {
     int64_t block, bytes;
 } plan;
 
-/* floats_a_row: logits held for one row; packed: what the products take beside. */
-static plan make_plan(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t widest, int64_t hidden, int32_t threads)
+/* Classes of one product: few rows pack nothing of the head. */
+static int64_t chunk_of(const kd_context *context, int64_t rows, int64_t classes)
 {
-    const int64_t packed = CHUNK * (hidden + 64); /* in floats */
+    return kd__gemm_block_is_own(context) && rows > KD__THIN_LINES ? CHUNK : classes;
+}
+
+/* floats_a_row: logits held for one row; packed: what the products take beside, for two threads. */
+static plan plan_with(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t widest, int64_t packed, int32_t threads)
+{
     int64_t most = (limit / 4 - packed - THREAD_ROWS * widest) / (floats_a_row + 4), pieces;
     if (most < 1) most = 1;
     if (most > rows) most = rows < 1 ? 1 : rows;
     pieces = (rows + most - 1) / most;
     plan p = { pieces ? (rows + pieces - 1) / pieces : 1, 0 };
-    int64_t even = (p.block + KD__CELL - 1) / KD__CELL * KD__CELL;
-    if (even <= most) p.block = even;
+    for (int64_t unit = KD__CELL; unit >= TILE_LINES; unit -= KD__CELL - TILE_LINES) { /* whole cells, or whole tiles of the products */
+        const int64_t even = (p.block + unit - 1) / unit * unit, below = most / unit * unit;
+        if (even <= most || (unit == TILE_LINES && below)) {
+            p.block = even <= most ? even : below;
+            break;
+        }
+    }
     if (p.block > rows && rows) p.block = rows;
     p.bytes = 4 * (p.block * floats_a_row + packed + threads * (KD__ROWS_OF_SCRATCH * (widest + 32) + 96 * 384));
     return p;
+}
+
+static plan make_plan(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t widest, int64_t hidden, int32_t threads)
+{
+    const int64_t deepest = hidden > widest ? hidden : widest, deep = kd__gemm_thin_scratch(KD__THIN_LINES, deepest, 2);
+    const int64_t thin = kd__gemm_thin_scratch(KD__THIN_LINES, hidden, 2), whole = CHUNK * (hidden + 64);
+    const plan p = plan_with(limit, rows, floats_a_row, widest, thin > deep ? thin : deep, threads);
+    return p.block <= KD__THIN_LINES ? p : plan_with(limit, rows, floats_a_row, widest, whole, threads);
 }
 
 kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t student_width, int64_t teacher_width, int64_t *bytes,
@@ -99,7 +118,7 @@ static void finish_row(void *argument, int64_t r, int32_t worker)
 /* x (rows, V) = cap(scale (h W^T + b)) */
 static kd_status make_logits(kd_context *context, const kd_head *head, const float *h, int64_t h_step, int64_t rows, float *x)
 {
-    const int64_t n = head->weight->dims[0], d = head->weight->dims[1], chunk = kd__gemm_block_is_own(context) ? CHUNK : n;
+    const int64_t n = head->weight->dims[0], d = head->weight->dims[1], chunk = chunk_of(context, rows, n);
     for (int64_t i = 0; i < n; i += chunk) {
         kd__gemm g = { .b_t = 1,
                        .m = rows,
@@ -191,7 +210,7 @@ static kd_status push_back(blocks *b, int64_t rows)
     const kd__student *st = b->student;
     const kd_head *head = &st->head;
     const int64_t n = b->classes, d = st->hidden_width, skip = head->skip_bound > 0,
-                  chunk = skip || kd__gemm_block_is_own(b->context) ? CHUNK / KD__CELL * KD__CELL : n;
+                  chunk = skip ? CHUNK / KD__CELL * KD__CELL : chunk_of(b->context, rows, n);
     float *dh = st->dz ? st->dz + b->w->first * st->dz_step : NULL;
     const float *h = (const float *)(const void *)st->z + b->w->first * st->z_step;
     if (dh && !st->add)

@@ -201,16 +201,21 @@ static kd_status model_students(kd_loss *loss, kd_model *model, kd_batch *batch,
     for (int32_t t = 0; t < loss->count; t++) {
         const char *name = loss->terms[t].o.student_output;
         kd_array values;
+        kd_head head = KD_HEAD_INIT;
+        const char *hidden = name;
         if (kd__find_student(students, *count, name)) continue;
-        KD_TRY(kd_model_output(model, name, &values));
+        kd__student *student = &students[*count];
+        memset(student, 0, sizeof *student);
+        student->has_head = kd__model_head(model, name, 0, &head, &hidden);
+        KD_TRY(kd_model_output(model, hidden, &values));
         KD_FAIL_IF(values.dims[0] != batch->fields.rows, KD_ERR_SHAPE, "the batch has %lld rows, the model's last forward pass had %lld",
                    (long long)batch->fields.rows, (long long)values.dims[0]);
-        kd__student *student = &students[(*count)++];
-        memset(student, 0, sizeof *student);
         student->name = name;
         student->z = values.data;
         student->dtype = KD_FLOAT32;
-        student->width = student->z_step = student->dz_step = kd__array_row(&values);
+        student->width = student->hidden_width = student->z_step = student->dz_step = kd__array_row(&values);
+        if (student->has_head) KD_TRY(kd__head_read(&student->head, &head, &student->width, &student->hidden_width));
+        (*count)++;
     }
     return KD_OK;
 }
@@ -237,10 +242,14 @@ kd_status kd_loss_backward(kd_loss *loss, kd_model *model, kd_batch *batch, kd_t
     KD_TRY(model_students(loss, model, batch, students, &count));
     KD_TRY(resolve_for(loss, students, count, batch, targets));
     kd_status status = KD_OK;
-    for (int32_t i = 0; i < count && status == KD_OK; i++)
-        status = kd__model_gradient_slot(model, students[i].name, &students[i].dz, &students[i].add);
+    for (int32_t i = 0; i < count && status == KD_OK; i++) {
+        kd_head head = KD_HEAD_INIT;
+        const char *name = students[i].name;
+        if (students[i].has_head && kd__model_head(model, name, 1, &head, &name)) students[i].head.weight_gradient = head.weight_gradient;
+        status = kd__model_gradient_slot(model, name, &students[i].dz, &students[i].add);
+    }
     if (status == KD_OK) status = kd__loss_run(loss, students, count, counts, result);
     if (status == KD_OK) return kd_model_backward(model);
-    for (int32_t i = 0; i < count; i++) kd__model_layer(model, students[i].name)->has_external = 0;
+    kd__model_forget_gradients(model);
     return status;
 }

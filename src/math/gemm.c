@@ -53,24 +53,44 @@ static void transpose_four(const float *from, int64_t row, float *to, int64_t wi
     for (int i = 0; i < 4; i++) memcpy(to + i * width, &r[i], sizeof r[i]);
 }
 
-/* `count` lines from `first`, `depth` deep from `start`, as to[p * width + i]; missing lines are zero. */
-static void pack(const side *s, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t width, float *to)
+/* `width` numbers of `depth` columns that lie `column` apart. */
+static void copy_columns(const float *from, int64_t column, int64_t depth, int64_t width, float *to)
 {
-    const float *from = s->x + first * s->row + start * s->column;
+    for (int64_t p = 0; p < depth; p++, from += column, to += width) {
+        for (int64_t i = 0; i < width; i += 4) {
+            four x;
+            memcpy(&x, from + i, sizeof x);
+            memcpy(to + i, &x, sizeof x);
+        }
+    }
+}
+
+void kd__pack(const float *x, int64_t row, int64_t column, int64_t count, int64_t depth, int64_t width, float *to)
+{
+    const float *from = x;
     const int64_t whole = count / 4 * 4, deep = depth / 4 * 4;
     if (count < width) memset(to, 0, (size_t)(width * depth) * sizeof *to);
-    if (s->row == 1) {
-        for (int64_t p = 0; p < depth; p++) memcpy(to + p * width, from + p * s->column, (size_t)count * sizeof *to);
+    if (row == 1) {
+        if (count == width && width % 4 == 0 && width < 32) { /* a call of memcpy would cost more */
+            copy_columns(from, column, depth, width, to);
+            return;
+        }
+        for (int64_t p = 0; p < depth; p++) memcpy(to + p * width, from + p * column, (size_t)count * sizeof *to);
         return;
     }
     for (int64_t p = 0; p < deep; p += 4)
         for (int64_t i = 0; i < whole; i += 4) {
             if (p % 16 == 0)
-                for (int j = 0; j < 4; j++) __builtin_prefetch(from + (i + j) * s->row + p + 64);
-            transpose_four(from + i * s->row + p, s->row, to + p * width + i, width);
+                for (int j = 0; j < 4; j++) __builtin_prefetch(from + (i + j) * row + p + 64);
+            transpose_four(from + i * row + p, row, to + p * width + i, width);
         }
     for (int64_t p = 0; p < depth; p++)
-        for (int64_t i = p < deep ? whole : 0; i < count; i++) to[p * width + i] = from[i * s->row + p];
+        for (int64_t i = p < deep ? whole : 0; i < count; i++) to[p * width + i] = from[i * row + p];
+}
+
+static void pack(const side *s, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t width, float *to)
+{
+    kd__pack(s->x + first * s->row + start * s->column, s->row, s->column, count, depth, width, to);
 }
 
 /* Panel by panel within each depth block: packed + (start * panels + panel * depth) * width. */
@@ -144,8 +164,80 @@ static void run_chunks(kd_context *context, own *w, int64_t k)
     }
 }
 
+/* ---- few lines, many columns: nothing but op(A) is packed before; each panel of op(B) is packed by the thread that uses it, into its
+ * first caches, and used once for all lines. The depth is cut where run_chunks cuts it, so that the sums are the same.               ---- */
+
+#define THIN_PANELS 16 /* of a piece of work */
+
+static void thin_panels(own *w, int64_t first, int64_t last, int32_t worker)
+{
+    const int64_t height = w->kernels->tile_rows, width = w->kernels->tile_columns, lines = (w->a.lines + height - 1) / height * height;
+    float *panel_at = w->blocks + worker * (w->lines + width) * DEPTH, *a = panel_at + width * DEPTH;
+    for (int64_t start = 0, depth; start < w->k; start += depth) {
+        const int64_t cut = MOST_DEPTH - start % MOST_DEPTH, left = w->k - start < cut ? w->k - start : cut;
+        depth = left < DEPTH ? left : DEPTH;
+        const float *packed = w->packed ? w->packed + start * lines : a;
+        for (int64_t i = 0; i < w->a.lines && !w->packed; i += height)
+            pack(&w->a, i, w->a.lines - i < height ? w->a.lines - i : height, start, depth, height, a + i * depth);
+        for (int64_t panel = first; panel < last; panel++) {
+            const int64_t columns = w->b.lines - panel * width < width ? w->b.lines - panel * width : width;
+            pack(&w->b, panel * width, columns, start, depth, width, panel_at);
+            for (int64_t i = 0; i < w->a.lines; i += height)
+                w->kernels->tile(depth, w->alpha, packed + i * depth, panel_at, start ? 1 : w->beta, w->c + i * w->ldc + panel * width, w->ldc,
+                                 (int32_t)(w->a.lines - i < height ? w->a.lines - i : height), (int32_t)columns);
+        }
+    }
+}
+
+static void thin_piece(void *argument, int64_t piece, int32_t worker)
+{
+    own *w = argument;
+    const int64_t first = piece * w->chunk, last = first + w->chunk < w->panels ? first + w->chunk : w->panels;
+    thin_panels(w, first, last, worker);
+}
+
+/* op(A) of all depth blocks, when it is not larger than a few of them. */
+static void pack_lines(void *argument, int64_t index, int32_t worker)
+{
+    own *w = argument;
+    const int64_t height = w->kernels->tile_rows, i = index * height, lines = (w->a.lines + height - 1) / height * height;
+    (void)worker;
+    for (int64_t start = 0, depth; start < w->k; start += depth) {
+        depth = w->k - start < DEPTH ? w->k - start : DEPTH;
+        pack(&w->a, i, w->a.lines - i < height ? w->a.lines - i : height, start, depth, height, w->packed + start * lines + i * depth);
+    }
+}
+
+/* The largest tile of all instruction sets is 16 x 32. */
+int64_t kd__gemm_thin_scratch(int64_t lines, int64_t depth, int32_t threads)
+{
+    const int64_t whole = depth <= MOST_DEPTH;
+    return (whole ? (lines + 16) * depth : 0) + threads * ((whole ? 0 : lines + 16) + 32) * DEPTH;
+}
+
+static kd_status run_thin(kd_context *context, const kd__gemm *g)
+{
+    own w = { .kernels = context->kernels, .alpha = g->alpha, .beta = g->beta, .c = g->c, .ldc = g->ldc, .k = g->k };
+    const int64_t height = w.kernels->tile_rows, width = w.kernels->tile_columns, lines = (g->m + height - 1) / height * height;
+    const int whole = g->k <= MOST_DEPTH;
+    w.a = (side){ g->a, g->a_t ? 1 : g->lda, g->a_t ? g->lda : 1, g->m };
+    w.b = (side){ g->b, g->b_t ? g->ldb : 1, g->b_t ? 1 : g->ldb, g->n };
+    w.panels = (g->n + width - 1) / width;
+    w.lines = whole ? 0 : lines; /* of a thread's own */
+    w.chunk = w.panels >= 4 * THIN_PANELS ? THIN_PANELS : (w.panels + context->threads - 1) / context->threads;
+    float *scratch;
+    KD_TRY(kd__scratch_take(context, (whole ? lines * g->k : 0) + (int64_t)context->threads * (w.lines + width) * DEPTH, &scratch));
+    w.blocks = scratch;
+    w.packed = whole ? scratch + (int64_t)context->threads * width * DEPTH : NULL;
+    if (whole) kd__parallel(context, lines / height, pack_lines, &w);
+    kd__parallel(context, (w.panels + w.chunk - 1) / w.chunk, thin_piece, &w);
+    kd__scratch_give(context, scratch);
+    return KD_OK;
+}
+
 static kd_status run_own(kd_context *context, const kd__gemm *g)
 {
+    if (g->m <= KD__THIN_LINES && g->n >= g->m && g->m >= 1) return run_thin(context, g);
     own w = { .kernels = context->kernels, .alpha = g->alpha, .beta = g->beta, .c = g->c, .ldc = g->ldc };
     w.a = (side){ g->a, g->a_t ? 1 : g->lda, g->a_t ? g->lda : 1, g->m };
     w.b = (side){ g->b, g->b_t ? g->ldb : 1, g->b_t ? 1 : g->ldb, g->n };

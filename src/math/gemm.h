@@ -21,6 +21,11 @@ typedef struct kd__gemm {
 
 kd_status kd__gemm_run(kd_context *context, const kd__gemm *product);
 
+/* Up to so many lines the library's own product packs no more than its lines and a panel a thread, whatever n. */
+#define KD__THIN_LINES 384
+/* Floats of scratch that such a product takes. */
+int64_t kd__gemm_thin_scratch(int64_t lines, int64_t depth, int32_t threads);
+
 /* The same for blocks of a head: many columns, few lines. The library's own kernels, which are faster there, unless the host asked for
  * BLAS by name or gave a product of its own.                                                                                      */
 kd_status kd__gemm_block(kd_context *context, const kd__gemm *product);
@@ -30,6 +35,10 @@ int kd__gemm_block_is_own(const kd_context *context);
  * depth_step]. Always the library's own kernels; C must hold numbers.                                                           */
 #define KD__CELL 48
 kd_status kd__gemm_cells(kd_context *context, const kd__gemm *product, const uint8_t *active, int64_t line_step, int64_t depth_step);
+
+/* `count` lines `depth` deep, x[i * row + p * column], as to[p * width + i] for the kernels' tile; missing lines are zero. One of the two
+ * steps is 1.                                                                                                              */
+void kd__pack(const float *x, int64_t row, int64_t column, int64_t count, int64_t depth, int64_t width, float *to);
 
 /* Facts about the BLAS library: fills context->blas, blas_kernels, blas_remedy, blas_is_slow. */
 void kd__blas_facts(kd_context *context);

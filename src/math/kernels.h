@@ -70,6 +70,12 @@ typedef struct kd__kernels {
     void (*momentum)(float *p, const float *g, float *m, int64_t n, float scale, float learning_rate, float decay, float clip, float momentum,
                      int32_t nesterov);
     void (*adam)(float *p, const float *g, float *m, float *v, int64_t n, float scale, float clip, const kd__adam_step *step);
+    /* ---- decoder layers (src/math/kernels_decoder.h) ---- */
+    float (*rms_norm)(float *y, const float *x, const float *w, int64_t n, float eps); /* returns r */
+    void (*rms_norm_gradient)(float *dx, const float *dy, const float *x, const float *w, int64_t n, float r, int32_t add);
+    void (*swiglu)(float *a, const float *g, const float *u, int64_t n);
+    void (*swiglu_gradient)(float *a, float *dg, float *du, const float *da, const float *g, const float *u, int64_t n);
+    void (*rotate)(float *x, const float *cosine, const float *sine, int64_t half, float turn);
     /* ---- matrix product (src/math/gemm.c) ---- */
     int32_t tile_rows, tile_columns;
     /* c[i * ldc + j] = alpha sum_k a[k * tile_rows + i] b[k * tile_columns + j] + beta c[..] for the first rows x columns of a tile;

@@ -416,8 +416,11 @@ static void tile(int64_t k, float alpha, const float *a, const float *b, float b
         }
 }
 
+#include "math/kernels_decoder.h"
+
 #define KERNELS(isa, name)                                                                                                                           \
     {                                                                                                                                                \
         isa, name, scan, argmax, sum, sum_squares, exponentials, relative, combine, reverse_gradient, jensen, mixture, widen, softmax_gradient,      \
-            soft_cap, soft_cap_gradient, largest_size, axpby, relu, add_bias, relu_gradient, sgd, momentum, adam, ROWS, COLUMNS, tile                \
+            soft_cap, soft_cap_gradient, largest_size, axpby, relu, add_bias, relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient,       \
+            swiglu, swiglu_gradient, rotate, ROWS, COLUMNS, tile                                                                                     \
     }

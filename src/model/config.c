@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/decoder.h"
 #include "model/model.h"
 
 #define MAX_WIDTH ((int64_t)1 << 31)
@@ -70,13 +71,12 @@ static kd_status add_layer(kd__network *net, kd_context *context, int32_t type, 
     return KD_OK;
 }
 
-static kd_status add_tensor(kd__network *net, kd_context *context, int64_t number, const char *kind, int32_t rank, const int64_t *dims,
-                            int32_t *index)
+kd_status kd__network_tensor(kd__network *net, kd_context *context, const char *name, int32_t rank, const int64_t *dims, int32_t *index)
 {
     if (net->tensor_count == net->tensor_room) KD_TRY(KD_RESERVE(context, &net->tensors, &net->tensor_room, 8 + 2 * net->tensor_room));
     kd__tensor *tensor = &net->tensors[net->tensor_count];
     memset(tensor, 0, sizeof *tensor);
-    snprintf(tensor->name, sizeof tensor->name, "layers.%lld.%s", (long long)number, kind);
+    snprintf(tensor->name, sizeof tensor->name, "%s", name);
     tensor->rank = rank;
     tensor->count = 1;
     for (int32_t i = 0; i < rank; i++) {
@@ -88,6 +88,14 @@ static kd_status add_tensor(kd__network *net, kd_context *context, int64_t numbe
     net->parameters += tensor->count;
     *index = (int32_t)net->tensor_count++;
     return KD_OK;
+}
+
+static kd_status add_tensor(kd__network *net, kd_context *context, int64_t number, const char *kind, int32_t rank, const int64_t *dims,
+                            int32_t *index)
+{
+    char name[KD_MAX_NAME];
+    snprintf(name, sizeof name, "layers.%lld.%s", (long long)number, kind);
+    return kd__network_tensor(net, context, name, rank, dims, index);
 }
 
 static kd_status add_dense(kd__network *net, kd_context *context, int64_t number, int64_t units, int32_t activation)
@@ -239,10 +247,11 @@ static kd_status read_root(kd__network *net, kd_context *context, const kd__json
     KD_FAIL_IF(root->type != KD__JSON_OBJECT, KD_ERR_CONFIG, "config: expected an object");
     KD_FAIL_IF(!type || type->type != KD__JSON_STRING, KD_ERR_CONFIG, "config: the key \"model_type\" is missing");
     KD_FAIL_IF(input && input->type != KD__JSON_STRING, KD_ERR_CONFIG, "config: input: expected the name of a field");
+    if (kd__decoder_knows(type->text)) return kd__decoder_read(net, context, root);
     KD_TRY(kd__name_copy(net->input, input ? input->text : "inputs", "config: input"));
     if (!strcmp(type->text, "mlp")) KD_TRY(read_mlp(net, context, root));
     else if (!strcmp(type->text, "sequential")) KD_TRY(read_sequential(net, context, root));
-    else return kd__fail(KD_ERR_CONFIG, "config: model_type \"%.40s\" is not mlp or sequential", type->text);
+    else return kd__fail(KD_ERR_CONFIG, "config: model_type \"%.40s\" is not mlp, sequential, llama, mistral, qwen2 or qwen3", type->text);
     snprintf(net->layers[net->layer_count - 1].output, KD_MAX_NAME, "logits");
     return KD_OK;
 }
@@ -263,6 +272,7 @@ kd_status kd__network_read(kd__network *net, kd_context *context, const char *co
 void kd__network_free(kd__network *net, kd_context *context)
 {
     for (int64_t i = 0; i < net->layer_count; i++) kd__release(context, net->layers[i].external);
+    kd__decoder_free(net->decoder, context);
     kd__release(context, net->layers);
     kd__release(context, net->tensors);
     kd__release(context, net->config);

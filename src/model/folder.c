@@ -5,11 +5,14 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/formats.h"
+#include "model/decoder.h"
 #include "model/model.h"
 
 static kd_status read_tensor(kd_model *model, const kd__tensor *tensor, const kd__safetensors *file)
 {
     const kd_array *found = kd__safetensors_find(file, tensor->name);
+    if (!found && model->net.decoder && model->net.decoder->tied && tensor == &model->net.tensors[model->net.decoder->embedding])
+        found = kd__safetensors_find(file, "lm_head.weight"); /* some folders keep the tied matrix under this name */
     KD_FAIL_IF(!found, KD_ERR_MISMATCH, "model.safetensors has no tensor '%s'", tensor->name);
     int same = found->rank == tensor->rank;
     for (int32_t i = 0; same && i < tensor->rank; i++) same = found->dims[i] == tensor->dims[i];
@@ -26,7 +29,9 @@ static kd_status read_weights(kd_model *model, const char *path)
     kd_status status = KD_OK;
     KD_TRY(kd__safetensors_read(&file, model->object.context, path));
     for (int64_t i = 0; i < model->net.tensor_count && status == KD_OK; i++) status = read_tensor(model, &model->net.tensors[i], &file);
-    if (status == KD_OK && file.count != model->net.tensor_count)
+    const int twice = model->net.decoder && model->net.decoder->tied && kd__safetensors_find(&file, "lm_head.weight") &&
+                      kd__safetensors_find(&file, "model.embed_tokens.weight"); /* the same matrix under both names */
+    if (status == KD_OK && file.count != model->net.tensor_count + twice)
         status = kd__fail(KD_ERR_MISMATCH, "%s: the config knows %lld tensors, the file has %lld", path, (long long)model->net.tensor_count,
                           (long long)file.count);
     kd__safetensors_free(&file);

@@ -1,42 +1,26 @@
 #include "model/model.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/array.h"
-#include "math/random.h"
+#include "model/decoder.h"
 
 static const kd_model_options defaults = KD_MODEL_OPTIONS_INIT;
 static const kd_model_save_options save_defaults = KD_MODEL_SAVE_OPTIONS_INIT;
 void kd_model_options_init(kd_model_options *o, size_t size) { kd__options_init(o, size, &defaults, sizeof defaults); }
 void kd_model_save_options_init(kd_model_save_options *o, size_t size) { kd__options_init(o, size, &save_defaults, sizeof save_defaults); }
 
-/* U(-a, a), a = 1/sqrt(fan-in) for weight and bias of a layer: what torch.nn.Linear and Conv2d do. */
-void kd__model_initialise(kd_model *model)
-{
-    for (int64_t i = 0; i < model->net.layer_count; i++) {
-        const kd__layer *layer = &model->net.layers[i];
-        if (layer->weight < 0) continue;
-        const kd__tensor *weight = &model->net.tensors[layer->weight], *bias = &model->net.tensors[layer->bias];
-        double bound = 1 / sqrt((double)(weight->count / weight->dims[0]));
-        uint64_t stream = kd__stream(model->seed, 0x696e6974, (uint64_t)i);
-        for (int64_t j = 0; j < weight->count; j++)
-            model->parameters[weight->offset + j] = (float)((2 * kd__uniform(stream, (uint64_t)j) - 1) * bound);
-        for (int64_t j = 0; j < bias->count; j++)
-            model->parameters[bias->offset + j] = (float)((2 * kd__uniform(stream, (uint64_t)(weight->count + j)) - 1) * bound);
-    }
-}
-
 static kd_status fill_model(kd_model *model, const char *config, const kd_model_options *o)
 {
     kd_context *context = model->object.context;
     KD_TRY(kd__network_read(&model->net, context, config));
+    model->engine = model->net.decoder ? &kd__decoder_engine : &kd__layers_engine;
     model->frozen = o->frozen != 0;
     model->seed = o->seed ? o->seed : context->seed;
     model->gradients_fresh = 1;
     KD_TRY(KD_NEW(context, &model->parameters, model->net.parameters));
     if (!model->frozen) KD_TRY(KD_NEW(context, &model->gradients, model->net.parameters));
-    return o->max_rows ? kd__model_prepare(model, o->max_rows) : KD_OK;
+    return o->max_rows && !model->net.decoder ? kd__model_prepare(model, o->max_rows) : KD_OK;
 }
 
 kd_status kd__model_make(kd_model **out, kd_context *context, const char *config, const kd_model_options *options)
@@ -61,7 +45,7 @@ kd_status kd_model_create(kd_model **out, kd_context *context, const char *confi
 {
     kd_model *model = NULL;
     KD_TRY(kd__model_make(out ? &model : NULL, context, config, options));
-    kd__model_initialise(model);
+    model->engine->initialise(model);
     *out = model;
     return KD_OK;
 }
@@ -75,7 +59,14 @@ void kd_model_free(kd_model *model)
     kd__release(context, model->gradients);
     kd__release(context, model->block);
     kd__release(context, model->input_copy);
+    kd__release(context, model->folder);
     kd__object_destroy(model);
+}
+
+static kd_status plan_of(kd__network *net, const kd_model_options *o, int64_t *a, int64_t *b, int64_t *c, int64_t *floats)
+{
+    if (!net->decoder) return kd__plan(net, o->max_rows, o->frozen, a, b, c, floats);
+    return kd__decoder_memory(net->decoder, o->max_rows, !o->frozen, floats);
 }
 
 kd_status kd_model_memory(kd_context *context, const char *config, const kd_model_options *options, kd_model_memory_info *info)
@@ -88,9 +79,10 @@ kd_status kd_model_memory(kd_context *context, const char *config, const kd_mode
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_model_options"));
     KD_FAIL_IF(o.max_rows < 0, KD_ERR_RANGE, "max_rows: %lld", (long long)o.max_rows);
     KD_TRY(kd__network_read(&net, context, config));
-    kd_status status = kd__plan(&net, o.max_rows, o.frozen, &a, &b, &c, &floats);
+    kd_status status = plan_of(&net, &o, &a, &b, &c, &floats);
     kd_model_memory_info now = { .parameters = net.parameters, .parameter_bytes = net.parameters * 4 };
-    int64_t last = o.frozen ? 0 : o.max_rows * (net.layers[net.layer_count - 1].outputs + net.input_size); /* its gradient, the kept input */
+    int64_t last =
+        o.frozen || net.decoder ? 0 : o.max_rows * (net.layers[net.layer_count - 1].outputs + net.input_size); /* its gradient, the kept input */
     kd__network_free(&net, context);
     KD_TRY(status);
     KD_TRY(kd__multiply(floats + last, 4, &bytes));

@@ -2,6 +2,7 @@
 #ifndef KD_MODEL_MODEL_H
 #define KD_MODEL_MODEL_H
 
+#include <kdistill/head.h>
 #include <kdistill/model.h>
 
 #include "base/json.h"
@@ -34,6 +35,8 @@ typedef struct kd__layer {
     int32_t has_external;
 } kd__layer;
 
+struct kd__decoder;
+
 typedef struct kd__network {
     char *config; /* JSON text */
     char input[KD_MAX_NAME];
@@ -45,11 +48,27 @@ typedef struct kd__network {
     kd__tensor *tensors;
     int64_t tensor_count, tensor_room;
     int64_t parameters;
+    struct kd__decoder *decoder; /* a language model; NULL: the layers above */
 } kd__network;
+
+/* What differs between the kinds of networks (src/model/pass.c, src/model/decoder.c). The model has checked its arguments. */
+typedef struct kd__engine {
+    kd_status (*forward)(kd_model *model, kd_batch *batch, int32_t mode);
+    kd_status (*backward)(kd_model *model);
+    kd_status (*output)(kd_model *model, const char *name, kd_array *values);
+    /* The n-th name of the outputs that the last forward pass kept; NULL behind the last. */
+    const char *(*output_name)(kd_model *model, int64_t n);
+    kd_status (*gradient_slot)(kd_model *model, const char *name, float **to, int32_t *add);
+    void (*forget_gradients)(kd_model *model);
+    void (*initialise)(kd_model *model);
+} kd__engine;
+
+extern const kd__engine kd__layers_engine;
 
 struct kd_model {
     kd__object object;
     kd__network net;
+    const kd__engine *engine;
     int32_t frozen;
     uint64_t seed;
     float *parameters, *gradients;
@@ -63,20 +82,26 @@ struct kd_model {
     const float *input;
     float *input_copy;
     int64_t input_room;
+    char *folder; /* that it was loaded from; NULL: none */
 };
 
 /* Reads a config into a network: layers, tensors, offsets. */
 kd_status kd__network_read(kd__network *net, kd_context *context, const char *config);
 void kd__network_free(kd__network *net, kd_context *context);
+/* One more named tensor behind the others. */
+kd_status kd__network_tensor(kd__network *net, kd_context *context, const char *name, int32_t rank, const int64_t *dims, int32_t *index);
 /* Lays out activations for `rows`: sets the layers' offsets and the model's; returns the floats needed. */
 kd_status kd__plan(kd__network *net, int64_t rows, int32_t frozen, int64_t *gradient_a, int64_t *gradient_b, int64_t *scratch, int64_t *floats);
 /* A model without weights of its own yet (zero). */
 kd_status kd__model_make(kd_model **out, kd_context *context, const char *config, const kd_model_options *options);
-void kd__model_initialise(kd_model *model);
 kd_status kd__model_prepare(kd_model *model, int64_t rows);
 /* Where an output's gradient for the coming backward pass is written: (rows, width); *add is 1 when something is there already. */
 kd_status kd__model_gradient_slot(kd_model *model, const char *name, float **to, int32_t *add);
-kd__layer *kd__model_layer(kd_model *model, const char *output);
+/* What kd__model_gradient_slot gave out since the last pass is forgotten. */
+void kd__model_forget_gradients(kd_model *model);
+/* Logits of a language model are its hidden states times a head: 1, with both; `gradient` 1 makes the head's gradient ready to be added to.
+ * 0 for other outputs.                                                                                                          */
+int kd__model_head(kd_model *model, const char *output, int gradient, kd_head *head, const char **hidden);
 
 kd_status kd__model_save_state(kd_model *model, kd__text *state);
 kd_status kd__model_restore_state(kd_model *model, kd__state_reader *reader, int apply);

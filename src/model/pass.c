@@ -1,4 +1,5 @@
-/* Forward and backward passes. */
+/* Networks of layers: forward and backward passes. */
+#include <math.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -83,14 +84,10 @@ static kd_status keep_input(kd_model *model, const float *input, int64_t rows)
     return KD_OK;
 }
 
-kd_status kd_model_forward(kd_model *model, kd_batch *batch, int32_t mode)
+static kd_status forward(kd_model *model, kd_batch *batch, int32_t mode)
 {
     const float *input;
     int64_t rows;
-    KD_NEED(model);
-    KD_NEED(batch);
-    KD_FAIL_IF(mode != KD_TRAIN && mode != KD_EVALUATE, KD_ERR_INVALID, "mode: expected KD_TRAIN or KD_EVALUATE, got %d", mode);
-    KD_FAIL_IF(mode == KD_TRAIN && model->frozen, KD_ERR_STATE, "a frozen model cannot train");
     KD_TRY(find_input(model, batch, &input, &rows));
     KD_TRY(kd__model_prepare(model, rows));
     model->rows = rows;
@@ -103,46 +100,40 @@ kd_status kd_model_forward(kd_model *model, kd_batch *batch, int32_t mode)
         status = forward_layer(model, i, x);
         x = model->block + model->net.layers[i].y;
     }
-    if (status != KD_OK) model->rows = 0;
     return status;
 }
 
-kd__layer *kd__model_layer(kd_model *model, const char *output)
+static kd__layer *layer_of(kd_model *model, const char *output)
 {
     for (int64_t i = 0; i < model->net.layer_count; i++)
         if (!strcmp(model->net.layers[i].output, output)) return &model->net.layers[i];
     return NULL;
 }
 
-static kd_status find_output(kd_model *model, const char *name, kd__layer **layer)
+static kd_status output(kd_model *model, const char *name, kd_array *values)
 {
-    KD_FAIL_IF(!name || !*name, KD_ERR_INVALID, "the output's name is empty");
-    KD_FAIL_IF(!model->rows, KD_ERR_STATE, "output '%.60s': no forward pass yet", name);
-    *layer = kd__model_layer(model, name);
-    KD_FAIL_IF(!*layer, KD_ERR_NOT_FOUND, "the model has no output '%.60s'", name);
-    return KD_OK;
-}
-
-kd_status kd_model_output(kd_model *model, const char *name, kd_array *values)
-{
-    kd__layer *layer;
     int64_t dims[4];
-    KD_NEED(model);
-    KD_NEED(values);
-    KD_TRY(find_output(model, name, &layer));
+    const kd__layer *layer = layer_of(model, name);
+    KD_FAIL_IF(!layer, KD_ERR_NOT_FOUND, "the model has no output '%.60s'", name);
     dims[0] = model->rows;
     memcpy(dims + 1, layer->shape, sizeof layer->shape);
     kd__array_view(values, model->block + layer->y, KD_FLOAT32, 1 + layer->shape_rank, dims);
     return KD_OK;
 }
 
+static const char *output_name(kd_model *model, int64_t n)
+{
+    for (int64_t i = 0; i < model->net.layer_count; i++)
+        if (*model->net.layers[i].output && n-- == 0) return model->net.layers[i].output;
+    return NULL;
+}
+
 /* ---- backward ---- */
 
-kd_status kd__model_gradient_slot(kd_model *model, const char *name, float **to, int32_t *add)
+static kd_status gradient_slot(kd_model *model, const char *name, float **to, int32_t *add)
 {
-    kd__layer *layer;
-    KD_TRY(find_output(model, name, &layer));
-    KD_FAIL_IF(model->mode != KD_TRAIN, KD_ERR_STATE, "the last forward pass was KD_EVALUATE: nothing can be pushed back");
+    kd__layer *layer = layer_of(model, name);
+    KD_FAIL_IF(!layer, KD_ERR_NOT_FOUND, "the model has no output '%.60s'", name);
     KD_TRY(KD_RESERVE(model->object.context, &layer->external, &layer->external_room, model->max_rows * layer->outputs));
     *to = layer->external;
     *add = layer->has_external;
@@ -150,20 +141,9 @@ kd_status kd__model_gradient_slot(kd_model *model, const char *name, float **to,
     return KD_OK;
 }
 
-kd_status kd_model_add_output_gradient(kd_model *model, const char *name, const kd_array *values)
+static void forget_gradients(kd_model *model)
 {
-    float *to;
-    int32_t add;
-    kd__layer *layer;
-    KD_NEED(model);
-    KD_TRY(find_output(model, name, &layer));
-    KD_TRY(kd__array_check(values, "gradient"));
-    KD_FAIL_IF(values->dtype != KD_FLOAT32 || !kd__array_contiguous(values), KD_ERR_DTYPE, "gradient: expected contiguous float32");
-    KD_FAIL_IF(values->rank < 1 || values->dims[0] != model->rows || kd__array_row(values) != layer->outputs, KD_ERR_SHAPE,
-               "gradient of '%s': expected %lld rows of %lld numbers", name, (long long)model->rows, (long long)layer->outputs);
-    KD_TRY(kd__model_gradient_slot(model, name, &to, &add));
-    model->object.context->kernels->axpby(to, 1, values->data, add ? 1 : 0, model->rows * layer->outputs);
-    return KD_OK;
+    for (int64_t i = 0; i < model->net.layer_count; i++) model->net.layers[i].has_external = 0;
 }
 
 /* dy (rows, outputs) is consumed; dx NULL: not wanted. */
@@ -244,52 +224,28 @@ static kd_status push_back(kd_model *model, int64_t top)
     return KD_OK;
 }
 
-kd_status kd_model_backward(kd_model *model)
+static kd_status backward(kd_model *model)
 {
-    KD_NEED(model);
-    KD_FAIL_IF(!model->rows || model->mode != KD_TRAIN, KD_ERR_STATE, "backward needs a KD_TRAIN forward pass before it");
     int64_t top = top_layer(model);
     KD_FAIL_IF(top < 0, KD_ERR_STATE, "backward: no output got a gradient");
     clear_above(model, top);
-    kd_status status = push_back(model, top);
-    for (int64_t i = 0; i <= top; i++) model->net.layers[i].has_external = 0;
-    model->rows = 0; /* what the pass kept is consumed */
-    if (status == KD_OK) model->gradients_fresh = 0;
-    return status;
+    return push_back(model, top);
 }
 
-/* ---- predict ---- */
-
-static kd_status predict_range(kd_model *model, kd_dataset *dataset, kd_batch *batch, const char *output, int64_t first, int64_t count, float *to)
+/* U(-a, a), a = 1/sqrt(fan-in) for weight and bias of a layer: what torch.nn.Linear and Conv2d do. */
+static void initialise(kd_model *model)
 {
-    kd__layer *layer;
-    KD_TRY(kd__batch_range(batch, dataset, first, count));
-    KD_TRY(kd_model_forward(model, batch, KD_EVALUATE));
-    KD_TRY(find_output(model, output, &layer));
-    memcpy(to + first * layer->outputs, model->block + layer->y, (size_t)(count * layer->outputs) * sizeof *to);
-    return KD_OK;
-}
-
-kd_status kd_model_predict(kd_model *model, kd_dataset *dataset, const char *output, int32_t batch_size, const kd_array *values)
-{
-    kd_batch *batch = NULL;
-    kd_status status = KD_OK;
-    KD_NEED(model);
-    KD_NEED(dataset);
-    KD_NEED(output);
-    KD_FAIL_IF(batch_size < 1, KD_ERR_RANGE, "batch_size: expected at least 1, got %d", batch_size);
-    kd__layer *layer = kd__model_layer(model, output);
-    KD_FAIL_IF(!layer, KD_ERR_NOT_FOUND, "the model has no output '%.60s'", output);
-    KD_TRY(kd__array_check(values, "values"));
-    KD_FAIL_IF(values->dtype != KD_FLOAT32 || !kd__array_contiguous(values), KD_ERR_DTYPE, "values: expected contiguous float32");
-    KD_FAIL_IF(values->rank < 1 || values->dims[0] != dataset->samples || kd__array_row(values) != layer->outputs, KD_ERR_SHAPE,
-               "values: expected (%lld, %lld)", (long long)dataset->samples, (long long)layer->outputs);
-    KD_TRY(kd_batch_create(&batch, model->object.context, NULL));
-    for (int64_t i = 0; i < dataset->samples && status == KD_OK; i += batch_size) {
-        int64_t count = dataset->samples - i < batch_size ? dataset->samples - i : batch_size;
-        status = kd__progress(model->object.context, "predict", i, dataset->samples);
-        if (status == KD_OK) status = predict_range(model, dataset, batch, output, i, count, values->data);
+    for (int64_t i = 0; i < model->net.layer_count; i++) {
+        const kd__layer *layer = &model->net.layers[i];
+        if (layer->weight < 0) continue;
+        const kd__tensor *weight = &model->net.tensors[layer->weight], *bias = &model->net.tensors[layer->bias];
+        double bound = 1 / sqrt((double)(weight->count / weight->dims[0]));
+        uint64_t stream = kd__stream(model->seed, 0x696e6974, (uint64_t)i);
+        for (int64_t j = 0; j < weight->count; j++)
+            model->parameters[weight->offset + j] = (float)((2 * kd__uniform(stream, (uint64_t)j) - 1) * bound);
+        for (int64_t j = 0; j < bias->count; j++)
+            model->parameters[bias->offset + j] = (float)((2 * kd__uniform(stream, (uint64_t)(weight->count + j)) - 1) * bound);
     }
-    kd_batch_free(batch);
-    return status;
 }
+
+const kd__engine kd__layers_engine = { forward, backward, output, output_name, gradient_slot, forget_gradients, initialise };

@@ -81,7 +81,8 @@ static int64_t unite(const merge *m, int64_t row, uint32_t *ids)
     return count;
 }
 
-static void add_sparse(const member *m, int64_t row, int64_t vocabulary, const uint32_t *ids, double *p, int64_t count, double *tail, int32_t *borrowed)
+static void add_sparse(const member *m, int64_t row, int64_t vocabulary, const uint32_t *ids, double *p, int64_t count, double *tail,
+                       int32_t *borrowed)
 {
     const kd__sparse *s = m->sparse;
     int64_t at = s->offsets[row];

@@ -212,17 +212,21 @@ kd_status kd_teacher_field(kd_teacher *teacher, const char *field, kd_array *val
 
 /* ---- a live model ---- */
 
+/* Every output that the pass kept; the logits of a language model as its hidden states and its head. */
 static kd_status read_model(kd_teacher *teacher, kd_batch *batch, kd_targets *targets)
 {
+    kd_model *model = teacher->model;
     kd_array values;
-    KD_TRY(kd_model_forward(teacher->model, batch, KD_EVALUATE));
-    for (int64_t i = 0; i < teacher->model->net.layer_count; i++) {
-        const char *name = teacher->model->net.layers[i].output;
-        if (!*name) continue;
-        KD_TRY(kd_model_output(teacher->model, name, &values));
+    kd_head head = KD_HEAD_INIT;
+    const char *hidden;
+    KD_TRY(kd_model_forward(model, batch, KD_EVALUATE));
+    for (int64_t i = 0;; i++) {
+        const char *name = model->engine->output_name(model, i);
+        if (!name) break;
+        KD_TRY(kd_model_output(model, name, &values));
         KD_TRY(kd__fields_borrow(&targets->fields, name, &values, NULL, 0, teacher->name));
     }
-    return KD_OK;
+    return kd__model_head(model, "logits", 0, &head, &hidden) ? kd_targets_borrow_head(targets, "logits", hidden, &head) : KD_OK;
 }
 
 kd_status kd_teacher_from_model(kd_teacher **out, kd_model *model, const kd_teacher_options *options)

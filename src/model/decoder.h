@@ -1,0 +1,87 @@
+/* Decoder language models: Llama, Qwen2, Qwen3, Mistral. Legend: R rows (tokens of packed sequences), d hidden size, H query heads over
+ * K key-value heads of D numbers, F intermediate size, V vocabulary, Q = (H + 2 K) D.
+ *
+ *   x = E[token];   for each layer  x += o(attention(rope(qkv(norm(x)))));  x += down(silu(gate(norm(x))) up(norm(x)));   hidden = norm(x)
+ *   logits = hidden W'                                                                                                           */
+#ifndef KD_MODEL_DECODER_H
+#define KD_MODEL_DECODER_H
+
+#include "model/model.h"
+#include "nn/attention.h"
+#include "nn/rope.h"
+
+enum { KD__LLAMA, KD__QWEN2, KD__QWEN3, KD__MISTRAL };
+
+typedef struct kd__decoder_layer {
+    int64_t window;                      /* 0: full attention */
+    int32_t norm1, norm2;                /* tensors of the model, -1: none */
+    int32_t q, k, v, qb, kb, vb, qn, kn; /* q, k, v lie behind each other, as do their biases */
+    int32_t o, ob, gate, up, gateb, upb, down, downb;
+} kd__decoder_layer;
+
+/* Offsets of activations (in floats) in the model's block. */
+typedef struct kd__decoder_plan {
+    int64_t rows;
+    int64_t x, qkv, raw, att, lse, mid, r1, r2, rq, gu; /* of layer 0; layer l lies l * step further */
+    int64_t step;
+    int64_t hidden, last_r, cosine, sine;         /* hidden (R, d), x of the last layer's end lies in x of layer L */
+    int64_t normed, act, dx, dy, dqkv, dgu, wide; /* scratch */
+    int64_t floats;
+} kd__decoder_plan;
+
+typedef struct kd__decoder {
+    int32_t family, tied, qkv_bias, o_bias, mlp_bias, qk_norm;
+    int64_t hidden, layers, heads, kv_heads, width, inner, vocabulary, positions, sinks;
+    double epsilon, range;
+    kd__rope rope;
+    kd__decoder_layer *layer; /* (layers) */
+    int64_t *windows;         /* (layers) */
+    int32_t embedding, norm, head;
+    kd__decoder_plan plan;
+    int32_t *tokens;
+    int64_t *offsets; /* (sequences + 1) */
+    int64_t tokens_room, offsets_room, sequences, longest;
+    float *dhidden; /* gradient of "hidden" from outside */
+    int64_t dhidden_room;
+    int32_t has_dhidden;
+    float **dlayers; /* (layers): gradients of "hidden.i" from outside */
+    int64_t *dlayers_room;
+    int32_t *has_dlayer;
+    float *logits; /* on demand, (R, V) */
+    int64_t logits_room;
+    int32_t logits_known;
+    float *dlogits;
+    int64_t dlogits_room;
+    int32_t has_dlogits, head_written; /* head_written: the head's gradient holds this pass's part already */
+    kd_array head_view, head_gradient;
+} kd__decoder;
+
+/* Is this config's model_type a decoder's? */
+int kd__decoder_knows(const char *model_type);
+/* Reads a config into net->decoder: sizes, tensors, offsets. */
+kd_status kd__decoder_read(kd__network *net, kd_context *context, const kd__json *root);
+void kd__decoder_free(kd__decoder *decoder, kd_context *context);
+kd_status kd__decoder_config(kd__decoder *decoder, kd_context *context, const kd__json *root);
+
+/* Activations of `rows` rows; train: what a backward pass needs. */
+void kd__decoder_lay_out(kd__decoder *decoder, int64_t rows, int32_t train);
+/* Floats of activations, tokens and the gradient of the last hidden states; the products' and attention's scratch comes beside. */
+kd_status kd__decoder_memory(const kd__decoder *decoder, int64_t rows, int32_t train, int64_t *floats);
+extern const kd__engine kd__decoder_engine;
+
+kd__attention kd__decoder_attention(const kd__decoder *decoder, const kd__decoder_layer *layer);
+kd_status kd__decoder_forward(kd_model *model, kd_batch *batch);
+kd_status kd__decoder_backward(kd_model *model);
+/* The last hidden states' head: W, and its gradient made ready to be added to (gradient 1). */
+void kd__decoder_head(kd_model *model, kd_head *head, int gradient);
+
+static inline float *kd__tensor_values(const kd_model *model, int32_t tensor)
+{
+    return tensor < 0 ? NULL : model->parameters + model->net.tensors[tensor].offset;
+}
+static inline float *kd__tensor_gradient(const kd_model *model, int32_t tensor)
+{
+    return tensor < 0 ? NULL : model->gradients + model->net.tensors[tensor].offset;
+}
+
+#endif
