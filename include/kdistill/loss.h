@@ -158,10 +158,9 @@ KD_API kd_status kd_loss_bounds(int32_t number, double *low, double *high);
 /* The options of a term as they are now; names live as long as the loss. options->struct_size is set by the caller. */
 KD_API kd_status kd_loss_term(kd_loss *loss, int32_t term, int32_t *kind, kd_term_options *options);
 
-/* ULD with classes that both tokenizers share: teacher_of ((student classes) integers) holds the teacher's class of each student
- * class, -1 for none; no class twice. The term is then
- *   KL over the shared classes and one bucket of all others  +  sum |sort q' - sort p'| over the classes that only one side has.
- * NULL: plain ULD again. Copied. KD_ERR_INVALID when the term is no ULD, KD_ERR_RANGE for classes outside or doubled.          */
+/* ULD with classes that both tokenizers share: teacher_of ((student classes) integers, copied; NULL: plain ULD again) holds the teacher's
+ * class of each student class, -1 for none. The term is KL over the shared classes and one bucket of all others, plus the sum of sorted
+ * differences of those that only one side has. KD_ERR_INVALID: no ULD; KD_ERR_RANGE: classes outside or twice.                 */
 KD_API kd_status kd_loss_set_shared(kd_loss *loss, int32_t term, const kd_array *teacher_of, int64_t teacher_classes);
 
 /* Counts of valid rows, and sums of their weights, per term: what denominators are made of. */

@@ -235,6 +235,12 @@ class Context(Handle):
     def plateau(self, **values) -> "Schedule":
         return Schedule(_make(lib.kd_schedule_plateau, self._pointer, byref(options(_api.kd_plateau_options, "kd_plateau_options_init", values))), self)
 
+    def taid(self, **values) -> "Schedule":
+        """TAID's t: report the term's loss each step. `from` is given as start=."""
+        if "start" in values:
+            values["from"] = values.pop("start")
+        return Schedule(_make(lib.kd_schedule_taid, self._pointer, byref(options(_api.kd_taid_options, "kd_taid_options_init", values))), self)
+
 
 def _Borrowed(kind, pointer):
     """A handle that somebody else frees."""
@@ -612,6 +618,11 @@ class Loss(Handle):
         """loss.set(soft, temperature=2, weight=0.5)"""
         for name, value in numbers.items():
             check(lib.kd_loss_set(self._pointer, term, self.NUMBERS[name], value))
+
+    def share(self, term: int, teacher_of: Optional[Sequence[int]], teacher_classes: int = 0) -> None:
+        """ULD: the teacher's class of each student class, -1 for none; None: plain ULD again."""
+        classes = None if teacher_of is None else describe(numpy.ascontiguousarray(teacher_of, numpy.int64))
+        check(lib.kd_loss_set_shared(self._pointer, term, byref(classes) if classes is not None else None, teacher_classes))
 
     def get(self, term: int, name: str) -> float:
         value = c_double()

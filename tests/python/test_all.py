@@ -258,6 +258,17 @@ class Everything(unittest.TestCase):
         self.assertAlmostEqual(both(20), 1)
         again = ctx.plateau(patience=0)
         again.state = plateau.state
+        rising = ctx.taid(start=0.2, rate=0.5)
+        for loss in (2, 1, 0.5):
+            rising.report(loss)
+        self.assertTrue(0.2 < rising(2) < 1)
+        uld, batch, targets = ctx.loss(), ctx.batch().begin(1), ctx.targets().begin(1)
+        uld.add(kd.LOSS_ULD)
+        z = np.array([[1, 0, 2]], np.float32)
+        targets.set("logits", z[:, ::-1].copy())
+        uld.share(0, [2, 1, 0], 3)
+        self.assertAlmostEqual(uld.eval({"logits": z}, batch, targets)["value"], 0, places=6)
+        uld.share(0, None)
         self.assertEqual(again(0), 0.5)
 
     def test_optimizer_and_monitor(self):
