@@ -9,6 +9,9 @@
 #include "store/store.h"
 
 /* Where the records of one call lie: parallel to the rows, so that each record is looked up and checked once. */
+/* Positions beyond a bit each that a record may claim: those of texts whose fields are all absent. Nothing is allocated for more. */
+#define LONGEST_UNSEEN 65536
+
 typedef struct {
     kd_store *store;
     kd_targets *targets;
@@ -352,7 +355,9 @@ kd_status kd_store_read(kd_store *store, int64_t record, kd_targets *targets)
     KD_NEED(targets);
     KD_FAIL_IF(record < 0 || record >= store->entry_count, KD_ERR_RANGE, "record %lld: the store has %lld", (long long)record,
                (long long)store->entry_count);
-    const int64_t rows = store->entries[record].positions;
+    const int64_t rows = store->entries[record].positions, size = store->entries[record].size;
+    KD_FAIL_IF(rows > LONGEST_UNSEEN + 8 * size, KD_ERR_FORMAT, "record %lld claims %lld positions in %lld bytes", (long long)record, (long long)rows,
+               (long long)size);
     KD_TRY(kd_targets_begin(targets, rows));
     KD_TRY(KD_RESERVE(targets->object.context, &targets->places, &targets->places_room, 2 * rows + 2));
     for (int64_t r = 0; r < rows; r++) targets->places[2 * r] = record, targets->places[2 * r + 1] = r;
