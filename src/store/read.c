@@ -8,10 +8,10 @@
 #include "math/kernels.h"
 #include "store/store.h"
 
-/* Where the records of one call lie: parallel to the rows, so that each record is looked up and checked once. */
 /* Positions beyond a bit each that a record may claim: those of texts whose fields are all absent. Nothing is allocated for more. */
 #define LONGEST_UNSEEN 65536
 
+/* Where the records of one call lie: parallel to the rows, so that each record is looked up and checked once. */
 typedef struct {
     kd_store *store;
     kd_targets *targets;
