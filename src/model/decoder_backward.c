@@ -96,14 +96,24 @@ static float *normed(work *w, int32_t weight, const float *x)
 
 /* ---- products ---- */
 
-/* dx (R, inputs) = dy W,  dW (+)= dy' x; the rows of W may be several tensors'. */
+/* The rows of W may be several tensors'.      dx (R, inputs) = dy W */
+static kd_status input_gradient(work *w, int32_t weight, const float *dy, int64_t inputs, int64_t outputs, float *dx)
+{
+    kd__gemm g = { 0, 0, w->rows, inputs, outputs, 1, dy, outputs, kd__tensor_values(w->model, weight), inputs, 0, dx, inputs };
+    return kd__gemm_run(w->model->object.context, &g);
+}
+
+/* dW (+)= dy' x */
+static kd_status weight_gradient(work *w, int32_t weight, const float *x, const float *dy, int64_t inputs, int64_t outputs)
+{
+    kd__gemm g = { 1, 0, outputs, inputs, w->rows, 1, dy, outputs, x, inputs, w->add ? 1 : 0, kd__tensor_gradient(w->model, weight), inputs };
+    return kd__gemm_run(w->model->object.context, &g);
+}
+
 static kd_status linear_gradient(work *w, int32_t weight, const float *x, const float *dy, int64_t inputs, int64_t outputs, float *dx)
 {
-    kd_context *context = w->model->object.context;
-    kd__gemm g = { 1, 0, outputs, inputs, w->rows, 1, dy, outputs, x, inputs, w->add ? 1 : 0, kd__tensor_gradient(w->model, weight), inputs };
-    kd__gemm h = { 0, 0, w->rows, inputs, outputs, 1, dy, outputs, kd__tensor_values(w->model, weight), inputs, 0, dx, inputs };
-    KD_TRY(kd__gemm_run(context, &g));
-    return kd__gemm_run(context, &h);
+    KD_TRY(weight_gradient(w, weight, x, dy, inputs, outputs));
+    return input_gradient(w, weight, dy, inputs, outputs, dx);
 }
 
 /* ---- attention's input ---- */
@@ -174,19 +184,6 @@ static void gated_gradient(void *argument, int64_t tile, int32_t worker)
         }
 }
 
-static void activate_again(void *argument, int64_t tile, int32_t worker)
-{
-    const work *w = argument;
-    const int64_t n = w->d->inner;
-    (void)worker;
-    for
-        ROWS_OF(w, tile)
-        {
-            const float *gu = w->at + w->d->plan.gu + r * 2 * n;
-            w->kernels->swiglu(w->block + w->d->plan.act + r * n, gu, gu + n, n);
-        }
-}
-
 static kd_status backward_layer(work *w)
 {
     kd__decoder *d = w->d;
@@ -195,10 +192,10 @@ static kd_status backward_layer(work *w)
     const int64_t q = d->heads * d->width, all = q + 2 * d->kv_heads * d->width;
     float *dx = w->block + p->dx, *dy = w->block + p->dy, *wide = w->block + p->wide, *dqkv = w->block + p->dqkv, *dgu = w->block + p->dgu;
     const kd__attention a = kd__decoder_attention(d, l);
-    for_rows(w, activate_again);
     bias_gradient(w, l->downb, dx, d->hidden, d->hidden);
-    KD_TRY(linear_gradient(w, l->down, w->block + p->act, dx, d->inner, d->hidden, wide));
-    for_rows(w, gated_gradient);
+    KD_TRY(input_gradient(w, l->down, dx, d->inner, d->hidden, wide));
+    for_rows(w, gated_gradient); /* makes silu(gate) up again as well */
+    KD_TRY(weight_gradient(w, l->down, w->block + p->act, dx, d->inner, d->hidden));
     bias_gradient(w, l->gateb, dgu, 2 * d->inner, 2 * d->inner);
     KD_TRY(linear_gradient(w, l->gate, normed(w, l->norm2, w->at + p->mid), dgu, d->hidden, 2 * d->inner, dy));
     norm_gradient(w, l->norm2, w->at + p->mid, w->at + p->r2, dy, dx);
