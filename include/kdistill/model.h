@@ -35,7 +35,8 @@ typedef struct kd_model_options {
     uint32_t struct_size;
     int32_t frozen;   /* 1: no gradients; the model only evaluates (a teacher)                     */
     uint64_t seed;    /* of the initial weights and of dropout; 0: the context's                   */
-    int64_t max_rows; /* activations are taken for so many rows at once; 0: at the first forward   */
+    int64_t max_rows; /* activations are taken for so many rows at once; 0: at the first forward.
+                         Language models take them at the first forward of each size always */
 } kd_model_options;
 #define KD_MODEL_OPTIONS_INIT { (uint32_t)sizeof(kd_model_options), 0, 0, 0 }
 KD_API void kd_model_options_init(kd_model_options *options, size_t size);

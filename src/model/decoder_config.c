@@ -121,6 +121,7 @@ static kd_status flag(const kd__json *root, const char *key, int32_t fallback, i
 static kd_status check_identity(const kd__json *root, int32_t family)
 {
     const kd__json *list = kd__json_member(root, "architectures"), *act = kd__json_member(root, "hidden_act");
+    KD_FAIL_IF(!is_null(list) && list->type != KD__JSON_ARRAY, KD_ERR_CONFIG, "config: architectures: expected a list of names");
     if (!is_null(list))
         for (const kd__json *name = list->first; name; name = name->next)
             KD_FAIL_IF(name->type != KD__JSON_STRING || strcmp(name->text, families[family].architecture), KD_ERR_UNSUPPORTED,

@@ -194,6 +194,7 @@ START_TEST(what_would_change_the_result_is_refused_by_name)
         { "{\"model_type\":\"llama\"," SIZES ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2,\"odd\":1}}", KD_ERR_CONFIG, "odd" },
         { "{\"model_type\":\"qwen2\"," SIZES ",\"layer_types\":[\"full_attention\"]}", KD_ERR_CONFIG, "layer_types" },
         { "{\"model_type\":\"qwen2\"," SIZES ",\"layer_types\":[\"full_attention\",\"linear_attention\"]}", KD_ERR_UNSUPPORTED, "layer_types" },
+        { "{\"model_type\":\"llama\"," SIZES ",\"architectures\":\"LlamaForCausalLM\"}", KD_ERR_CONFIG, "list" },
         { "{\"model_type\":\"llama\"," SIZES ",\"head_dim\":5}", KD_ERR_CONFIG, "even" },
         { "{\"model_type\":\"llama\",\"vocab_size\":5}", KD_ERR_CONFIG, "hidden_size" },
     };
