@@ -93,11 +93,13 @@ check-kill: $(BUILD)/tests/kill
 
 # The long tier: what takes minutes. PYTHON needs PyTorch.
 CASES ?= 4000
+STRINGS ?= 100000
 check-long: all
 	$(MAKE) --no-print-directory check-kill KILLS=200
 	$(PYTHON) tests/property/losses.py $(CASES)
 	$(PYTHON) tests/property/public.py
 	$(PYTHON) tests/property/decoders.py
+	$(PYTHON) tests/property/tokenizers_equal.py $(STRINGS)
 
 # ---- examples: each is run ----
 $(BUILD)/examples/%: examples/%.c examples/check.h examples/store_data.h $(SHARED)

@@ -74,6 +74,15 @@ KD_SYNC_COMMIT = 2
 KD_IMPORT_OPENAI = 1
 KD_IMPORT_VLLM = 2
 KD_IMPORT_FLAT = 3
+KD_ADD_SPECIAL = 1
+KD_SKIP_SPECIAL = 2
+KD_TOKEN_SPECIAL = 1
+KD_TOKEN_ADDED = 2
+KD_CHAT_AUTO = 0
+KD_CHAT_CHATML = 1
+KD_CHAT_LLAMA3 = 2
+KD_CHAT_LLAMA2 = 3
+KD_CHAT_DEEPSEEK = 4
 KD_LOSS_CROSS_ENTROPY = 1
 KD_LOSS_FORWARD_KL = 2
 KD_LOSS_REVERSE_KL = 3
@@ -512,6 +521,22 @@ class kd_import_counts(Structure):
     ]
 
 
+class kd_message(Structure):
+    _fields_ = [
+        ("role", c_char_p),
+        ("content", c_char_p),
+    ]
+
+
+class kd_chat_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("format", c_int32),
+        ("ask", c_int32),
+        ("keep_reasoning", c_int32),
+    ]
+
+
 class kd_loss_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -730,7 +755,7 @@ class kd_checkpoint_options(Structure):
     ]
 
 
-STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
+STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
 
 #: name: (result, argument types, the header's comment)
 FUNCTIONS = {
@@ -869,6 +894,26 @@ FUNCTIONS = {
     "kd_teacher_open": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_teacher_options)], 'The same in one call: opens path (a file or a folder).'),
     "kd_import_options_init": (None, [POINTER(kd_import_options), c_size_t], ''),
     "kd_store_import": (c_int32, [c_void_p, c_int32, c_char_p, POINTER(kd_import_options), POINTER(kd_import_counts)], "Reads the file into the writer's store, a record at a time; the writer's temperature is what the server sampled at (no server\nstates it). counts may be NULL. KD_ERR_FORMAT names the line; records of the lines before it are committed."),
+    "kd_tokenizer_load": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p], 'A folder with tokenizer.json (or .gz; chat_template.jinja or tokenizer_config.json beside it tell the chat format), or such a file.'),
+    "kd_tokenizer_free": (None, [c_void_p], 'A folder with tokenizer.json (or .gz; chat_template.jinja or tokenizer_config.json beside it tell the chat format), or such a file.'),
+    "kd_tokenizer_encode": (c_int32, [c_void_p, c_char_p, c_int64, c_int32, POINTER(c_int32), c_int64, POINTER(c_int64)], 'Token ids of `bytes` bytes of text (-1: up to its 0). *count is how many there are; they are written when `room` is enough. ids NULL: only\ncounted. Added tokens are found in the text wherever they stand. KD_ERR_RANGE: room is too small (*count is set).'),
+    "kd_tokenizer_decode": (c_int32, [c_void_p, POINTER(c_int32), c_int64, c_int32, c_char_p, c_int64, POINTER(c_int64)], 'The text of ids, with a 0 behind it; *bytes is its length without the 0, and `room` counts the 0. text NULL: only counted. What is no\nUTF-8 comes out as U+FFFD. Ids that are no token are left out; negative ones are KD_ERR_RANGE, as is a room that is too small.'),
+    "kd_tokenizer_size": (c_int32, [c_void_p, POINTER(c_int64)], 'The highest id + 1: what an embedding must have rows for.'),
+    "kd_tokenizer_token": (c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(c_int32)], 'A token as its file writes it ("\\u0120the" for " the"); lives as long as the tokenizer. flags may be NULL. KD_ERR_NOT_FOUND: no token.'),
+    "kd_tokenizer_id": (c_int32, [c_void_p, c_char_p, POINTER(c_int32)], 'Its id. KD_ERR_NOT_FOUND.'),
+    "kd_detokenizer_create": (c_int32, [POINTER(c_void_p), c_void_p, c_int32], 'Turns ids into text one by one, only whole characters. flags: KD_SKIP_SPECIAL. Keeps the tokenizer alive.'),
+    "kd_detokenizer_free": (None, [c_void_p], 'Turns ids into text one by one, only whole characters. flags: KD_SKIP_SPECIAL. Keeps the tokenizer alive.'),
+    "kd_detokenizer_push": (c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(c_int64)], 'Takes an id and gives the text that it completes ("" while a character is not whole); valid until the next call. All pieces, and\nwhat kd_detokenizer_finish gives, are the text that kd_tokenizer_decode makes of all ids. *bytes (may be NULL): its length.'),
+    "kd_detokenizer_finish": (c_int32, [c_void_p, POINTER(c_char_p), POINTER(c_int64)], 'What is left, as kd_tokenizer_decode would end it; begins anew.'),
+    "kd_tokenizer_add": (c_int32, [c_void_p, c_char_p, c_int32, POINTER(c_int32)], 'Adds a token at the next free id, or finds it: *id. Special tokens are left out by KD_SKIP_SPECIAL. kd_model_resize gives models rows for it.'),
+    "kd_tokenizer_rename": (c_int32, [c_void_p, c_char_p, c_char_p], "An added token gets another text; its id stays. KD_ERR_INVALID: the name is taken, or the token is one of the model's own."),
+    "kd_tokenizer_save": (c_int32, [c_void_p, c_char_p], 'Writes tokenizer.json into a folder (made if it is not there), changes included.'),
+    "kd_tokenizer_compare": (c_int32, [c_void_p, c_void_p, POINTER(c_char_p), c_int32, c_int32, POINTER(c_int64), POINTER(c_char_p)], 'Compares ids, token by token: *differences counts ids whose token differs or that only one has, `text` (may be NULL) is a new list of\nthe first `limit` ones, freed by kd_text_free. `allowed` (may be NULL) are patterns (* and ?) of tokens of either whose difference does not count.'),
+    "kd_text_free": (None, [c_void_p, c_char_p], 'Compares ids, token by token: *differences counts ids whose token differs or that only one has, `text` (may be NULL) is a new list of\nthe first `limit` ones, freed by kd_text_free. `allowed` (may be NULL) are patterns (* and ?) of tokens of either whose difference does not count.'),
+    "kd_chat_options_init": (None, [POINTER(kd_chat_options), c_size_t], ''),
+    "kd_tokenizer_chat_format": (c_int32, [c_void_p, POINTER(c_int32)], "Which format the folder's template is: KD_CHAT_CHATML ..., or KD_CHAT_AUTO: none that is known."),
+    "kd_chat_text": (c_int32, [c_void_p, POINTER(kd_message), c_int32, POINTER(kd_chat_options), POINTER(c_char_p)], 'The text of a chat: a new block, freed by kd_text_free.'),
+    "kd_chat_encode": (c_int32, [c_void_p, POINTER(kd_message), c_int32, POINTER(kd_chat_options), POINTER(c_int32), c_void_p, c_int64, POINTER(c_int64)], 'Its ids, and (room) uint8 `answer` (may be NULL): 1 for what the assistant says, its end mark included: the mask of a loss.'),
     "kd_loss_options_init": (None, [POINTER(kd_loss_options), c_size_t], ''),
     "kd_term_options_init": (None, [POINTER(kd_term_options), c_size_t], ''),
     "kd_loss_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_loss_options)], ''),

@@ -155,6 +155,10 @@ class Context(Handle):
         callbacks.read = kinds["read"](_guarded(lambda user, batch, targets: read(_Borrowed(Batch, batch), _Borrowed(Targets, targets)), _api.KD_ERR_CALLBACK))
         return Teacher(_make(lib.kd_teacher_from_callbacks, self._pointer, byref(callbacks), byref(made)), self, callbacks)
 
+    def tokenizer(self, path: str) -> "Tokenizer":
+        """A folder with tokenizer.json, or such a file."""
+        return load_tokenizer(self, path)
+
     def store(self, *paths: str, **values) -> "Store":
         """Opens files or folders of shards as one store; options of kd_store_open_options, tokens and exceptions as lists."""
         return open_store(self, paths, values)
@@ -872,4 +876,5 @@ class Checkpoint(Handle):
 __all__ = ["Error"]
 
 
+from ._tokenizer import Detokenizer, Tokenizer, load_tokenizer  # noqa: E402
 from ._store import Store, StoreWriter, create_store, open_store, store_key  # noqa: E402  (it needs the classes above)

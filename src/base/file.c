@@ -315,6 +315,12 @@ kd_status kd__folder_make(const char *path)
     return KD_OK;
 }
 
+int kd__is_folder(const char *path)
+{
+    struct stat facts;
+    return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
 kd_status kd__path_join(kd_context *context, char **out, const char *folder, const char *name)
 {
     char *path = NULL;

@@ -42,6 +42,7 @@ void kd__output_abandon(kd__output *output);
 kd_status kd__file_replace(kd_context *context, const char *path, const void *bytes, int64_t size);
 /* Makes a folder if it is not there. */
 kd_status kd__folder_make(const char *path);
+int kd__is_folder(const char *path);
 /* folder/name in a new block. */
 kd_status kd__path_join(kd_context *context, char **out, const char *folder, const char *name);
 

@@ -12,12 +12,6 @@
 #include "base/json.h"
 #include "store/store.h"
 
-int kd__is_folder(const char *path)
-{
-    struct stat facts;
-    return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
-}
-
 static void shard_name(char to[32], int64_t shard) { snprintf(to, 32, "shard-%05lld.kdt", (long long)shard); }
 
 /* "shard-00012.kdt" -> 12; -1: another file */

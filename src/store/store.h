@@ -127,7 +127,6 @@ kd_status kd__shard_bytes(kd__shard *shard, int64_t offset, int64_t size, uint8_
 kd_status kd__manifest_add(kd_context *context, const char *folder, int32_t shard, char **path);
 /* Paths of the shards, checked against what is in the folder. */
 kd_status kd__manifest_read(kd_context *context, const char *folder, char ***paths, int64_t *count);
-int kd__is_folder(const char *path);
 
 struct kd_store {
     kd__object object;

@@ -1,4 +1,4 @@
-/* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model config, stores, imports. With libFuzzer
+/* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model config, stores, imports, tokenizers. With libFuzzer
  * (make fuzz-smoke), or alone over files named on the command line.                                                        */
 #include <kdistill.h>
 #include <stdio.h>
@@ -97,6 +97,29 @@ static void open_mended(const uint8_t *data, size_t size)
     free(copy);
 }
 
+/* A tokenizer of the bytes up to the first zero; what lies behind them is encoded, and its ids decoded, at once and as they come. */
+static void use_tokenizer(const uint8_t *data, size_t size)
+{
+    char path[64];
+    const uint8_t *end = memchr(data, 0, size);
+    const size_t json = end ? (size_t)(end - data) : size;
+    kd_tokenizer *t = NULL;
+    kd_detokenizer *d = NULL;
+    int32_t ids[4096];
+    int64_t count = 0;
+    const char *text;
+    int file = as_file(data, json, path);
+    if (kd_tokenizer_load(&t, ctx, path) == KD_OK && kd_detokenizer_create(&d, t, 0) == KD_OK) {
+        if (end && kd_tokenizer_encode(t, (const char *)end + 1, (int64_t)(size - json - 1), KD_ADD_SPECIAL, ids, 4096, &count) != KD_OK) count = 0;
+        kd_tokenizer_decode(t, ids, count, KD_SKIP_SPECIAL, NULL, 0, NULL);
+        for (int64_t i = 0; i < count && i < 100; i++) kd_detokenizer_push(d, ids[i], &text, NULL);
+        kd_detokenizer_finish(d, &text, NULL);
+    }
+    kd_detokenizer_free(d);
+    kd_tokenizer_free(t);
+    close(file);
+}
+
 static void import_lines(const char *path, int32_t format)
 {
     kd_store_writer *writer = NULL;
@@ -126,7 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     if (!ctx && kd_context_create(&ctx, NULL) != KD_OK) return 0;
     if (!size) return 0;
-    int kind = *data++ % 12, file = as_file(data, --size, path);
+    int kind = *data++ % 13, file = as_file(data, --size, path);
     if (kind == 0 && kd__json_parse(&json, ctx, (const char *)data, size, "fuzz") == KD_OK) kd__json_free(&json);
     if (kind == 1 && kd__safetensors_parse(&tensors, ctx, (const char *)data, (int64_t)size, "fuzz") == KD_OK) kd__safetensors_free(&tensors);
     if (kind == 2 && kd_dataset_create(&dataset, ctx, NULL) == KD_OK) kd_dataset_add_file(dataset, "x", path, NULL);
@@ -135,7 +158,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind == 5) make_model(data, size);
     if (kind == 6 || kind == 7) open_store(path, kind == 7);
     if (kind == 8) open_mended(data, size);
-    if (kind >= 9) import_lines(path, kind - 8);
+    if (kind >= 9 && kind < 12) import_lines(path, kind - 8);
+    if (kind == 12) use_tokenizer(data, size);
     kd_dataset_free(dataset);
     close(file);
     return 0;

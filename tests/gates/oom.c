@@ -4,7 +4,11 @@
 #include <stdlib.h>
 
 #include "../unit/run.h"
+#include "../unit/textkit.h"
 #include "storekit.h"
+
+/* Layers and losses; stores; a tokenizer of bytes; one of characters. */
+enum { PARTS = 4 };
 
 typedef struct {
     long calls, fail_at, held;
@@ -121,7 +125,41 @@ static kd_status use_store(kd_context *ctx, const char *folder)
     return status;
 }
 
-static kd_status whole_run(memory *m, const char *folder)
+/* Tokenizers: loaded, encoded with, decoded with, changed, saved, compared; a chat. */
+static kd_status use_tokenizer(kd_context *ctx, const char *folder, int characters)
+{
+    char path[600], edited[600], out[64], *text = NULL;
+    kd_tokenizer *t = NULL, *other = NULL;
+    kd_detokenizer *d = NULL;
+    kd_chat_options chat = KD_CHAT_OPTIONS_INIT;
+    const kd_message messages[] = { { "user", "hello" }, { "assistant", "hell \u00e9" } };
+    const char *piece;
+    int32_t ids[64];
+    uint8_t answer[64];
+    int64_t count = 0, differences;
+    chat.format = KD_CHAT_CHATML;
+    snprintf(path, sizeof path, "%s/oom-tokenizer.json", folder);
+    snprintf(edited, sizeof edited, "%s/oom-tokenizer", folder);
+    if (characters ? characters_tokenizer(path) : bytes_tokenizer(path, TEXT_CUT, TEXT_ADDED)) return KD_ERR_IO;
+    kd_status status = kd_tokenizer_load(&t, ctx, path);
+    if (status == KD_OK) status = kd_tokenizer_encode(t, "hello ab \u00e9 world", -1, KD_ADD_SPECIAL, ids, 64, &count);
+    if (status == KD_OK) status = kd_tokenizer_decode(t, ids, count, 0, out, sizeof out, NULL);
+    if (status == KD_OK) status = kd_detokenizer_create(&d, t, 0);
+    for (int64_t i = 0; i < count && status == KD_OK; i++) status = kd_detokenizer_push(d, ids[i], &piece, NULL);
+    if (status == KD_OK) status = kd_detokenizer_finish(d, &piece, NULL);
+    if (status == KD_OK) status = kd_tokenizer_add(t, "<new>", 0, NULL);
+    if (status == KD_OK && !characters) status = kd_chat_encode(t, messages, 2, &chat, ids, answer, 64, &count);
+    if (status == KD_OK) status = kd_tokenizer_save(t, edited);
+    if (status == KD_OK) status = kd_tokenizer_load(&other, ctx, edited);
+    if (status == KD_OK) status = kd_tokenizer_compare(t, other, NULL, 0, 5, &differences, &text);
+    kd_text_free(ctx, text);
+    kd_detokenizer_free(d);
+    kd_tokenizer_free(other);
+    kd_tokenizer_free(t);
+    return status;
+}
+
+static kd_status whole_run(memory *m, const char *folder, int part)
 {
     static run_parts r;
     kd_allocator allocator = { sizeof allocator, 0, m, allocate, reallocate, release };
@@ -131,31 +169,39 @@ static kd_status whole_run(memory *m, const char *folder)
     o.allocator = &allocator;
     o.threads = 2;
     kd_status status = kd_context_create(&ctx, &o);
-    if (status == KD_OK) status = use_everything(&r, ctx, folder);
-    if (status == KD_OK) status = use_store(ctx, folder);
+    if (status == KD_OK && part == 0) status = use_everything(&r, ctx, folder);
+    if (status == KD_OK && part == 1) status = use_store(ctx, folder);
+    if (status == KD_OK && part > 1) status = use_tokenizer(ctx, folder, part == 3);
     run_free(&r);
     kd_context_free(ctx);
     return status;
 }
 
-int main(int argc, char **argv)
+static int one_part(const char *folder, int part)
 {
-    const char *folder = argc > 1 ? argv[1] : "/tmp";
     memory m = { .fail_at = -1 };
-    if (whole_run(&m, folder) != KD_OK || m.held != 0) {
-        printf("the run without failures: %s; %ld blocks left\n", kd_last_error(), m.held);
+    if (whole_run(&m, folder, part) != KD_OK || m.held != 0) {
+        printf("part %d without failures: %s; %ld blocks left\n", part, kd_last_error(), m.held);
         return 1;
     }
     const long calls = m.calls;
     for (int on = 0; on < 2; on++)
         for (long at = 0; at < calls; at++) {
             m = (memory){ .fail_at = at, .from_then_on = on };
-            kd_status status = whole_run(&m, folder);
+            kd_status status = whole_run(&m, folder, part);
             if ((status != KD_ERR_MEMORY && status != KD_OK) || (on && status == KD_OK) || m.held != 0) {
-                printf("allocation %ld (%s): status %d (%s), %ld blocks left\n", at, on ? "and all after" : "once", status, kd_last_error(), m.held);
+                printf("part %d, allocation %ld (%s): status %d (%s), %ld blocks left\n", part, at, on ? "and all after" : "once", status,
+                       kd_last_error(), m.held);
                 return 1;
             }
         }
-    printf("%ld allocations failed in turn, once and from then on: clean\n", calls);
+    printf("part %d: %ld allocations failed in turn, once and from then on: clean\n", part, calls);
     return 0;
+}
+
+int main(int argc, char **argv)
+{
+    int failed = 0;
+    for (int part = 0; part < PARTS && !failed; part++) failed = one_part(argc > 1 ? argv[1] : "/tmp", part);
+    return failed;
 }

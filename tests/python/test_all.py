@@ -530,6 +530,37 @@ class Binding(unittest.TestCase):
         self.assertEqual(sorted(set(_api.FUNCTIONS) - CALLED), [])
 
 
+class Texts(unittest.TestCase):
+    def test_tokenizers_and_chats(self):
+        vocabulary = {c: i for i, c in enumerate(["a", "b", "\u0120", "!", "ab"])}
+        source = {"added_tokens": [{"id": 5, "content": "<end>", "special": True}, {"id": 6, "content": "<|im_start|>", "special": True}],
+                  "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False}, "decoder": {"type": "ByteLevel"},
+                  "model": {"type": "BPE", "vocab": vocabulary, "merges": ["a b"]}}
+        with tempfile.TemporaryDirectory() as folder:
+            with open(folder + "/tokenizer.json", "w") as file:
+                json.dump(source, file)
+            with open(folder + "/chat_template.jinja", "w") as file:
+                file.write("<|im_start|>")
+            ctx = kd.Context(threads=1)
+            tokenizer, other = ctx.tokenizer(folder), ctx.tokenizer(folder + "/tokenizer.json")
+            ids = tokenizer.encode("ab a!<end>")
+            self.assertEqual(ids.tolist(), [4, 2, 0, 3, 5])
+            self.assertEqual(tokenizer.decode(ids, skip_special=True), "ab a!")
+            self.assertEqual((len(tokenizer), tokenizer.token(5), tokenizer.id("ab")), (7, ("<end>", kd.TOKEN_SPECIAL | kd.TOKEN_ADDED), 4))
+            stream = tokenizer.detokenizer()
+            self.assertEqual("".join(stream.push(i) for i in ids) + stream.finish(), "ab a!<end>")
+            self.assertEqual(tokenizer.add("<think>"), 7)
+            tokenizer.rename("<end>", "<|im_end|>")
+            self.assertEqual(tokenizer.compare(other, allowed=["<think>"]), (1, ["5: <|im_end|> | <end>"]))
+            tokenizer.save(folder + "/new")
+            self.assertEqual(ctx.tokenizer(folder + "/new").encode("<|im_end|>").tolist(), [5])
+            self.assertEqual(tokenizer.chat_format(), kd.CHAT_CHATML)
+            messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "ab"}]
+            self.assertEqual(tokenizer.chat_text(messages), "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nab<|im_end|>\n")
+            ids, answer = tokenizer.chat_encode(messages)
+            self.assertEqual(tokenizer.decode(ids[answer == 1]), "ab<|im_end|>")
+
+
 class Examples(unittest.TestCase):
     def run_example(self, name, *needs):
         for package in needs:
@@ -552,7 +583,7 @@ class Examples(unittest.TestCase):
 
 def load_tests(loader, tests, pattern):
     suite = unittest.TestSuite()
-    for case in (Everything, Stores, Binding, Examples):
+    for case in (Everything, Stores, Texts, Binding, Examples):
         suite.addTests(loader.loadTestsFromTestCase(case))
     return suite
 

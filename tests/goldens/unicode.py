@@ -1,0 +1,132 @@
+"""Makes src/tokenizer/unicode_tables.h by asking Hugging Face's tokenizers package, whose Unicode version decides what a tokenizer does.
+
+    python tests/goldens/unicode.py > src/tokenizer/unicode_tables.h
+
+Categories and classes come from its regular expressions, decompositions, compositions and combining classes from its normalisers (a mark's
+class is found by the order that NFD gives it beside marks of known classes).
+"""
+import unicodedata
+
+import tokenizers
+from tokenizers import Regex, normalizers, pre_tokenizers
+
+CATEGORIES = "Cn Co Cc Cf Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp".split()
+POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+TEXT = "".join(map(chr, POINTS))
+
+
+def members(pattern):
+    left = pre_tokenizers.Split(Regex(pattern), "removed").pre_tokenize_str(TEXT)
+    return set(POINTS) - {ord(c) for piece, _ in left for c in piece}
+
+
+def values():
+    value = [0] * 0x110000
+    for number, name in enumerate(CATEGORIES):
+        for c in members(r"\p{%s}+" % name):
+            value[c] = number
+    for c in members(r"\w+"):
+        value[c] |= 0x20
+    for c in members(r"\s+"):
+        value[c] |= 0x40
+    for piece, _ in pre_tokenizers.Digits(individual_digits=True).pre_tokenize_str(TEXT):
+        if len(piece) == 1:
+            value[ord(piece)] |= 0x80
+    return value
+
+
+def digits_are_right(value):
+    """A lone character between two digits comes out alone too: asked again one by one."""
+    digits = pre_tokenizers.Digits(individual_digits=False)
+    for c in POINTS:
+        if value[c] & 0x80 and len(digits.pre_tokenize_str("a" + chr(c) + "a")) == 1:
+            value[c] &= 0x7F
+
+
+def runs(value):
+    found, last = [], None
+    for c in range(0x110000):
+        if value[c] != last:
+            found.append((c, value[c]))
+            last = value[c]
+    return found
+
+
+nfd, nfc, nfkd, lower = normalizers.NFD().normalize_str, normalizers.NFC().normalize_str, normalizers.NFKD().normalize_str, normalizers.Lowercase().normalize_str
+
+
+def combining_classes():
+    low, high = 0x334, 0x345  # classes 1 and 240
+    known = lambda c: nfd("a" + chr(c) + chr(low)) == "a" + chr(low) + chr(c) != "a" + chr(c) + chr(low) or nfd("a" + chr(high) + chr(c)) == "a" + chr(c) + chr(high)
+    reference = {1: low}
+    for c in POINTS:
+        k = unicodedata.combining(chr(c))
+        if k and k not in reference and nfd(chr(c)) == chr(c) and known(c):
+            reference[k] = c
+    classes = sorted(reference)
+    number = {c: k for k, c in reference.items()}
+    result = [0] * 0x110000
+    for c in POINTS:
+        if nfd(chr(c)) != chr(c):
+            continue
+        if c in number:
+            result[c] = number[c]
+            continue
+        behind_low = nfd("a" + chr(c) + chr(low)) == "a" + chr(low) + chr(c)
+        before_high = nfd("a" + chr(high) + chr(c)) == "a" + chr(c) + chr(high)
+        if not behind_low and not before_high:
+            continue
+        # the largest known class whose mark does not move behind c
+        at_least = [k for k in classes if nfd("a" + chr(c) + chr(reference[k])) == "a" + chr(reference[k]) + chr(c)]
+        at_most = [k for k in classes if nfd("a" + chr(reference[k]) + chr(c)) == "a" + chr(c) + chr(reference[k])]
+        exact = [k for k in classes if k not in at_least and k not in at_most]
+        assert len(exact) == 1, (hex(c), exact)
+        result[c] = exact[0]
+    return result
+
+
+def main():
+    value = values()
+    digits_are_right(value)
+    canonical = {c: nfd(chr(c)) for c in POINTS if nfd(chr(c)) != chr(c) and not 0xAC00 <= c < 0xD7A4}
+    compatible = {c: nfkd(chr(c)) for c in POINTS if nfkd(chr(c)) != nfd(chr(c))}
+    pairs = []
+    for c, whole in canonical.items():
+        if nfc(chr(c)) == chr(c) and len(whole) > 1:
+            first = nfc(whole[:-1])
+            assert len(first) == 1 and nfc(first + whole[-1]) == chr(c), hex(c)
+            pairs.append((ord(first), ord(whole[-1]), c))
+    lowered = {c: lower(chr(c)) for c in POINTS if lower(chr(c)) != chr(c)}
+    print(f"/* Made by tests/goldens/unicode.py from tokenizers {tokenizers.__version__}. Do not edit. */")
+    print("/* clang-format off */")
+    table("kd__unicode_runs", "uint32_t", [f"0x{c << 8 | v:x}" for c, v in runs(value)], "first code point << 8 | category | word 0x20 | space 0x40 | number 0x80")
+    table("kd__unicode_marks", "uint32_t", [f"0x{c << 8 | v:x}" for c, v in runs(combining_classes())], "first code point << 8 | combining class")
+    mapping("canonical", canonical)
+    mapping("compatible", compatible)
+    mapping("lower", lowered)
+    table("kd__unicode_pairs", "uint32_t", [f"0x{a:x},0x{b:x},0x{c:x}" for a, b, c in sorted(pairs)], "a, b, what they compose to")
+    print("/* clang-format on */")
+
+
+def table(name, kind, entries, comment):
+    print(f"/* {comment} */\nstatic const {kind} {name}[] = {{")
+    line = ""
+    for entry in entries:
+        if len(line) + len(entry) > 148:
+            print(line)
+            line = ""
+        line += entry + ","
+    print(line + "\n};")
+
+
+def mapping(name, found):
+    """Sorted code points with the end of each one's part of a pool of code points."""
+    pool, ends = [], []
+    for c in sorted(found):
+        pool += [f"0x{ord(x):x}" for x in found[c]]
+        ends.append(f"0x{c:x},{len(pool)}")
+    table(f"kd__unicode_{name}", "uint32_t", ends, "code point, end of its part of the pool")
+    table(f"kd__unicode_{name}_pool", "uint32_t", pool, "code points")
+
+
+main()
