@@ -46,19 +46,20 @@ KD_API void kd_model_options_init(kd_model_options *options, size_t size);
  * Errors: KD_ERR_CONFIG names the unknown key, or the layer that does not fit the one before it.                      */
 KD_API kd_status kd_model_create(kd_model **out, kd_context *context, const char *config, const kd_model_options *options);
 
-/* A model from a folder with config.json and model.safetensors (F32, F16, BF16, F64). A tensor that is missing, or not in
- * the model, or of another shape is an error that names it.                                                             */
+/* A model from a folder with config.json and model.safetensors, or the shards of model.safetensors.index.json (F32, F16, BF16, F64; mapped
+ * while they are read). A tensor that is missing, or not in the model, or of another shape is an error that names it.          */
 KD_API kd_status kd_model_load(kd_model **out, kd_context *context, const char *folder, const kd_model_options *options);
 KD_API void kd_model_free(kd_model *model);
 
 typedef struct kd_model_save_options {
     uint32_t struct_size;
-    int32_t dtype; /* KD_FLOAT32 */
+    int32_t dtype; /* KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16 */
 } kd_model_save_options;
 #define KD_MODEL_SAVE_OPTIONS_INIT { (uint32_t)sizeof(kd_model_save_options), KD_FLOAT32 }
 KD_API void kd_model_save_options_init(kd_model_save_options *options, size_t size);
 
-/* Writes config.json and model.safetensors into `folder` (made if it is not there), each beside its place and moved in. */
+/* Writes config.json and model.safetensors into `folder` (made if it is not there), each beside its place and moved in; a model that was
+ * loaded takes its folder's tokenizer and generation files along. What a language model writes, transformers loads.           */
 KD_API kd_status kd_model_save(kd_model *model, const char *folder, const kd_model_save_options *options);
 
 /* What a model takes, told before anything is allocated. */

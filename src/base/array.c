@@ -111,6 +111,40 @@ static float from_float16(uint16_t bits)
     return value;
 }
 
+static uint16_t to_bfloat16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40); /* NaN stays one */
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static uint16_t to_float16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+    bits &= 0x7fffffff;
+    if (bits > 0x7f800000) return sign | 0x7e00;
+    if (bits >= 0x477ff000) return sign | 0x7c00; /* 65520 and more round to infinity */
+    if (bits < 0x33000001) return sign;           /* at most half of the smallest number */
+    const int32_t exponent = (int32_t)(bits >> 23) - 127;
+    uint32_t mantissa = (bits & 0x7fffff) | 0x800000;
+    const int32_t shift = exponent < -14 ? 13 + (-14 - exponent) : 13;
+    const uint32_t half = 1u << (shift - 1), rest = mantissa & ((1u << shift) - 1);
+    mantissa >>= shift;
+    mantissa += rest > half || (rest == half && (mantissa & 1));
+    return (uint16_t)(sign | (exponent < -14 ? mantissa : mantissa - 0x400 + ((uint32_t)(exponent + 15) << 10)));
+}
+
+void kd__convert_from_float32(void *to, int32_t dtype, const float *from, int64_t count)
+{
+    uint16_t *half = to;
+    if (dtype == KD_FLOAT32) memcpy(to, from, (size_t)count * sizeof *from);
+    else
+        for (int64_t i = 0; i < count; i++) half[i] = dtype == KD_FLOAT16 ? to_float16(from[i]) : to_bfloat16(from[i]);
+}
+
 static float from_bfloat16(uint16_t bits)
 {
     uint32_t word = (uint32_t)bits << 16;

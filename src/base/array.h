@@ -20,6 +20,8 @@ const char *kd__dtype_name(int32_t dtype);
 int kd__dtype_is_integer(int32_t dtype);
 /* `count` numbers of a dtype, contiguous, to float32: value * scale + shift. */
 void kd__convert_float32(float *to, const void *from, int32_t dtype, int64_t count, double scale, double shift);
+/* float32 to KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16, to nearest, ties to even. */
+void kd__convert_from_float32(void *to, int32_t dtype, const float *from, int64_t count);
 /* `count` integers to int64. */
 void kd__convert_int64(int64_t *to, const void *from, int32_t dtype, int64_t count);
 /* Fills a view of contiguous memory. */

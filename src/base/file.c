@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -321,6 +322,12 @@ int kd__is_folder(const char *path)
     return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
 }
 
+int kd__same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 kd_status kd__path_join(kd_context *context, char **out, const char *folder, const char *name)
 {
     char *path = NULL;
@@ -330,4 +337,40 @@ kd_status kd__path_join(kd_context *context, char **out, const char *folder, con
     snprintf(path, room, "%s/%s", folder, name);
     *out = path;
     return KD_OK;
+}
+
+/* ---- maps and copies ---- */
+
+kd_status kd__file_map(kd__map *map, const char *path)
+{
+    struct stat facts = { 0 };
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    *map = (kd__map){ 0 };
+    if (file < 0) return kd__fail(errno == ENOENT ? KD_ERR_NOT_FOUND : KD_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    void *bytes = MAP_FAILED;
+    if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size > 0)
+        bytes = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    close(file);
+    KD_FAIL_IF(bytes == MAP_FAILED, facts.st_size ? KD_ERR_IO : KD_ERR_FORMAT, "%s: %s", path,
+               facts.st_size ? "cannot be mapped" : "the file is empty");
+    *map = (kd__map){ bytes, (int64_t)facts.st_size };
+    return KD_OK;
+}
+
+void kd__file_unmap(kd__map *map)
+{
+    if (map->bytes) munmap((void *)(uintptr_t)map->bytes, (size_t)map->size);
+    *map = (kd__map){ 0 };
+}
+
+kd_status kd__file_copy(kd_context *context, const char *from, const char *to, int *there)
+{
+    char *bytes = NULL;
+    int64_t size;
+    kd_status status = kd__file_read(context, from, (int64_t)1 << 30, &bytes, &size);
+    *there = status == KD_OK;
+    if (status == KD_ERR_NOT_FOUND) return KD_OK;
+    if (status == KD_OK) status = kd__file_replace(context, to, bytes, size);
+    kd__release(context, bytes);
+    return status;
 }

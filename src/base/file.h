@@ -23,6 +23,16 @@ int64_t kd__input_left(kd__input *input);
 /* Reads a whole file of at most `limit` bytes; a 0 byte is put behind it. */
 kd_status kd__file_read(kd_context *context, const char *path, int64_t limit, char **out, int64_t *size);
 
+/* A plain file's bytes, mapped for reading. An empty file is KD_ERR_FORMAT. */
+typedef struct kd__map {
+    const char *bytes;
+    int64_t size;
+} kd__map;
+kd_status kd__file_map(kd__map *map, const char *path);
+void kd__file_unmap(kd__map *map);
+/* KD_OK and *there 0 when there is no such file, else copied beside its place and moved in. */
+kd_status kd__file_copy(kd_context *context, const char *from, const char *to, int *there);
+
 /* ---- writing ---- */
 typedef struct kd__output {
     kd_context *context;
@@ -43,6 +53,7 @@ kd_status kd__file_replace(kd_context *context, const char *path, const void *by
 /* Makes a folder if it is not there. */
 kd_status kd__folder_make(const char *path);
 int kd__is_folder(const char *path);
+int kd__same_file(const char *a, const char *b);
 /* folder/name in a new block. */
 kd_status kd__path_join(kd_context *context, char **out, const char *folder, const char *name);
 

@@ -3,6 +3,7 @@
 #define KD_BASE_FORMATS_H
 
 #include "base/context.h"
+#include "base/file.h"
 #include "base/json.h"
 
 /* Reads an IDX (MNIST) or npy file, plain or gzip, into a new contiguous block: release array->data with kd__release. */
@@ -19,18 +20,19 @@ typedef struct kd__tensor_entry {
 
 typedef struct kd__safetensors {
     kd_context *context;
-    char *bytes;
+    kd__map map;
     kd__json_document header;
     kd__tensor_entry *entries;
     int64_t count;
 } kd__safetensors;
 
+/* Maps the file: its tensors are read when they are looked at. */
 kd_status kd__safetensors_read(kd__safetensors *file, kd_context *context, const char *path);
 /* The same from memory, which must outlive `file`. */
 kd_status kd__safetensors_parse(kd__safetensors *file, kd_context *context, const char *bytes, int64_t size, const char *what);
 void kd__safetensors_free(kd__safetensors *file);
 const kd_array *kd__safetensors_find(const kd__safetensors *file, const char *name);
-/* Writes float32 tensors beside the place and moves the file in. */
-kd_status kd__safetensors_write(kd_context *context, const char *path, const kd__tensor_entry *entries, int64_t count);
+/* Writes float32 tensors, as float32, float16 or bfloat16, beside the place and moves the file in. */
+kd_status kd__safetensors_write(kd_context *context, const char *path, const kd__tensor_entry *entries, int64_t count, int32_t dtype);
 
 #endif

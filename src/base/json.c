@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define MAX_DEPTH 64
 
 typedef struct {
@@ -280,4 +282,23 @@ kd_status kd__json_integer(const kd__json *node, int64_t low, int64_t high, int6
                (long long)low, (long long)high, node->number);
     *value = (int64_t)node->number;
     return KD_OK;
+}
+
+kd_status kd__json_write(kd__text *to, const kd__json *node)
+{
+    const int object = node->type == KD__JSON_OBJECT;
+    if (node->type == KD__JSON_NULL) return kd__text_append(to, "null", 4);
+    if (node->type == KD__JSON_BOOL) return node->number != 0 ? kd__text_append(to, "true", 4) : kd__text_append(to, "false", 5);
+    if (node->type == KD__JSON_NUMBER) return kd__text_number(to, node->number);
+    if (node->type == KD__JSON_STRING) return kd__text_quoted(to, node->text);
+    KD_TRY(kd__text_append(to, object ? "{" : "[", 1));
+    for (const kd__json *n = node->first; n; n = n->next) {
+        if (n != node->first) KD_TRY(kd__text_append(to, ",", 1));
+        if (object) {
+            KD_TRY(kd__text_quoted(to, n->key));
+            KD_TRY(kd__text_append(to, ":", 1));
+        }
+        KD_TRY(kd__json_write(to, n));
+    }
+    return kd__text_append(to, object ? "}" : "]", 1);
 }

@@ -29,6 +29,9 @@ void kd__json_free(kd__json_document *document);
 
 /* The member of an object, or NULL. */
 const kd__json *kd__json_member(const kd__json *object, const char *key);
+/* Appends a value as JSON text. */
+struct kd__text;
+kd_status kd__json_write(struct kd__text *to, const kd__json *node);
 /* A whole number within bounds; `what` begins the message. */
 kd_status kd__json_integer(const kd__json *node, int64_t low, int64_t high, int64_t *value, const char *what);
 

@@ -112,16 +112,12 @@ kd_status kd__safetensors_parse(kd__safetensors *file, kd_context *context, cons
 
 kd_status kd__safetensors_read(kd__safetensors *file, kd_context *context, const char *path)
 {
-    char *bytes = NULL;
-    int64_t size;
-    KD_TRY(kd__file_read(context, path, (int64_t)1 << 42, &bytes, &size));
-    kd_status status = kd__safetensors_parse(file, context, bytes, size, path);
-    if (status != KD_OK) {
-        kd__release(context, bytes);
-        return status;
-    }
-    file->bytes = bytes;
-    return KD_OK;
+    kd__map map;
+    KD_TRY(kd__file_map(&map, path));
+    kd_status status = kd__safetensors_parse(file, context, map.bytes, map.size, path);
+    if (status == KD_OK) file->map = map;
+    else kd__file_unmap(&map);
+    return status;
 }
 
 void kd__safetensors_free(kd__safetensors *file)
@@ -129,7 +125,7 @@ void kd__safetensors_free(kd__safetensors *file)
     if (!file->context) return;
     kd__json_free(&file->header);
     kd__release(file->context, file->entries);
-    kd__release(file->context, file->bytes);
+    kd__file_unmap(&file->map);
     *file = (kd__safetensors){ 0 };
 }
 
@@ -140,8 +136,9 @@ const kd_array *kd__safetensors_find(const kd__safetensors *file, const char *na
     return NULL;
 }
 
-static kd_status write_header(kd__text *text, const kd__tensor_entry *entries, int64_t count)
+static kd_status write_header(kd__text *text, const kd__tensor_entry *entries, int64_t count, int32_t dtype)
 {
+    const char *name = dtype == KD_FLOAT16 ? "F16" : dtype == KD_BFLOAT16 ? "BF16" : "F32";
     int64_t offset = 0;
     KD_TRY(kd__text_format(text, "{\"__metadata__\":{\"format\":\"pt\",\"written_by\":\"kdistill %d.%d.%d\"}", KD_VERSION_MAJOR, KD_VERSION_MINOR,
                            KD_VERSION_PATCH));
@@ -149,9 +146,9 @@ static kd_status write_header(kd__text *text, const kd__tensor_entry *entries, i
         const kd_array *array = &entries[i].array;
         KD_TRY(kd__text_append(text, ",", 1));
         KD_TRY(kd__text_quoted(text, entries[i].name));
-        KD_TRY(kd__text_format(text, ":{\"dtype\":\"F32\",\"shape\":["));
+        KD_TRY(kd__text_format(text, ":{\"dtype\":\"%s\",\"shape\":[", name));
         for (int32_t d = 0; d < array->rank; d++) KD_TRY(kd__text_format(text, d ? ",%lld" : "%lld", (long long)array->dims[d]));
-        int64_t end = offset + kd_array_count(array) * 4;
+        int64_t end = offset + kd_array_count(array) * (int64_t)kd_dtype_size(dtype);
         KD_TRY(kd__text_format(text, "],\"data_offsets\":[%lld,%lld]}", (long long)offset, (long long)end));
         offset = end;
     }
@@ -160,24 +157,36 @@ static kd_status write_header(kd__text *text, const kd__tensor_entry *entries, i
     return KD_OK;
 }
 
-static kd_status write_all(kd__output *output, const kd__text *header, const kd__tensor_entry *entries, int64_t count)
+static kd_status write_converted(kd__output *output, const float *values, int64_t count, int32_t dtype)
+{
+    uint16_t piece[4096];
+    if (dtype == KD_FLOAT32) return kd__output_write(output, values, count * 4);
+    for (int64_t at = 0; at < count; at += 4096) {
+        const int64_t n = count - at < 4096 ? count - at : 4096;
+        kd__convert_from_float32(piece, dtype, values + at, n);
+        KD_TRY(kd__output_write(output, piece, n * 2));
+    }
+    return KD_OK;
+}
+
+static kd_status write_all(kd__output *output, const kd__text *header, const kd__tensor_entry *entries, int64_t count, int32_t dtype)
 {
     unsigned char length[8];
     for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header->size >> (8 * i));
     KD_TRY(kd__output_write(output, length, 8));
     KD_TRY(kd__output_write(output, header->bytes, header->size));
-    for (int64_t i = 0; i < count; i++) KD_TRY(kd__output_write(output, entries[i].array.data, kd_array_count(&entries[i].array) * 4));
+    for (int64_t i = 0; i < count; i++) KD_TRY(write_converted(output, entries[i].array.data, kd_array_count(&entries[i].array), dtype));
     return kd__output_commit(output);
 }
 
-kd_status kd__safetensors_write(kd_context *context, const char *path, const kd__tensor_entry *entries, int64_t count)
+kd_status kd__safetensors_write(kd_context *context, const char *path, const kd__tensor_entry *entries, int64_t count, int32_t dtype)
 {
     kd__text header = { .context = context };
     kd__output output = { .context = context, .file = -1 };
     kd_status status;
-    KD_TRY_GOTO(status, write_header(&header, entries, count), done);
+    KD_TRY_GOTO(status, write_header(&header, entries, count, dtype), done);
     KD_TRY_GOTO(status, kd__output_open(&output, context, path, 1), done);
-    status = write_all(&output, &header, entries, count);
+    status = write_all(&output, &header, entries, count, dtype);
 done:
     if (status != KD_OK) kd__output_abandon(&output);
     kd__text_free(&header);

@@ -1,19 +1,22 @@
-/* Models as folders: config.json and model.safetensors. */
-#include <math.h>
+/* Models as folders: config.json and weights, and the files beside them. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/file.h"
-#include "base/formats.h"
+#include "base/text.h"
 #include "model/decoder.h"
 #include "model/model.h"
+#include "model/weights.h"
 
-static kd_status read_tensor(kd_model *model, const kd__tensor *tensor, const kd__safetensors *file)
+/* ---- reading ---- */
+
+static kd_status read_tensor(kd_model *model, const kd__tensor *tensor, const kd__weights *weights)
 {
-    const kd_array *found = kd__safetensors_find(file, tensor->name);
+    const kd_array *found = kd__weights_find(weights, tensor->name);
     if (!found && model->net.decoder && model->net.decoder->tied && tensor == &model->net.tensors[model->net.decoder->embedding])
-        found = kd__safetensors_find(file, "lm_head.weight"); /* some folders keep the tied matrix under this name */
-    KD_FAIL_IF(!found, KD_ERR_MISMATCH, "model.safetensors has no tensor '%s'", tensor->name);
+        found = kd__weights_find(weights, "lm_head.weight"); /* some folders keep the tied matrix under this name */
+    KD_FAIL_IF(!found, KD_ERR_MISMATCH, "the weights have no tensor '%s'", tensor->name);
     int same = found->rank == tensor->rank;
     for (int32_t i = 0; same && i < tensor->rank; i++) same = found->dims[i] == tensor->dims[i];
     KD_FAIL_IF(!same, KD_ERR_SHAPE, "tensor '%s': the config needs %lld numbers in rank %d, the file has another shape (rank %d)", tensor->name,
@@ -23,40 +26,43 @@ static kd_status read_tensor(kd_model *model, const kd__tensor *tensor, const kd
     return KD_OK;
 }
 
-static kd_status read_weights(kd_model *model, const char *path)
+/* Tensors that a folder may have beside the model's: the tied matrix under both names, and tables of old versions of transformers. */
+static int64_t harmless(const kd_model *model, const kd__weights *weights)
 {
-    kd__safetensors file;
-    kd_status status = KD_OK;
-    KD_TRY(kd__safetensors_read(&file, model->object.context, path));
-    for (int64_t i = 0; i < model->net.tensor_count && status == KD_OK; i++) status = read_tensor(model, &model->net.tensors[i], &file);
-    const int twice = model->net.decoder && model->net.decoder->tied && kd__safetensors_find(&file, "lm_head.weight") &&
-                      kd__safetensors_find(&file, "model.embed_tokens.weight"); /* the same matrix under both names */
-    if (status == KD_OK && file.count != model->net.tensor_count + twice)
-        status = kd__fail(KD_ERR_MISMATCH, "%s: the config knows %lld tensors, the file has %lld", path, (long long)model->net.tensor_count,
-                          (long long)file.count);
-    kd__safetensors_free(&file);
-    return status;
+    const kd__decoder *d = model->net.decoder;
+    int64_t count = d && d->tied && kd__weights_find(weights, "lm_head.weight") && kd__weights_find(weights, "model.embed_tokens.weight");
+    for (int64_t l = 0; d && l < d->layers; l++) {
+        char name[KD_MAX_NAME];
+        snprintf(name, sizeof name, "model.layers.%d.self_attn.rotary_emb.inv_freq", (int)l);
+        count += kd__weights_find(weights, name) != NULL;
+    }
+    return count;
 }
 
-/* A config may claim any size: nothing is allocated for it before the weights' file is known to be large enough. */
-static kd_status check_claim(kd_context *context, const char *config, const char *path)
+static kd_status read_weights(kd_model *model, const kd__weights *weights, const char *folder)
+{
+    for (int64_t i = 0; i < model->net.tensor_count; i++) KD_TRY(read_tensor(model, &model->net.tensors[i], weights));
+    KD_FAIL_IF(weights->tensors != model->net.tensor_count + harmless(model, weights), KD_ERR_MISMATCH,
+               "%s: the config knows %lld tensors, the weights have %lld", folder, (long long)model->net.tensor_count, (long long)weights->tensors);
+    return KD_OK;
+}
+
+/* A config may claim any size: nothing is allocated for it before the weights are known to be large enough. */
+static kd_status check_claim(kd_context *context, const char *config, const kd__weights *weights, const char *folder)
 {
     kd__network net;
-    kd__input *input = NULL;
     KD_TRY(kd__network_read(&net, context, config));
     const int64_t parameters = net.parameters;
     kd__network_free(&net, context);
-    KD_TRY(kd__input_open(&input, context, path));
-    const int64_t bytes = kd__input_left(input);
-    kd__input_close(input);
-    KD_FAIL_IF(bytes < 2 * parameters, KD_ERR_FORMAT, "%s: the config needs %lld parameters, the file has %lld bytes", path, (long long)parameters,
-               (long long)bytes);
+    KD_FAIL_IF(weights->bytes < 2 * parameters, KD_ERR_FORMAT, "%s: the config needs %lld parameters, the weights have %lld bytes", folder,
+               (long long)parameters, (long long)weights->bytes);
     return KD_OK;
 }
 
 kd_status kd_model_load(kd_model **out, kd_context *context, const char *folder, const kd_model_options *options)
 {
     char *path = NULL, *config = NULL;
+    kd__weights weights = { 0 };
     kd_model *model = NULL;
     int64_t size;
     kd_status status;
@@ -64,13 +70,13 @@ kd_status kd_model_load(kd_model **out, kd_context *context, const char *folder,
     KD_NEED(context);
     KD_TRY(kd__path_join(context, &path, folder, "config.json"));
     KD_TRY_GOTO(status, kd__file_read(context, path, 1 << 20, &config, &size), done);
-    kd__release(context, path);
-    path = NULL;
-    KD_TRY_GOTO(status, kd__path_join(context, &path, folder, "model.safetensors"), done);
-    KD_TRY_GOTO(status, check_claim(context, config, path), done);
+    KD_TRY_GOTO(status, kd__weights_open(&weights, context, folder), done);
+    KD_TRY_GOTO(status, check_claim(context, config, &weights, folder), done);
     KD_TRY_GOTO(status, kd__model_make(&model, context, config, options), done);
-    status = read_weights(model, path);
+    KD_TRY_GOTO(status, read_weights(model, &weights, folder), done);
+    status = kd__copy_text(context, &model->folder, folder);
 done:
+    kd__weights_close(&weights);
     kd__release(context, path);
     kd__release(context, config);
     if (status != KD_OK) {
@@ -81,7 +87,9 @@ done:
     return KD_OK;
 }
 
-static kd_status write_weights(kd_model *model, const char *path)
+/* ---- writing ---- */
+
+static kd_status write_weights(kd_model *model, const char *path, int32_t dtype)
 {
     kd_context *context = model->object.context;
     kd__tensor_entry *entries = NULL;
@@ -91,8 +99,55 @@ static kd_status write_weights(kd_model *model, const char *path)
         entries[i].name = tensor->name;
         kd__array_view(&entries[i].array, model->parameters + tensor->offset, KD_FLOAT32, tensor->rank, tensor->dims);
     }
-    kd_status status = kd__safetensors_write(context, path, entries, model->net.tensor_count);
+    kd_status status = kd__safetensors_write(context, path, entries, model->net.tensor_count, dtype);
     kd__release(context, entries);
+    return status;
+}
+
+/* The config with the weights' type, which transformers loads them as. */
+static kd_status config_text(kd_model *model, int32_t dtype, kd__text *to)
+{
+    kd__json_document document;
+    const char *name = dtype == KD_FLOAT16 ? "float16" : dtype == KD_BFLOAT16 ? "bfloat16" : "float32";
+    if (!model->net.decoder) return kd__text_append(to, model->net.config, strlen(model->net.config));
+    KD_TRY(kd__json_parse(&document, to->context, model->net.config, strlen(model->net.config), "config"));
+    int named = 0;
+    for (kd__json *n = document.root->first; n; n = n->next) {
+        if (strcmp(n->key, "dtype") && strcmp(n->key, "torch_dtype")) continue;
+        n->type = KD__JSON_STRING;
+        n->text = name;
+        named = 1;
+    }
+    kd__json dtype_node = { .type = KD__JSON_STRING, .key = "dtype", .text = name, .next = document.root->first };
+    if (!named) document.root->first = &dtype_node;
+    const kd_status status = kd__json_write(to, document.root);
+    kd__json_free(&document);
+    return status;
+}
+
+/* What a loaded model's folder has beside the model, a tokenizer first of all, goes with it. */
+static kd_status carry_files(kd_model *model, const char *folder)
+{
+    static const char *const names[] = { "generation_config.json",
+                                         "tokenizer.json",
+                                         "tokenizer_config.json",
+                                         "special_tokens_map.json",
+                                         "added_tokens.json",
+                                         "tokenizer.model",
+                                         "vocab.json",
+                                         "merges.txt",
+                                         "chat_template.jinja" };
+    kd_context *context = model->object.context;
+    kd_status status = KD_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names && model->folder && status == KD_OK; i++) {
+        char *from = NULL, *to = NULL;
+        int there;
+        status = kd__path_join(context, &from, model->folder, names[i]);
+        if (status == KD_OK) status = kd__path_join(context, &to, folder, names[i]);
+        if (status == KD_OK && !kd__same_file(from, to)) status = kd__file_copy(context, from, to, &there);
+        kd__release(context, from);
+        kd__release(context, to);
+    }
     return status;
 }
 
@@ -102,15 +157,19 @@ kd_status kd_model_save(kd_model *model, const char *folder, const kd_model_save
     char *path = NULL;
     KD_NEED(model);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_model_save_options"));
-    KD_FAIL_IF(o.dtype != KD_FLOAT32, KD_ERR_UNSUPPORTED, "models are saved as float32 (%d), not %d", KD_FLOAT32, o.dtype);
+    KD_FAIL_IF(o.dtype != KD_FLOAT32 && o.dtype != KD_FLOAT16 && o.dtype != KD_BFLOAT16, KD_ERR_UNSUPPORTED,
+               "models are saved as float32 (%d), float16 (%d) or bfloat16 (%d), not %d", KD_FLOAT32, KD_FLOAT16, KD_BFLOAT16, o.dtype);
     kd_context *context = model->object.context;
+    kd__text config = { .context = context };
     KD_TRY(kd__folder_make(folder));
     KD_TRY(kd__path_join(context, &path, folder, "model.safetensors"));
-    kd_status status = write_weights(model, path);
+    kd_status status = write_weights(model, path, o.dtype);
     kd__release(context, path);
     KD_TRY(status);
     KD_TRY(kd__path_join(context, &path, folder, "config.json"));
-    status = kd__file_replace(context, path, model->net.config, (int64_t)strlen(model->net.config));
+    status = config_text(model, o.dtype, &config);
+    if (status == KD_OK) status = kd__file_replace(context, path, config.bytes, config.size);
     kd__release(context, path);
-    return status;
+    kd__text_free(&config);
+    return status == KD_OK ? carry_files(model, folder) : status;
 }

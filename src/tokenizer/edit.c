@@ -83,47 +83,29 @@ static kd_status write_added(writer *w)
     return put(w, "]");
 }
 
-/* A text of the post-processor may be the old name of a token that was renamed: its id tells the new one. */
-static kd_status write_string(writer *w, const kd__json *node, const kd_tokenizer *old)
+/* Strings of the post-processor may be old names of tokens that were renamed: their ids tell the new ones. */
+static void rename_strings(kd_tokenizer *t, const kd_tokenizer *old, kd__json *node)
 {
-    const int32_t id = old ? kd__find_token(old, node->text, node->length) : -1;
-    const kd_tokenizer *t = w->t;
-    if (id >= 0 && old->tokens[id].flags & KD_TOKEN_ADDED && id < t->size && t->tokens[id].text) return kd__text_quoted(&w->text, t->tokens[id].text);
-    return kd__text_quoted(&w->text, node->text);
+    for (kd__json *n = node->first; n; n = n->next) {
+        const int32_t by_text = n->type == KD__JSON_STRING ? kd__find_token(old, n->text, n->length) : -1;
+        const int32_t by_key = n->key ? kd__find_token(old, n->key, (int64_t)strlen(n->key)) : -1;
+        if (by_text >= 0 && old->tokens[by_text].flags & KD_TOKEN_ADDED) n->text = t->tokens[by_text].text, n->length = t->tokens[by_text].text_bytes;
+        if (by_key >= 0 && old->tokens[by_key].flags & KD_TOKEN_ADDED) n->key = t->tokens[by_key].text;
+        rename_strings(t, old, n);
+    }
 }
 
-static kd_status write_node(writer *w, const kd__json *node, const kd_tokenizer *old)
+static kd_status write_root(writer *w, kd__json *root, const kd_tokenizer *old)
 {
-    switch (node->type) {
-    case KD__JSON_NULL: return put(w, "null");
-    case KD__JSON_BOOL: return put(w, word(node->number != 0));
-    case KD__JSON_NUMBER: return kd__text_number(&w->text, node->number);
-    case KD__JSON_STRING: return write_string(w, node, old);
-    default: break;
-    }
-    const int object = node->type == KD__JSON_OBJECT;
-    KD_TRY(put(w, object ? "{" : "["));
-    for (const kd__json *n = node->first; n; n = n->next) {
-        if (n != node->first) KD_TRY(put(w, ","));
-        if (object) {
-            const kd__json key = { .text = n->key, .length = (int64_t)strlen(n->key) };
-            KD_TRY(write_string(w, &key, old));
-            KD_TRY(put(w, ":"));
-        }
-        KD_TRY(write_node(w, n, old));
-    }
-    return put(w, object ? "}" : "]");
-}
-
-static kd_status write_root(writer *w, const kd__json *root, const kd_tokenizer *old)
-{
+    for (kd__json *n = root->first; n; n = n->next)
+        if (!strcmp(n->key, "post_processor")) rename_strings(w->t, old, n);
     KD_TRY(put(w, "{"));
     for (const kd__json *n = root->first; n; n = n->next) {
         if (n != root->first) KD_TRY(put(w, ",\n"));
         KD_TRY(kd__text_quoted(&w->text, n->key));
         KD_TRY(put(w, ":"));
         if (!strcmp(n->key, "added_tokens")) KD_TRY(write_added(w));
-        else KD_TRY(write_node(w, n, !strcmp(n->key, "post_processor") ? old : NULL));
+        else KD_TRY(kd__json_write(&w->text, n));
     }
     if (!kd__json_member(root, "added_tokens")) {
         KD_TRY(put(w, ",\n\"added_tokens\":"));

@@ -1,0 +1,91 @@
+#include "model/weights.h"
+
+#include <string.h>
+
+#define MOST_SHARDS 1000
+
+static kd_status open_file(kd__weights *w, const char *folder, const char *name)
+{
+    char *path = NULL;
+    KD_TRY(kd__path_join(w->context, &path, folder, name));
+    kd_status status = kd__safetensors_read(&w->files[w->count], w->context, path);
+    kd__release(w->context, path);
+    KD_TRY(status);
+    w->tensors += w->files[w->count].count;
+    w->bytes += w->files[w->count++].map.size;
+    return KD_OK;
+}
+
+/* A shard lies in the folder itself: no name leads out of it. */
+static kd_status check_name(const kd__json *node, const char *path)
+{
+    KD_FAIL_IF(node->type != KD__JSON_STRING || !node->length || strchr(node->text, '/') || node->text[0] == '.', KD_ERR_FORMAT,
+               "%s: weight_map: %.60s: expected the name of a file in the folder", path, node->key);
+    return KD_OK;
+}
+
+static int is_open(const kd__json *first, const kd__json *node)
+{
+    for (const kd__json *n = first; n != node; n = n->next)
+        if (!strcmp(n->text, node->text)) return 1;
+    return 0;
+}
+
+static kd_status open_shards(kd__weights *w, const char *folder, const kd__json *map, const char *path)
+{
+    int64_t shards = 0;
+    KD_FAIL_IF(!map || map->type != KD__JSON_OBJECT || !map->first, KD_ERR_FORMAT, "%s: no weight_map", path);
+    const kd__json *last = NULL;
+    for (const kd__json *n = map->first; n; n = n->next) {
+        KD_TRY(check_name(n, path));
+        if ((last && !strcmp(last->text, n->text)) || is_open(map->first, n)) continue;
+        last = n;
+        KD_FAIL_IF(++shards > MOST_SHARDS, KD_ERR_FORMAT, "%s: more than %d shards", path, MOST_SHARDS);
+        KD_TRY(open_file(w, folder, n->text));
+    }
+    for (const kd__json *n = map->first; n; n = n->next)
+        KD_FAIL_IF(!kd__weights_find(w, n->key), KD_ERR_FORMAT, "%s: tensor %.60s is in none of the shards", path, n->key);
+    return KD_OK;
+}
+
+static kd_status open_index(kd__weights *w, const char *folder, char *text, int64_t size, const char *path)
+{
+    kd__json_document document = { 0 };
+    kd_status status = kd__json_parse(&document, w->context, text, (size_t)size, path);
+    if (status == KD_OK) status = open_shards(w, folder, kd__json_member(document.root, "weight_map"), path);
+    kd__json_free(&document);
+    return status;
+}
+
+kd_status kd__weights_open(kd__weights *w, kd_context *context, const char *folder)
+{
+    char *path = NULL, *text = NULL;
+    int64_t size;
+    *w = (kd__weights){ .context = context };
+    KD_TRY(KD_NEW(context, &w->files, MOST_SHARDS));
+    kd_status status = open_file(w, folder, "model.safetensors");
+    if (status == KD_ERR_NOT_FOUND) {
+        status = kd__path_join(context, &path, folder, "model.safetensors.index.json");
+        if (status == KD_OK) status = kd__file_read(context, path, 1 << 26, &text, &size);
+        if (status == KD_ERR_NOT_FOUND) status = kd__fail(status, "%s: no model.safetensors and no model.safetensors.index.json", folder);
+        if (status == KD_OK) status = open_index(w, folder, text, size, path);
+    }
+    kd__release(context, path);
+    kd__release(context, text);
+    if (status != KD_OK) kd__weights_close(w);
+    return status;
+}
+
+void kd__weights_close(kd__weights *w)
+{
+    for (int64_t i = 0; i < w->count; i++) kd__safetensors_free(&w->files[i]);
+    if (w->context) kd__release(w->context, w->files);
+    *w = (kd__weights){ 0 };
+}
+
+const kd_array *kd__weights_find(const kd__weights *w, const char *name)
+{
+    const kd_array *found = NULL;
+    for (int64_t i = 0; i < w->count && !found; i++) found = kd__safetensors_find(&w->files[i], name);
+    return found;
+}
