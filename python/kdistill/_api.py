@@ -83,6 +83,10 @@ KD_CHAT_CHATML = 1
 KD_CHAT_LLAMA3 = 2
 KD_CHAT_LLAMA2 = 3
 KD_CHAT_DEEPSEEK = 4
+KD_STOP_LENGTH = 0
+KD_STOP_TOKEN = 1
+KD_STOP_TEXT = 2
+KD_STOP_HOST = 3
 KD_LOSS_CROSS_ENTROPY = 1
 KD_LOSS_FORWARD_KL = 2
 KD_LOSS_REVERSE_KL = 3
@@ -537,6 +541,79 @@ class kd_chat_options(Structure):
     ]
 
 
+class kd_generator_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("max_sequences", c_int32),
+        ("cache_tokens", c_int64),
+        ("prompt_rows", c_int32),
+        ("weights", c_int32),
+        ("tokenizer", c_void_p),
+    ]
+
+
+class kd_sampling(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("samples", c_int32),
+        ("max_tokens", c_int32),
+        ("top_k", c_int32),
+        ("temperature", c_double),
+        ("top_p", c_double),
+        ("min_p", c_double),
+        ("repetition_penalty", c_double),
+        ("seed", c_uint64),
+        ("stop_tokens", POINTER(c_int32)),
+        ("stop_token_count", c_int32),
+        ("stop_text_count", c_int32),
+        ("stop_texts", POINTER(c_char_p)),
+        ("token", c_void_p),
+        ("user", c_void_p),
+        ("keep_hidden", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class kd_generated(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reason", c_int32),
+        ("request", c_int64),
+        ("sample", c_int32),
+        ("reserved", c_int32),
+        ("count", c_int64),
+        ("ids", POINTER(c_int32)),
+        ("logprobs", POINTER(c_float)),
+        ("text", c_char_p),
+        ("text_bytes", c_int64),
+        ("hidden", kd_array),
+    ]
+
+
+class kd_generator_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("block_tokens", c_int32),
+        ("cache_bytes", c_int64),
+        ("cache_tokens", c_int64),
+        ("weight_bytes", c_int64),
+        ("prompt_tokens", c_int64),
+        ("shared_tokens", c_int64),
+        ("tokens", c_int64),
+        ("steps", c_int64),
+    ]
+
+
+class kd_beam_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("beams", c_int32),
+        ("max_tokens", c_int32),
+        ("stop_token", c_int32),
+        ("length_penalty", c_double),
+    ]
+
+
 class kd_loss_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -755,7 +832,7 @@ class kd_checkpoint_options(Structure):
     ]
 
 
-STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
+STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_generator_options, kd_sampling, kd_generated, kd_generator_info, kd_beam_options, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
 
 #: name: (result, argument types, the header's comment)
 FUNCTIONS = {
@@ -914,6 +991,17 @@ FUNCTIONS = {
     "kd_tokenizer_chat_format": (c_int32, [c_void_p, POINTER(c_int32)], "Which format the folder's template is: KD_CHAT_CHATML ..., or KD_CHAT_AUTO: none that is known."),
     "kd_chat_text": (c_int32, [c_void_p, POINTER(kd_message), c_int32, POINTER(kd_chat_options), POINTER(c_char_p)], 'The text of a chat: a new block, freed by kd_text_free.'),
     "kd_chat_encode": (c_int32, [c_void_p, POINTER(kd_message), c_int32, POINTER(kd_chat_options), POINTER(c_int32), c_void_p, c_int64, POINTER(c_int64)], 'Its ids, and (room) uint8 `answer` (may be NULL): 1 for what the assistant says, its end mark included: the mask of a loss.'),
+    "kd_generator_options_init": (None, [POINTER(kd_generator_options), c_size_t], ''),
+    "kd_generator_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_generator_options)], 'Keeps the model alive, which must not train while sequences run. Errors: KD_ERR_UNSUPPORTED (not a language model).'),
+    "kd_generator_free": (None, [c_void_p], 'Keeps the model alive, which must not train while sequences run. Errors: KD_ERR_UNSUPPORTED (not a language model).'),
+    "kd_sampling_init": (None, [POINTER(kd_sampling), c_size_t], ''),
+    "kd_generator_add": (c_int32, [c_void_p, POINTER(c_int32), c_int64, POINTER(kd_sampling), POINTER(c_int64)], "Adds a prompt of `count` ids; everything is copied. *request numbers prompts from 0. The order of filters is penalty, temperature, top_k,\ntop_p, min_p. Errors: KD_ERR_RANGE (an empty prompt; an id that is none; prompt and max_tokens beyond the cache; a prompt beyond the model's\npositions - max_tokens is cut to them)."),
+    "kd_generator_next": (c_int32, [c_void_p, POINTER(kd_generated)], 'Runs until a text is finished; what `text` points to is valid until the next call. KD_END: all are given out. KD_ERR_CANCELLED: the context\nwas cancelled; what runs goes on with the next call.'),
+    "kd_generator_cancel": (c_int32, [c_void_p, c_int64], 'Drops what is left of a prompt: waiting, running and finished samples.'),
+    "kd_generator_memory": (c_int32, [c_void_p, POINTER(kd_generator_options), POINTER(kd_generator_info)], 'What a generator would take, before anything is allocated; the counts are 0.'),
+    "kd_generator_get_info": (c_int32, [c_void_p, POINTER(kd_generator_info)], 'What a generator would take, before anything is allocated; the counts are 0.'),
+    "kd_beam_options_init": (None, [POINTER(kd_beam_options), c_size_t], ''),
+    "kd_generator_beam": (c_int32, [c_void_p, POINTER(c_int32), c_int64, POINTER(kd_beam_options), POINTER(kd_generated), POINTER(c_double)], 'Beam search from one prompt: the best text (reason, count, ids, text; logprobs are its own). Nothing else may run in the generator, and\nmax_sequences must be at least `beams` (KD_ERR_STATE, KD_ERR_RANGE).'),
     "kd_loss_options_init": (None, [POINTER(kd_loss_options), c_size_t], ''),
     "kd_term_options_init": (None, [POINTER(kd_term_options), c_size_t], ''),
     "kd_loss_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_loss_options)], ''),

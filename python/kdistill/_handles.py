@@ -522,6 +522,13 @@ class Model(Handle):
 
     _free = "kd_model_free"
 
+    def generator(self, tokenizer=None, **values) -> "Generator":
+        """Many sequences at once; options of kd_generator_options."""
+        return Generator(self, tokenizer, **values)
+
+    def generator_memory(self, tokenizer=None, **values) -> Dict:
+        return generator_memory(self, tokenizer, **values)
+
     def save(self, folder: str, **values) -> None:
         made = options(_api.kd_model_save_options, "kd_model_save_options_init", values)
         check(lib.kd_model_save(self._pointer, str(folder).encode(), byref(made)))
@@ -876,5 +883,6 @@ class Checkpoint(Handle):
 __all__ = ["Error"]
 
 
+from ._generator import Generated, Generator, generator_memory  # noqa: E402
 from ._tokenizer import Detokenizer, Tokenizer, load_tokenizer  # noqa: E402
 from ._store import Store, StoreWriter, create_store, open_store, store_key  # noqa: E402  (it needs the classes above)

@@ -374,6 +374,8 @@ int kd__gemm_block_is_own(const kd_context *context)
     return context->gemm == KD_GEMM_OWN || (context->gemm_asked == KD_GEMM_AUTO && context->kernels->tile_columns > 8);
 }
 
+kd_status kd__gemm_own(kd_context *context, const kd__gemm *g) { return g->m && g->n ? run_own(context, g) : KD_OK; }
+
 kd_status kd__gemm_block(kd_context *context, const kd__gemm *g)
 {
     return kd__gemm_block_is_own(context) && g->m && g->n ? run_own(context, g) : kd__gemm_run(context, g);

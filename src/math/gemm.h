@@ -31,6 +31,9 @@ int64_t kd__gemm_thin_scratch(int64_t lines, int64_t depth, int32_t threads);
 kd_status kd__gemm_block(kd_context *context, const kd__gemm *product);
 int kd__gemm_block_is_own(const kd_context *context);
 
+/* Always the library's own kernels: a line's bits do not depend on the number of lines. */
+kd_status kd__gemm_own(kd_context *context, const kd__gemm *product);
+
 /* C += alpha op(A) op(B) over the cells of op(A) that are on: KD__CELL lines x KD__CELL deep, active[line cell * line_step + depth cell *
  * depth_step]. Always the library's own kernels; C must hold numbers.                                                           */
 #define KD__CELL 48

@@ -387,24 +387,25 @@ static void adam(float *p, const float *g, float *m, float *v, int64_t n, float 
 #endif
 #define COLUMNS (2 * W)
 
-/* The sums go over k in one order, whatever the tile. */
-static void tile(int64_t k, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns)
+/* The sums go over k in one order, whatever the tile, and whatever part of it is made: `made` rows of the ROWS that are packed. */
+static inline __attribute__((always_inline)) void tile_of(int made, int64_t k, float alpha, const float *a, const float *b, float beta, float *c,
+                                                          int64_t ldc, int32_t rows, int32_t columns)
 {
     vf low[ROWS], high[ROWS];
-    for (int i = 0; i < ROWS; i++) low[i] = high[i] = (vf){ 0 };
+    for (int i = 0; i < made; i++) low[i] = high[i] = (vf){ 0 };
     for (int i = 0; i < rows; i++) { /* it is far away when the result is large, and comes while the sums are made */
         __builtin_prefetch(c + i * ldc, 1, 3);
         __builtin_prefetch(c + i * ldc + columns - 1, 1, 3);
     }
     for (int64_t p = 0; p < k; p++, a += ROWS, b += COLUMNS) {
         vf b0 = load(b), b1 = load(b + W);
-        for (int i = 0; i < ROWS; i++) {
+        for (int i = 0; i < made; i++) {
             low[i] += b0 * a[i];
             high[i] += b1 * a[i];
         }
     }
     float sums[ROWS][COLUMNS];
-    for (int i = 0; i < ROWS; i++) {
+    for (int i = 0; i < made; i++) {
         store(sums[i], low[i] * alpha);
         store(sums[i] + W, high[i] * alpha);
     }
@@ -414,6 +415,14 @@ static void tile(int64_t k, float alpha, const float *a, const float *b, float b
             if (beta != 0) y = y + load_at(c + j, columns - j, 0) * beta;
             store_at(c + j, y, columns - j);
         }
+}
+
+static void tile(int64_t k, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns)
+{
+    if (rows <= 1) tile_of(1, k, alpha, a, b, beta, c, ldc, rows, columns);
+    else if (rows <= 3) tile_of(3, k, alpha, a, b, beta, c, ldc, rows, columns);
+    else if (rows <= ROWS / 2) tile_of(ROWS / 2, k, alpha, a, b, beta, c, ldc, rows, columns);
+    else tile_of(ROWS, k, alpha, a, b, beta, c, ldc, rows, columns);
 }
 
 #include "math/kernels_decoder.h"

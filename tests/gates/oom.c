@@ -7,8 +7,8 @@
 #include "../unit/textkit.h"
 #include "storekit.h"
 
-/* Layers and losses; stores; a tokenizer of bytes; one of characters. */
-enum { PARTS = 4 };
+/* Layers and losses; stores; a tokenizer of bytes; one of characters; a generator. */
+enum { PARTS = 5 };
 
 typedef struct {
     long calls, fail_at, held;
@@ -159,6 +159,49 @@ static kd_status use_tokenizer(kd_context *ctx, const char *folder, int characte
     return status;
 }
 
+/* Text from a language model, from its own numbers and from 8-bit ones; a beam search. */
+static kd_status use_generator(kd_context *ctx, const char *folder)
+{
+    char path[600];
+    kd_tokenizer *t = NULL;
+    kd_model *model = NULL;
+    kd_generator *g = NULL;
+    kd_generator_options o = KD_GENERATOR_OPTIONS_INIT;
+    kd_sampling s = KD_SAMPLING_INIT;
+    kd_generated text = { .struct_size = sizeof text };
+    kd_beam_options beam = KD_BEAM_OPTIONS_INIT;
+    const int32_t prompt[40] = { 1, 2, 3 };
+    snprintf(path, sizeof path, "%s/oom-generator.json", folder);
+    if (bytes_tokenizer(path, TEXT_CUT, TEXT_ADDED)) return KD_ERR_IO;
+    kd_status status = kd_tokenizer_load(&t, ctx, path);
+    if (status == KD_OK)
+        status = kd_model_create(&model, ctx,
+                                 "{\"model_type\":\"llama\",\"vocab_size\":265,\"hidden_size\":8,\"intermediate_size\":8,\"num_hidden_layers\":1,"
+                                 "\"num_attention_heads\":2,\"max_position_embeddings\":64}",
+                                 NULL);
+    o.tokenizer = t;
+    o.max_sequences = 2;
+    s.samples = 3;
+    s.max_tokens = beam.max_tokens = 4;
+    s.keep_hidden = 1;
+    s.top_p = 0.9;
+    s.stop_texts = (const char *[]){ "nothing" };
+    s.stop_text_count = 1;
+    beam.beams = 2;
+    for (int weights = 0; weights < 2 && status == KD_OK; weights++) {
+        o.weights = weights ? KD_INT8 : KD_FLOAT32;
+        status = kd_generator_create(&g, model, &o);
+        if (status == KD_OK) status = kd_generator_add(g, prompt, 40, &s, NULL);
+        while (status == KD_OK) status = kd_generator_next(g, &text);
+        if (status == KD_END) status = kd_generator_beam(g, prompt, 3, &beam, &text, NULL);
+        kd_generator_free(g);
+        g = NULL;
+    }
+    kd_model_free(model);
+    kd_tokenizer_free(t);
+    return status;
+}
+
 static kd_status whole_run(memory *m, const char *folder, int part)
 {
     static run_parts r;
@@ -171,7 +214,8 @@ static kd_status whole_run(memory *m, const char *folder, int part)
     kd_status status = kd_context_create(&ctx, &o);
     if (status == KD_OK && part == 0) status = use_everything(&r, ctx, folder);
     if (status == KD_OK && part == 1) status = use_store(ctx, folder);
-    if (status == KD_OK && part > 1) status = use_tokenizer(ctx, folder, part == 3);
+    if (status == KD_OK && part == 4) status = use_generator(ctx, folder);
+    if (status == KD_OK && (part == 2 || part == 3)) status = use_tokenizer(ctx, folder, part == 3);
     run_free(&r);
     kd_context_free(ctx);
     return status;

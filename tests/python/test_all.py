@@ -561,6 +561,25 @@ class Texts(unittest.TestCase):
             self.assertEqual(tokenizer.decode(ids[answer == 1]), "ab<|im_end|>")
 
 
+    def test_generators(self):
+        ctx = kd.Context(threads=1)
+        model = ctx.model({"model_type": "llama", "vocab_size": 29, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+                           "max_position_embeddings": 64}, frozen=1)
+        plan = model.generator_memory(max_sequences=2)
+        generator = model.generator(max_sequences=2)
+        self.assertEqual(plan["cache_bytes"], generator.info()["cache_bytes"])
+        seen = []
+        first = generator.add([1, 2, 3], samples=3, max_tokens=5, seed=4, keep_hidden=1, token=lambda *all: seen.append(all))
+        texts = sorted(generator, key=lambda t: t.sample)
+        self.assertEqual([(t.request, t.sample, len(t.ids), t.hidden.shape) for t in texts], [(first, i, 5, (5, 16)) for i in range(3)])
+        self.assertEqual(len(seen), 15)
+        second = generator.add([1, 2, 3], max_tokens=5)
+        generator.cancel(second)
+        self.assertIsNone(generator.next())
+        best, score = generator.beam([1, 2], beams=2, max_tokens=4)
+        self.assertAlmostEqual(score, float(best.logprobs.sum()) / 4, places=4)
+
+
 class Examples(unittest.TestCase):
     def run_example(self, name, *needs):
         for package in needs:

@@ -1,0 +1,67 @@
+#include <string.h>
+
+#include "generate/generate.h"
+#include "math/kernels.h"
+
+static int64_t up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+void kd__cache_size(kd__cache *c, const kd_context *context, const kd__decoder *d, int64_t tokens)
+{
+    const int64_t columns = context->kernels->tile_columns;
+    c->block_tokens = columns;
+    c->blocks = (tokens + columns - 1) / columns;
+    c->width = d->width;
+    c->kv_heads = d->kv_heads;
+    c->layers = d->layers;
+    c->head_floats = columns * (d->width + up(d->width, columns));
+}
+
+int64_t kd__cache_bytes(const kd__cache *c) { return c->layers * c->blocks * c->kv_heads * c->head_floats * (int64_t)sizeof(float); }
+
+kd_status kd__cache_make(kd__cache *c, kd_context *context)
+{
+    c->context = context;
+    KD_TRY(KD_NEW(context, &c->block, c->blocks));
+    return KD_NEW(context, &c->values, kd__cache_bytes(c) / (int64_t)sizeof(float));
+}
+
+void kd__cache_free(kd__cache *c)
+{
+    if (!c->context) return;
+    kd__release(c->context, c->block);
+    kd__release(c->context, c->values);
+}
+
+int64_t kd__cache_unused(const kd__cache *c)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < c->blocks; i++) count += !c->block[i].users;
+    return count;
+}
+
+int32_t kd__cache_take(kd__cache *c)
+{
+    int64_t best = -1;
+    for (int64_t i = 0; i < c->blocks; i++) {
+        const kd__block *b = &c->block[i], *than = best < 0 ? NULL : &c->block[best];
+        if (b->users || (than && (b->known > than->known || (b->known == than->known && b->used_at >= than->used_at)))) continue;
+        best = i;
+        if (!b->known) break;
+    }
+    if (best >= 0) c->block[best] = (kd__block){ .users = 1 };
+    return (int32_t)best;
+}
+
+void kd__cache_drop(kd__cache *c, int32_t block) { c->block[block].users--; }
+
+int32_t kd__cache_share(kd__cache *c, const uint64_t key[2], int64_t step)
+{
+    for (int64_t i = 0; i < c->blocks; i++) {
+        kd__block *b = &c->block[i];
+        if (!b->known || b->key[0] != key[0] || b->key[1] != key[1]) continue;
+        b->users++;
+        b->used_at = step;
+        return (int32_t)i;
+    }
+    return -1;
+}

@@ -1,0 +1,130 @@
+/* Insides of a generator: sequences over a cache of blocks. Legend as in model/decoder.h; B tokens a block. */
+#ifndef KD_GENERATE_GENERATE_H
+#define KD_GENERATE_GENERATE_H
+
+#include <kdistill/generator.h>
+
+#include "generate/int8.h"
+#include "math/kernels.h"
+#include "model/decoder.h"
+#include "tokenizer/tokenizer.h"
+
+/* ---- cache: blocks of B tokens of all layers, counted by their users ----
+ * A block of a layer and key-value head holds keys as one panel of the kernels' tile, k[d][token], and values as panels of tile_columns
+ * numbers, v[panel][token][number]: both are read by products as they lie.                                                     */
+typedef struct kd__block {
+    int32_t users;
+    int32_t known;   /* 1: full of tokens that `key` tells: a prompt that begins alike may use it */
+    uint64_t key[2]; /* of all tokens up to the block's end */
+    int64_t used_at; /* step of its last use */
+} kd__block;
+
+typedef struct kd__cache {
+    kd_context *context;
+    int64_t block_tokens, blocks, width, kv_heads, layers;
+    int64_t head_floats; /* of one block, layer and key-value head: keys, then values */
+    kd__block *block;
+    float *values; /* (layers, blocks, kv_heads, head_floats) */
+} kd__cache;
+
+void kd__cache_size(kd__cache *cache, const kd_context *context, const kd__decoder *decoder, int64_t tokens);
+kd_status kd__cache_make(kd__cache *cache, kd_context *context);
+void kd__cache_free(kd__cache *cache);
+int64_t kd__cache_bytes(const kd__cache *cache);
+int64_t kd__cache_unused(const kd__cache *cache);
+/* A block for new tokens; -1: none is free. Known blocks without users go last, the longest unused first. */
+int32_t kd__cache_take(kd__cache *cache);
+void kd__cache_drop(kd__cache *cache, int32_t block);
+/* The block that is full of the tokens that `key` tells, with one more user; -1: none. */
+int32_t kd__cache_share(kd__cache *cache, const uint64_t key[2], int64_t step);
+static inline float *kd__cache_at(const kd__cache *c, int64_t layer, int64_t block, int64_t head)
+{
+    return c->values + ((layer * c->blocks + block) * c->kv_heads + head) * c->head_floats;
+}
+
+/* ---- sequences ---- */
+
+typedef struct kd__request {
+    int64_t number;
+    kd_sampling sampling; /* with copies of what it points to */
+    int32_t *prompt;
+    int64_t count;
+    int32_t *stop_tokens;
+    char **stop_texts;
+    int32_t started; /* samples that left the queue */
+    int32_t open;    /* samples that are not given out */
+    uint64_t stream; /* of random numbers, from seed and prompt */
+    struct kd__request *next;
+} kd__request;
+
+typedef struct kd__sequence {
+    kd__request *request; /* NULL: the slot is free */
+    int32_t sample, reason, finished;
+    int32_t *tokens; /* prompt and text */
+    float *logprobs; /* of the text */
+    float *hidden;
+    int64_t tokens_room, logprobs_room, hidden_room;
+    int64_t count, computed, limit; /* tokens; those whose keys lie in the cache; tokens at most */
+    int32_t *blocks;
+    int64_t blocks_room, block_count;
+    uint64_t key[2];      /* of the full blocks */
+    int64_t keyed_blocks; /* full blocks that have keys */
+    kd_detokenizer *stream;
+    kd__text text;
+    struct kd__sequence *next; /* in the list of finished ones */
+} kd__sequence;
+
+/* Rows of one step. */
+typedef struct kd__rows {
+    int64_t count, room;
+    int32_t *tokens;
+    int64_t *positions;
+    struct kd__span { /* new tokens of one sequence */
+        kd__sequence *sequence;
+        int64_t first, count, position;
+    } * spans;
+    int64_t span_count, spans_room;
+} kd__rows;
+
+struct kd_generator {
+    kd__object object;
+    kd_model *model;
+    kd_generator_options options;
+    kd__cache cache;
+    kd__int8_model *int8;      /* NULL: the model's own weights */
+    kd__request *first, *last; /* waiting or running */
+    kd__sequence **slots;      /* (max_sequences) */
+    kd__sequence *done, *done_last, *given;
+    int64_t requests;
+    kd__rows rows;
+    float *block; /* activations of a step */
+    int64_t block_room;
+    float *logits; /* (sequences, V) */
+    int64_t logits_room;
+    void *sampler; /* scratch of the threads */
+    int64_t sampler_room;
+    kd_generator_info info;
+};
+
+/* Runs the rows through the model: hidden (spans, d), the last new token's state of each span, normed. */
+kd_status kd__generate_pass(kd_generator *g, float **hidden);
+/* logits (spans, V) from them */
+kd_status kd__generate_logits(kd_generator *g, const float *hidden);
+
+/* Draws a token from logits (V). token -1: they have NaN or +infinity. `scratch` begins and ends with zeros in its marks. */
+typedef struct kd__drawn {
+    int32_t token;
+    float logprob;
+} kd__drawn;
+kd__drawn kd__draw(const kd__kernels *kernels, const kd_sampling *sampling, const float *logits, int64_t vocabulary, const int32_t *seen,
+                   int64_t seen_count, uint64_t stream, uint64_t position, void *scratch);
+int64_t kd__draw_scratch(int64_t vocabulary);
+
+/* What a new sequence takes and a finished one gives back (generator.c), for the beams too. */
+kd_status kd__sequence_push(kd__sequence *s, kd_context *context, int32_t token, float logprob);
+kd_status kd__sequence_rows(kd_generator *g, kd__sequence *s, int64_t count);
+void kd__sequence_release(kd_generator *g, kd__sequence *s);
+/* Gives a finished sequence out: it becomes the generator's `given`. */
+kd_status kd__generated_take(kd_generator *g, kd__sequence *s, kd_generated *out);
+
+#endif

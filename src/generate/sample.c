@@ -1,0 +1,140 @@
+/* Drawing a token: penalty, temperature, top-k, top-p, min-p, in this order. Everything about a row is computed from the row alone. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "generate/generate.h"
+#include "math/kernels.h"
+#include "math/random.h"
+
+/* Exponentials in (0, 1] fall into buckets of an eighth of an octave; those below 2^-40 share the last: a first cut without sorting. */
+#define BUCKETS 321
+
+typedef struct {
+    float weight;
+    int32_t id;
+} candidate;
+
+typedef struct {
+    double mass[BUCKETS];
+    int64_t count[BUCKETS];
+} histogram;
+
+int64_t kd__draw_scratch(int64_t vocabulary)
+{
+    return (int64_t)sizeof(histogram) + vocabulary * (int64_t)(sizeof(candidate) + sizeof(float) + 1) + 64;
+}
+
+static int bucket_of(float e)
+{
+    uint32_t bits;
+    memcpy(&bits, &e, 4);
+    const int32_t eighth = (int32_t)(127 << 3) - (int32_t)(bits >> 20); /* 1.0: 0 */
+    return eighth < 0 ? 0 : eighth >= BUCKETS ? BUCKETS - 1 : eighth;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const candidate *x = a, *y = b;
+    if (x->weight != y->weight) return x->weight < y->weight ? 1 : -1;
+    return x->id < y->id ? -1 : 1;
+}
+
+/* Candidates that top-k, top-p and min-p leave, in falling order; only buckets that may hold some of them are looked at. */
+static int64_t filter(const kd_sampling *s, const float *e, int64_t n, double sum, histogram *h, candidate *to)
+{
+    double mass = 0, kept = 0;
+    int64_t count = 0, last = 0, found = 0;
+    memset(h, 0, sizeof *h);
+    for (int64_t i = 0; i < n; i++) {
+        const int b = bucket_of(e[i]);
+        h->mass[b] += e[i];
+        h->count[b]++;
+    }
+    for (; last < BUCKETS - 1; last++) {
+        mass += h->mass[last];
+        count += h->count[last];
+        if ((s->top_k > 0 && count >= s->top_k) || (s->top_k <= 0 && s->top_p < 1 && mass >= s->top_p * sum)) break;
+        if (s->min_p > 0 && s->top_k <= 0 && s->top_p >= 1 && exp2(-(double)(last - 1) / 8) < s->min_p / 2) break;
+    }
+    for (int64_t i = 0; i < n; i++)
+        if (bucket_of(e[i]) <= last && e[i] > 0) to[found++] = (candidate){ e[i], (int32_t)i };
+    qsort(to, (size_t)found, sizeof *to, compare);
+    if (s->top_k > 0 && found > s->top_k) found = s->top_k;
+    if (s->top_p < 1) {
+        double all = 0;
+        for (int64_t i = 0; i < found; i++) all += to[i].weight;
+        if (s->top_k <= 0) all = sum;
+        int64_t i = 0;
+        while (i < found && (i == 0 || kept < s->top_p * all)) kept += to[i++].weight;
+        found = i;
+    }
+    while (found > 1 && to[found - 1].weight < s->min_p * to[0].weight) found--;
+    return found;
+}
+
+static int32_t draw_from(const candidate *list, int64_t count, double u)
+{
+    double mass = 0, at = 0;
+    for (int64_t i = 0; i < count; i++) mass += list[i].weight;
+    for (int64_t i = 0; i < count; i++)
+        if ((at += list[i].weight) > u * mass) return list[i].id;
+    return list[count - 1].id;
+}
+
+static int32_t draw_from_all(const float *e, int64_t n, double sum, double u)
+{
+    double at = 0;
+    int64_t last = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (e[i] > 0) last = i;
+        if ((at += e[i]) > u * sum) return (int32_t)i;
+    }
+    return (int32_t)last;
+}
+
+/* Each token that was seen once, whatever its count. */
+static void penalise(float *z, const int32_t *seen, int64_t count, float by, uint8_t *marks)
+{
+    for (int64_t i = 0; i < count; i++) {
+        if (marks[seen[i]]) continue;
+        marks[seen[i]] = 1;
+        z[seen[i]] = z[seen[i]] > 0 ? z[seen[i]] / by : z[seen[i]] * by;
+    }
+    for (int64_t i = 0; i < count; i++) marks[seen[i]] = 0;
+}
+
+kd__drawn kd__draw(const kd__kernels *kernels, const kd_sampling *s, const float *z, int64_t n, const int32_t *seen, int64_t seen_count,
+                   uint64_t stream, uint64_t position, void *scratch)
+{
+    histogram *h = scratch;
+    candidate *list = (candidate *)(void *)(h + 1);
+    float *e = (float *)(void *)(list + n);
+    uint8_t *marks = (uint8_t *)(void *)(e + n);
+    int32_t bad = 0;
+    kd__drawn drawn;
+    float max = kernels->scan(z, n, &bad);
+    if (bad || max == -INFINITY) return (kd__drawn){ -1, 0 };
+    const double all = kernels->exponentials(z, n, max, 1, e);
+    if (s->temperature == 0 && s->repetition_penalty == 1) {
+        drawn.token = (int32_t)kernels->argmax(z, n);
+        drawn.logprob = (float)-log(all);
+        return drawn;
+    }
+    const float raw = max;
+    const float *penalised = z;
+    if (s->repetition_penalty != 1) { /* the model's own log-probability needs the logits as they were */
+        penalised = e;
+        memcpy(e, z, (size_t)n * sizeof *e);
+        penalise(e, seen, seen_count, (float)s->repetition_penalty, marks);
+        max = kernels->scan(e, n, &bad);
+    }
+    if (s->temperature == 0) drawn.token = (int32_t)kernels->argmax(penalised, n);
+    else {
+        const double u = kd__uniform(stream, position), sum = kernels->exponentials(penalised, n, max, (float)(1 / s->temperature), e);
+        const int filtered = (s->top_k > 0 && s->top_k < n) || s->top_p < 1 || s->min_p > 0;
+        drawn.token = filtered ? draw_from(list, filter(s, e, n, sum, h, list), u) : draw_from_all(e, n, sum, u);
+    }
+    drawn.logprob = (float)(z[drawn.token] - raw - log(all));
+    return drawn;
+}

@@ -1,0 +1,441 @@
+#include "textkit.h"
+#include "unit.h"
+
+static const char config[] =
+    "{\"model_type\":\"llama\",\"vocab_size\":61,\"hidden_size\":32,\"intermediate_size\":40,\"num_hidden_layers\":2,\"num_attention_heads\":4,"
+    "\"num_key_value_heads\":2,\"max_position_embeddings\":256,\"initializer_range\":0.3}";
+
+static void with_vocabulary(char json[600], int size)
+{
+    const char *rest = strstr(config, ",\"hidden_size\"");
+    snprintf(json, 600, "{\"model_type\":\"llama\",\"vocab_size\":%d%s", size, rest);
+}
+
+static kd_model *make_model(kd_context *ctx, const char *json)
+{
+    kd_model *model;
+    OK(kd_model_create(&model, ctx, json, NULL));
+    return model;
+}
+
+static kd_generator *make_generator(kd_model *model, int32_t sequences, int32_t rows, int32_t weights)
+{
+    kd_generator *g;
+    kd_generator_options o = KD_GENERATOR_OPTIONS_INIT;
+    o.max_sequences = sequences;
+    o.prompt_rows = rows;
+    o.weights = weights;
+    o.cache_tokens = (int64_t)sequences * 160;
+    OK(kd_generator_create(&g, model, &o));
+    return g;
+}
+
+static void fill_prompt(int32_t *prompt, int64_t count, int32_t seed)
+{
+    for (int64_t i = 0; i < count; i++) prompt[i] = (int32_t)((i * i * 7 + i * 13 + seed * 31) % 61);
+}
+
+/* The text of one prompt among `others` that come and go. */
+static void run_among(kd_model *model, int32_t sequences, int32_t rows, int32_t weights, int others, int32_t ids[24], float logprobs[24])
+{
+    kd_generator *g = make_generator(model, sequences, rows, weights);
+    kd_sampling s = KD_SAMPLING_INIT;
+    kd_generated text = { .struct_size = sizeof text };
+    int32_t prompt[70];
+    int64_t mine = -1, found = 0;
+    s.seed = 5;
+    for (int i = 0; i <= others; i++) {
+        s.max_tokens = i == others / 2 ? 24 : 3 + i % 29;
+        fill_prompt(prompt, 70, i == others / 2 ? 1000 : i);
+        OK(kd_generator_add(g, prompt, i == others / 2 ? 41 : 1 + i * 7 % 70, &s, i == others / 2 ? &mine : NULL));
+    }
+    kd_status status;
+    while ((status = kd_generator_next(g, &text)) == KD_OK) {
+        if (text.request != mine) continue;
+        ck_assert_int_eq(text.count, 24);
+        memcpy(ids, text.ids, 24 * sizeof *ids);
+        memcpy(logprobs, text.logprobs, 24 * sizeof *logprobs);
+        found++;
+    }
+    ck_assert_int_eq(status, KD_END);
+    ck_assert_int_eq(found, 1);
+    kd_generator_free(g);
+}
+
+START_TEST(a_text_does_not_depend_on_the_others)
+{
+    kd_context *ctx = make_context(1), *two = make_context(2);
+    kd_model *model = make_model(ctx, config), *same = make_model(two, config);
+    static const struct {
+        int32_t sequences, rows, others;
+    } ways[] = { { 2, 512, 1 }, { 31, 512, 30 }, { 32, 512, 90 }, { 32, 7, 60 }, { 5, 64, 40 } };
+    for (int weights = 0; weights < 2; weights++) {
+        int32_t alone[24], ids[24];
+        float logprobs[24], again[24];
+        run_among(model, 1, 512, weights ? KD_INT8 : KD_FLOAT32, 0, alone, logprobs);
+        for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+            run_among(i % 2 ? model : same, ways[i].sequences, ways[i].rows, weights ? KD_INT8 : KD_FLOAT32, ways[i].others, ids, again);
+            ck_assert(!memcmp(alone, ids, sizeof ids));
+            ck_assert(!memcmp(logprobs, again, sizeof again));
+        }
+    }
+    kd_model_free(model);
+    kd_model_free(same);
+    kd_context_free(two);
+    kd_context_free(ctx);
+}
+END_TEST
+
+/* The last row's logits of the whole text so far, by the model's own pass. */
+static const float *last_logits(kd_model *model, kd_batch *batch, const int32_t *tokens, int64_t count)
+{
+    int64_t wide[256], offsets[2] = { 0, count };
+    kd_array o = KD_ARRAY_1D(offsets, KD_INT64, 2), t = KD_ARRAY_1D(wide, KD_INT64, count), logits;
+    for (int64_t i = 0; i < count; i++) wide[i] = tokens[i];
+    OK(kd_batch_begin_packed(batch, &o));
+    OK(kd_batch_set(batch, "tokens", &t, NULL));
+    OK(kd_model_forward(model, batch, KD_EVALUATE));
+    OK(kd_model_output(model, "logits", &logits));
+    return (const float *)logits.data + (count - 1) * logits.dims[1];
+}
+
+/* With and without windows and sinks, norms of q and k, biases. */
+START_TEST(greedy_text_is_what_the_models_own_pass_says)
+{
+    static const char *const more[] = { "", ",\"attention_bias\":true,\"mlp_bias\":true,\"head_dim\":10",
+                                        ",\"attention_sinks\":2,\"sliding_window\":9,\"layer_types\":[\"sliding_attention\",\"full_attention\"]" };
+    kd_context *ctx = make_context(2);
+    for (int i = 0; i < 4; i++) {
+        char json[600];
+        snprintf(json, sizeof json, "%.*s%s}", (int)strlen(config) - 1, config, i < 3 ? more[i] : ",\"head_dim\":12");
+        if (i == 3) memcpy(strstr(json, "llama"), "qwen3", 5);
+        kd_model *model = make_model(ctx, json);
+        kd_generator *g = make_generator(model, 2, 512, KD_FLOAT32);
+        kd_batch *batch;
+        kd_sampling s = KD_SAMPLING_INIT;
+        kd_generated text = { .struct_size = sizeof text };
+        int32_t all[100];
+        s.temperature = 0;
+        s.max_tokens = 50;
+        s.keep_hidden = 1;
+        fill_prompt(all, 20, 3);
+        OK(kd_batch_create(&batch, ctx, NULL));
+        OK(kd_generator_add(g, all, 20, &s, NULL));
+        OK(kd_generator_next(g, &text));
+        ck_assert_int_eq(text.count, 50);
+        ck_assert(text.hidden.dims[0] == 50 && text.hidden.dims[1] == 32);
+        for (int t = 0; t < 50; t++) {
+            const float *z = last_logits(model, batch, all, 20 + t);
+            kd_array hidden;
+            double sum = 0;
+            int best = 0;
+            for (int v = 1; v < 61; v++) best = z[v] > z[best] ? v : best;
+            for (int v = 0; v < 61; v++) sum += exp(z[v] - z[best]);
+            ck_assert_int_eq(text.ids[t], best);
+            NEAR(text.logprobs[t], -log(sum), 1e-4);
+            OK(kd_model_output(model, "hidden", &hidden));
+            for (int k = 0; k < 32; k++) NEAR(((float *)text.hidden.data)[t * 32 + k], ((float *)hidden.data)[(20 + t - 1) * 32 + k], 1e-4);
+            all[20 + t] = text.ids[t];
+        }
+        kd_batch_free(batch);
+        kd_generator_free(g);
+        kd_model_free(model);
+    }
+    kd_context_free(ctx);
+}
+END_TEST
+
+START_TEST(prompts_that_begin_alike_share_the_work)
+{
+    kd_context *ctx = make_context(1);
+    kd_model *model = make_model(ctx, config);
+    kd_generator *g = make_generator(model, 8, 512, KD_FLOAT32);
+    kd_sampling s = KD_SAMPLING_INIT;
+    kd_generated text = { .struct_size = sizeof text };
+    kd_generator_info info = { .struct_size = sizeof info };
+    int32_t prompt[100], first[3][10];
+    s.max_tokens = 10;
+    s.samples = 3;
+    fill_prompt(prompt, 100, 1);
+    OK(kd_generator_add(g, prompt, 100, &s, NULL));
+    for (int i = 0; i < 3; i++) {
+        OK(kd_generator_next(g, &text));
+        memcpy(first[text.sample], text.ids, sizeof first[0]);
+    }
+    ck_assert(memcmp(first[0], first[1], sizeof first[0]) && memcmp(first[0], first[2], sizeof first[0]));
+    OK(kd_generator_get_info(g, &info));
+    ck_assert(info.shared_tokens >= 2 * 64 && info.prompt_tokens + info.shared_tokens == 300);
+    OK(kd_generator_add(g, prompt, 100, &s, NULL)); /* the blocks are still known, and the texts the same */
+    for (int i = 0; i < 3; i++) {
+        OK(kd_generator_next(g, &text));
+        ck_assert(!memcmp(first[text.sample], text.ids, sizeof first[0]));
+    }
+    kd_generator_free(g);
+    kd_model_free(model);
+    kd_context_free(ctx);
+}
+END_TEST
+
+/* Pearson's chi-square of 4,000 first tokens against the probabilities that the filters leave. */
+static void check_distribution(kd_context *ctx, kd_model *model, kd_sampling s, const double *expected)
+{
+    kd_generator *g = make_generator(model, 64, 512, KD_FLOAT32);
+    kd_generated text = { .struct_size = sizeof text };
+    int32_t prompt[5] = { 1, 2, 3, 4, 5 }, counts[61] = { 0 };
+    double chi = 0;
+    int cells = -1;
+    (void)ctx;
+    s.samples = 4000;
+    s.max_tokens = 1;
+    s.seed = 11;
+    OK(kd_generator_add(g, prompt, 5, &s, NULL));
+    while (kd_generator_next(g, &text) == KD_OK) counts[text.ids[0]]++;
+    double rest_expected = 0, rest = 0;
+    for (int v = 0; v < 61; v++) {
+        if (expected[v] == 0) ck_assert_int_eq(counts[v], 0);
+        if (expected[v] * 4000 < 5) rest_expected += expected[v] * 4000, rest += counts[v];
+        else chi += pow(counts[v] - expected[v] * 4000, 2) / (expected[v] * 4000), cells++;
+    }
+    if (rest_expected >= 5) chi += pow(rest - rest_expected, 2) / rest_expected, cells++;
+    ck_assert_msg(chi < cells + 4 * sqrt(2.0 * cells) + 4, "chi-square %g with %d degrees", chi, cells);
+    kd_generator_free(g);
+}
+
+START_TEST(draws_follow_the_filtered_distribution)
+{
+    kd_context *ctx = make_context(2);
+    kd_model *model = make_model(ctx, config);
+    kd_batch *batch;
+    int32_t prompt[5] = { 1, 2, 3, 4, 5 };
+    OK(kd_batch_create(&batch, ctx, NULL));
+    float z[61];
+    memcpy(z, last_logits(model, batch, prompt, 5), sizeof z);
+    for (int kind = 0; kind < 6; kind++) {
+        kd_sampling s = KD_SAMPLING_INIT;
+        double p[61], sum = 0, max = -1e9;
+        if (kind == 1) s.temperature = 0.5;
+        if (kind == 2) s.top_k = 5;
+        if (kind == 3) s.top_p = 0.6;
+        if (kind == 4) s.min_p = 0.2;
+        if (kind == 5) s.repetition_penalty = 3, s.top_k = 40, s.top_p = 0.9, s.min_p = 0.02, s.temperature = 1.5;
+        for (int v = 0; v < 61; v++) {
+            p[v] = z[v];
+            if (kind == 5 && v >= 1 && v <= 5) p[v] = z[v] > 0 ? z[v] / 3 : z[v] * 3;
+            max = fmax(max, p[v]);
+        }
+        for (int v = 0; v < 61; v++) p[v] = exp((p[v] - max) / s.temperature);
+        int order[61];
+        for (int v = 0; v < 61; v++) order[v] = v;
+        for (int i = 0; i < 61; i++)
+            for (int j = i + 1; j < 61; j++)
+                if (p[order[j]] > p[order[i]]) {
+                    int t = order[i];
+                    order[i] = order[j];
+                    order[j] = t;
+                }
+        for (int i = s.top_k ? s.top_k : 61; i < 61; i++) p[order[i]] = 0;
+        double all = 0, mass = 0;
+        for (int v = 0; v < 61; v++) all += p[v];
+        for (int i = 0; i < 61 && s.top_p < 1; i++) {
+            if (i && mass >= s.top_p * all) p[order[i]] = 0;
+            mass += p[order[i]];
+        }
+        for (int v = 0; v < 61; v++)
+            if (p[v] < s.min_p) p[v] = 0; /* the largest is 1 */
+        for (int v = 0; v < 61; v++) sum += p[v];
+        for (int v = 0; v < 61; v++) p[v] /= sum;
+        check_distribution(ctx, model, s, p);
+    }
+    kd_batch_free(batch);
+    kd_model_free(model);
+    kd_context_free(ctx);
+}
+END_TEST
+
+static int32_t stop_after_four(void *user, int64_t request, int32_t sample, int32_t token, const char *text)
+{
+    (void)request, (void)sample, (void)token, (void)text;
+    return ++*(int *)user == 4;
+}
+
+START_TEST(texts_end_where_they_should)
+{
+    kd_context *ctx = make_context(1);
+    char json[600];
+    with_vocabulary(json, 265);
+    kd_model *model = make_model(ctx, json);
+    kd_tokenizer *tokenizer;
+    kd_generator *g;
+    kd_generator_options o = KD_GENERATOR_OPTIONS_INIT;
+    kd_sampling s = KD_SAMPLING_INIT;
+    kd_generated text = { .struct_size = sizeof text };
+    int32_t prompt[4] = { 5, 6, 7, 8 }, ids[30];
+    int calls = 0;
+    int64_t request;
+    const char *path = scratch_path("generator.json");
+    ck_assert(bytes_tokenizer(path, TEXT_CUT, TEXT_ADDED) == 0);
+    OK(kd_tokenizer_load(&tokenizer, ctx, path));
+    o.tokenizer = tokenizer;
+    o.max_sequences = 2;
+    OK(kd_generator_create(&g, model, &o));
+    kd_tokenizer_free(tokenizer); /* the generator keeps it */
+    s.max_tokens = 30;
+    OK(kd_generator_add(g, prompt, 4, &s, &request));
+    OK(kd_generator_next(g, &text));
+    ck_assert_int_eq(text.reason, KD_STOP_LENGTH);
+    ck_assert_int_eq(text.count, 30);
+    memcpy(ids, text.ids, sizeof ids);
+    char whole[300]; /* it may hold any byte */
+    const int64_t bytes = text.text_bytes;
+    ck_assert(bytes > 8 && bytes < 300);
+    memcpy(whole, text.text, (size_t)bytes);
+    s.stop_tokens = ids + 10;
+    s.stop_token_count = 1;
+    OK(kd_generator_add(g, prompt, 4, &s, NULL));
+    OK(kd_generator_next(g, &text));
+    ck_assert_int_eq(text.reason, KD_STOP_TOKEN);
+    ck_assert(text.count <= 11 && text.ids[text.count - 1] == ids[10]);
+    ck_assert(!memcmp(text.text, whole, (size_t)text.text_bytes));
+    s.stop_token_count = 0;
+    int64_t cut = 0;
+    while (cut < bytes - 1 && !(whole[cut] > 32 && whole[cut + 1] > 32)) cut++; /* two characters that a C text can name */
+    if (cut < bytes - 1) {
+        char stop[3] = { whole[cut], whole[cut + 1], 0 };
+        const char *stops[1] = { stop };
+        s.stop_texts = stops;
+        s.stop_text_count = 1;
+        OK(kd_generator_add(g, prompt, 4, &s, NULL));
+        OK(kd_generator_next(g, &text));
+        ck_assert_int_eq(text.reason, KD_STOP_TEXT);
+        ck_assert_int_eq(text.text_bytes, cut);
+        s.stop_text_count = 0;
+    }
+    s.token = stop_after_four;
+    s.user = &calls;
+    OK(kd_generator_add(g, prompt, 4, &s, NULL));
+    OK(kd_generator_next(g, &text));
+    ck_assert_int_eq(text.reason, KD_STOP_HOST);
+    ck_assert_int_eq(text.count, 4);
+    s.token = NULL;
+    s.samples = 5;
+    OK(kd_generator_add(g, prompt, 4, &s, &request));
+    OK(kd_generator_next(g, &text));
+    OK(kd_generator_cancel(g, request));
+    ck_assert_int_eq(kd_generator_next(g, &text), KD_END);
+    FAILS(kd_generator_cancel(g, request), KD_ERR_NOT_FOUND, "no prompt");
+    kd_generator_free(g);
+    kd_model_free(model);
+    kd_context_free(ctx);
+}
+END_TEST
+
+/* Four tokens, three steps, 64 beams: every text is looked at, so the best of all must come out; one beam is greedy. */
+START_TEST(beams_find_the_best_text)
+{
+    kd_context *ctx = make_context(1);
+    char json[600];
+    with_vocabulary(json, 4);
+    kd_model *model = make_model(ctx, json);
+    kd_generator *g = make_generator(model, 64, 512, KD_FLOAT32);
+    kd_batch *batch;
+    kd_beam_options o = KD_BEAM_OPTIONS_INIT;
+    kd_sampling s = KD_SAMPLING_INIT;
+    kd_generated text = { .struct_size = sizeof text };
+    int32_t all[8] = { 1, 2, 3, 0, 1 }, greedy[3];
+    double score, best = -1e9;
+    OK(kd_batch_create(&batch, ctx, NULL));
+    o.max_tokens = 3;
+    o.beams = 64;
+    OK(kd_generator_beam(g, all, 5, &o, &text, &score));
+    for (int i = 0; i < 64; i++) {
+        double sum = 0;
+        for (int t = 0; t < 3; t++) {
+            const float *z = last_logits(model, batch, all, 5 + t);
+            all[5 + t] = i >> (2 * t) & 3;
+            sum += z[all[5 + t]] - log(exp(z[0]) + exp(z[1]) + exp(z[2]) + exp(z[3]));
+        }
+        best = fmax(best, sum);
+    }
+    NEAR(score, best / 3, 1e-5);
+    o.beams = 1;
+    OK(kd_generator_beam(g, all, 5, &o, &text, &score));
+    memcpy(greedy, text.ids, sizeof greedy);
+    s.temperature = 0;
+    s.max_tokens = 3;
+    OK(kd_generator_add(g, all, 5, &s, NULL));
+    FAILS(kd_generator_beam(g, all, 5, &o, &text, &score), KD_ERR_STATE, "other prompts");
+    OK(kd_generator_next(g, &text));
+    ck_assert(!memcmp(greedy, text.ids, sizeof greedy));
+    o.beams = 65;
+    ck_assert_int_eq(kd_generator_next(g, &text), KD_END);
+    FAILS(kd_generator_beam(g, all, 5, &o, &text, &score), KD_ERR_RANGE, "beams");
+    kd_batch_free(batch);
+    kd_generator_free(g);
+    kd_model_free(model);
+    kd_context_free(ctx);
+}
+END_TEST
+
+START_TEST(generators_refuse_bad_input)
+{
+    kd_context *ctx = make_context(1);
+    kd_model *model = make_model(ctx, config), *layers = make_model(ctx, "{\"model_type\":\"mlp\",\"input_size\":2,\"num_labels\":2}");
+    kd_generator *g, *none;
+    kd_generator_options o = KD_GENERATOR_OPTIONS_INIT;
+    kd_generator_info info = { .struct_size = sizeof info };
+    kd_sampling s = KD_SAMPLING_INIT;
+    int32_t prompt[300] = { 0 }, wrong[1] = { 61 };
+    kd_array p;
+    kd_generated text = { .struct_size = sizeof text };
+    FAILS(kd_generator_create(&none, layers, NULL), KD_ERR_UNSUPPORTED, "no language model");
+    o.max_sequences = 2;
+    o.cache_tokens = 128;
+    OK(kd_generator_memory(model, &o, &info));
+    ck_assert_int_eq(info.cache_bytes % 4, 0);
+    ck_assert(info.cache_tokens >= 128);
+    OK(kd_generator_create(&g, model, &o));
+    FAILS(kd_generator_add(g, prompt, 0, NULL, NULL), KD_ERR_RANGE, "at least one token");
+    FAILS(kd_generator_add(g, wrong, 1, NULL, NULL), KD_ERR_RANGE, "61");
+    FAILS(kd_generator_add(g, prompt, 256, NULL, NULL), KD_ERR_RANGE, "positions");
+    FAILS(kd_generator_add(g, prompt, 200, NULL, NULL), KD_ERR_RANGE, "cache");
+    s.top_p = 0;
+    FAILS(kd_generator_add(g, prompt, 1, &s, NULL), KD_ERR_RANGE, "top_p");
+    s.top_p = 1;
+    s.stop_texts = (const char *[]){ "x" };
+    s.stop_text_count = 1;
+    FAILS(kd_generator_add(g, prompt, 1, &s, NULL), KD_ERR_INVALID, "tokenizer");
+    s.stop_text_count = 0;
+    s.max_tokens = 5;
+    OK(kd_generator_add(g, prompt, 3, &s, NULL));
+    OK(kd_model_parameters(model, &p));
+    const float kept = ((float *)p.data)[0];
+    ((float *)p.data)[0] = NAN;
+    FAILS(kd_generator_next(g, &text), KD_ERR_NONFINITE, "not finite");
+    ((float *)p.data)[0] = kept;
+    OK(kd_generator_add(g, prompt, 3, &s, NULL)); /* it goes on */
+    OK(kd_generator_next(g, &text));
+    ck_assert_int_eq(text.count, 5);
+    o.weights = KD_FLOAT64;
+    FAILS(kd_generator_create(&none, model, &o), KD_ERR_UNSUPPORTED, "weights");
+    kd_generator_free(g);
+    kd_model_free(layers);
+    kd_model_free(model);
+    kd_context_free(ctx);
+}
+END_TEST
+
+Suite *generator_suite(void)
+{
+    Suite *suite = suite_create("generator");
+    TCase *tests = tcase_create("generator");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, a_text_does_not_depend_on_the_others);
+    tcase_add_test(tests, greedy_text_is_what_the_models_own_pass_says);
+    tcase_add_test(tests, prompts_that_begin_alike_share_the_work);
+    tcase_add_test(tests, draws_follow_the_filtered_distribution);
+    tcase_add_test(tests, texts_end_where_they_should);
+    tcase_add_test(tests, beams_find_the_best_text);
+    tcase_add_test(tests, generators_refuse_bad_input);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
