@@ -25,7 +25,7 @@ typedef struct kd_generator_options {
     int32_t max_sequences;   /* that run at once                                                        */
     int64_t cache_tokens;    /* room for so many tokens of all of them; 0: max_sequences times 512, at most the model's positions each */
     int32_t prompt_rows;     /* tokens of prompts that one step computes at most                        */
-    int32_t weights;         /* KD_FLOAT32, or KD_INT8: products of 8-bit numbers (kd_model_quantize's way; the head too) */
+    int32_t weights;         /* KD_FLOAT32, or KD_INT8: products of 8-bit numbers, as in kd_model_options   */
     kd_tokenizer *tokenizer; /* for texts and stop texts; NULL: ids only. Kept alive                    */
 } kd_generator_options;
 #define KD_GENERATOR_OPTIONS_INIT { (uint32_t)sizeof(kd_generator_options), 32, 0, 512, KD_FLOAT32, NULL }

@@ -37,8 +37,11 @@ typedef struct kd_model_options {
     uint64_t seed;    /* of the initial weights and of dropout; 0: the context's                   */
     int64_t max_rows; /* activations are taken for so many rows at once; 0: at the first forward.
                          Language models take them at the first forward of each size always */
+    int32_t weights;  /* KD_FLOAT32, or KD_INT8 for a frozen language model: products of 8-bit weights with 8-bit activations, a
+                         scale for every 64 inputs, logits too; kept beside the parameters, which must not change              */
+    int32_t reserved;
 } kd_model_options;
-#define KD_MODEL_OPTIONS_INIT { (uint32_t)sizeof(kd_model_options), 0, 0, 0 }
+#define KD_MODEL_OPTIONS_INIT { (uint32_t)sizeof(kd_model_options), 0, 0, 0, KD_FLOAT32, 0 }
 KD_API void kd_model_options_init(kd_model_options *options, size_t size);
 
 /* A model with fresh weights: U(-a, a), a = 1 / sqrt(fan-in), for weights and biases (PyTorch's default), from the seed; language

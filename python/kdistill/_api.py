@@ -328,6 +328,8 @@ class kd_model_options(Structure):
         ("frozen", c_int32),
         ("seed", c_uint64),
         ("max_rows", c_int64),
+        ("weights", c_int32),
+        ("reserved", c_int32),
     ]
 
 

@@ -4,9 +4,9 @@
 
 #include <kdistill/generator.h>
 
-#include "generate/int8.h"
 #include "math/kernels.h"
 #include "model/decoder.h"
+#include "model/int8.h"
 #include "tokenizer/tokenizer.h"
 
 /* ---- cache: blocks of B tokens of all layers, counted by their users ----
@@ -91,7 +91,8 @@ struct kd_generator {
     kd_model *model;
     kd_generator_options options;
     kd__cache cache;
-    kd__int8_model *int8;      /* NULL: the model's own weights */
+    kd__int8_model *int8; /* NULL: the model's own weights; `own_int8` 1: freed with the generator */
+    int32_t own_int8;
     kd__request *first, *last; /* waiting or running */
     kd__sequence **slots;      /* (max_sequences) */
     kd__sequence *done, *done_last, *given;

@@ -7,7 +7,7 @@
 #include "base/array.h"
 #include "base/hash.h"
 #include "base/thread.h"
-#include "generate/int8.h"
+#include "model/int8.h"
 #include "math/random.h"
 
 static const kd_generator_options generator_defaults = KD_GENERATOR_OPTIONS_INIT;
@@ -39,7 +39,7 @@ static kd_generator_info plan(kd_model *model, const kd_generator_options *o, kd
     return (kd_generator_info){ .block_tokens = (int32_t)cache->block_tokens,
                                 .cache_bytes = kd__cache_bytes(cache),
                                 .cache_tokens = cache->blocks * cache->block_tokens,
-                                .weight_bytes = o->weights == KD_INT8 ? kd__int8_model_bytes(model) : 0 };
+                                .weight_bytes = o->weights == KD_INT8 && !model->int8 ? kd__int8_model_bytes(model) : 0 };
 }
 
 kd_status kd_generator_memory(kd_model *model, const kd_generator_options *options, kd_generator_info *info)
@@ -75,7 +75,11 @@ kd_status kd_generator_create(kd_generator **out, kd_model *model, const kd_gene
     g->info = plan(model, &o, &g->cache);
     KD_TRY_GOTO(status, kd__cache_make(&g->cache, g->object.context), failed);
     KD_TRY_GOTO(status, KD_NEW(g->object.context, &g->slots, o.max_sequences), failed);
-    if (o.weights == KD_INT8) KD_TRY_GOTO(status, kd__int8_model_make(&g->int8, model), failed);
+    if (o.weights == KD_INT8 && model->int8) g->int8 = model->int8;
+    else if (o.weights == KD_INT8) {
+        g->own_int8 = 1;
+        KD_TRY_GOTO(status, kd__int8_model_make(&g->int8, model), failed);
+    }
     *out = g;
     return KD_OK;
 failed:
@@ -115,7 +119,7 @@ void kd_generator_free(kd_generator *g)
     free_sequence(g, g->given);
     for (kd__request *r = g->first, *next; r; r = next) next = r->next, free_request(g, r);
     kd__cache_free(&g->cache);
-    kd__int8_model_free(g->int8);
+    if (g->own_int8) kd__int8_model_free(g->int8);
     void *blocks[] = { g->slots, g->rows.tokens, g->rows.positions, g->rows.spans, g->block, g->logits, g->sampler };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
     kd_tokenizer_free(g->options.tokenizer);

@@ -5,7 +5,7 @@
 
 #include "base/thread.h"
 #include "generate/generate.h"
-#include "generate/int8.h"
+#include "model/int8.h"
 #include "math/gemm.h"
 #include "math/kernels.h"
 

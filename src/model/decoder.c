@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "math/gemm.h"
 #include "math/random.h"
+#include "model/int8.h"
 
 /* ---- tensors: q, k, v behind each other, as are gate and up: each group is one product ---- */
 
@@ -204,7 +205,7 @@ static kd_status make_logits(kd_model *model)
         0,         1, model->rows, d->vocabulary, d->hidden, 1, model->block + d->plan.hidden, d->hidden, kd__tensor_values(model, d->head),
         d->hidden, 0, d->logits,   d->vocabulary
     };
-    KD_TRY(kd__gemm_run(context, &g));
+    KD_TRY(model->int8 ? kd__int8_product(context, kd__int8_find(model->int8, d->head), g.a, model->rows, d->logits) : kd__gemm_run(context, &g));
     d->logits_known = 1;
     return KD_OK;
 }

@@ -7,6 +7,7 @@
 #include "math/gemm.h"
 #include "math/kernels.h"
 #include "model/decoder.h"
+#include "model/int8.h"
 
 #define TILE 8 /* rows of a piece of element-wise work */
 
@@ -177,6 +178,7 @@ static void add_rows(void *argument, int64_t tile, int32_t worker)
 /* y (R, outputs) = x W'; the rows of W may be those of several tensors that lie behind each other. */
 static kd_status linear(const work *w, int32_t weight, const float *x, int64_t inputs, int64_t outputs, float *y)
 {
+    if (w->model->int8) return kd__int8_product(w->model->object.context, kd__int8_find(w->model->int8, weight), x, w->rows, y);
     kd__gemm g = { 0, 1, w->rows, outputs, inputs, 1, x, inputs, kd__tensor_values(w->model, weight), inputs, 0, y, outputs };
     return kd__gemm_run(w->model->object.context, &g);
 }

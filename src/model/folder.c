@@ -74,6 +74,7 @@ kd_status kd_model_load(kd_model **out, kd_context *context, const char *folder,
     KD_TRY_GOTO(status, check_claim(context, config, &weights, folder), done);
     KD_TRY_GOTO(status, kd__model_make(&model, context, config, options), done);
     KD_TRY_GOTO(status, read_weights(model, &weights, folder), done);
+    KD_TRY_GOTO(status, kd__model_finish(model), done);
     status = kd__copy_text(context, &model->folder, folder);
 done:
     kd__weights_close(&weights);

@@ -4,6 +4,7 @@
 
 #include "base/array.h"
 #include "model/decoder.h"
+#include "model/int8.h"
 
 static const kd_model_options defaults = KD_MODEL_OPTIONS_INIT;
 static const kd_model_save_options save_defaults = KD_MODEL_SAVE_OPTIONS_INIT;
@@ -31,7 +32,10 @@ kd_status kd__model_make(kd_model **out, kd_context *context, const char *config
     KD_NEED(context);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_model_options"));
     KD_FAIL_IF(o.max_rows < 0, KD_ERR_RANGE, "max_rows: %lld", (long long)o.max_rows);
+    KD_FAIL_IF(o.weights != KD_FLOAT32 && (o.weights != KD_INT8 || !o.frozen), KD_ERR_UNSUPPORTED,
+               "weights: expected KD_FLOAT32 (%d), or KD_INT8 (%d) for a frozen model, got %d", KD_FLOAT32, KD_INT8, o.weights);
     KD_TRY(kd__object_create((void **)&model, context, sizeof *model));
+    model->weights = o.weights;
     kd_status status = fill_model(model, config, &o);
     if (status != KD_OK) {
         kd_model_free(model);
@@ -46,8 +50,20 @@ kd_status kd_model_create(kd_model **out, kd_context *context, const char *confi
     kd_model *model = NULL;
     KD_TRY(kd__model_make(out ? &model : NULL, context, config, options));
     model->engine->initialise(model);
+    const kd_status status = kd__model_finish(model);
+    if (status != KD_OK) {
+        kd_model_free(model);
+        return status;
+    }
     *out = model;
     return KD_OK;
+}
+
+kd_status kd__model_finish(kd_model *model)
+{
+    if (model->weights == KD_FLOAT32) return KD_OK;
+    KD_FAIL_IF(!model->net.decoder, KD_ERR_UNSUPPORTED, "weights: only language models have 8-bit ones");
+    return kd__int8_model_make(&model->int8, model);
 }
 
 void kd_model_free(kd_model *model)
@@ -55,6 +71,7 @@ void kd_model_free(kd_model *model)
     if (!kd__object_drop(model)) return;
     kd_context *context = model->object.context;
     kd__network_free(&model->net, context);
+    kd__int8_model_free(model->int8);
     kd__release(context, model->parameters);
     kd__release(context, model->gradients);
     kd__release(context, model->block);

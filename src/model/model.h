@@ -82,7 +82,9 @@ struct kd_model {
     const float *input;
     float *input_copy;
     int64_t input_room;
-    char *folder; /* that it was loaded from; NULL: none */
+    struct kd__int8_model *int8; /* of a frozen language model, NULL: none */
+    int32_t weights;             /* KD_FLOAT32 or KD_INT8 */
+    char *folder;                /* that it was loaded from; NULL: none */
 };
 
 /* Reads a config into a network: layers, tensors, offsets. */
@@ -92,7 +94,8 @@ void kd__network_free(kd__network *net, kd_context *context);
 kd_status kd__network_tensor(kd__network *net, kd_context *context, const char *name, int32_t rank, const int64_t *dims, int32_t *index);
 /* Lays out activations for `rows`: sets the layers' offsets and the model's; returns the floats needed. */
 kd_status kd__plan(kd__network *net, int64_t rows, int32_t frozen, int64_t *gradient_a, int64_t *gradient_b, int64_t *scratch, int64_t *floats);
-/* A model without weights of its own yet (zero). */
+/* A model without weights of its own yet (zero); kd__model_finish when they are there. */
+kd_status kd__model_finish(kd_model *model);
 kd_status kd__model_make(kd_model **out, kd_context *context, const char *config, const kd_model_options *options);
 kd_status kd__model_prepare(kd_model *model, int64_t rows);
 /* Where an output's gradient for the coming backward pass is written: (rows, width); *add is 1 when something is there already. */

@@ -99,6 +99,44 @@ static const float *last_logits(kd_model *model, kd_batch *batch, const int32_t 
     return (const float *)logits.data + (count - 1) * logits.dims[1];
 }
 
+/* Logits of 8-bit products are near those of float32 on every instruction set, and training with them is refused. */
+START_TEST(eight_bits_are_near_float32)
+{
+    static const int32_t sets[] = { KD_ISA_AUTO, KD_ISA_AVX2, KD_ISA_PORTABLE };
+    for (int i = 0; i < 3; i++) {
+        kd_context *ctx = NULL;
+        kd_context_options co = KD_CONTEXT_OPTIONS_INIT;
+        kd_model_options o = KD_MODEL_OPTIONS_INIT;
+        kd_model *model, *eight;
+        kd_batch *batch;
+        int32_t prompt[30];
+        float z[61];
+        double error = 0, size = 0;
+        co.isa = sets[i];
+        co.seed = 7;
+        if (kd_context_create(&ctx, &co) == KD_ERR_UNSUPPORTED) continue;
+        o.frozen = 1;
+        model = make_model(ctx, config);
+        o.weights = KD_INT8;
+        OK(kd_model_create(&eight, ctx, config, &o));
+        fill_prompt(prompt, 30, 2);
+        OK(kd_batch_create(&batch, ctx, NULL));
+        memcpy(z, last_logits(model, batch, prompt, 30), sizeof z);
+        const float *y = last_logits(eight, batch, prompt, 30);
+        for (int v = 0; v < 61; v++) error += pow(y[v] - z[v], 2), size += pow(z[v], 2);
+        ck_assert_msg(error > 0 && sqrt(error / size) < 0.03, "relative error %g", sqrt(error / size));
+        kd_batch_free(batch);
+        kd_model_free(eight);
+        kd_model_free(model);
+        o.frozen = 0;
+        FAILS(kd_model_create(&eight, ctx, config, &o), KD_ERR_UNSUPPORTED, "frozen");
+        o.frozen = 1;
+        FAILS(kd_model_create(&eight, ctx, "{\"model_type\":\"mlp\",\"input_size\":2,\"num_labels\":2}", &o), KD_ERR_UNSUPPORTED, "language models");
+        kd_context_free(ctx);
+    }
+}
+END_TEST
+
 /* With and without windows and sinks, norms of q and k, biases. */
 START_TEST(greedy_text_is_what_the_models_own_pass_says)
 {
@@ -430,6 +468,7 @@ Suite *generator_suite(void)
     TCase *tests = tcase_create("generator");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_text_does_not_depend_on_the_others);
+    tcase_add_test(tests, eight_bits_are_near_float32);
     tcase_add_test(tests, greedy_text_is_what_the_models_own_pass_says);
     tcase_add_test(tests, prompts_that_begin_alike_share_the_work);
     tcase_add_test(tests, draws_follow_the_filtered_distribution);

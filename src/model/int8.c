@@ -1,4 +1,4 @@
-#include "generate/int8.h"
+#include "model/int8.h"
 
 struct kd__int8_model {
     kd_context *context;

@@ -1,6 +1,6 @@
-/* The matrices of a language model as 8-bit numbers, for generating and for frozen teachers. */
-#ifndef KD_GENERATE_INT8_H
-#define KD_GENERATE_INT8_H
+/* The matrices of a language model as 8-bit numbers, for frozen teachers and for generating. */
+#ifndef KD_MODEL_INT8_H
+#define KD_MODEL_INT8_H
 
 #include "math/int8.h"
 #include "model/decoder.h"
