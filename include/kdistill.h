@@ -11,6 +11,7 @@
 #include <kdistill/context.h>    /* allocator, threads, log, seed, BLAS    */
 #include <kdistill/data.h>       /* dataset, loader, batch                 */
 #include <kdistill/model.h>      /* networks: students and frozen teachers */
+#include <kdistill/student.h>    /* students cut out of language models */
 #include <kdistill/teacher.h>    /* teacher outputs, targets of a batch    */
 #include <kdistill/head.h>       /* logits computed inside a loss         */
 #include <kdistill/store.h>      /* teacher outputs on disk               */

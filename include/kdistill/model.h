@@ -11,7 +11,8 @@
  *      {"type": "conv2d", "channels": 6, "kernel_size": 5, "padding": 2, "activation": "relu"},
  *      {"type": "max_pool2d", "kernel_size": 2}, {"type": "dropout", "p": 0.5}, {"type": "linear", "units": 10}]}
  *   model_type "llama", "mistral", "qwen2", "qwen3": decoder language models with the keys of transformers 4 and 5 (rope_theta, rope_scaling,
- *   rope_parameters of type default, linear, dynamic, llama3, yarn; sliding windows; "attention_sinks": first tokens that every row sees).
+ *   rope_parameters of type default, linear, dynamic, llama3, yarn; sliding windows; "attention_sinks": first tokens that every row sees;
+ *   "kd_layer_repeats": n layers of num_hidden_layers share their tensors, "kd_layer_sharing": "block", neighbours, or "stack", in turn).
  *
  * A language model reads "tokens" (rows) of packed sequences: attention and positions do not cross samples. Its outputs are "hidden" (the
  * last, normed), "logits", and after a KD_TRAIN pass "hidden.i". Losses on "logits" go through the head in blocks: tokens x vocabulary numbers
@@ -39,7 +40,7 @@ typedef struct kd_model_options {
                          Language models take them at the first forward of each size always */
     int32_t weights;  /* KD_FLOAT32, or KD_INT8 for a frozen language model: products of 8-bit weights with 8-bit activations, a
                          scale for every 64 inputs, logits too; kept beside the parameters, which must not change              */
-    int32_t reserved;
+    int32_t recompute; /* 1: a language model keeps only what enters each layer; backward passes make the rest again, a layer at a time */
 } kd_model_options;
 #define KD_MODEL_OPTIONS_INIT { (uint32_t)sizeof(kd_model_options), 0, 0, 0, KD_FLOAT32, 0 }
 KD_API void kd_model_options_init(kd_model_options *options, size_t size);
@@ -56,9 +57,11 @@ KD_API void kd_model_free(kd_model *model);
 
 typedef struct kd_model_save_options {
     uint32_t struct_size;
-    int32_t dtype; /* KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16 */
+    int32_t dtype;  /* KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16 */
+    int32_t expand; /* 1: layers that share tensors get copies, so that transformers loads the folder */
+    int32_t reserved;
 } kd_model_save_options;
-#define KD_MODEL_SAVE_OPTIONS_INIT { (uint32_t)sizeof(kd_model_save_options), KD_FLOAT32 }
+#define KD_MODEL_SAVE_OPTIONS_INIT { (uint32_t)sizeof(kd_model_save_options), KD_FLOAT32, 0, 0 }
 KD_API void kd_model_save_options_init(kd_model_save_options *options, size_t size);
 
 /* Writes config.json and model.safetensors into `folder` (made if it is not there), each beside its place and moved in; a model that was

@@ -11,7 +11,7 @@ arrays; views (parameters, gradients, outputs, fields) share the library's memor
 """
 from ._arrays import Bfloat16
 from ._handles import (Batch, Checkpoint, Context, Dataset, Head, Loader, Loss, Metrics, Model, Monitor, Optimizer, Report, Schedule, Targets, Teacher,
-                       Store, StoreWriter, align_bytes, chunk_sums, counts_add, mean_error, store_key)
+                       Store, StoreWriter, align_bytes, chunk_sums, counts_add, mean_error, ready_config, store_key)
 from ._generator import Generated, Generator
 from ._tokenizer import Detokenizer, Tokenizer
 from ._library import Error, lib, library_path

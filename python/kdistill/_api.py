@@ -49,6 +49,9 @@ KD_GEMM_OWN = 2
 KD_MAX_NAME = 64
 KD_EVALUATE = 0
 KD_TRAIN = 1
+KD_LAYERS_UNIFORM = 0
+KD_LAYERS_FIRST = 1
+KD_LAYERS_LAST = 2
 KD_ALIGN_SAME = 0
 KD_ALIGN_NEXT = 1
 KD_BY_INDEX = 0
@@ -329,7 +332,7 @@ class kd_model_options(Structure):
         ("seed", c_uint64),
         ("max_rows", c_int64),
         ("weights", c_int32),
-        ("reserved", c_int32),
+        ("recompute", c_int32),
     ]
 
 
@@ -337,6 +340,8 @@ class kd_model_save_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
         ("dtype", c_int32),
+        ("expand", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -349,6 +354,30 @@ class kd_model_memory_info(Structure):
         ("gradient_bytes", c_int64),
         ("activation_bytes", c_int64),
         ("total_bytes", c_int64),
+    ]
+
+
+class kd_student_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("layers", c_int32),
+        ("choose", c_int32),
+        ("hidden_size", c_int32),
+        ("intermediate_size", c_int32),
+        ("key_value_heads", c_int32),
+        ("layer_map", POINTER(c_int32)),
+        ("calibration", c_void_p),
+        ("config", c_char_p),
+        ("model", kd_model_options),
+    ]
+
+
+class kd_lora_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("rank", c_int32),
+        ("alpha", c_double),
+        ("seed", c_uint64),
     ]
 
 
@@ -834,7 +863,7 @@ class kd_checkpoint_options(Structure):
     ]
 
 
-STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_generator_options, kd_sampling, kd_generated, kd_generator_info, kd_beam_options, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
+STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_student_options, kd_lora_options, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_generator_options, kd_sampling, kd_generated, kd_generator_info, kd_beam_options, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
 
 #: name: (result, argument types, the header's comment)
 FUNCTIONS = {
@@ -911,6 +940,12 @@ FUNCTIONS = {
     "kd_model_freeze": (c_int32, [c_void_p, c_char_p, c_int32], 'Parameters whose name matches the pattern (* and ?) are left alone by optimisers (on = 1), or not (0). KD_ERR_NOT_FOUND\nwhen nothing matches.'),
     "kd_model_config": (c_int32, [c_void_p, POINTER(c_char_p)], 'The config as JSON text; lives as long as the model.'),
     "kd_model_copy_parameters": (c_int32, [c_void_p, c_void_p], 'Copies the parameters of another model of the same config. KD_ERR_MISMATCH otherwise.'),
+    "kd_student_options_init": (None, [POINTER(kd_student_options), c_size_t], ''),
+    "kd_model_student": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_student_options)], "A student with the teacher's vocabulary, its embeddings and what is kept of its layers. Widths, feed-forward and heads are cut by\nimportance, feed-forward and heads in each layer by itself, hidden numbers alike everywhere; without `calibration` the first ones are kept.\nWith kd_layer_repeats, shared layers take the weights of the first teacher layer that maps to them. The teacher's folder is kept in mind,\nso that its tokenizer goes along when the student is saved. Errors: KD_ERR_UNSUPPORTED (no language model), KD_ERR_RANGE (more than the teacher has)."),
+    "kd_model_resize": (c_int32, [c_void_p, c_int64], "Gives the model's embeddings (and its head) `vocabulary` rows: new ones are the mean of the old [Hewitt 2021], old ones beyond it go. Gradients\nand optimisers' state are void: make optimisers afterwards."),
+    "kd_lora_options_init": (None, [POINTER(kd_lora_options), c_size_t], ''),
+    "kd_model_add_lora": (c_int32, [c_void_p, c_char_p, POINTER(kd_lora_options)], 'Gives every matrix whose name matches the pattern (NULL: "*_proj.weight") a low-rank adapter: tensors name.lora_A (rank, in), random, and\nname.lora_B (out, rank), zero. The first call freezes all other tensors (kd_model_freeze may thaw some). Passes, generators and\nkd_model_save see W + alpha / rank B A: a saved folder has it merged. Views and optimisers made before are void. May be called again\nfor other matrices.                                                                                      [Hu et al. 2022]'),
+    "kd_ready_config": (c_int32, [c_char_p, POINTER(c_char_p)], 'A ready config as JSON text, static: "llama-100k", "llama-1m", "llama-5m", "llama-15m", "llama-40m", "llama-150m", and the same with "qwen3-". The\nname is about the number of parameters with 2,048 tokens (100k, 1m), 8,192 (5m, 15m) or 49,152 (40m, 150m). KD_ERR_NOT_FOUND lists the names.'),
     "kd_teacher_options_init": (None, [POINTER(kd_teacher_options), c_size_t], ''),
     "kd_teacher_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_array), POINTER(kd_teacher_options)], 'A teacher from arrays: create, then add fields of (samples, ...). keys ((samples, 2) uint64, copied) are needed with\nKD_BY_KEY, else NULL. "probabilities" (float, each row sums to 1 within 1e-3) is kept as "logits", the logarithms, and\n"label" is integer. Copied, or borrowed: contiguous float32 (labels int64), alive and unchanged while the teacher is.'),
     "kd_teacher_add": (c_int32, [c_void_p, c_char_p, POINTER(kd_array)], 'A teacher from arrays: create, then add fields of (samples, ...). keys ((samples, 2) uint64, copied) are needed with\nKD_BY_KEY, else NULL. "probabilities" (float, each row sums to 1 within 1e-3) is kept as "logits", the logarithms, and\n"label" is integer. Copied, or borrowed: contiguous float32 (labels int64), alive and unchanged while the teacher is.'),

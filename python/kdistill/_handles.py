@@ -9,6 +9,7 @@ import numpy
 
 from . import _api
 from ._arrays import describe, fresh, view
+from ._language import LanguageModel, ready_config
 from ._library import Error, as_dict, check, filled, lib, options
 
 
@@ -517,17 +518,10 @@ class Teacher(Handle):
         return view(values, self)
 
 
-class Model(Handle):
+class Model(LanguageModel, Handle):
     """kd_model: a network."""
 
     _free = "kd_model_free"
-
-    def generator(self, tokenizer=None, **values) -> "Generator":
-        """Many sequences at once; options of kd_generator_options."""
-        return Generator(self, tokenizer, **values)
-
-    def generator_memory(self, tokenizer=None, **values) -> Dict:
-        return generator_memory(self, tokenizer, **values)
 
     def save(self, folder: str, **values) -> None:
         made = options(_api.kd_model_save_options, "kd_model_save_options_init", values)

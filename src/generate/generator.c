@@ -68,6 +68,7 @@ kd_status kd_generator_create(kd_generator **out, kd_model *model, const kd_gene
     KD_NEED(out);
     KD_NEED(model);
     KD_TRY(read_options(model, options, &o));
+    KD_TRY(kd__lora_refresh(model));
     KD_TRY(kd__object_create((void **)&g, model->object.context, sizeof *g));
     g->model = kd__object_hold(model);
     g->options = o;

@@ -66,11 +66,17 @@ static kd_status make_tensors(kd__network *net, kd_context *context, kd__decoder
 {
     maker m = { net, context, -1 };
     KD_TRY(tensor(&m, "model.embed_tokens.weight", d->vocabulary, d->hidden, &d->embedding));
-    for (int64_t l = 0; l < d->layers; l++) {
-        memset(&d->layer[l], -1, sizeof d->layer[l]);
-        d->layer[l].window = d->windows[l];
+    const int64_t own = d->layers / d->repeats;
+    for (int64_t l = 0; l < own; l++) {
+        kd__decoder_layer made;
+        memset(&made, -1, sizeof made);
         m.layer = l;
-        KD_TRY(layer_tensors(&m, d, &d->layer[l]));
+        KD_TRY(layer_tensors(&m, d, &made));
+        for (int64_t i = 0; i < d->repeats; i++) d->layer[d->whole_stack ? i * own + l : l * d->repeats + i] = made;
+    }
+    for (int64_t l = 0; l < d->layers; l++) {
+        d->layer[l].window = d->windows[l];
+        d->layer[l].again = d->whole_stack ? l + own < d->layers : (l + 1) % d->repeats != 0;
     }
     m.layer = -1;
     KD_TRY(tensor(&m, "model.norm.weight", d->hidden, 0, &d->norm));
@@ -139,6 +145,9 @@ void kd__decoder_lay_out(kd__decoder *d, int64_t rows, int32_t train)
     memset(p, 0, sizeof *p);
     p->rows = rows;
     p->x = place(&p->floats, rows, d->hidden);
+    p->x_step = train ? p->floats : 0;
+    p->floats += p->x_step * d->layers;
+    const int64_t first = p->floats;
     p->r1 = place(&p->floats, rows, 1);
     p->qkv = place(&p->floats, rows, all);
     if (d->qk_norm) p->raw = place(&p->floats, rows, q + d->kv_heads * d->width), p->rq = place(&p->floats, rows, d->heads + d->kv_heads);
@@ -147,8 +156,8 @@ void kd__decoder_lay_out(kd__decoder *d, int64_t rows, int32_t train)
     p->mid = place(&p->floats, rows, d->hidden);
     p->r2 = place(&p->floats, rows, 1);
     p->gu = place(&p->floats, rows, 2 * d->inner);
-    p->step = train ? p->floats : 0;
-    p->floats = train ? p->step * d->layers + (rows * d->hidden + 15) / 16 * 16 : p->floats;
+    p->step = train && !d->recompute ? p->floats - first : 0;
+    p->floats += p->step * (d->layers - 1);
     p->hidden = place(&p->floats, rows, d->hidden);
     p->last_r = place(&p->floats, rows, 1);
     p->cosine = place(&p->floats, rows, d->width / 2);
@@ -220,8 +229,8 @@ static kd_status output(kd_model *model, const char *name, kd_array *values)
     } else {
         const int64_t l = layer_of(model, name);
         KD_FAIL_IF(l < 0, KD_ERR_NOT_FOUND, "the model has no output '%.60s'", name);
-        KD_FAIL_IF(!d->plan.step, KD_ERR_STATE, "output '%.60s': only a KD_TRAIN pass keeps the layers of a language model", name);
-        view(model, values, model->block + d->plan.x + (l + 1) * d->plan.step, d->hidden);
+        KD_FAIL_IF(!d->plan.x_step, KD_ERR_STATE, "output '%.60s': only a KD_TRAIN pass keeps the layers of a language model", name);
+        view(model, values, model->block + d->plan.x + (l + 1) * d->plan.x_step, d->hidden);
     }
     return KD_OK;
 }

@@ -6,6 +6,7 @@
 #ifndef KD_MODEL_DECODER_H
 #define KD_MODEL_DECODER_H
 
+#include "model/lora.h"
 #include "model/model.h"
 #include "nn/attention.h"
 #include "nn/rope.h"
@@ -14,6 +15,7 @@ enum { KD__LLAMA, KD__QWEN2, KD__QWEN3, KD__MISTRAL };
 
 typedef struct kd__decoder_layer {
     int64_t window;                      /* 0: full attention */
+    int32_t again;                       /* 1: a layer behind this one has the same tensors */
     int32_t norm1, norm2;                /* tensors of the model, -1: none */
     int32_t q, k, v, qb, kb, vb, qn, kn; /* q, k, v lie behind each other, as do their biases */
     int32_t o, ob, gate, up, gateb, upb, down, downb;
@@ -22,14 +24,17 @@ typedef struct kd__decoder_layer {
 /* Offsets of activations (in floats) in the model's block. */
 typedef struct kd__decoder_plan {
     int64_t rows;
-    int64_t x, qkv, raw, att, lse, mid, r1, r2, rq, gu; /* of layer 0; layer l lies l * step further */
-    int64_t step;
-    int64_t hidden, last_r, cosine, sine;         /* hidden (R, d), x of the last layer's end lies in x of layer L */
+    int64_t x;                                       /* of layer 0; that of layer l lies l * x_step further, what the last layer leaves at L */
+    int64_t qkv, raw, att, lse, mid, r1, r2, rq, gu; /* of layer 0; layer l lies l * step further. 0 with recomputation */
+    int64_t x_step, step;
+    int64_t hidden, last_r, cosine, sine;         /* hidden (R, d) */
     int64_t normed, act, dx, dy, dqkv, dgu, wide; /* scratch */
     int64_t floats;
 } kd__decoder_plan;
 
 typedef struct kd__decoder {
+    int32_t recompute;            /* backward passes make a layer's values again from its x */
+    int64_t repeats, whole_stack; /* layers are repeated so many times: each at once, or all of them in turn */
     int32_t family, tied, qkv_bias, o_bias, mlp_bias, qk_norm;
     int64_t hidden, layers, heads, kv_heads, width, inner, vocabulary, positions, sinks;
     double epsilon, range;
@@ -71,13 +76,16 @@ extern const kd__engine kd__decoder_engine;
 
 kd__attention kd__decoder_attention(const kd__decoder *decoder, const kd__decoder_layer *layer);
 kd_status kd__decoder_forward(kd_model *model, kd_batch *batch);
+/* A layer's values of the last forward pass once more, from the x that was kept. */
+kd_status kd__decoder_layer_again(kd_model *model, int64_t layer);
 kd_status kd__decoder_backward(kd_model *model);
 /* The last hidden states' head: W, and its gradient made ready to be added to (gradient 1). */
 void kd__decoder_head(kd_model *model, kd_head *head, int gradient);
 
 static inline float *kd__tensor_values(const kd_model *model, int32_t tensor)
 {
-    return tensor < 0 ? NULL : model->parameters + model->net.tensors[tensor].offset;
+    if (tensor < 0) return NULL;
+    return (model->lora ? model->lora->effective : model->parameters) + model->net.tensors[tensor].offset;
 }
 static inline float *kd__tensor_gradient(const kd_model *model, int32_t tensor)
 {

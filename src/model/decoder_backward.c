@@ -15,7 +15,7 @@ typedef struct {
     kd__decoder *d;
     const kd__decoder_layer *layer;
     const kd__kernels *kernels;
-    float *block, *at; /* at: the layer's values */
+    float *block, *at, *in; /* the layer's values, and its x */
     int64_t rows;
     int32_t add; /* gradients are added to what is there */
     const float *x, *dy, *weight, *r;
@@ -103,9 +103,24 @@ static kd_status input_gradient(work *w, int32_t weight, const float *dy, int64_
     return kd__gemm_run(w->model->object.context, &g);
 }
 
+/* Frozen matrices get no gradient, unless an adapter hangs on it; a product of several tensors is made when one of them wants its part. */
+static int is_wanted(const kd_model *model, int32_t weight, int64_t count)
+{
+    int wanted = 0;
+    for (int32_t i = weight; count > 0; count -= model->net.tensors[i++].count) {
+        wanted |= !model->net.tensors[i].frozen;
+        for (int64_t a = 0; model->lora && a < model->lora->count; a++) wanted |= model->lora->adapters[a].matrix == i;
+    }
+    return wanted;
+}
+
 /* dW (+)= dy' x */
 static kd_status weight_gradient(work *w, int32_t weight, const float *x, const float *dy, int64_t inputs, int64_t outputs)
 {
+    if (!is_wanted(w->model, weight, inputs * outputs)) {
+        if (!w->add) memset(kd__tensor_gradient(w->model, weight), 0, (size_t)(inputs * outputs) * sizeof(float));
+        return KD_OK;
+    }
     kd__gemm g = { 1, 0, outputs, inputs, w->rows, 1, dy, outputs, x, inputs, w->add ? 1 : 0, kd__tensor_gradient(w->model, weight), inputs };
     return kd__gemm_run(w->model->object.context, &g);
 }
@@ -208,8 +223,8 @@ static kd_status backward_layer(work *w)
         for_rows(w, undo_norms);
     }
     bias_gradient(w, l->qb, dqkv, all, all);
-    KD_TRY(linear_gradient(w, l->q, normed(w, l->norm1, w->at + p->x), dqkv, d->hidden, all, dy));
-    norm_gradient(w, l->norm1, w->at + p->x, w->at + p->r1, dy, dx);
+    KD_TRY(linear_gradient(w, l->q, normed(w, l->norm1, w->in), dqkv, d->hidden, all, dy));
+    norm_gradient(w, l->norm1, w->in, w->at + p->r1, dy, dx);
     return KD_OK;
 }
 
@@ -278,15 +293,19 @@ kd_status kd__decoder_backward(kd_model *model)
     if (!d->tied && !d->head_written && !w.add)
         memset(kd__tensor_gradient(model, d->head), 0, (size_t)model->net.tensors[d->head].count * sizeof(float));
     memset(dx, 0, (size_t)n * sizeof *dx);
-    if (d->has_dhidden) norm_gradient(&w, d->norm, w.block + p->x + d->layers * p->step, w.block + p->last_r, d->dhidden, dx);
+    if (d->has_dhidden) norm_gradient(&w, d->norm, w.block + p->x + d->layers * p->x_step, w.block + p->last_r, d->dhidden, dx);
     else if (!w.add) memset(kd__tensor_gradient(model, d->norm), 0, (size_t)d->hidden * sizeof(float));
     for (int64_t l = d->layers; l-- > 0;) {
         KD_TRY(kd__progress(model->object.context, "backward", d->layers - 1 - l, d->layers));
         if (d->has_dlayer[l]) w.kernels->axpby(dx, 1, d->dlayers[l], 1, n);
         w.layer = &d->layer[l];
         w.at = w.block + l * p->step;
+        w.in = w.block + p->x + l * p->x_step;
+        w.add = !model->gradients_fresh || w.layer->again;
+        if (d->recompute) KD_TRY(kd__decoder_layer_again(model, l));
         KD_TRY(backward_layer(&w));
     }
+    w.add = !model->gradients_fresh;
     embedding_gradient(&w, dx);
     return KD_OK;
 }

@@ -28,7 +28,8 @@ static const char *const used[] = { "model_type",         "architectures",      
                                     "num_hidden_layers",  "num_attention_heads", "num_key_value_heads", "head_dim",        "max_position_embeddings",
                                     "rms_norm_eps",       "initializer_range",   "tie_word_embeddings", "attention_bias",  "mlp_bias",
                                     "hidden_act",         "rope_theta",          "rope_scaling",        "rope_parameters", "sliding_window",
-                                    "use_sliding_window", "max_window_layers",   "layer_types",         "attention_sinks", "input" };
+                                    "use_sliding_window", "max_window_layers",   "layer_types",         "attention_sinks", "input",
+                                    "kd_layer_repeats",   "kd_layer_sharing" };
 /* They change nothing of what is computed here. */
 static const char *const harmless[] = { "_name_or_path",
                                         "_model_name_or_path",
@@ -220,6 +221,20 @@ static kd_status read_windows(kd__decoder *d, kd_context *context, const kd__jso
     return KD_OK;
 }
 
+/* num_hidden_layers counts what is computed; so many of them have tensors of their own. */
+static kd_status read_sharing(kd__decoder *d, const kd__json *root)
+{
+    const kd__json *kind = kd__json_member(root, "kd_layer_sharing");
+    KD_TRY(integer(root, "kd_layer_repeats", 1, 1, &d->repeats));
+    KD_FAIL_IF(d->layers % d->repeats, KD_ERR_CONFIG, "config: kd_layer_repeats: %lld layers are not %lld times a whole number", (long long)d->layers,
+               (long long)d->repeats);
+    if (is_null(kind)) return KD_OK;
+    KD_FAIL_IF(kind->type != KD__JSON_STRING || (strcmp(kind->text, "block") && strcmp(kind->text, "stack")), KD_ERR_CONFIG,
+               "config: kd_layer_sharing: expected block or stack");
+    d->whole_stack = !strcmp(kind->text, "stack");
+    return KD_OK;
+}
+
 static kd_status read_sizes(kd__decoder *d, const kd__json *root)
 {
     KD_TRY(integer(root, "vocab_size", 1, 0, &d->vocabulary));
@@ -238,6 +253,7 @@ static kd_status read_sizes(kd__decoder *d, const kd__json *root)
     d->qkv_bias = d->family == KD__QWEN2 ? 1 : d->o_bias;
     if (d->family == KD__QWEN2) d->o_bias = 0;
     d->qk_norm = d->family == KD__QWEN3;
+    KD_TRY(read_sharing(d, root));
     KD_FAIL_IF(d->layers > 4096, KD_ERR_CONFIG, "config: num_hidden_layers: expected at most 4096, got %lld", (long long)d->layers);
     KD_FAIL_IF(d->heads % d->kv_heads, KD_ERR_CONFIG, "config: %lld heads do not share %lld key-value heads evenly", (long long)d->heads,
                (long long)d->kv_heads);

@@ -55,7 +55,7 @@ static kd_status prepare(kd_model *model, int64_t rows)
 {
     kd__decoder *d = model->net.decoder;
     const int32_t train = model->mode == KD_TRAIN;
-    if (rows <= model->max_rows && rows <= d->plan.rows && (d->plan.step > 0) == train) return KD_OK;
+    if (rows <= model->max_rows && rows <= d->plan.rows && (d->plan.x_step > 0) == train) return KD_OK;
     const int64_t floats = d->plan.floats;
     kd__decoder_lay_out(d, rows > d->plan.rows ? rows : d->plan.rows, train);
     model->rows = model->max_rows = 0;
@@ -80,7 +80,7 @@ typedef struct {
     const kd__decoder_layer *layer;
     const kd__kernels *kernels;
     float *block;
-    int64_t step; /* offset of the layer's values */
+    int64_t step, x_step; /* offsets of the layer's values, and of its x */
     int64_t rows;
     const float *x, *weight;
     float *y, *r;
@@ -201,26 +201,54 @@ kd__attention kd__decoder_attention(const kd__decoder *d, const kd__decoder_laye
         kd__attention){ d->heads, d->kv_heads, d->width, layer->window, d->sinks, 1 / __builtin_sqrt((double)d->width), d->sequences, d->offsets };
 }
 
-static kd_status forward_layer(work *w)
+/* Up to the values that a backward pass needs. */
+static kd_status first_part(work *w)
 {
     const kd__decoder *d = w->d;
     const kd__decoder_plan *p = &d->plan;
     const kd__decoder_layer *l = w->layer;
     const int64_t q = d->heads * d->width, all = q + 2 * d->kv_heads * d->width;
-    float *at = w->block + w->step, *x = at + p->x, *mid = at + p->mid, *next = x + p->step, *normed = w->block + p->normed;
+    float *at = w->block + w->step, *x = w->block + w->x_step + p->x, *mid = at + p->mid, *normed = w->block + p->normed;
     const kd__attention a = kd__decoder_attention(d, l);
     normalise(w, l->norm1, x, normed, at + p->r1);
     KD_TRY(linear(w, l->q, normed, d->hidden, all, at + p->qkv));
     for_rows(w, finish_qkv);
-    KD_TRY(kd__attention_forward(w->model->object.context, &a, at + p->qkv, at + p->att, p->step ? at + p->lse : NULL));
+    KD_TRY(kd__attention_forward(w->model->object.context, &a, at + p->qkv, at + p->att, p->x_step ? at + p->lse : NULL));
     KD_TRY(linear(w, l->o, at + p->att, q, d->hidden, mid));
     add_residual(w, mid, x, l->ob);
     normalise(w, l->norm2, mid, normed, at + p->r2);
-    KD_TRY(linear(w, l->gate, normed, d->hidden, 2 * d->inner, at + p->gu));
+    return linear(w, l->gate, normed, d->hidden, 2 * d->inner, at + p->gu);
+}
+
+static kd_status forward_layer(work *w)
+{
+    const kd__decoder *d = w->d;
+    const kd__decoder_plan *p = &d->plan;
+    float *next = w->block + w->x_step + p->x + p->x_step;
+    KD_TRY(first_part(w));
     for_rows(w, gated);
-    KD_TRY(linear(w, l->down, w->block + p->act, d->inner, d->hidden, next));
-    add_residual(w, next, mid, l->downb);
+    KD_TRY(linear(w, w->layer->down, w->block + p->act, d->inner, d->hidden, next));
+    add_residual(w, next, w->block + w->step + p->mid, w->layer->downb);
     return KD_OK;
+}
+
+static work layer_work(kd_model *model, int64_t layer, int64_t rows)
+{
+    kd__decoder *d = model->net.decoder;
+    return (work){ .model = model,
+                   .d = d,
+                   .layer = layer < 0 ? NULL : &d->layer[layer],
+                   .kernels = model->object.context->kernels,
+                   .block = model->block,
+                   .rows = rows,
+                   .step = layer * d->plan.step,
+                   .x_step = layer * d->plan.x_step };
+}
+
+kd_status kd__decoder_layer_again(kd_model *model, int64_t layer)
+{
+    work w = layer_work(model, layer, model->rows);
+    return first_part(&w);
 }
 
 kd_status kd__decoder_forward(kd_model *model, kd_batch *batch)
@@ -229,17 +257,16 @@ kd_status kd__decoder_forward(kd_model *model, kd_batch *batch)
     int64_t rows;
     KD_TRY(take_batch(model, batch, &rows));
     KD_TRY(prepare(model, rows));
-    work w = { .model = model, .d = d, .kernels = model->object.context->kernels, .block = model->block, .rows = rows };
+    work w = layer_work(model, 0, rows);
     kd__parallel(model->object.context, d->sequences, angles, &w);
     w.x = kd__tensor_values(model, d->embedding), w.y = model->block + d->plan.x;
     for_rows(&w, embed);
     for (int64_t l = 0; l < d->layers; l++) {
         KD_TRY(kd__progress(model->object.context, "forward", l, d->layers));
-        w.layer = &d->layer[l];
-        w.step = l * d->plan.step;
+        w = layer_work(model, l, rows);
         KD_TRY(forward_layer(&w));
     }
-    normalise(&w, d->norm, model->block + d->plan.x + d->layers * d->plan.step, model->block + d->plan.hidden, model->block + d->plan.last_r);
+    normalise(&w, d->norm, model->block + d->plan.x + d->layers * d->plan.x_step, model->block + d->plan.hidden, model->block + d->plan.last_r);
     model->rows = rows;
     return KD_OK;
 }

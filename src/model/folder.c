@@ -1,4 +1,5 @@
 /* Models as folders: config.json and weights, and the files beside them. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,30 +91,62 @@ done:
 
 /* ---- writing ---- */
 
-static kd_status write_weights(kd_model *model, const char *path, int32_t dtype)
+static void add_entry(const kd_model *model, const kd__tensor *tensor, const char *name, kd__tensor_entry *entry)
+{
+    entry->name = name;
+    const float *values = model->lora ? model->lora->effective : model->parameters;
+    kd__array_view(&entry->array, (float *)(uintptr_t)values + tensor->offset, KD_FLOAT32, tensor->rank, tensor->dims);
+}
+
+/* A shared tensor under the name of every layer that has it. */
+static int64_t add_copies(const kd_model *model, const kd__tensor *tensor, kd__tensor_entry *entries, char (*names)[KD_MAX_NAME])
+{
+    const kd__decoder *d = model->net.decoder;
+    const int64_t own = d->layers / d->repeats;
+    int64_t layer = -1, count = 0;
+    int rest = 0;
+    if (sscanf(tensor->name, "model.layers.%" SCNd64 ".%n", &layer, &rest) != 1 || !rest) return 0;
+    for (int64_t i = 0; i < d->repeats; i++, count++) {
+        snprintf(names[count], KD_MAX_NAME, "model.layers.%d.%.40s", (int)(d->whole_stack ? i * own + layer : layer * d->repeats + i),
+                 tensor->name + rest);
+        add_entry(model, tensor, names[count], &entries[count]);
+    }
+    return count;
+}
+
+static kd_status write_weights(kd_model *model, const char *path, const kd_model_save_options *o)
 {
     kd_context *context = model->object.context;
+    const int64_t repeats = o->expand && model->net.decoder ? model->net.decoder->repeats : 1;
     kd__tensor_entry *entries = NULL;
-    KD_TRY(KD_NEW(context, &entries, model->net.tensor_count + 1));
-    for (int64_t i = 0; i < model->net.tensor_count; i++) {
+    char(*names)[KD_MAX_NAME] = NULL;
+    int64_t count = 0;
+    kd_status status = KD_NEW(context, &entries, model->net.tensor_count * repeats + 1);
+    if (status == KD_OK) status = KD_NEW(context, &names, model->net.tensor_count * repeats + 1);
+    for (int64_t i = 0; i < model->net.tensor_count && status == KD_OK; i++) {
         const kd__tensor *tensor = &model->net.tensors[i];
-        entries[i].name = tensor->name;
-        kd__array_view(&entries[i].array, model->parameters + tensor->offset, KD_FLOAT32, tensor->rank, tensor->dims);
+        if (strstr(tensor->name, ".lora_")) continue; /* merged */
+        const int64_t copies = repeats > 1 ? add_copies(model, tensor, entries + count, names + count) : 0;
+        if (!copies) add_entry(model, tensor, tensor->name, &entries[count]);
+        count += copies ? copies : 1;
     }
-    kd_status status = kd__safetensors_write(context, path, entries, model->net.tensor_count, dtype);
+    if (status == KD_OK) status = kd__safetensors_write(context, path, entries, count, o->dtype);
     kd__release(context, entries);
+    kd__release(context, names);
     return status;
 }
 
 /* The config with the weights' type, which transformers loads them as. */
-static kd_status config_text(kd_model *model, int32_t dtype, kd__text *to)
+static kd_status config_text(kd_model *model, const kd_model_save_options *o, kd__text *to)
 {
+    const int32_t dtype = o->dtype;
     kd__json_document document;
     const char *name = dtype == KD_FLOAT16 ? "float16" : dtype == KD_BFLOAT16 ? "bfloat16" : "float32";
     if (!model->net.decoder) return kd__text_append(to, model->net.config, strlen(model->net.config));
     KD_TRY(kd__json_parse(&document, to->context, model->net.config, strlen(model->net.config), "config"));
     int named = 0;
     for (kd__json *n = document.root->first; n; n = n->next) {
+        if (o->expand && !strcmp(n->key, "kd_layer_repeats")) n->number = 1;
         if (strcmp(n->key, "dtype") && strcmp(n->key, "torch_dtype")) continue;
         n->type = KD__JSON_STRING;
         n->text = name;
@@ -162,13 +195,14 @@ kd_status kd_model_save(kd_model *model, const char *folder, const kd_model_save
                "models are saved as float32 (%d), float16 (%d) or bfloat16 (%d), not %d", KD_FLOAT32, KD_FLOAT16, KD_BFLOAT16, o.dtype);
     kd_context *context = model->object.context;
     kd__text config = { .context = context };
+    KD_TRY(kd__lora_refresh(model));
     KD_TRY(kd__folder_make(folder));
     KD_TRY(kd__path_join(context, &path, folder, "model.safetensors"));
-    kd_status status = write_weights(model, path, o.dtype);
+    kd_status status = write_weights(model, path, &o);
     kd__release(context, path);
     KD_TRY(status);
     KD_TRY(kd__path_join(context, &path, folder, "config.json"));
-    status = config_text(model, o.dtype, &config);
+    status = config_text(model, &o, &config);
     if (status == KD_OK) status = kd__file_replace(context, path, config.bytes, config.size);
     kd__release(context, path);
     kd__text_free(&config);

@@ -21,6 +21,7 @@ int64_t kd__int8_model_bytes(const kd_model *model)
     const kd__decoder *d = model->net.decoder;
     int64_t bytes = kd__int8_bytes(d->vocabulary, d->hidden);
     for (int64_t i = 0; i < d->layers; i++) {
+        if (d->layer[i].again) continue;
         const int32_t each[] = { d->layer[i].q, d->layer[i].o, d->layer[i].gate, d->layer[i].down };
         for (int k = 0; k < 4; k++) bytes += kd__int8_bytes(rows_of(d, &d->layer[i], each[k]), inputs_of(d, &d->layer[i], each[k]));
     }
@@ -40,6 +41,7 @@ static kd_status fill(kd__int8_model *m, const kd_model *model)
     const kd__decoder *d = model->net.decoder;
     for (int64_t i = 0; i < d->layers; i++) {
         const kd__decoder_layer *l = &d->layer[i];
+        if (l->again) continue; /* its matrices are made for the last layer that has them */
         const int32_t each[] = { l->q, l->o, l->gate, l->down };
         for (int k = 0; k < 4; k++)
             KD_TRY(kd__int8_make(&m->matrices[each[k]], m->context, kd__tensor_values(model, each[k]), rows_of(d, l, each[k]),

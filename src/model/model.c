@@ -15,6 +15,7 @@ static kd_status fill_model(kd_model *model, const char *config, const kd_model_
 {
     kd_context *context = model->object.context;
     KD_TRY(kd__network_read(&model->net, context, config));
+    if (model->net.decoder) model->net.decoder->recompute = o->recompute != 0;
     model->engine = model->net.decoder ? &kd__decoder_engine : &kd__layers_engine;
     model->frozen = o->frozen != 0;
     model->seed = o->seed ? o->seed : context->seed;
@@ -66,12 +67,23 @@ kd_status kd__model_finish(kd_model *model)
     return kd__int8_model_make(&model->int8, model);
 }
 
+void kd__model_swap(kd_model *a, kd_model *b)
+{
+    const kd_model before = *a;
+    char *folder = a->folder;
+    memcpy((char *)a + sizeof(kd__object), (const char *)b + sizeof(kd__object), sizeof *a - sizeof(kd__object));
+    memcpy((char *)b + sizeof(kd__object), (const char *)&before + sizeof(kd__object), sizeof *a - sizeof(kd__object));
+    b->folder = a->folder;
+    a->folder = folder;
+}
+
 void kd_model_free(kd_model *model)
 {
     if (!kd__object_drop(model)) return;
     kd_context *context = model->object.context;
     kd__network_free(&model->net, context);
     kd__int8_model_free(model->int8);
+    kd__lora_free(model);
     kd__release(context, model->parameters);
     kd__release(context, model->gradients);
     kd__release(context, model->block);
@@ -83,6 +95,7 @@ void kd_model_free(kd_model *model)
 static kd_status plan_of(kd__network *net, const kd_model_options *o, int64_t *a, int64_t *b, int64_t *c, int64_t *floats)
 {
     if (!net->decoder) return kd__plan(net, o->max_rows, o->frozen, a, b, c, floats);
+    net->decoder->recompute = o->recompute != 0;
     return kd__decoder_memory(net->decoder, o->max_rows, !o->frozen, floats);
 }
 

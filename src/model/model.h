@@ -84,6 +84,7 @@ struct kd_model {
     int64_t input_room;
     struct kd__int8_model *int8; /* of a frozen language model, NULL: none */
     int32_t weights;             /* KD_FLOAT32 or KD_INT8 */
+    struct kd__lora *lora;       /* NULL: no adapters */
     char *folder;                /* that it was loaded from; NULL: none */
 };
 
@@ -97,6 +98,8 @@ kd_status kd__plan(kd__network *net, int64_t rows, int32_t frozen, int64_t *grad
 /* A model without weights of its own yet (zero); kd__model_finish when they are there. */
 kd_status kd__model_finish(kd_model *model);
 kd_status kd__model_make(kd_model **out, kd_context *context, const char *config, const kd_model_options *options);
+/* Exchanges what two models hold; references and contexts stay. */
+void kd__model_swap(kd_model *a, kd_model *b);
 kd_status kd__model_prepare(kd_model *model, int64_t rows);
 /* Where an output's gradient for the coming backward pass is written: (rows, width); *add is 1 when something is there already. */
 kd_status kd__model_gradient_slot(kd_model *model, const char *name, float **to, int32_t *add);

@@ -13,6 +13,7 @@ kd_status kd_model_forward(kd_model *model, kd_batch *batch, int32_t mode)
     KD_NEED(batch);
     KD_FAIL_IF(mode != KD_TRAIN && mode != KD_EVALUATE, KD_ERR_INVALID, "mode: expected KD_TRAIN or KD_EVALUATE, got %d", mode);
     KD_FAIL_IF(mode == KD_TRAIN && model->frozen, KD_ERR_STATE, "a frozen model cannot train");
+    KD_TRY(kd__lora_refresh(model));
     kd_status status = model->engine->forward(model, batch, mode);
     if (status != KD_OK) model->rows = 0;
     return status;
@@ -65,6 +66,7 @@ kd_status kd_model_backward(kd_model *model)
     KD_NEED(model);
     KD_FAIL_IF(!model->rows || model->mode != KD_TRAIN, KD_ERR_STATE, "backward needs a KD_TRAIN forward pass before it");
     kd_status status = model->engine->backward(model);
+    if (status == KD_OK) status = kd__lora_gradients(model);
     if (status == KD_ERR_STATE) return status; /* no output got a gradient: the pass waits for one */
     model->engine->forget_gradients(model);
     model->rows = 0; /* what the pass kept is consumed */

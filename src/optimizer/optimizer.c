@@ -145,6 +145,7 @@ kd_status kd_optimizer_add_model(kd_optimizer *optimizer, kd_model *model)
     optimizer->models[optimizer->model_count++] = kd__object_hold(model);
     for (int64_t i = 0; i < model->net.tensor_count; i++) {
         const kd__tensor *tensor = &model->net.tensors[i];
+        if (model->lora && tensor->frozen) continue; /* what adapters hang on takes no moments */
         kd__parameter *p = next_parameter(optimizer, tensor->name, tensor->count);
         p->values = model->parameters + tensor->offset;
         p->gradients = model->gradients + tensor->offset;

@@ -7,8 +7,8 @@
 #include "../unit/textkit.h"
 #include "storekit.h"
 
-/* Layers and losses; stores; a tokenizer of bytes; one of characters; a generator. */
-enum { PARTS = 5 };
+/* Layers and losses; stores; a tokenizer of bytes; one of characters; a generator; a student. */
+enum { PARTS = 6 };
 
 typedef struct {
     long calls, fail_at, held;
@@ -202,6 +202,56 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
     return status;
 }
 
+/* A student cut out, adapted, trained a step with recomputation, saved, loaded, given another vocabulary. */
+static kd_status use_student(kd_context *ctx, const char *folder)
+{
+    char path[600];
+    static int64_t tokens[6] = { 1, 2, 3, 4, 5, 6 }, offsets[2] = { 0, 6 };
+    kd_array o = KD_ARRAY_1D(offsets, KD_INT64, 2), t = KD_ARRAY_1D(tokens, KD_INT64, 6);
+    kd_model *teacher = NULL, *student = NULL, *loaded = NULL;
+    kd_batch *batch = NULL;
+    kd_loss *loss = NULL;
+    kd_optimizer *optimizer = NULL;
+    kd_student_options so = KD_STUDENT_OPTIONS_INIT;
+    kd_model_save_options save = KD_MODEL_SAVE_OPTIONS_INIT;
+    kd_term_options term = KD_TERM_OPTIONS_INIT;
+    snprintf(path, sizeof path, "%s/oom-student", folder);
+    so.layers = 2;
+    so.intermediate_size = 4;
+    so.config = "{\"kd_layer_repeats\":2}";
+    so.model.recompute = 1;
+    save.expand = 1;
+    term.label_field = "tokens";
+    term.align = KD_ALIGN_NEXT;
+    kd_status status = kd_model_create(&teacher, ctx,
+                                       "{\"model_type\":\"llama\",\"vocab_size\":9,\"hidden_size\":8,\"intermediate_size\":8,\"num_hidden_layers\":3,"
+                                       "\"num_attention_heads\":2,\"max_position_embeddings\":64}",
+                                       NULL);
+    if (status == KD_OK) status = kd_batch_create(&batch, ctx, NULL);
+    if (status == KD_OK) status = kd_batch_begin_packed(batch, &o);
+    if (status == KD_OK) status = kd_batch_set(batch, "tokens", &t, NULL);
+    so.calibration = batch;
+    if (status == KD_OK) status = kd_model_student(&student, teacher, &so);
+    if (status == KD_OK) status = kd_model_resize(student, 11);
+    if (status == KD_OK) status = kd_model_add_lora(student, NULL, NULL);
+    if (status == KD_OK) status = kd_loss_create(&loss, ctx, NULL);
+    if (status == KD_OK) status = kd_loss_add(loss, KD_LOSS_CROSS_ENTROPY, 1, &term, NULL);
+    if (status == KD_OK) status = kd_optimizer_create(&optimizer, ctx, KD_ADAMW, NULL);
+    if (status == KD_OK) status = kd_optimizer_add_model(optimizer, student);
+    if (status == KD_OK) status = kd_model_forward(student, batch, KD_TRAIN);
+    if (status == KD_OK) status = kd_loss_backward(loss, student, batch, NULL, NULL, NULL);
+    if (status == KD_OK) status = kd_optimizer_step(optimizer, 1e-3);
+    if (status == KD_OK) status = kd_model_save(student, path, &save);
+    if (status == KD_OK) status = kd_model_load(&loaded, ctx, path, NULL);
+    kd_optimizer_free(optimizer);
+    kd_loss_free(loss);
+    kd_batch_free(batch);
+    kd_model_free(loaded);
+    kd_model_free(student);
+    kd_model_free(teacher);
+    return status;
+}
+
 static kd_status whole_run(memory *m, const char *folder, int part)
 {
     static run_parts r;
@@ -214,6 +264,7 @@ static kd_status whole_run(memory *m, const char *folder, int part)
     kd_status status = kd_context_create(&ctx, &o);
     if (status == KD_OK && part == 0) status = use_everything(&r, ctx, folder);
     if (status == KD_OK && part == 1) status = use_store(ctx, folder);
+    if (status == KD_OK && part == 5) status = use_student(ctx, folder);
     if (status == KD_OK && part == 4) status = use_generator(ctx, folder);
     if (status == KD_OK && (part == 2 || part == 3)) status = use_tokenizer(ctx, folder, part == 3);
     run_free(&r);

@@ -580,6 +580,20 @@ class Texts(unittest.TestCase):
         self.assertAlmostEqual(score, float(best.logprobs.sum()) / 4, places=4)
 
 
+    def test_students(self):
+        ctx = kd.Context(threads=1)
+        teacher = ctx.model(dict(kd.ready_config("llama-100k"), vocab_size=50), frozen=1)
+        batch = ctx.batch().begin_packed(np.array([0, 6]))
+        batch.set("tokens", np.arange(6))
+        student = teacher.student(layer_map=[0, 2], intermediate_size=48, calibration=batch, config={"attention_sinks": 1}, model={"recompute": 1})
+        self.assertEqual([student.config[k] for k in ("num_hidden_layers", "intermediate_size", "attention_sinks")], [2, 48, 1])
+        student.resize(60)
+        student.forward(batch, kd.TRAIN)
+        self.assertEqual(student.output("logits").shape, (6, 60))
+        student.add_lora(rank=2)
+        self.assertIn("model.layers.1.mlp.down_proj.weight.lora_B", [name for name, _ in student.tensors()])
+
+
 class Examples(unittest.TestCase):
     def run_example(self, name, *needs):
         for package in needs:

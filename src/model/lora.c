@@ -1,0 +1,174 @@
+/* W' = W + s B A [Hu et al. 2022, eq. 3]. Passes see W'; the gradient of W' gives dB = s dW' A', dA = s B' dW'. W itself stays frozen. */
+#include "model/lora.h"
+
+#include <kdistill/student.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "math/gemm.h"
+#include "math/random.h"
+#include "model/decoder.h"
+
+static const kd_lora_options defaults = KD_LORA_OPTIONS_INIT;
+void kd_lora_options_init(kd_lora_options *o, size_t size) { kd__options_init(o, size, &defaults, sizeof defaults); }
+
+void kd__lora_free(kd_model *model)
+{
+    kd_context *context = model->object.context;
+    kd__lora *l = model->lora;
+    if (!l) return;
+    kd__release(context, l->adapters);
+    kd__release(context, l->effective);
+    kd__release(context, l);
+    model->lora = NULL;
+}
+
+static const kd__adapter *adapter_of(const kd__lora *l, int32_t tensor)
+{
+    for (int64_t i = 0; i < l->count; i++)
+        if (l->adapters[i].matrix == tensor) return &l->adapters[i];
+    return NULL;
+}
+
+kd_status kd__lora_refresh(kd_model *model)
+{
+    const kd__lora *l = model->lora;
+    if (!l) return KD_OK;
+    for (int64_t i = 0; i < model->net.tensor_count; i++) {
+        const kd__tensor *t = &model->net.tensors[i];
+        const kd__adapter *a = adapter_of(l, (int32_t)i);
+        float *to = l->effective + t->offset;
+        memcpy(to, model->parameters + t->offset, (size_t)t->count * sizeof *to);
+        if (!a) continue;
+        const int64_t out = t->dims[0], in = t->dims[1];
+        kd__gemm g = { 0,
+                       0,
+                       out,
+                       in,
+                       a->rank,
+                       (float)a->scale,
+                       model->parameters + model->net.tensors[a->b].offset,
+                       a->rank,
+                       model->parameters + model->net.tensors[a->a].offset,
+                       in,
+                       1,
+                       to,
+                       in };
+        KD_TRY(kd__gemm_run(model->object.context, &g));
+    }
+    return KD_OK;
+}
+
+kd_status kd__lora_gradients(kd_model *model)
+{
+    const kd__lora *l = model->lora;
+    for (int64_t i = 0; l && i < l->count; i++) {
+        const kd__adapter *a = &l->adapters[i];
+        const kd__tensor *t = &model->net.tensors[a->matrix], *ta = &model->net.tensors[a->a], *tb = &model->net.tensors[a->b];
+        const int64_t out = t->dims[0], in = t->dims[1];
+        const float *dw = model->gradients + t->offset;
+        kd__gemm db = {
+            0, 1, out, a->rank, in, (float)a->scale, dw, in, model->parameters + ta->offset, in, 0, model->gradients + tb->offset, a->rank
+        };
+        kd__gemm da = {
+            1, 0, a->rank, in, out, (float)a->scale, model->parameters + tb->offset, a->rank, dw, in, 0, model->gradients + ta->offset, in
+        };
+        KD_TRY(kd__gemm_run(model->object.context, &db));
+        KD_TRY(kd__gemm_run(model->object.context, &da));
+    }
+    return KD_OK;
+}
+
+/* ---- adding ---- */
+
+static kd_status grow(kd_model *model, float **block, int64_t before)
+{
+    float *larger = NULL;
+    KD_TRY(KD_NEW(model->object.context, &larger, model->net.parameters));
+    if (*block) memcpy(larger, *block, (size_t)before * sizeof *larger);
+    kd__release(model->object.context, *block);
+    *block = larger;
+    return KD_OK;
+}
+
+static kd_status add_adapter(kd_model *model, int32_t matrix, const kd_lora_options *o)
+{
+    kd_context *context = model->object.context;
+    kd__lora *l = model->lora;
+    char name[KD_MAX_NAME + 8];
+    const int64_t out = model->net.tensors[matrix].dims[0], in = model->net.tensors[matrix].dims[1], a[2] = { o->rank, in }, b[2] = { out, o->rank };
+    kd__adapter made = { .matrix = matrix, .rank = o->rank, .scale = o->alpha / o->rank };
+    KD_TRY(KD_RESERVE(context, &l->adapters, &l->room, l->count + 16));
+    snprintf(name, sizeof name, "%.*s.lora_A", (int)strcspn(model->net.tensors[matrix].name, "\n"), model->net.tensors[matrix].name);
+    KD_FAIL_IF(strlen(name) >= KD_MAX_NAME, KD_ERR_RANGE, "lora: the name %s is too long", name);
+    KD_TRY(kd__network_tensor(&model->net, context, name, 2, a, &made.a));
+    name[strlen(name) - 1] = 'B';
+    KD_TRY(kd__network_tensor(&model->net, context, name, 2, b, &made.b));
+    l->adapters[l->count++] = made;
+    return KD_OK;
+}
+
+/* A: U(-1, 1) / sqrt(in), PEFT's rule; B: 0. */
+static void begin(kd_model *model, int64_t first, uint64_t seed)
+{
+    for (int64_t i = first; i < model->lora->count; i++) {
+        const kd__tensor *t = &model->net.tensors[model->lora->adapters[i].a];
+        const uint64_t stream = kd__stream(seed ? seed : model->seed, 0x6c6f7261, (uint64_t)i);
+        const double bound = 1 / sqrt((double)t->dims[1]);
+        for (int64_t j = 0; j < t->count; j++) model->parameters[t->offset + j] = (float)((2 * kd__uniform(stream, (uint64_t)j) - 1) * bound);
+    }
+}
+
+static kd_status try_matching(kd_model *model, const char *pattern, const kd_lora_options *o)
+{
+    const int64_t count = model->net.tensor_count, before = model->net.parameters, first = model->lora->count;
+    const kd__decoder *d = model->net.decoder;
+    for (int64_t i = 0; i < count; i++) {
+        const kd__tensor *t = &model->net.tensors[i];
+        if (t->rank != 2 || i == d->embedding || strstr(t->name, ".lora_") || !kd__matches(pattern, t->name) || adapter_of(model->lora, (int32_t)i))
+            continue;
+        KD_TRY(add_adapter(model, (int32_t)i, o));
+    }
+    KD_FAIL_IF(model->lora->count == first, KD_ERR_NOT_FOUND, "lora: no matrix matches '%.60s' that has no adapter", pattern);
+    KD_TRY(grow(model, &model->parameters, before));
+    KD_TRY(grow(model, &model->gradients, before));
+    KD_TRY(grow(model, &model->lora->effective, before));
+    begin(model, first, o->seed);
+    model->gradients_fresh = 1;
+    model->rows = 0;
+    return kd__lora_refresh(model);
+}
+
+/* After a failure the model has the tensors that it had. */
+static kd_status add_matching(kd_model *model, const char *pattern, const kd_lora_options *o)
+{
+    const int64_t count = model->net.tensor_count, parameters = model->net.parameters, adapters = model->lora->count;
+    const kd_status status = try_matching(model, pattern, o);
+    if (status == KD_OK) return KD_OK;
+    model->net.tensor_count = count;
+    model->net.parameters = parameters;
+    model->lora->count = adapters;
+    if (!adapters) {
+        kd__lora_free(model);
+        for (int64_t i = 0; i < count; i++) model->net.tensors[i].frozen = 0;
+    }
+    return status;
+}
+
+kd_status kd_model_add_lora(kd_model *model, const char *pattern, const kd_lora_options *options)
+{
+    kd_lora_options o = defaults;
+    KD_NEED(model);
+    KD_TRY(kd__options_read(&o, sizeof o, options, "kd_lora_options"));
+    KD_FAIL_IF(!model->net.decoder, KD_ERR_UNSUPPORTED, "lora: the model is no language model");
+    KD_FAIL_IF(model->frozen, KD_ERR_STATE, "lora: a frozen model does not train");
+    KD_FAIL_IF(o.rank < 1 || o.rank > 65536, KD_ERR_RANGE, "rank: expected 1 to 65536, got %d", o.rank);
+    KD_FAIL_IF(!(fabs(o.alpha) <= 1e6), KD_ERR_RANGE, "alpha: expected -1e6 to 1e6, got %g", o.alpha);
+    if (!model->lora) {
+        KD_TRY(KD_NEW(model->object.context, &model->lora, 1));
+        for (int64_t i = 0; i < model->net.tensor_count; i++) model->net.tensors[i].frozen = 1;
+    }
+    return add_matching(model, pattern ? pattern : "*_proj.weight", &o);
+}

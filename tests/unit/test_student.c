@@ -1,0 +1,361 @@
+#include "unit.h"
+
+#define ROWS 24
+#define V 37
+
+static const char base[] =
+    "{\"model_type\":\"%s\",\"vocab_size\":37,\"hidden_size\":24,\"intermediate_size\":20,\"num_hidden_layers\":4,\"num_attention_heads\":4,"
+    "\"num_key_value_heads\":2,\"max_position_embeddings\":64,\"initializer_range\":0.2%s}";
+
+static kd_model *make_model(kd_context *ctx, const char *type, const char *more, const kd_model_options *o)
+{
+    char json[700];
+    kd_model *model;
+    snprintf(json, sizeof json, base, type, more);
+    OK(kd_model_create(&model, ctx, json, o));
+    return model;
+}
+
+static kd_batch *make_batch(kd_context *ctx)
+{
+    static int64_t tokens[ROWS], offsets[] = { 0, 15, ROWS };
+    kd_array o = KD_ARRAY_1D(offsets, KD_INT64, 3), t = KD_ARRAY_1D(tokens, KD_INT64, ROWS);
+    kd_batch *batch;
+    for (int i = 0; i < ROWS; i++) tokens[i] = (i * i + 3 * i) % V;
+    OK(kd_batch_create(&batch, ctx, NULL));
+    OK(kd_batch_begin_packed(batch, &o));
+    OK(kd_batch_set(batch, "tokens", &t, NULL));
+    return batch;
+}
+
+static kd_loss *make_loss(kd_context *ctx)
+{
+    kd_loss *loss;
+    kd_term_options o = KD_TERM_OPTIONS_INIT;
+    o.label_field = "tokens";
+    o.align = KD_ALIGN_NEXT;
+    OK(kd_loss_create(&loss, ctx, NULL));
+    OK(kd_loss_add(loss, KD_LOSS_CROSS_ENTROPY, 1, &o, NULL));
+    return loss;
+}
+
+static void logits_of(kd_model *model, kd_batch *batch, float *to)
+{
+    kd_array z;
+    OK(kd_model_forward(model, batch, KD_EVALUATE));
+    OK(kd_model_output(model, "logits", &z));
+    memcpy(to, z.data, sizeof(float) * ROWS * V);
+}
+
+static double distance(const float *a, const float *b, int n)
+{
+    double most = 0;
+    for (int i = 0; i < n; i++) most = fmax(most, fabs(a[i] - b[i]));
+    return most;
+}
+
+static float *tensor_of(kd_model *model, const char *name, kd_array *values)
+{
+    int32_t count;
+    OK(kd_model_tensors(model, &count));
+    for (int32_t i = 0; i < count; i++) {
+        const char *found;
+        OK(kd_model_tensor(model, i, &found, values));
+        if (!strcmp(found, name)) return values->data;
+    }
+    ck_abort_msg("no tensor %s", name);
+}
+
+START_TEST(a_student_of_everything_is_its_teacher)
+{
+    kd_context *ctx = make_context(2);
+    static const char *const more[] = { "", ",\"sliding_window\":5,\"use_sliding_window\":true,\"max_window_layers\":2",
+                                        ",\"tie_word_embeddings\":true,\"head_dim\":10" };
+    static const char *const types[] = { "llama", "qwen2", "qwen3" };
+    kd_batch *batch = make_batch(ctx);
+    for (int i = 0; i < 3; i++) {
+        kd_model *teacher = make_model(ctx, types[i], more[i], NULL), *student, *half;
+        kd_student_options o = KD_STUDENT_OPTIONS_INIT;
+        static float a[ROWS * V], b[ROWS * V];
+        OK(kd_model_student(&student, teacher, NULL));
+        logits_of(teacher, batch, a);
+        logits_of(student, batch, b);
+        ck_assert(!memcmp(a, b, sizeof a));
+        o.layers = 2;
+        OK(kd_model_student(&half, teacher, &o));
+        kd_array x, y;
+        float *first = tensor_of(half, "model.layers.1.mlp.up_proj.weight", &x), *last = tensor_of(teacher, "model.layers.3.mlp.up_proj.weight", &y);
+        ck_assert(!memcmp(first, last, 24 * 20 * sizeof *first));
+        kd_model_free(half);
+        kd_model_free(student);
+        kd_model_free(teacher);
+    }
+    kd_batch_free(batch);
+    kd_context_free(ctx);
+}
+END_TEST
+
+/* Feed-forward numbers and key-value heads that say nothing are dropped first, and nobody misses them. */
+START_TEST(what_is_least_active_is_cut)
+{
+    kd_context *ctx = make_context(1);
+    kd_batch *batch = make_batch(ctx);
+    kd_model *teacher = make_model(ctx, "llama", "", NULL), *student;
+    kd_student_options o = KD_STUDENT_OPTIONS_INIT;
+    static float a[ROWS * V], b[ROWS * V];
+    for (int l = 0; l < 4; l++) {
+        char name[KD_MAX_NAME];
+        kd_array values;
+        snprintf(name, sizeof name, "model.layers.%d.mlp.up_proj.weight", l);
+        for (int i = 0; i < 8; i++) memset(tensor_of(teacher, name, &values) + (i * 2 + l % 2) * 24, 0, 24 * sizeof(float));
+        snprintf(name, sizeof name, "model.layers.%d.self_attn.v_proj.weight", l);
+        memset(tensor_of(teacher, name, &values) + l % 2 * 6 * 24, 0, 6 * 24 * sizeof(float));
+    }
+    o.intermediate_size = 12;
+    o.key_value_heads = 1;
+    o.calibration = batch;
+    OK(kd_model_student(&student, teacher, &o));
+    logits_of(teacher, batch, a);
+    logits_of(student, batch, b);
+    ck_assert_msg(distance(a, b, ROWS * V) < 1e-5, "distance %g", distance(a, b, ROWS * V));
+    kd_model_free(student);
+    o.hidden_size = 16;
+    o.layer_map = (const int32_t[]){ 3, 0, 0 };
+    o.layers = 3;
+    o.config = "{\"sliding_window\":4,\"attention_sinks\":1,\"layer_types\":[\"full_attention\",\"sliding_attention\",\"sliding_attention\"]}";
+    OK(kd_model_student(&student, teacher, &o));
+    logits_of(student, batch, b);
+    for (int i = 0; i < ROWS * V; i++) ck_assert(isfinite(b[i]));
+    kd_model_free(student);
+    o.config = "{\"hidden_size\":8}";
+    FAILS(kd_model_student(&student, teacher, &o), KD_ERR_CONFIG, "size");
+    o.config = NULL;
+    o.hidden_size = 25;
+    FAILS(kd_model_student(&student, teacher, &o), KD_ERR_RANGE, "hidden_size");
+    o.hidden_size = 0;
+    o.layer_map = (const int32_t[]){ 4, 0, 0 };
+    FAILS(kd_model_student(&student, teacher, &o), KD_ERR_RANGE, "no layer 4");
+    kd_model_free(teacher);
+    kd_batch_free(batch);
+    kd_context_free(ctx);
+}
+END_TEST
+
+static double value_of(kd_model *model, kd_batch *batch, kd_loss *loss)
+{
+    kd_loss_result info = { .struct_size = sizeof info };
+    OK(kd_model_zero_gradients(model));
+    OK(kd_model_forward(model, batch, KD_TRAIN));
+    OK(kd_loss_backward(loss, model, batch, NULL, NULL, &info));
+    return info.value;
+}
+
+/* Central differences of one number of each tensor. */
+static void check_gradients(kd_model *model, kd_batch *batch, kd_loss *loss, const char *only)
+{
+    int32_t count;
+    OK(kd_model_tensors(model, &count));
+    for (int32_t i = 0; i < count; i++) {
+        const char *name;
+        kd_array values, gradient;
+        OK(kd_model_tensor(model, i, &name, &values));
+        if (only && !strstr(name, only)) continue;
+        value_of(model, batch, loss);
+        OK(kd_model_tensor_gradient(model, i, &gradient));
+        const int64_t at = kd_array_count(&values) / 3;
+        const float expected = ((float *)gradient.data)[at], kept = ((float *)values.data)[at], h = 0.02f;
+        ((float *)values.data)[at] = kept + h;
+        const double up = value_of(model, batch, loss);
+        ((float *)values.data)[at] = kept - h;
+        const double down = value_of(model, batch, loss);
+        ((float *)values.data)[at] = kept;
+        ck_assert_msg(fabs((up - down) / (2 * h) - expected) < 2e-3 + 0.03 * fabs(expected), "%s: %g, expected %g", name, (up - down) / (2 * h),
+                      (double)expected);
+    }
+}
+
+START_TEST(shared_layers_train_and_expand)
+{
+    kd_context *ctx = make_context(2);
+    kd_batch *batch = make_batch(ctx);
+    kd_loss *loss = make_loss(ctx);
+    static const char *const kinds[] = { "block", "stack" };
+    for (int i = 0; i < 2; i++) {
+        char more[100];
+        snprintf(more, sizeof more, ",\"kd_layer_repeats\":2,\"kd_layer_sharing\":\"%s\"", kinds[i]);
+        kd_model *model = make_model(ctx, "llama", more, NULL), *again, *whole;
+        kd_model_save_options o = KD_MODEL_SAVE_OPTIONS_INIT;
+        static float a[ROWS * V], b[ROWS * V];
+        int32_t own, all;
+        check_gradients(model, batch, loss, NULL);
+        logits_of(model, batch, a);
+        OK(kd_model_save(model, scratch_path("shared"), NULL));
+        OK(kd_model_load(&again, ctx, scratch_path("shared"), NULL));
+        logits_of(again, batch, b);
+        ck_assert(!memcmp(a, b, sizeof a));
+        o.expand = 1;
+        OK(kd_model_save(model, scratch_path("expanded"), &o));
+        OK(kd_model_load(&whole, ctx, scratch_path("expanded"), NULL));
+        logits_of(whole, batch, b);
+        ck_assert(!memcmp(a, b, sizeof a));
+        OK(kd_model_tensors(model, &own));
+        OK(kd_model_tensors(whole, &all));
+        ck_assert_int_eq(all - own, 2 * 9);
+        kd_model_free(whole);
+        kd_model_free(again);
+        kd_model_free(model);
+    }
+    kd_model *model;
+    char json[700];
+    snprintf(json, sizeof json, base, "llama", ",\"kd_layer_repeats\":3");
+    FAILS(kd_model_create(&model, ctx, json, NULL), KD_ERR_CONFIG, "kd_layer_repeats");
+    snprintf(json, sizeof json, base, "llama", ",\"kd_layer_repeats\":2,\"kd_layer_sharing\":\"half\"");
+    FAILS(kd_model_create(&model, ctx, json, NULL), KD_ERR_CONFIG, "kd_layer_sharing");
+    kd_loss_free(loss);
+    kd_batch_free(batch);
+    kd_context_free(ctx);
+}
+END_TEST
+
+START_TEST(recomputed_gradients_are_the_same_bits)
+{
+    kd_context *ctx = make_context(2);
+    kd_batch *batch = make_batch(ctx);
+    kd_loss *loss = make_loss(ctx);
+    kd_model_options o = KD_MODEL_OPTIONS_INIT;
+    kd_model_memory_info kept = { .struct_size = sizeof kept }, again = { .struct_size = sizeof again };
+    char json[700];
+    o.recompute = 1;
+    o.max_rows = 1000;
+    kd_model *a = make_model(ctx, "qwen3", ",\"kd_layer_repeats\":2", NULL), *b = make_model(ctx, "qwen3", ",\"kd_layer_repeats\":2", &o);
+    kd_array x, y;
+    ck_assert(value_of(a, batch, loss) == value_of(b, batch, loss));
+    OK(kd_model_gradients(a, &x));
+    OK(kd_model_gradients(b, &y));
+    ck_assert(!memcmp(x.data, y.data, (size_t)kd_array_count(&x) * sizeof(float)));
+    snprintf(json, sizeof json, base, "qwen3", "");
+    OK(kd_model_memory(ctx, json, &o, &again));
+    o.recompute = 0;
+    OK(kd_model_memory(ctx, json, &o, &kept));
+    ck_assert(again.activation_bytes < kept.activation_bytes / 2);
+    kd_model_free(a);
+    kd_model_free(b);
+    kd_loss_free(loss);
+    kd_batch_free(batch);
+    kd_context_free(ctx);
+}
+END_TEST
+
+START_TEST(adapters_alone_learn_and_are_merged_when_saved)
+{
+    kd_context *ctx = make_context(2);
+    kd_batch *batch = make_batch(ctx);
+    kd_loss *loss = make_loss(ctx);
+    kd_model *model = make_model(ctx, "llama", "", NULL), *again;
+    kd_lora_options o = KD_LORA_OPTIONS_INIT;
+    kd_optimizer *optimizer;
+    static float a[ROWS * V], b[ROWS * V];
+    kd_array values;
+    float frozen[24 * 24];
+    logits_of(model, batch, a);
+    o.rank = 3;
+    FAILS(kd_model_add_lora(model, "nothing", &o), KD_ERR_NOT_FOUND, "nothing");
+    OK(kd_model_add_lora(model, "*.q_proj.weight", &o));
+    OK(kd_model_add_lora(model, "*down_proj.weight", &o));
+    logits_of(model, batch, b);
+    ck_assert(!memcmp(a, b, sizeof a));
+    float *up = tensor_of(model, "model.layers.1.self_attn.q_proj.weight.lora_B", &values);
+    for (int i = 0; i < 24 * 3; i++) up[i] = 0.1f * (float)(i % 7 - 3);
+    check_gradients(model, batch, loss, ".lora_");
+    memcpy(frozen, tensor_of(model, "model.layers.1.self_attn.q_proj.weight", &values), sizeof frozen);
+    const double before = value_of(model, batch, loss);
+    OK(kd_optimizer_create(&optimizer, ctx, KD_ADAMW, NULL));
+    OK(kd_optimizer_add_model(optimizer, model));
+    for (int step = 0; step < 20; step++) {
+        value_of(model, batch, loss);
+        OK(kd_optimizer_step(optimizer, 1e-2));
+    }
+    ck_assert(value_of(model, batch, loss) < before - 0.1);
+    ck_assert(!memcmp(frozen, tensor_of(model, "model.layers.1.self_attn.q_proj.weight", &values), sizeof frozen));
+    logits_of(model, batch, a);
+    OK(kd_model_save(model, scratch_path("merged"), NULL));
+    OK(kd_model_load(&again, ctx, scratch_path("merged"), NULL));
+    logits_of(again, batch, b);
+    ck_assert(!memcmp(a, b, sizeof a));
+    FAILS(kd_model_resize(model, 40), KD_ERR_STATE, "adapters");
+    kd_optimizer_free(optimizer);
+    kd_model_free(again);
+    kd_model_free(model);
+    kd_loss_free(loss);
+    kd_batch_free(batch);
+    kd_context_free(ctx);
+}
+END_TEST
+
+START_TEST(a_vocabulary_grows_and_shrinks)
+{
+    kd_context *ctx = make_context(1);
+    kd_batch *batch = make_batch(ctx);
+    for (int tied = 0; tied < 2; tied++) {
+        kd_model *model = make_model(ctx, "llama", tied ? ",\"tie_word_embeddings\":true" : "", NULL);
+        static float a[ROWS * V];
+        kd_array z, e;
+        logits_of(model, batch, a);
+        OK(kd_model_resize(model, V + 3));
+        OK(kd_model_forward(model, batch, KD_EVALUATE));
+        OK(kd_model_output(model, "logits", &z));
+        ck_assert_int_eq(z.dims[1], V + 3);
+        for (int r = 0; r < ROWS; r++) ck_assert(distance((float *)z.data + r * (V + 3), a + r * V, V) < 1e-6);
+        float *rows = tensor_of(model, "model.embed_tokens.weight", &e);
+        double mean = 0;
+        for (int i = 0; i < V; i++) mean += rows[i * 24 + 5] / V;
+        NEAR(rows[(V + 2) * 24 + 5], mean, 1e-6);
+        OK(kd_model_resize(model, V));
+        static float b[ROWS * V];
+        logits_of(model, batch, b);
+        ck_assert(distance(a, b, ROWS * V) < 1e-6);
+        FAILS(kd_model_resize(model, 0), KD_ERR_RANGE, "vocabulary");
+        kd_model_free(model);
+    }
+    kd_batch_free(batch);
+    kd_context_free(ctx);
+}
+END_TEST
+
+START_TEST(ready_configs_are_about_as_large_as_their_names)
+{
+    kd_context *ctx = make_context(1);
+    static const struct {
+        const char *name;
+        double parameters;
+    } sizes[] = { { "100k", 1e5 }, { "1m", 1e6 }, { "5m", 5e6 }, { "15m", 15e6 }, { "40m", 40e6 }, { "150m", 150e6 } };
+    for (int i = 0; i < 12; i++) {
+        char name[40];
+        const char *json;
+        kd_model_memory_info info = { .struct_size = sizeof info };
+        snprintf(name, sizeof name, "%s-%s", i % 2 ? "qwen3" : "llama", sizes[i / 2].name);
+        OK(kd_ready_config(name, &json));
+        OK(kd_model_memory(ctx, json, NULL, &info));
+        ck_assert_msg(fabs((double)info.parameters / sizes[i / 2].parameters - 1) < 0.2, "%s: %lld", name, (long long)info.parameters);
+    }
+    const char *json;
+    FAILS(kd_ready_config("gpt", &json), KD_ERR_NOT_FOUND, "llama-100k");
+    kd_context_free(ctx);
+}
+END_TEST
+
+Suite *student_suite(void)
+{
+    Suite *suite = suite_create("student");
+    TCase *tests = tcase_create("student");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, a_student_of_everything_is_its_teacher);
+    tcase_add_test(tests, what_is_least_active_is_cut);
+    tcase_add_test(tests, shared_layers_train_and_expand);
+    tcase_add_test(tests, recomputed_gradients_are_the_same_bits);
+    tcase_add_test(tests, adapters_alone_learn_and_are_merged_when_saved);
+    tcase_add_test(tests, a_vocabulary_grows_and_shrinks);
+    tcase_add_test(tests, ready_configs_are_about_as_large_as_their_names);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
