@@ -51,7 +51,7 @@ KD_API void kd_model_options_init(kd_model_options *options, size_t size);
 KD_API kd_status kd_model_create(kd_model **out, kd_context *context, const char *config, const kd_model_options *options);
 
 /* A model from a folder with config.json and model.safetensors, or the shards of model.safetensors.index.json (F32, F16, BF16, F64; mapped
- * while they are read). A tensor that is missing, or not in the model, or of another shape is an error that names it.          */
+ * while they are read), or from a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K). A tensor that is missing, or not in the model, or of another shape is an error that names it.          */
 KD_API kd_status kd_model_load(kd_model **out, kd_context *context, const char *folder, const kd_model_options *options);
 KD_API void kd_model_free(kd_model *model);
 

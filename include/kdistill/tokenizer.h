@@ -16,7 +16,7 @@ extern "C" {
 typedef struct kd_tokenizer kd_tokenizer;
 typedef struct kd_detokenizer kd_detokenizer;
 
-/* A folder with tokenizer.json (or .gz; chat_template.jinja or tokenizer_config.json beside it tell the chat format), or such a file. */
+/* A folder with tokenizer.json (or .gz; chat_template.jinja or tokenizer_config.json beside it tell the chat format), or such a file, or a GGUF file. */
 KD_API kd_status kd_tokenizer_load(kd_tokenizer **out, kd_context *context, const char *path);
 KD_API void kd_tokenizer_free(kd_tokenizer *tokenizer);
 

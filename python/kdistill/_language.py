@@ -32,6 +32,10 @@ class LanguageModel:
         check(lib.kd_model_student(byref(pointer), self._pointer, byref(made)))
         return type(self)(pointer, *self._alive)
 
+    def save_gguf(self, tokenizer, path: str, dtype: int = _api.KD_FLOAT16, end_token: int = -1) -> None:
+        """A GGUF file for llama.cpp: FLOAT32, FLOAT16, or INT8 (Q8_0)."""
+        check(lib.kd_gguf_save(self._pointer, tokenizer._pointer, str(path).encode(), dtype, end_token))
+
     def resize(self, vocabulary: int) -> None:
         check(lib.kd_model_resize(self._pointer, vocabulary))
 

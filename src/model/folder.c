@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/decoder.h"
+#include "model/gguf_model.h"
 #include "model/model.h"
 #include "model/weights.h"
 
@@ -69,6 +70,8 @@ kd_status kd_model_load(kd_model **out, kd_context *context, const char *folder,
     kd_status status;
     KD_NEED(out);
     KD_NEED(context);
+    KD_NEED(folder);
+    if (!kd__is_folder(folder) && kd__gguf_is(folder)) return kd__gguf_load(out, context, folder, options);
     KD_TRY(kd__path_join(context, &path, folder, "config.json"));
     KD_TRY_GOTO(status, kd__file_read(context, path, 1 << 20, &config, &size), done);
     KD_TRY_GOTO(status, kd__weights_open(&weights, context, folder), done);

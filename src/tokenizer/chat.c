@@ -98,6 +98,14 @@ kd_status kd__chat_template_read(kd_tokenizer *t, const char *folder)
     return t->chat_template ? recognise(t) : KD_OK;
 }
 
+kd_status kd__chat_template_take(kd_tokenizer *t, const char *text, int64_t bytes)
+{
+    kd__text copy = { .context = t->object.context };
+    KD_TRY(kd__text_append(&copy, text, (size_t)bytes));
+    t->chat_template = copy.bytes;
+    return recognise(t);
+}
+
 kd_status kd_tokenizer_chat_format(kd_tokenizer *t, int32_t *format)
 {
     KD_NEED(t);

@@ -1,10 +1,8 @@
 /* tokenizer.json into a tokenizer. What the file has and this library has not is refused by name. */
 #include <string.h>
 
+#include "tokenizer/gguf_tokenizer.h"
 #include "tokenizer/tokenizer.h"
-
-/* GPT-2's cutting, which ByteLevel does when use_regex is on. */
-static const char gpt2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 typedef struct {
     kd_tokenizer *t;
@@ -114,7 +112,7 @@ static kd_status read_normalizer(reader *r, const kd__json *node)
 
 static kd_status add_split(reader *r, const char *pattern, int32_t behaviour, int inverted)
 {
-    kd__step step = { .type = KD__STEP_SPLIT, .option = behaviour, .inverted = inverted };
+    kd__step step = { .type = KD__STEP_SPLIT, .option = behaviour, .inverted = inverted, .pattern = pattern };
     KD_TRY(kd__regex_compile(&step.regex, r->t->object.context, pattern, (int64_t)strlen(pattern)));
     return add_step(r, &r->t->cuts, step);
 }
@@ -131,7 +129,7 @@ static kd_status read_behaviour(const reader *r, const kd__json *node, int32_t *
 
 static kd_status read_split(reader *r, const kd__json *node)
 {
-    kd__step step = { .type = KD__STEP_SPLIT, .inverted = is_on(node, "invert", 0) };
+    kd__step step = { .type = KD__STEP_SPLIT, .inverted = is_on(node, "invert", 0), .pattern = text_of(kd__json_member(node, "pattern"), "Regex") };
     KD_TRY(read_behaviour(r, node, &step.option));
     KD_TRY(compile_pattern(r, node, &step.regex));
     return add_step(r, &r->t->cuts, step);
@@ -142,7 +140,7 @@ static kd_status read_byte_level(reader *r, const kd__json *node)
     r->t->byte_level = 1;
     if (is_on(node, "add_prefix_space", 1))
         KD_TRY(add_step(r, &r->t->cuts, (kd__step){ .type = KD__STEP_PREPEND, .option = KD__ALL_PIECES, .to = " ", .to_bytes = 1 }));
-    return is_on(node, "use_regex", 1) ? add_split(r, gpt2, KD__ISOLATED, 0) : KD_OK;
+    return is_on(node, "use_regex", 1) ? add_split(r, kd__gguf_pattern(0), KD__ISOLATED, 0) /* GPT-2's cutting */ : KD_OK;
 }
 
 /* Spaces become a mark, which begins pieces. */

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "tokenizer/chat.h"
+#include "tokenizer/gguf_tokenizer.h"
 #include "tokenizer/tokenizer.h"
 
 #define MOST_BYTES ((int64_t)1 << 28)
@@ -74,6 +75,30 @@ static kd_status read_source(kd_context *context, const char *path, char **sourc
     return kd__fail(KD_ERR_NOT_FOUND, "%s: no tokenizer.json", path);
 }
 
+/* A GGUF file has its tokenizer, and its chat template, in its metadata. */
+static kd_status load_gguf(kd_tokenizer **out, kd_context *context, const char *path)
+{
+    kd__gguf file;
+    kd__text source = { .context = context };
+    kd_tokenizer *t = NULL;
+    KD_TRY(kd__gguf_open(&file, context, path));
+    kd_status status = kd__gguf_tokenizer_text(&file, &source);
+    if (status == KD_OK) {
+        status = kd__tokenizer_parse(&t, context, source.bytes, source.size, path); /* takes the text over */
+        source.bytes = NULL;
+    }
+    const kd__gguf_string chat = kd__gguf_text(&file, "tokenizer.chat_template");
+    if (status == KD_OK && chat.bytes) status = kd__chat_template_take(t, chat.text, chat.bytes);
+    kd__text_free(&source);
+    kd__gguf_close(&file);
+    if (status != KD_OK) {
+        kd_tokenizer_free(t);
+        return status;
+    }
+    *out = t;
+    return KD_OK;
+}
+
 kd_status kd_tokenizer_load(kd_tokenizer **out, kd_context *context, const char *path)
 {
     char *source = NULL;
@@ -83,6 +108,7 @@ kd_status kd_tokenizer_load(kd_tokenizer **out, kd_context *context, const char 
     KD_NEED(out);
     KD_NEED(context);
     KD_NEED(path);
+    if (!kd__is_folder(path) && kd__gguf_is(path)) return load_gguf(out, context, path);
     KD_TRY(read_source(context, path, &source, &bytes, &is_folder));
     KD_TRY(kd__tokenizer_parse(&t, context, source, bytes, path));
     const kd_status status = is_folder ? kd__chat_template_read(t, path) : KD_OK;

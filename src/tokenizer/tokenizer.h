@@ -69,6 +69,7 @@ typedef struct kd__step {
     const char *to;
     int64_t to_bytes;
     kd__regex *regex;
+    const char *pattern; /* of a split, NULL: it was a text */
 } kd__step;
 
 typedef struct kd__steps {

@@ -1,4 +1,4 @@
-/* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model config, stores, imports, tokenizers. With libFuzzer
+/* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model config, stores, imports, tokenizers, GGUF. With libFuzzer
  * (make fuzz-smoke), or alone over files named on the command line.                                                        */
 #include <kdistill.h>
 #include <stdio.h>
@@ -120,6 +120,20 @@ static void use_tokenizer(const uint8_t *data, size_t size)
     close(file);
 }
 
+/* A GGUF file: its model and its tokenizer. */
+static void load_gguf(const uint8_t *data, size_t size)
+{
+    char path[64];
+    kd_model *model = NULL;
+    kd_tokenizer *t = NULL;
+    int file = as_file(data, size, path);
+    kd_model_load(&model, ctx, path, NULL);
+    kd_tokenizer_load(&t, ctx, path);
+    kd_tokenizer_free(t);
+    kd_model_free(model);
+    close(file);
+}
+
 static void import_lines(const char *path, int32_t format)
 {
     kd_store_writer *writer = NULL;
@@ -149,7 +163,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     if (!ctx && kd_context_create(&ctx, NULL) != KD_OK) return 0;
     if (!size) return 0;
-    int kind = *data++ % 13, file = as_file(data, --size, path);
+    int kind = *data++ % 14, file = as_file(data, --size, path);
     if (kind == 0 && kd__json_parse(&json, ctx, (const char *)data, size, "fuzz") == KD_OK) kd__json_free(&json);
     if (kind == 1 && kd__safetensors_parse(&tensors, ctx, (const char *)data, (int64_t)size, "fuzz") == KD_OK) kd__safetensors_free(&tensors);
     if (kind == 2 && kd_dataset_create(&dataset, ctx, NULL) == KD_OK) kd_dataset_add_file(dataset, "x", path, NULL);
@@ -160,6 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind == 8) open_mended(data, size);
     if (kind >= 9 && kind < 12) import_lines(path, kind - 8);
     if (kind == 12) use_tokenizer(data, size);
+    if (kind == 13) load_gguf(data, size);
     kd_dataset_free(dataset);
     close(file);
     return 0;

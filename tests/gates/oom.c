@@ -197,6 +197,14 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
         kd_generator_free(g);
         g = NULL;
     }
+    snprintf(path, sizeof path, "%s/oom.gguf", folder);
+    if (status == KD_OK) status = kd_gguf_save(model, t, path, KD_INT8, -1);
+    kd_model_free(model);
+    model = NULL;
+    kd_tokenizer_free(t);
+    t = NULL;
+    if (status == KD_OK) status = kd_model_load(&model, ctx, path, NULL);
+    if (status == KD_OK) status = kd_tokenizer_load(&t, ctx, path);
     kd_model_free(model);
     kd_tokenizer_free(t);
     return status;

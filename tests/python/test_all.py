@@ -591,6 +591,11 @@ class Texts(unittest.TestCase):
         student.forward(batch, kd.TRAIN)
         self.assertEqual(student.output("logits").shape, (6, 60))
         student.add_lora(rank=2)
+        with tempfile.TemporaryDirectory() as folder:
+            with open(folder + "/tokenizer.json", "w") as file:
+                json.dump({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False}, "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}, file)
+            student.save_gguf(ctx.tokenizer(folder), folder + "/s.gguf")
+            self.assertEqual(ctx.load_model(folder + "/s.gguf").config["vocab_size"], 60)
         self.assertIn("model.layers.1.mlp.down_proj.weight.lora_B", [name for name, _ in student.tensors()])
 
 

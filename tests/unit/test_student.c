@@ -1,3 +1,4 @@
+#include "textkit.h"
 #include "unit.h"
 
 #define ROWS 24
@@ -322,6 +323,64 @@ START_TEST(a_vocabulary_grows_and_shrinks)
 }
 END_TEST
 
+START_TEST(gguf_files_come_back)
+{
+    kd_context *ctx = make_context(1);
+    static const char *const types[] = { "llama", "qwen2", "qwen3" };
+    kd_tokenizer *t, *read;
+    const char *source = scratch_path("gguf-tokenizer.json"), *path = scratch_path("model.gguf");
+    static const char cut[] = "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":true},{\"type\":\"ByteLevel\","
+                              "\"add_prefix_space\":false}]}";
+    ck_assert(bytes_tokenizer(source, cut, TEXT_ADDED) == 0);
+    OK(kd_tokenizer_load(&t, ctx, source));
+    for (int i = 0; i < 3; i++) {
+        char json[700];
+        kd_model *model, *again;
+        kd_batch *batch = make_batch(ctx);
+        kd_array a, b;
+        snprintf(json, sizeof json, base, types[i], i == 2 ? ",\"head_dim\":8,\"kd_layer_repeats\":2" : "");
+        memmove(strstr(json, "37,") + 3, strstr(json, "37,") + 2, strlen(strstr(json, "37,") + 2) + 1);
+        memcpy(strstr(json, "37"), "265", 3);
+        OK(kd_model_create(&model, ctx, json, NULL));
+        static const int32_t dtypes[] = { KD_FLOAT32, KD_FLOAT16, KD_INT8 };
+        static const double limits[] = { 1e-6, 1e-2, 0.2 }; /* rows of 24 numbers stay float16 in the third */
+        for (int k = 0; k < 3; k++) {
+            OK(kd_gguf_save(model, t, path, dtypes[k], 264));
+            OK(kd_model_load(&again, ctx, path, NULL));
+            OK(kd_model_forward(model, batch, KD_EVALUATE));
+            OK(kd_model_forward(again, batch, KD_EVALUATE));
+            OK(kd_model_output(model, "logits", &a));
+            OK(kd_model_output(again, "logits", &b));
+            ck_assert_msg(distance(a.data, b.data, ROWS * 265) < limits[k], "%s, dtype %d: %g", types[i], dtypes[k],
+                          distance(a.data, b.data, ROWS * 265));
+            kd_model_free(again);
+        }
+        FAILS(kd_gguf_save(model, t, path, KD_BFLOAT16, -1), KD_ERR_UNSUPPORTED, "8 bits");
+        OK(kd_tokenizer_load(&read, ctx, path));
+        int64_t differences;
+        OK(kd_tokenizer_compare(t, read, NULL, 0, 0, &differences, NULL));
+        ck_assert_int_eq(differences, 0);
+        kd_tokenizer_free(read);
+        if (i == 0) { /* cut short anywhere it is refused */
+            size_t size;
+            char *bytes = read_whole(path, &size);
+            for (size_t keep = 4; keep < size; keep += size / 61 + 1) {
+                write_file(scratch_path("torn.gguf"), bytes, keep);
+                ck_assert(kd_model_load(&again, ctx, scratch_path("torn.gguf"), NULL) < 0);
+            }
+            free(bytes);
+        }
+        kd_batch_free(batch);
+        kd_model_free(model);
+    }
+    kd_model *window = make_model(ctx, "qwen2", ",\"sliding_window\":5,\"use_sliding_window\":true,\"max_window_layers\":0", NULL);
+    FAILS(kd_gguf_save(window, t, path, KD_FLOAT32, -1), KD_ERR_UNSUPPORTED, "windows");
+    kd_model_free(window);
+    kd_tokenizer_free(t);
+    kd_context_free(ctx);
+}
+END_TEST
+
 START_TEST(ready_configs_are_about_as_large_as_their_names)
 {
     kd_context *ctx = make_context(1);
@@ -355,6 +414,7 @@ Suite *student_suite(void)
     tcase_add_test(tests, recomputed_gradients_are_the_same_bits);
     tcase_add_test(tests, adapters_alone_learn_and_are_merged_when_saved);
     tcase_add_test(tests, a_vocabulary_grows_and_shrinks);
+    tcase_add_test(tests, gguf_files_come_back);
     tcase_add_test(tests, ready_configs_are_about_as_large_as_their_names);
     suite_add_tcase(suite, tests);
     return suite;

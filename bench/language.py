@@ -1,0 +1,268 @@
+"""Language models beside torch, transformers and llama.cpp: training, whole forward passes, generation. Every figure is a process of its own, the two sides
+alternate, medians and the ratio are printed, and the largest resident memory.
+
+    PEERS=folder sh bench/with_peers.sh bench/language.py [SMOLLM2 [DATA]] [part ...]     parts: train, forward, generate (all of them)
+
+SMOLLM2 is a Hugging Face folder of SmolLM2-135M (with gguf/*.gguf beside it for llama.cpp), DATA the folder of the texts.
+"""
+import glob
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "python"))
+import numpy
+
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+SHAPES = {"llama-288x6": (dict(vocab_size=32000, hidden_size=288, intermediate_size=768, num_hidden_layers=6, num_attention_heads=6, num_key_value_heads=6,
+                               max_position_embeddings=1024, tie_word_embeddings=True), 8, 256),
+          "smollm2-135m": (dict(vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3,
+                                max_position_embeddings=2048, tie_word_embeddings=True), 2, 256)}
+PROMPT, NEW = 128, 64
+
+
+def median_time(work, repeats, warm=2):
+    for _ in range(warm):
+        work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def tokens_of(shape, rows, length):
+    return numpy.random.default_rng(0).integers(0, shape["vocab_size"], (rows, length))
+
+
+# ---- ours ----
+def ours_context():
+    import kdistill
+    return kdistill, kdistill.Context(threads=int(os.environ.get("THREADS", "2")))
+
+
+def packed(context, tokens):
+    batch = context.batch().begin_packed(numpy.arange(0, tokens.size + 1, tokens.shape[1]))
+    batch.set("tokens", tokens.reshape(-1).astype(numpy.int64))
+    return batch
+
+
+def ours_train(shape, rows, length, recompute=0):
+    kd, context = ours_context()
+    model = context.model(dict(shape, model_type="llama"), recompute=recompute)
+    batch, loss, optimizer = packed(context, tokens_of(shape, rows, length)), context.loss(), context.optimizer(kd.ADAMW, model)
+    loss.add(kd.LOSS_CROSS_ENTROPY, 1.0, label_field="tokens", align=kd.ALIGN_NEXT)
+
+    def step():
+        model.forward(batch, kd.TRAIN)
+        loss.backward(model, batch)
+        optimizer.step(1e-4)
+
+    return rows * length / median_time(step, 5)
+
+
+def ours_forward(shape, rows, length, folder=None, weights="FLOAT32"):
+    kd, context = ours_context()
+    options = dict(frozen=1, weights=getattr(kd, weights))
+    model = context.load_model(folder, **options) if folder else context.model(dict(shape, model_type="llama"), **options)
+    batch = packed(context, tokens_of(shape, rows, length))
+
+    def forward():
+        model.forward(batch, kd.EVALUATE)
+        model.output("logits")
+
+    return rows * length / median_time(forward, 7)
+
+
+def prompts(tokenizer, data, count):
+    text = open(os.path.join(data, "text", "tinyshakespeare.txt")).read()
+    ids = tokenizer(text[:8 * PROMPT * count])
+    return [list(map(int, ids[i * PROMPT:(i + 1) * PROMPT])) for i in range(count)]
+
+
+def ours_generate(folder, data, count, weights):
+    kd, context = ours_context()
+    tokenizer, model = context.tokenizer(folder), context.load_model(folder, frozen=1)
+    texts, rates = prompts(tokenizer.encode, data, count), []
+    for _ in range(3):  # the prompts alone, then with new tokens: the difference is the new tokens' time
+        times = []
+        for new in (1, NEW + 1):
+            generator = model.generator(max_sequences=count, weights=getattr(kd, weights), cache_tokens=count * (PROMPT + NEW + 32))
+            for i, prompt in enumerate(texts):
+                generator.add(prompt, max_tokens=new, temperature=1.0, seed=i)
+            start = time.perf_counter()
+            list(generator)
+            times.append(time.perf_counter() - start)
+        rates.append(count * NEW / (times[1] - times[0]))
+    return statistics.median(rates)
+
+
+def ours_divergence(folder, data):
+    """Mean KL of 8-bit logits to float32 ones on GSM8K's text, nats a token."""
+    kd, context = ours_context()
+    tokenizer, kept = context.tokenizer(folder), []
+    text = " ".join(json.loads(line)["question"] + " " + json.loads(line)["answer"] for line in open(os.path.join(data, "gsm8k", "train.jsonl")).readlines()[:80])
+    batch = packed(context, tokenizer.encode(text)[:4096].reshape(-1, 256))
+    for weights in (kd.FLOAT32, kd.INT8):
+        model = context.load_model(folder, frozen=1, weights=weights)
+        model.forward(batch, kd.EVALUATE)
+        z = model.output("logits").astype(numpy.float64)
+        kept.append(z - z.max(1, keepdims=True) - numpy.log(numpy.exp(z - z.max(1, keepdims=True)).sum(1, keepdims=True)))
+    return float((numpy.exp(kept[0]) * (kept[0] - kept[1])).sum(1).mean())
+
+
+# ---- peers ----
+def torch_model(shape, folder=None):
+    import torch
+    import transformers
+    torch.set_num_threads(2)
+    transformers.utils.logging.disable_progress_bar()
+    if folder:
+        return torch, transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return torch, transformers.LlamaForCausalLM(transformers.LlamaConfig(**shape))
+
+
+def torch_train(shape, rows, length, compiled=False):
+    torch, model = torch_model(shape)
+    model.train()
+    optimizer, tokens = torch.optim.AdamW(model.parameters(), 1e-4, foreach=True), torch.from_numpy(tokens_of(shape, rows, length))
+    run = torch.compile(model) if compiled else model
+
+    def step():
+        optimizer.zero_grad()
+        run(tokens, labels=tokens).loss.backward()
+        optimizer.step()
+
+    return rows * length / median_time(step, 5)
+
+
+def torch_forward(shape, rows, length, folder=None, compiled=False):
+    torch, model = torch_model(shape, folder)
+    tokens = torch.from_numpy(tokens_of(shape, rows, length))
+    model.eval()
+    run = torch.compile(model) if compiled else model
+    with torch.no_grad():
+        return rows * length / median_time(lambda: run(tokens).logits, 7)
+
+
+def torch_generate(folder, data, count):
+    torch, model = torch_model(None, folder)
+    import transformers
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    ids = torch.tensor(prompts(lambda t: tokenizer(t)["input_ids"], data, count))
+    times = []
+    for new in (1, NEW + 1):
+        start = time.perf_counter()
+        model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=new, min_new_tokens=new, do_sample=True, pad_token_id=0)
+        times.append(time.perf_counter() - start)
+    return count * NEW / (times[1] - times[0])
+
+
+def llama_generate(folder, data, count):
+    """llama.cpp's own batches: every sequence gets a token a call."""
+    import llama_cpp as lc
+    import transformers
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    texts = prompts(lambda t: tokenizer(t)["input_ids"], data, count)
+    quiet = lc.llama_log_callback(lambda *_: None)  # kept: a callback that is collected crashes later
+    lc.llama_log_set(quiet, None)
+    lc.llama_backend_init()
+    model = lc.llama_model_load_from_file(sorted(glob.glob(os.path.join(folder, "gguf", "*.gguf")))[0].encode(), lc.llama_model_default_params())
+    options = lc.llama_context_default_params()
+    options.n_ctx, options.n_batch, options.n_ubatch, options.n_seq_max = count * (PROMPT + NEW + 32), 2048, 512, count
+    options.n_threads = options.n_threads_batch = 2
+    context, batch, vocabulary = lc.llama_init_from_model(model, options), lc.llama_batch_init(max(count * PROMPT, 512), 0, 1), lc.llama_vocab_n_tokens(lc.llama_model_get_vocab(model))
+
+    def put(entries):
+        batch.n_tokens = len(entries)
+        for i, (token, position, sequence, wanted) in enumerate(entries):
+            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.seq_id[i][0], batch.logits[i] = token, position, 1, sequence, wanted
+        assert lc.llama_decode(context, batch) == 0
+
+    last = []
+    for sequence, prompt in enumerate(texts):
+        put([(token, i, sequence, i == PROMPT - 1) for i, token in enumerate(prompt)])
+        last.append(int(numpy.ctypeslib.as_array(lc.llama_get_logits_ith(context, -1), (vocabulary,)).argmax()))
+    start = time.perf_counter()
+    for step in range(NEW):
+        put([(token, PROMPT + step, sequence, True) for sequence, token in enumerate(last)])
+        last = [int(numpy.ctypeslib.as_array(lc.llama_get_logits_ith(context, i), (vocabulary,)).argmax()) for i in range(count)]
+    return count * NEW / (time.perf_counter() - start)
+
+
+# ---- driver ----
+def one(name, arguments):
+    value = globals()[name](*arguments)
+    print(json.dumps([value, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+
+
+def measure(name, *arguments):
+    done = subprocess.run([sys.executable, __file__, "one", name, json.dumps(arguments)], capture_output=True, text=True)
+    if done.returncode:
+        return None
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def compare(title, sides, rounds=ROUNDS):
+    """sides: name -> call; the first is ours. Prints medians, the largest memory, and the first over each other."""
+    found = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, call in sides.items():
+            found[name].append(measure(*call))
+    medians = {name: statistics.median(v[0] for v in values) for name, values in found.items() if None not in values}
+    first = next(iter(sides))
+    print(f"\n{title}: tokens a second, largest memory")
+    for name, values in found.items():
+        if name not in medians:
+            print(f"  {name:34} did not run here")
+            continue
+        ratio = "" if name == first else f"   {first} / this = {medians[first] / medians[name]:.2f}, memory {max(v[1] for v in found[first]) / max(v[1] for v in values):.2f}"
+        print(f"  {name:34} {medians[name]:9.1f}  {max(v[1] for v in values):7.0f} MiB{ratio}", flush=True)
+
+
+def main():
+    arguments = sys.argv[1:]
+    parts = [a for a in arguments if a in ("train", "forward", "generate")] or ["train", "forward", "generate"]
+    paths = [a for a in arguments if a not in ("train", "forward", "generate")]
+    folder, data = paths[0] if paths else None, paths[1] if len(paths) > 1 else os.environ.get("KD_DATA", "")
+    compiled = os.environ.get("COMPILED", "1") == "1"
+    for name, shape in SHAPES.items():
+        if "train" in parts:
+            sides = {"ours": ("ours_train", *shape), "torch": ("torch_train", *shape)}
+            if compiled:
+                sides["torch, compiled"] = ("torch_train", *shape, True)
+            compare(f"training {name}, {shape[1]} x {shape[2]}, AdamW", sides)
+            compare(f"training {name}, layers computed again", {"ours, recomputing": ("ours_train", *shape, 1), "ours": ("ours_train", *shape)}, 1)
+            print("  two threads / one:", round(measure("ours_train", *shape)[0] / json.loads(subprocess.run(
+                [sys.executable, __file__, "one", "ours_train", json.dumps(shape)], capture_output=True, text=True, env=dict(os.environ, THREADS="1")).stdout)[0], 2))
+        if "forward" in parts:
+            sides = {"ours, float32": ("ours_forward", *shape), "ours, 8-bit": ("ours_forward", *shape, None, "INT8"), "torch": ("torch_forward", *shape)}
+            if compiled:
+                sides["torch, compiled"] = ("torch_forward", *shape, None, True)
+            compare(f"forward {name}, {shape[1]} x {shape[2]}, all logits", sides)
+    if not folder:
+        return
+    if "forward" in parts:
+        print(f"\n8-bit logits of {os.path.basename(folder)}: mean KL to float32 on GSM8K text {measure('ours_divergence', folder, data)[0]:.4f} nat a token")
+    if "generate" in parts:
+        for count in (1, 8, 32, 128):
+            sides = {"ours, 8-bit": ("ours_generate", folder, data, count, "INT8"), "ours, float32": ("ours_generate", folder, data, count, "FLOAT32")}
+            if count in (1, 32):
+                sides["transformers, float32"] = ("torch_generate", folder, data, count)
+            if count <= 32:
+                for gguf in sorted(glob.glob(os.path.join(folder, "gguf", "*.gguf")))[:1]:
+                    sides["llama.cpp, " + os.path.basename(gguf).split(".")[-2]] = ("llama_generate", folder, data, count)
+            compare(f"generating with {os.path.basename(folder)}: {count} sequences, {NEW} new tokens behind {PROMPT}", sides)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["one"]:
+        one(sys.argv[2], json.loads(sys.argv[3]))
+    else:
+        main()

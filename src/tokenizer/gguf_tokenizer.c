@@ -1,0 +1,296 @@
+/* Tokenizers out of GGUF files. Their metadata have tokens, kinds and merges, or scores, but only a name for how text is cut: the cutting
+ * that belongs to each name is the one of the family's tokenizer.json.                                                          */
+#include "tokenizer/gguf_tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SPLIT_JSON(pattern) "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" pattern "\"},\"behavior\":\"Isolated\",\"invert\":false}"
+#define BYTES_JSON "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":false,\"use_regex\":false}"
+#define GPT2_JSON "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true}"
+#define WORDS(numbers)                                                                                                                               \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}" numbers                                                          \
+    "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
+#define SEQUENCE_JSON(first) "{\"type\":\"Sequence\",\"pretokenizers\":[" first "," BYTES_JSON "]}"
+#define NFC_JSON "{\"type\":\"NFC\"}"
+
+/* The same as C texts. */
+#define WORDS_TEXT(numbers)                                                                                                                          \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" numbers "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
+const char *kd__gguf_pattern(int family)
+{
+    static const char *const patterns[] = { "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", WORDS_TEXT("{1,3}"),
+                                            WORDS_TEXT("") };
+    return patterns[family];
+}
+
+int kd__gguf_cut(const char *name, const char **normalizer, const char **pre_tokenizer)
+{
+    static const struct {
+        const char *name, *normalizer, *cut;
+    } known[] = { { "gpt-2", "null", GPT2_JSON },
+                  { "llama-bpe", "null", SEQUENCE_JSON(SPLIT_JSON(WORDS("{1,3}"))) },
+                  { "qwen2", NFC_JSON, SEQUENCE_JSON(SPLIT_JSON(WORDS(""))) },
+                  { "deepseek-r1-qwen", NFC_JSON, SEQUENCE_JSON(SPLIT_JSON(WORDS(""))) },
+                  { "smollm", "null",
+                    "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":true}," GPT2_JSON "]}" } };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(name, known[i].name)) return *normalizer = known[i].normalizer, *pre_tokenizer = known[i].cut, 1;
+    return 0;
+}
+
+typedef struct {
+    const kd__gguf *file;
+    kd__text *to;
+    kd__gguf_string *tokens;
+    const int32_t *kinds; /* may be unaligned: read with memcpy; NULL: none */
+    const float *scores;
+    int64_t count;
+} source;
+
+enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER = 4, BYTE = 6 };
+
+static int32_t kind_of(const source *s, int64_t id)
+{
+    int32_t kind = NORMAL;
+    if (s->kinds) memcpy(&kind, s->kinds + id, 4);
+    return kind;
+}
+
+static kd_status put(source *s, const char *text) { return kd__text_append(s->to, text, strlen(text)); }
+
+/* A JSON string of bytes that were UTF-8 checked. */
+static kd_status put_string(source *s, kd__gguf_string text)
+{
+    KD_TRY(put(s, "\""));
+    for (int64_t i = 0; i < text.bytes; i++) {
+        const unsigned char c = (unsigned char)text.text[i];
+        if (c < 32) KD_TRY(kd__text_format(s->to, "\\u%04x", c));
+        else if (c == '"' || c == '\\') KD_TRY(kd__text_format(s->to, "\\%c", c));
+        else KD_TRY(kd__text_append(s->to, text.text + i, 1));
+    }
+    return put(s, "\"");
+}
+
+static kd_status put_added(source *s)
+{
+    int first = 1;
+    KD_TRY(put(s, "\"added_tokens\":["));
+    for (int64_t id = 0; id < s->count; id++) {
+        const int32_t kind = kind_of(s, id);
+        if (kind != CONTROL && kind != USER && kind != UNKNOWN) continue;
+        KD_TRY(kd__text_format(s->to, "%s{\"id\":%lld,\"content\":", first ? "" : ",", (long long)id));
+        KD_TRY(put_string(s, s->tokens[id]));
+        KD_TRY(kd__text_format(s->to, ",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":%s}",
+                               kind == USER ? "false" : "true"));
+        first = 0;
+    }
+    return put(s, "]");
+}
+
+static kd_status put_vocabulary(source *s)
+{
+    KD_TRY(put(s, "\"vocab\":{"));
+    for (int64_t id = 0; id < s->count; id++) {
+        if (id) KD_TRY(put(s, ","));
+        KD_TRY(put_string(s, s->tokens[id]));
+        KD_TRY(kd__text_format(s->to, ":%lld", (long long)id));
+    }
+    return put(s, "}");
+}
+
+/* ---- merges ---- */
+
+static kd_status put_given_merges(source *s)
+{
+    const kd__gguf_pair *merges = kd__gguf_find(s->file, "tokenizer.ggml.merges");
+    const char *at = merges ? merges->value : NULL;
+    KD_FAIL_IF(!merges || merges->type != KD__GGUF_ARRAY || merges->items != KD__GGUF_STRING, KD_ERR_FORMAT, "GGUF: no tokenizer.ggml.merges");
+    KD_TRY(put(s, "\"merges\":["));
+    for (int64_t i = 0; i < merges->count; i++) {
+        if (i) KD_TRY(put(s, ","));
+        KD_TRY(put_string(s, kd__gguf_next(&at)));
+    }
+    return put(s, "]");
+}
+
+/* A unigram vocabulary with scores, as Llama 2's: every way to make a token of two others is a merge; better tokens come first, and among the
+ * ways of one token those of lower ids, which is how Hugging Face turns such files into merges.                                 */
+typedef struct {
+    float score;
+    int32_t token, left, right;
+} way;
+
+static int by_rank(const void *a, const void *b)
+{
+    const way *x = a, *y = b;
+    if (x->score != y->score) return x->score < y->score ? 1 : -1;
+    if (x->token != y->token) return x->token - y->token;
+    return x->left != y->left ? x->left - y->left : x->right - y->right;
+}
+
+typedef struct {
+    kd__gguf_string text;
+    int32_t id;
+} entry;
+
+static int by_text(const void *a, const void *b)
+{
+    const kd__gguf_string *x = &((const entry *)a)->text, *y = &((const entry *)b)->text;
+    const int order = memcmp(x->text, y->text, (size_t)(x->bytes < y->bytes ? x->bytes : y->bytes));
+    return order ? order : x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
+}
+
+static int32_t find(const entry *sorted, int64_t count, const char *text, int64_t bytes)
+{
+    const entry key = { { text, bytes }, 0 }, *found = bsearch(&key, sorted, (size_t)count, sizeof *sorted, by_text);
+    return found ? found->id : -1;
+}
+
+static kd_status find_ways(source *s, const entry *sorted, way **ways, int64_t *count)
+{
+    int64_t room = 0;
+    for (int64_t id = 0; id < s->count; id++) {
+        const kd__gguf_string t = s->tokens[id];
+        if (kind_of(s, id) != NORMAL && kind_of(s, id) != USER) continue;
+        for (int64_t cut = 1; cut < t.bytes; cut++) {
+            if (((unsigned char)t.text[cut] & 0xc0) == 0x80) continue;
+            const int32_t left = find(sorted, s->count, t.text, cut), right = find(sorted, s->count, t.text + cut, t.bytes - cut);
+            if (left < 0 || right < 0) continue;
+            if (*count == room) KD_TRY(KD_RESERVE(s->to->context, ways, &room, 2 * room + 1024));
+            way *w = &(*ways)[(*count)++];
+            memcpy(&w->score, s->scores + id, 4);
+            w->token = (int32_t)id, w->left = left, w->right = right;
+        }
+    }
+    return KD_OK;
+}
+
+static kd_status put_found_merges(source *s)
+{
+    kd_context *context = s->to->context;
+    entry *sorted = NULL;
+    way *ways = NULL;
+    int64_t count = 0;
+    KD_FAIL_IF(!s->scores, KD_ERR_FORMAT, "GGUF: no tokenizer.ggml.scores");
+    KD_TRY(KD_NEW(context, &sorted, s->count + 1));
+    for (int64_t i = 0; i < s->count; i++) sorted[i] = (entry){ s->tokens[i], (int32_t)i };
+    qsort(sorted, (size_t)s->count, sizeof *sorted, by_text);
+    kd_status status = find_ways(s, sorted, &ways, &count);
+    if (status == KD_OK && count) qsort(ways, (size_t)count, sizeof *ways, by_rank);
+    if (status == KD_OK) status = put(s, "\"merges\":[");
+    for (int64_t i = 0; i < count && status == KD_OK; i++) {
+        status = put(s, i ? ",[" : "[");
+        if (status == KD_OK) status = put_string(s, s->tokens[ways[i].left]);
+        if (status == KD_OK) status = put(s, ",");
+        if (status == KD_OK) status = put_string(s, s->tokens[ways[i].right]);
+        if (status == KD_OK) status = put(s, "]");
+    }
+    kd__release(context, sorted);
+    kd__release(context, ways);
+    return status == KD_OK ? put(s, "]") : status;
+}
+
+/* ---- the whole ---- */
+
+static kd_status put_template(source *s, int otherwise)
+{
+    const double begins = kd__gguf_number(s->file, "tokenizer.ggml.add_bos_token", otherwise),
+                 ends = kd__gguf_number(s->file, "tokenizer.ggml.add_eos_token", 0);
+    const double bos = kd__gguf_number(s->file, "tokenizer.ggml.bos_token_id", -1), eos = kd__gguf_number(s->file, "tokenizer.ggml.eos_token_id", -1);
+    KD_TRY(put(s, "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["));
+    if (begins != 0 && bos >= 0 && bos < (double)s->count) {
+        KD_TRY(put(s, "{\"SpecialToken\":{\"id\":"));
+        KD_TRY(put_string(s, s->tokens[(int64_t)bos]));
+        KD_TRY(put(s, "}},"));
+    }
+    KD_TRY(put(s, "{\"Sequence\":{\"id\":\"A\"}}"));
+    if (ends != 0 && eos >= 0 && eos < (double)s->count) {
+        KD_TRY(put(s, ",{\"SpecialToken\":{\"id\":"));
+        KD_TRY(put_string(s, s->tokens[(int64_t)eos]));
+        KD_TRY(put(s, "}}"));
+    }
+    return put(s, "]},");
+}
+
+static kd_status put_bytes_model(source *s)
+{
+    const kd__gguf_string pre = kd__gguf_text(s->file, "tokenizer.ggml.pre");
+    const char *normalizer, *cut;
+    char name[40] = "gpt-2";
+    if (pre.bytes && !kd__gguf_equals(pre, "default")) {
+        KD_FAIL_IF(pre.bytes >= (int64_t)sizeof name, KD_ERR_UNSUPPORTED, "GGUF: tokenizer.ggml.pre is not known");
+        memcpy(name, pre.text, (size_t)pre.bytes);
+        name[pre.bytes] = 0;
+    }
+    KD_FAIL_IF(!kd__gguf_cut(name, &normalizer, &cut), KD_ERR_UNSUPPORTED, "GGUF: tokenizer.ggml.pre %s is not known", name);
+    KD_TRY(put(s, "\"normalizer\":"));
+    KD_TRY(put(s, normalizer));
+    KD_TRY(put(s, ",\"pre_tokenizer\":"));
+    KD_TRY(put(s, cut));
+    KD_TRY(put(s, ",\"decoder\":{\"type\":\"ByteLevel\"},"));
+    KD_TRY(put_template(s, 0));
+    KD_TRY(kd__text_format(s->to, "\"model\":{\"type\":\"BPE\",\"ignore_merges\":%s,", strcmp(name, "llama-bpe") ? "false" : "true"));
+    KD_TRY(put_vocabulary(s));
+    KD_TRY(put(s, ","));
+    KD_TRY(put_given_merges(s));
+    return put(s, "}}");
+}
+
+static kd_status put_characters_model(source *s)
+{
+    const int prefix = kd__gguf_number(s->file, "tokenizer.ggml.add_space_prefix", 1) != 0;
+    const double unknown = kd__gguf_number(s->file, "tokenizer.ggml.unknown_token_id", 0);
+    KD_TRY(put(s, "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":["));
+    if (prefix) KD_TRY(put(s, "{\"type\":\"Prepend\",\"prepend\":\"\xe2\x96\x81\"},"));
+    KD_TRY(put(s,
+               "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\xe2\x96\x81\"}]},\"pre_tokenizer\":null,"
+               "\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":{\"String\":\"\xe2\x96\x81\"},\"content\":\" \"},"
+               "{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"}"));
+    if (prefix) KD_TRY(put(s, ",{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}"));
+    KD_TRY(put(s, "]},"));
+    KD_TRY(put_template(s, 1));
+    KD_TRY(put(s, "\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"fuse_unk\":true,\"unk_token\":"));
+    KD_TRY(put_string(s, s->tokens[unknown >= 0 && unknown < (double)s->count ? (int64_t)unknown : 0]));
+    KD_TRY(put(s, ","));
+    KD_TRY(put_vocabulary(s));
+    KD_TRY(put(s, ","));
+    KD_TRY(put_found_merges(s));
+    return put(s, "}}");
+}
+
+static kd_status gather(source *s, const kd__gguf_pair *tokens)
+{
+    const kd__gguf_pair *kinds = kd__gguf_find(s->file, "tokenizer.ggml.token_type"), *scores = kd__gguf_find(s->file, "tokenizer.ggml.scores");
+    const char *at = tokens->value;
+    for (int64_t i = 0; i < s->count; i++) {
+        s->tokens[i] = kd__gguf_next(&at);
+        KD_FAIL_IF(!s->tokens[i].bytes || kd__utf8_valid(s->tokens[i].text, s->tokens[i].bytes, NULL) != s->tokens[i].bytes, KD_ERR_FORMAT,
+                   "GGUF: token %lld is empty or not UTF-8", (long long)i);
+    }
+    if (kinds && kinds->type == KD__GGUF_ARRAY && kinds->items == KD__GGUF_I32 && kinds->count == s->count)
+        s->kinds = (const int32_t *)(const void *)kinds->value;
+    if (scores && scores->type == KD__GGUF_ARRAY && scores->items == KD__GGUF_F32 && scores->count == s->count)
+        s->scores = (const float *)(const void *)scores->value;
+    return KD_OK;
+}
+
+kd_status kd__gguf_tokenizer_text(const kd__gguf *file, kd__text *to)
+{
+    const kd__gguf_pair *tokens = kd__gguf_find(file, "tokenizer.ggml.tokens");
+    const kd__gguf_string model = kd__gguf_text(file, "tokenizer.ggml.model");
+    KD_FAIL_IF(!tokens || tokens->type != KD__GGUF_ARRAY || tokens->items != KD__GGUF_STRING || !tokens->count, KD_ERR_NOT_FOUND,
+               "GGUF: the file has no tokenizer (tokenizer.ggml.tokens)");
+    KD_FAIL_IF(!kd__gguf_equals(model, "gpt2") && !kd__gguf_equals(model, "llama"), KD_ERR_UNSUPPORTED,
+               "GGUF: tokenizer.ggml.model %.*s: expected gpt2 or llama", (int)(model.bytes < 40 ? model.bytes : 40), model.text);
+    source s = { .file = file, .to = to, .count = tokens->count };
+    KD_TRY(KD_NEW(to->context, &s.tokens, s.count));
+    kd_status status = gather(&s, tokens);
+    if (status == KD_OK) status = put(&s, "{");
+    if (status == KD_OK) status = put_added(&s);
+    if (status == KD_OK) status = put(&s, ",");
+    if (status == KD_OK) status = kd__gguf_equals(model, "gpt2") ? put_bytes_model(&s) : put_characters_model(&s);
+    kd__release(to->context, s.tokens);
+    return status;
+}
