@@ -139,7 +139,7 @@ clean:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo bench bench-head bench-store peers docs reproduce-hinton
+.PHONY: demo demo-lm bench bench-language bench-head bench-store peers docs reproduce-hinton
 
 build/demo/demo: examples/demo.c examples/demo_measure.c examples/demo_page.c examples/demo.h examples/check.h $(SHARED)
 	@mkdir -p $(@D)
@@ -152,6 +152,12 @@ demo: build/demo/demo
 # The MNIST table of Hinton et al. 2015 (half an hour to an hour): make reproduce-hinton DATA=folder-with-mnist
 reproduce-hinton: $(BUILD)/examples/hinton
 	$< $(DATA) $(EPOCHS)
+
+# A language model trained here, distilled into half its layers through a store, beside the same student without a teacher (some minutes).
+# TEXT: files to train on; without it the project's own pages, or the data's text.
+TEXT ?= $(if $(KD_DATA),$(KD_DATA)/text/tinyshakespeare.txt,$(wildcard docs/*.md docs/reference/*.md include/kdistill/*.h src/*/*.c))
+demo-lm: $(BUILD)/examples/lm_distil
+	KD_STORE=$(BUILD)/examples/lm_distil.kdt $< train 2 $(or $(STEPS),600) $(TEXT)
 
 peers:
 	sh bench/peers.sh build/peers
@@ -166,6 +172,10 @@ bench-head: all
 bench-store: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/store.py $(REAL)
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/store_distil.py $(REAL)
+
+# SMOLLM2: a Hugging Face folder of SmolLM2-135M, KD_DATA: the data's folder; without them the parts that need no model.
+bench-language: all
+	PEERS=$(PEERS) sh bench/with_peers.sh bench/language.py $(SMOLLM2) $(KD_DATA) $(PARTS)
 
 docs:
 	$(PYTHON) python/generate.py

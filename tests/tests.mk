@@ -106,17 +106,18 @@ check-long: all
 # ---- examples: each is run ----
 $(BUILD)/examples/%: examples/%.c examples/check.h examples/store_data.h $(SHARED)
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude $(SANITIZE) $< -o $@ $(LINK) -lm
+	$(CC) -std=gnu11 -O2 -Wall -Wextra -Iinclude $(SANITIZE) $< -o $@ $(LINK) -lm
 
 $(BUILD)/examples/distil: examples/distil.cpp $(SHARED)
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -O2 -Wall -Wextra -Wpedantic -Iinclude $(SANITIZE) $< -o $@ $(LINK)
 
-check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton store_write store_read) $(TOOL)
+check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton store_write store_read lm_distil lm_chat) $(TOOL)
 	for example in loop own_model distil; do $(BUILD)/examples/$$example || exit 1; done
 	rm -f $(BUILD)/examples/teacher.kdt
 	$(BUILD)/examples/store_write $(BUILD)/examples/teacher.kdt
 	$(BUILD)/examples/store_read $(BUILD)/examples/teacher.kdt
+	KD_STORE=$(BUILD)/examples/lm_distil.kdt $(BUILD)/examples/lm_distil train 2 12 docs/*.md
 	$(TOOL) stats $(BUILD)/examples/teacher.kdt
 
 check-python: all

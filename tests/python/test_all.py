@@ -600,7 +600,7 @@ class Texts(unittest.TestCase):
 
 
 class Examples(unittest.TestCase):
-    def run_example(self, name, *needs):
+    def run_example(self, name, *needs, arguments=()):
         for package in needs:
             try:
                 __import__(package)
@@ -608,12 +608,16 @@ class Examples(unittest.TestCase):
                 print(f"SKIPPED {name}: {package} is not installed")
                 return None
         root = os.path.join(os.path.dirname(__file__), "..", "..")
-        done = subprocess.run([sys.executable, f"{root}/examples/{name}"], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, f"{root}/examples/{name}", *arguments], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
     def test_loop(self):
         self.assertIn("agreement", self.run_example("loop.py"))
+
+    def test_lm_distil(self):
+        root = os.path.join(os.path.dirname(__file__), "..", "..")
+        self.assertIn("agreement", self.run_example("lm_distil.py", arguments=["train", "2", "4", root + "/docs/guide.md", root + "/docs/decisions.md"]))
 
     def test_torch_student(self):
         self.run_example("torch_student.py", "torch")
