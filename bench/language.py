@@ -1,7 +1,7 @@
 """Language models beside torch, transformers and llama.cpp: training, whole forward passes, generation. Every figure is a process of its own, the two sides
 alternate, medians and the ratio are printed, and the largest resident memory.
 
-    PEERS=folder sh bench/with_peers.sh bench/language.py [SMOLLM2 [DATA]] [part ...]     parts: train, forward, generate (all of them)
+    PEERS=folder sh bench/with_peers.sh bench/language.py [SMOLLM2 [DATA]] [part ...]     parts: train, forward, tokenize, generate (all of them)
 
 SMOLLM2 is a Hugging Face folder of SmolLM2-135M (with gguf/*.gguf beside it for llama.cpp), DATA the folder of the texts.
 """
@@ -117,6 +117,19 @@ def ours_divergence(folder, data):
     return float((numpy.exp(kept[0]) * (kept[0] - kept[1])).sum(1).mean())
 
 
+def ours_tokenize(folder, data):
+    """Millions of bytes a second, one thread, tinyshakespeare."""
+    import kdistill as kd
+    tokenizer, text = kd.Context(threads=1).tokenizer(folder), open(os.path.join(data, "text", "tinyshakespeare.txt"), "rb").read()
+    return len(text) / 1e6 / median_time(lambda: tokenizer.encode(text), 5)
+
+
+def peer_tokenize(folder, data):
+    import tokenizers
+    tokenizer, text = tokenizers.Tokenizer.from_file(os.path.join(folder, "tokenizer.json")), open(os.path.join(data, "text", "tinyshakespeare.txt")).read()
+    return len(text) / 1e6 / median_time(lambda: tokenizer.encode(text, add_special_tokens=False), 3, 1)
+
+
 # ---- peers ----
 def torch_model(shape, folder=None):
     import torch
@@ -228,8 +241,8 @@ def compare(title, sides, rounds=ROUNDS):
 
 def main():
     arguments = sys.argv[1:]
-    parts = [a for a in arguments if a in ("train", "forward", "generate")] or ["train", "forward", "generate"]
-    paths = [a for a in arguments if a not in ("train", "forward", "generate")]
+    known = ["train", "forward", "tokenize", "generate"]
+    parts, paths = [a for a in arguments if a in known] or known, [a for a in arguments if a not in known]
     folder, data = paths[0] if paths else None, paths[1] if len(paths) > 1 else os.environ.get("KD_DATA", "")
     compiled = os.environ.get("COMPILED", "1") == "1"
     for name, shape in SHAPES.items():
@@ -250,6 +263,9 @@ def main():
         return
     if "forward" in parts:
         print(f"\n8-bit logits of {os.path.basename(folder)}: mean KL to float32 on GSM8K text {measure('ours_divergence', folder, data)[0]:.4f} nat a token")
+    if "tokenize" in parts:
+        for path in (folder, os.path.join(data, "tinystories-656k")):
+            compare(f"tokenizing with {os.path.basename(path)}'s tokenizer, millions of bytes a second instead of", {"ours": ("ours_tokenize", path, data), "Hugging Face": ("peer_tokenize", path, data)})
     if "generate" in parts:
         for count in (1, 8, 32, 128):
             sides = {"ours, 8-bit": ("ours_generate", folder, data, count, "INT8"), "ours, float32": ("ours_generate", folder, data, count, "FLOAT32")}

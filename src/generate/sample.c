@@ -82,14 +82,26 @@ static int32_t draw_from(const candidate *list, int64_t count, double u)
     return list[count - 1].id;
 }
 
-static int32_t draw_from_all(const float *e, int64_t n, double sum, double u)
+/* Whole stretches are passed over by their sums. */
+static int32_t draw_from_all(const kd__kernels *kernels, const float *e, int64_t n, double sum, double u)
 {
     double at = 0;
     int64_t last = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (e[i] > 0) last = i;
-        if ((at += e[i]) > u * sum) return (int32_t)i;
+    for (int64_t first = 0; first < n; first += 512) {
+        const int64_t end = first + 512 < n ? first + 512 : n;
+        const double part = kernels->sum(e + first, end - first);
+        if (at + part <= u * sum && end < n) {
+            at += part;
+            if (part > 0) last = first;
+            continue;
+        }
+        for (int64_t i = first; i < end; i++) {
+            if (e[i] > 0) last = i;
+            if ((at += e[i]) > u * sum) return (int32_t)i;
+        }
     }
+    for (int64_t i = last; i < n; i++) /* rounding: the last token that has a probability */
+        if (e[i] > 0) last = i;
     return (int32_t)last;
 }
 
@@ -131,9 +143,10 @@ kd__drawn kd__draw(const kd__kernels *kernels, const kd_sampling *s, const float
     }
     if (s->temperature == 0) drawn.token = (int32_t)kernels->argmax(penalised, n);
     else {
-        const double u = kd__uniform(stream, position), sum = kernels->exponentials(penalised, n, max, (float)(1 / s->temperature), e);
+        const int as_they_are = s->temperature == 1 && s->repetition_penalty == 1; /* e is there already */
+        const double u = kd__uniform(stream, position), sum = as_they_are ? all : kernels->exponentials(penalised, n, max, (float)(1 / s->temperature), e);
         const int filtered = (s->top_k > 0 && s->top_k < n) || s->top_p < 1 || s->min_p > 0;
-        drawn.token = filtered ? draw_from(list, filter(s, e, n, sum, h, list), u) : draw_from_all(e, n, sum, u);
+        drawn.token = filtered ? draw_from(list, filter(s, e, n, sum, h, list), u) : draw_from_all(kernels, e, n, sum, u);
     }
     drawn.logprob = (float)(z[drawn.token] - raw - log(all));
     return drawn;
