@@ -14,6 +14,9 @@
  *   rope_parameters of type default, linear, dynamic, llama3, yarn; sliding windows; "attention_sinks": first tokens that every row sees;
  *   "kd_layer_repeats": n layers of num_hidden_layers share their tensors, "kd_layer_sharing": "block", neighbours, or "stack", in turn).
  *
+ * With architectures ["...ForSequenceClassification"] the head gives num_labels logits for every row (tensor "score.weight"); a text's class is
+ * told by its last row: give its label there, and a mask, or absent labels, for the others.
+ *
  * A language model reads "tokens" (rows) of packed sequences: attention and positions do not cross samples. Its outputs are "hidden" (the
  * last, normed), "logits", and after a KD_TRAIN pass "hidden.i". Losses on "logits" go through the head in blocks: tokens x vocabulary numbers
  * are made only when a host asks kd_model_output for them. When kd_loss_backward fails on such a model the gradient of its head is

@@ -332,6 +332,7 @@ static kd_status write_all(writer *w, const char *path)
 static kd_status check(const writer *w)
 {
     for (int64_t i = 0; i < w->d->layers; i++) KD_FAIL_IF(w->d->layer[i].window, KD_ERR_UNSUPPORTED, "GGUF: sliding windows are not written");
+    KD_FAIL_IF(w->d->classifier, KD_ERR_UNSUPPORTED, "GGUF: classifiers are not written");
     KD_FAIL_IF(w->d->rope.kind == KD__ROPE_DYNAMIC, KD_ERR_UNSUPPORTED, "GGUF: dynamic rope scaling is not written");
     KD_FAIL_IF(w->d->rope.kind == KD__ROPE_LLAMA3 && (w->d->rope.low != 1 || w->d->rope.high != 4), KD_ERR_UNSUPPORTED,
                "GGUF: rope factors other than Llama 3's are not written");

@@ -22,7 +22,7 @@ static kd_status read_options(kd_model *model, const kd_generator_options *optio
     const kd__decoder *d = model->net.decoder;
     *o = generator_defaults;
     KD_TRY(kd__options_read(o, sizeof *o, options, "kd_generator_options"));
-    KD_FAIL_IF(!d, KD_ERR_UNSUPPORTED, "generator: the model is no language model");
+    KD_FAIL_IF(!d || d->classifier, KD_ERR_UNSUPPORTED, "generator: the model is no language model");
     KD_FAIL_IF(o->max_sequences < 1 || o->max_sequences > 65536, KD_ERR_RANGE, "max_sequences: expected 1 to 65536, got %d", o->max_sequences);
     KD_FAIL_IF(o->prompt_rows < 1 || o->prompt_rows > 65536, KD_ERR_RANGE, "prompt_rows: expected 1 to 65536, got %d", o->prompt_rows);
     KD_FAIL_IF(o->cache_tokens < 0 || o->cache_tokens > (int64_t)1 << 31, KD_ERR_RANGE, "cache_tokens: expected 0 to 2^31, got %lld",

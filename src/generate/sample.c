@@ -144,7 +144,8 @@ kd__drawn kd__draw(const kd__kernels *kernels, const kd_sampling *s, const float
     if (s->temperature == 0) drawn.token = (int32_t)kernels->argmax(penalised, n);
     else {
         const int as_they_are = s->temperature == 1 && s->repetition_penalty == 1; /* e is there already */
-        const double u = kd__uniform(stream, position), sum = as_they_are ? all : kernels->exponentials(penalised, n, max, (float)(1 / s->temperature), e);
+        const double u = kd__uniform(stream, position),
+                     sum = as_they_are ? all : kernels->exponentials(penalised, n, max, (float)(1 / s->temperature), e);
         const int filtered = (s->top_k > 0 && s->top_k < n) || s->top_p < 1 || s->min_p > 0;
         drawn.token = filtered ? draw_from(list, filter(s, e, n, sum, h, list), u) : draw_from_all(kernels, e, n, sum, u);
     }

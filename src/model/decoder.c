@@ -81,7 +81,7 @@ static kd_status make_tensors(kd__network *net, kd_context *context, kd__decoder
     m.layer = -1;
     KD_TRY(tensor(&m, "model.norm.weight", d->hidden, 0, &d->norm));
     d->head = d->embedding;
-    return d->tied ? KD_OK : tensor(&m, "lm_head.weight", d->vocabulary, d->hidden, &d->head);
+    return d->tied ? KD_OK : tensor(&m, d->classifier ? "score.weight" : "lm_head.weight", d->classes, d->hidden, &d->head);
 }
 
 kd_status kd__decoder_read(kd__network *net, kd_context *context, const kd__json *root)
@@ -209,11 +209,9 @@ static kd_status make_logits(kd_model *model)
     kd__decoder *d = model->net.decoder;
     kd_context *context = model->object.context;
     if (d->logits_known) return KD_OK;
-    KD_TRY(KD_RESERVE(context, &d->logits, &d->logits_room, model->rows * d->vocabulary));
-    kd__gemm g = {
-        0,         1, model->rows, d->vocabulary, d->hidden, 1, model->block + d->plan.hidden, d->hidden, kd__tensor_values(model, d->head),
-        d->hidden, 0, d->logits,   d->vocabulary
-    };
+    KD_TRY(KD_RESERVE(context, &d->logits, &d->logits_room, model->rows * d->classes));
+    kd__gemm g = { 0,         1, model->rows, d->classes, d->hidden, 1, model->block + d->plan.hidden, d->hidden, kd__tensor_values(model, d->head),
+                   d->hidden, 0, d->logits,   d->classes };
     KD_TRY(model->int8 ? kd__int8_product(context, kd__int8_find(model->int8, d->head), g.a, model->rows, d->logits) : kd__gemm_run(context, &g));
     d->logits_known = 1;
     return KD_OK;
@@ -225,7 +223,7 @@ static kd_status output(kd_model *model, const char *name, kd_array *values)
     if (!strcmp(name, "hidden")) view(model, values, model->block + d->plan.hidden, d->hidden);
     else if (!strcmp(name, "logits")) {
         KD_TRY(make_logits(model));
-        view(model, values, d->logits, d->vocabulary);
+        view(model, values, d->logits, d->classes);
     } else {
         const int64_t l = layer_of(model, name);
         KD_FAIL_IF(l < 0, KD_ERR_NOT_FOUND, "the model has no output '%.60s'", name);
@@ -251,7 +249,7 @@ static kd_status gradient_slot(kd_model *model, const char *name, float **to, in
         KD_TRY(KD_RESERVE(context, &d->dhidden, &d->dhidden_room, d->plan.rows * d->hidden));
         *to = d->dhidden;
     } else if (!strcmp(name, "logits")) {
-        KD_TRY(KD_RESERVE(context, &d->dlogits, &d->dlogits_room, d->plan.rows * d->vocabulary));
+        KD_TRY(KD_RESERVE(context, &d->dlogits, &d->dlogits_room, d->plan.rows * d->classes));
         *to = d->dlogits;
         has = &d->has_dlogits;
     } else {

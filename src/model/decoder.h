@@ -36,6 +36,8 @@ typedef struct kd__decoder {
     int32_t recompute;            /* backward passes make a layer's values again from its x */
     int64_t repeats, whole_stack; /* layers are repeated so many times: each at once, or all of them in turn */
     int32_t family, tied, qkv_bias, o_bias, mlp_bias, qk_norm;
+    int32_t classifier; /* ForSequenceClassification: the head gives num_labels logits, tensor "score.weight" */
+    int64_t classes;    /* of the head: vocabulary, or labels */
     int64_t hidden, layers, heads, kv_heads, width, inner, vocabulary, positions, sinks;
     double epsilon, range;
     kd__rope rope;

@@ -239,14 +239,12 @@ static kd_status logits_gradient(work *w)
     float *hidden = w->block + d->plan.hidden;
     kd__decoder_head(w->model, &head, 1);
     if (head.weight_gradient) {
-        kd__gemm g = { 1,        0, d->vocabulary, d->hidden, w->rows, 1, d->dlogits, d->vocabulary, hidden, d->hidden, 1, head.weight_gradient->data,
-                       d->hidden };
+        kd__gemm g = { 1, 0, d->classes, d->hidden, w->rows, 1, d->dlogits, d->classes, hidden, d->hidden, 1, head.weight_gradient->data, d->hidden };
         KD_TRY(kd__gemm_run(context, &g));
     }
     KD_TRY(KD_RESERVE(context, &d->dhidden, &d->dhidden_room, d->plan.rows * d->hidden));
     kd__gemm h = {
-        0,          0,        w->rows, d->hidden, d->vocabulary, 1, d->dlogits, d->vocabulary, head.weight->data, d->hidden, d->has_dhidden ? 1 : 0,
-        d->dhidden, d->hidden
+        0, 0, w->rows, d->hidden, d->classes, 1, d->dlogits, d->classes, head.weight->data, d->hidden, d->has_dhidden ? 1 : 0, d->dhidden, d->hidden
     };
     d->has_dhidden = 1;
     return kd__gemm_run(context, &h);

@@ -29,7 +29,7 @@ static const char *const used[] = { "model_type",         "architectures",      
                                     "rms_norm_eps",       "initializer_range",   "tie_word_embeddings", "attention_bias",  "mlp_bias",
                                     "hidden_act",         "rope_theta",          "rope_scaling",        "rope_parameters", "sliding_window",
                                     "use_sliding_window", "max_window_layers",   "layer_types",         "attention_sinks", "input",
-                                    "kd_layer_repeats",   "kd_layer_sharing" };
+                                    "kd_layer_repeats",   "kd_layer_sharing",    "num_labels",          "id2label" };
 /* They change nothing of what is computed here. */
 static const char *const harmless[] = { "_name_or_path",
                                         "_model_name_or_path",
@@ -43,9 +43,7 @@ static const char *const harmless[] = { "_name_or_path",
                                         "unk_token_id",
                                         "sep_token_id",
                                         "cls_token_id",
-                                        "id2label",
                                         "label2id",
-                                        "num_labels",
                                         "written_by",
                                         "output_attentions",
                                         "output_hidden_states",
@@ -119,15 +117,19 @@ static kd_status flag(const kd__json *root, const char *key, int32_t fallback, i
     return KD_OK;
 }
 
-static kd_status check_identity(const kd__json *root, int32_t family)
+static kd_status check_identity(const kd__json *root, int32_t family, int32_t *classifier)
 {
     const kd__json *list = kd__json_member(root, "architectures"), *act = kd__json_member(root, "hidden_act");
     KD_FAIL_IF(!is_null(list) && list->type != KD__JSON_ARRAY, KD_ERR_CONFIG, "config: architectures: expected a list of names");
     if (!is_null(list))
-        for (const kd__json *name = list->first; name; name = name->next)
-            KD_FAIL_IF(name->type != KD__JSON_STRING || strcmp(name->text, families[family].architecture), KD_ERR_UNSUPPORTED,
-                       "config: architecture \"%.60s\" is not supported; %s has %s", name->type == KD__JSON_STRING ? name->text : "?",
-                       families[family].model_type, families[family].architecture);
+        for (const kd__json *name = list->first; name; name = name->next) {
+            const char *text = name->type == KD__JSON_STRING ? name->text : "?", *end = strstr(families[family].architecture, "ForCausalLM");
+            const size_t stem = (size_t)(end - families[family].architecture);
+            *classifier = !strncmp(text, families[family].architecture, stem) && !strcmp(text + stem, "ForSequenceClassification");
+            KD_FAIL_IF(!*classifier && strcmp(text, families[family].architecture), KD_ERR_UNSUPPORTED,
+                       "config: architecture \"%.60s\" is not supported; %s has %s and ForSequenceClassification", text, families[family].model_type,
+                       families[family].architecture);
+        }
     KD_FAIL_IF(!is_null(act) && (act->type != KD__JSON_STRING || strcmp(act->text, "silu")), KD_ERR_UNSUPPORTED,
                "config: hidden_act: only silu is supported");
     for (const kd__json *member = root->first; member; member = member->next) KD_TRY(check_key(member));
@@ -235,6 +237,16 @@ static kd_status read_sharing(kd__decoder *d, const kd__json *root)
     return KD_OK;
 }
 
+/* num_labels, or as many as id2label names; transformers' default is 2. */
+static kd_status read_classes(kd__decoder *d, const kd__json *root)
+{
+    const kd__json *names = kd__json_member(root, "id2label");
+    d->classes = d->vocabulary;
+    if (!d->classifier) return KD_OK;
+    d->tied = 0;
+    return integer(root, "num_labels", 1, !is_null(names) && names->children ? names->children : 2, &d->classes);
+}
+
 static kd_status read_sizes(kd__decoder *d, const kd__json *root)
 {
     KD_TRY(integer(root, "vocab_size", 1, 0, &d->vocabulary));
@@ -248,6 +260,7 @@ static kd_status read_sizes(kd__decoder *d, const kd__json *root)
     KD_TRY(number(root, "rms_norm_eps", 0, 1, 1e-6, &d->epsilon));
     KD_TRY(number(root, "initializer_range", 0, 1e3, 0.02, &d->range));
     KD_TRY(flag(root, "tie_word_embeddings", 0, &d->tied));
+    KD_TRY(read_classes(d, root));
     KD_TRY(flag(root, "attention_bias", 0, &d->o_bias));
     KD_TRY(flag(root, "mlp_bias", 0, &d->mlp_bias));
     d->qkv_bias = d->family == KD__QWEN2 ? 1 : d->o_bias;
@@ -266,7 +279,7 @@ static kd_status read_sizes(kd__decoder *d, const kd__json *root)
 kd_status kd__decoder_config(kd__decoder *d, kd_context *context, const kd__json *root)
 {
     d->family = family_of(kd__json_member(root, "model_type")->text);
-    KD_TRY(check_identity(root, d->family));
+    KD_TRY(check_identity(root, d->family, &d->classifier));
     KD_TRY(read_sizes(d, root));
     KD_TRY(read_rope(d, root));
     return read_windows(d, context, root);

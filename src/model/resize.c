@@ -55,7 +55,7 @@ kd_status kd_model_resize(kd_model *model, int64_t vocabulary)
         const kd__tensor *from = &model->net.tensors[i];
         kd__tensor *to = &made->net.tensors[i];
         to->frozen = from->frozen;
-        if (i == d->embedding || i == d->head)
+        if (i == d->embedding || (i == d->head && !d->classifier))
             copy_rows(model->parameters + from->offset, d->vocabulary, d->hidden, made->parameters + to->offset, vocabulary);
         else memcpy(made->parameters + to->offset, model->parameters + from->offset, (size_t)from->count * sizeof(float));
     }

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import kdistill as kd  # noqa: E402
 import transformers  # noqa: E402
 from transformers import (LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,  # noqa: E402
-                          Qwen3ForCausalLM)
+                          Qwen3ForCausalLM, LlamaForSequenceClassification, Qwen2ForSequenceClassification, Qwen3ForSequenceClassification)
 
 transformers.utils.logging.disable_progress_bar()
 torch.manual_seed(0)
@@ -91,4 +91,29 @@ for case in range(24):
                  tie_word_embeddings=bool(generator.integers(0, 2)))
     kind = [(LlamaConfig, LlamaForCausalLM), (Qwen3Config, Qwen3ForCausalLM), (MistralConfig, MistralForCausalLM)][case % 3]
     check(f"random {case}: {sizes}", kind[0](**sizes), kind[1], tuple(int(x) for x in generator.integers(1, 120, 3) + 1))
+
+
+def check_classifier(name, config, family):
+    """Score heads: logits of the last token, and a folder both ways."""
+    global cases
+    reference = family(config).float().eval()
+    texts = [numpy.random.default_rng(i).integers(1, config.vocab_size, n) for i, n in enumerate((9, 1, 40))]
+    with tempfile.TemporaryDirectory() as folder:
+        reference.save_pretrained(folder)
+        model = context.load_model(folder)
+        batch = context.batch().begin_packed(numpy.cumsum([0] + [len(t) for t in texts]))
+        batch.set("tokens", numpy.concatenate(texts).astype(numpy.int64))
+        model.forward(batch, kd.EVALUATE)
+        mine = model.output("logits")[numpy.cumsum([len(t) for t in texts]) - 1]
+        theirs = numpy.concatenate([reference(torch.tensor(t)[None]).logits.detach().numpy() for t in texts])
+        model.save(folder + "/again")
+        again = family.from_pretrained(folder + "/again").float().eval()
+    error = max(float(numpy.abs(mine - theirs).max()), float((again(torch.tensor(texts[0])[None]).logits - torch.from_numpy(theirs[:1])).abs().max()))
+    if not error < 1e-5 or mine.shape[1] != config.num_labels:
+        raise SystemExit(f"{name}: classes: error {error}")
+    cases += 1
+
+
+for kind in (LlamaConfig, LlamaForSequenceClassification), (Qwen2Config, Qwen2ForSequenceClassification), (Qwen3Config, Qwen3ForSequenceClassification):
+    check_classifier(kind[1].__name__, kind[0](**dict(base, pad_token_id=0), num_labels=5), kind[1])
 print(f"{cases} cases agreed with transformers {transformers.__version__}: largest errors of logits {worst[0]:.1e}, loss {worst[1]:.1e}, gradients {worst[2]:.1e}")
