@@ -19,6 +19,7 @@
 #include <kdistill/tokenizer.h>  /* text and token ids, chats             */
 #include <kdistill/generator.h>  /* text from language models          */
 #include <kdistill/gguf.h>       /* language models for llama.cpp       */
+#include <kdistill/verify.h>     /* is an answer right?               */
 #include <kdistill/loss.h>       /* weighted sums of terms, with gradients */
 #include <kdistill/schedule.h>   /* numbers as functions of the step       */
 #include <kdistill/optimizer.h>  /* SGD, AdamW, Adam; clipping; averaging  */

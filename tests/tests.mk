@@ -101,6 +101,7 @@ check-long: all
 	$(PYTHON) tests/property/decoders.py
 	$(PYTHON) tests/property/real_models.py
 	$(PYTHON) tests/property/gguf_files.py
+	$(PYTHON) tests/property/verdicts.py
 	$(PYTHON) tests/property/tokenizers_equal.py $(STRINGS)
 
 # ---- examples: each is run ----

@@ -90,6 +90,12 @@ KD_STOP_LENGTH = 0
 KD_STOP_TOKEN = 1
 KD_STOP_TEXT = 2
 KD_STOP_HOST = 3
+KD_VERIFY_EXACT = 1
+KD_VERIFY_NORMALISED = 2
+KD_VERIFY_NUMBER = 4
+KD_VERIFY_CHOICE = 8
+KD_FORMAT_THINK = 1
+KD_FORMAT_BOXED = 2
 KD_LOSS_CROSS_ENTROPY = 1
 KD_LOSS_FORWARD_KL = 2
 KD_LOSS_REVERSE_KL = 3
@@ -645,6 +651,16 @@ class kd_beam_options(Structure):
     ]
 
 
+class kd_verify_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("verifiers", c_int32),
+        ("all", c_int32),
+        ("format", c_int32),
+        ("tolerance", c_double),
+    ]
+
+
 class kd_loss_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -863,7 +879,7 @@ class kd_checkpoint_options(Structure):
     ]
 
 
-STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_student_options, kd_lora_options, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_generator_options, kd_sampling, kd_generated, kd_generator_info, kd_beam_options, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
+STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_student_options, kd_lora_options, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_generator_options, kd_sampling, kd_generated, kd_generator_info, kd_beam_options, kd_verify_options, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
 
 #: name: (result, argument types, the header's comment)
 FUNCTIONS = {
@@ -1040,6 +1056,10 @@ FUNCTIONS = {
     "kd_beam_options_init": (None, [POINTER(kd_beam_options), c_size_t], ''),
     "kd_generator_beam": (c_int32, [c_void_p, POINTER(c_int32), c_int64, POINTER(kd_beam_options), POINTER(kd_generated), POINTER(c_double)], 'Beam search from one prompt: the best text (reason, count, ids, text; logprobs are its own). Nothing else may run in the generator, and\nmax_sequences must be at least `beams` (KD_ERR_STATE, KD_ERR_RANGE).'),
     "kd_gguf_save": (c_int32, [c_void_p, c_void_p, c_char_p, c_int32, c_int32], 'Writes a model and its tokenizer as one GGUF file (version 3), beside its place and moved in. dtype: KD_FLOAT32, KD_FLOAT16, or KD_INT8: Q8_0,\n8 bits with a scale for every 32 numbers (matrices whose rows are no multiple of 32 stay float16). Vectors are float32. Shared layers are\nwritten out. end_token: the id that ends a text, -1: none is written. Errors: KD_ERR_UNSUPPORTED (windows, dynamic rope scaling, or a tokenizer\nwhose cutting has no name in such files: known are those of GPT-2, Llama 3, Qwen2, SmolLM and character models).'),
+    "kd_verify_options_init": (None, [POINTER(kd_verify_options), c_size_t], ''),
+    "kd_verify": (c_int32, [c_char_p, c_char_p, POINTER(kd_verify_options), POINTER(c_int32), POINTER(c_int32)], "Is the text's answer the expected one (a text too: its answer is taken the same way)? *passed: bits of the verifiers that said yes, and *right: what\nthey say together, the format included. passed may be NULL."),
+    "kd_answer_find": (c_int32, [c_char_p, POINTER(c_char_p), POINTER(c_int64)], "Where a text's answer lies."),
+    "kd_answer_number": (c_int32, [c_char_p, POINTER(c_double), POINTER(c_int32)], 'The number of an answer, as KD_VERIFY_NUMBER reads it. KD_ERR_NOT_FOUND: it has none. *percent (may be NULL): 1: a percent sign stands behind it.'),
     "kd_loss_options_init": (None, [POINTER(kd_loss_options), c_size_t], ''),
     "kd_term_options_init": (None, [POINTER(kd_term_options), c_size_t], ''),
     "kd_loss_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_loss_options)], ''),

@@ -580,6 +580,11 @@ class Texts(unittest.TestCase):
         self.assertAlmostEqual(score, float(best.logprobs.sum()) / 4, places=4)
 
 
+    def test_verdicts(self):
+        self.assertEqual(kd.verify("so\n#### 1,000", "1000"), (True, kd.VERIFY_NUMBER))
+        self.assertEqual(kd.answer_find("x \\boxed{7}"), "7")
+        self.assertEqual(kd.answer_number("A: 5%"), (5.0, True))
+
     def test_students(self):
         ctx = kd.Context(threads=1)
         teacher = ctx.model(dict(kd.ready_config("llama-100k"), vocab_size=50), frozen=1)

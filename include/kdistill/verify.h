@@ -1,0 +1,47 @@
+/* kdistill/verify.h - is an answer right?   SPDX-License-Identifier: Apache-2.0
+ *
+ * Verifiers of a teacher's texts, for rejection sampling and for pass@k. They are pure functions: nothing is allocated, threads may call them at once.
+ * A text's answer is, in this order: what the last \boxed{...} holds; what stands behind the last "####"; behind the last "A:" or "Answer:"
+ * that begins a line; behind the last "answer is"; and else the whole text. What is thought before </think> does not count.        */
+#ifndef KDISTILL_VERIFY_H
+#define KDISTILL_VERIFY_H
+
+#include <kdistill/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Verifiers, bits: several are joined by `all`. */
+#define KD_VERIFY_EXACT 1      /* the answers are the same bytes, white space at their ends aside                                */
+#define KD_VERIFY_NORMALISED 2 /* the same but for case, white space, punctuation at the end, and articles at the beginning        */
+#define KD_VERIFY_NUMBER 4     /* the same number: thousands separators, currency, units behind, percent, fractions (3/4, 1 1/2, \frac{3}{4}),
+                                  decimals, exponents. Where the answer is a sentence, its last number. 50% is 50 and is .5          */
+#define KD_VERIFY_CHOICE 8     /* the same letter: "B", "(B)", "B.", "option b"                                                    */
+
+#define KD_FORMAT_THINK 1  /* format: one <think>...</think>, closed, with something in it and something behind it */
+#define KD_FORMAT_BOXED 2  /* one \boxed{...}, closed                                                             */
+
+typedef struct kd_verify_options {
+    uint32_t struct_size;
+    int32_t verifiers;  /* bits                                                              */
+    int32_t all;        /* 0: one of them is enough (union); 1: all must agree (intersection) */
+    int32_t format;     /* bits that a text must keep to besides; 0: none                      */
+    double tolerance;   /* numbers: |a - b| <= tolerance max(1, |b|)                            */
+} kd_verify_options;
+#define KD_VERIFY_OPTIONS_INIT { (uint32_t)sizeof(kd_verify_options), KD_VERIFY_NUMBER, 0, 0, 1e-6 }
+KD_API void kd_verify_options_init(kd_verify_options *options, size_t size);
+
+/* Is the text's answer the expected one (a text too: its answer is taken the same way)? *passed: bits of the verifiers that said yes, and *right: what
+ * they say together, the format included. passed may be NULL.                                                                     */
+KD_API kd_status kd_verify(const char *text, const char *expected, const kd_verify_options *options, int32_t *right, int32_t *passed);
+
+/* Where a text's answer lies. */
+KD_API kd_status kd_answer_find(const char *text, const char **answer, int64_t *bytes);
+/* The number of an answer, as KD_VERIFY_NUMBER reads it. KD_ERR_NOT_FOUND: it has none. *percent (may be NULL): 1: a percent sign stands behind it. */
+KD_API kd_status kd_answer_number(const char *text, double *value, int32_t *percent);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
