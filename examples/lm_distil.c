@@ -89,7 +89,7 @@ static void fill(kd_batch *batch, const text *t, int64_t first, int64_t step, in
     CHECK(kd_batch_set_samples(batch, NULL, &k, NULL));
 }
 
-/* STEPS of hard tokens, mixed with a teacher's distribution where there is one: its share .9, its temperature falling from 2 to 1. */
+/* STEPS of hard tokens, mixed with a teacher's distribution where there is one: its share .9, its temperature falling from 1.5 to 1. */
 static void train(kd_model *model, kd_teacher *teacher, const text *t, int64_t steps, double rate)
 {
     kd_loss *loss;
@@ -110,7 +110,7 @@ static void train(kd_model *model, kd_teacher *teacher, const text *t, int64_t s
     oo.clip_norm = 1;
     CHECK(kd_optimizer_create(&optimizer, ctx, KD_ADAMW, &oo));
     CHECK(kd_optimizer_add_model(optimizer, model));
-    CHECK(kd_schedule_linear(&temperature, ctx, 2, 1, steps));
+    CHECK(kd_schedule_linear(&temperature, ctx, 1.5, 1, steps));
     CHECK(kd_schedule_cosine(&cosine, ctx, rate, rate / 10, steps));
     CHECK(kd_schedule_linear(&warm, ctx, 0.02, 1, steps / 20 + 1));
     CHECK(kd_batch_create(&batch, ctx, NULL));

@@ -27,7 +27,7 @@ def train(ctx, model, sequences, steps, rate, teacher=None):
     loss.add(kd.LOSS_CROSS_ENTROPY, 0.1 if teacher else 1.0, label_field="tokens", align=kd.ALIGN_NEXT)
     if teacher:
         soft = loss.add(kd.FORWARD_KL, 0.9)
-    temperature, cosine, warm = ctx.linear(2, 1, steps), ctx.cosine(rate, rate / 10, steps), ctx.linear(0.02, 1, steps // 20 + 1)
+    temperature, cosine, warm = ctx.linear(1.5, 1, steps), ctx.cosine(rate, rate / 10, steps), ctx.linear(0.02, 1, steps // 20 + 1)
     far = len(sequences) // TOGETHER
     for step in range(steps):
         batch = batches(ctx, sequences, step * 7 % far + far * np.arange(TOGETHER))

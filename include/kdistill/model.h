@@ -118,6 +118,9 @@ KD_API kd_status kd_model_tensor_gradient(kd_model *model, int32_t index, kd_arr
  * when nothing matches.                                                                                                   */
 KD_API kd_status kd_model_freeze(kd_model *model, const char *pattern, int32_t on);
 
+/* How many parameters are NaN or infinite; *tensor (may be NULL) names the first that has one, NULL: none. Loading does not look. */
+KD_API kd_status kd_model_nonfinite(kd_model *model, int64_t *count, const char **tensor);
+
 /* The config as JSON text; lives as long as the model. */
 KD_API kd_status kd_model_config(kd_model *model, const char **json);
 

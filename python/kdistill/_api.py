@@ -954,6 +954,7 @@ FUNCTIONS = {
     "kd_model_tensor": (c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(kd_array)], 'Named views into the blocks, in order: "layers.0.weight" (out, in) or (out, in, kh, kw), "layers.0.bias" (out).'),
     "kd_model_tensor_gradient": (c_int32, [c_void_p, c_int32, POINTER(kd_array)], 'Named views into the blocks, in order: "layers.0.weight" (out, in) or (out, in, kh, kw), "layers.0.bias" (out).'),
     "kd_model_freeze": (c_int32, [c_void_p, c_char_p, c_int32], 'Parameters whose name matches the pattern (* and ?) are left alone by optimisers (on = 1), or not (0). KD_ERR_NOT_FOUND\nwhen nothing matches.'),
+    "kd_model_nonfinite": (c_int32, [c_void_p, POINTER(c_int64), POINTER(c_char_p)], 'How many parameters are NaN or infinite; *tensor (may be NULL) names the first that has one, NULL: none. Loading does not look.'),
     "kd_model_config": (c_int32, [c_void_p, POINTER(c_char_p)], 'The config as JSON text; lives as long as the model.'),
     "kd_model_copy_parameters": (c_int32, [c_void_p, c_void_p], 'Copies the parameters of another model of the same config. KD_ERR_MISMATCH otherwise.'),
     "kd_student_options_init": (None, [POINTER(kd_student_options), c_size_t], ''),

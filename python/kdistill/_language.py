@@ -1,6 +1,6 @@
 """What only language models do."""
 import json
-from ctypes import byref, c_char_p, c_int32, c_void_p
+from ctypes import byref, c_char_p, c_int32, c_int64, c_void_p
 from typing import Dict, Optional, Sequence
 
 from . import _api
@@ -35,6 +35,12 @@ class LanguageModel:
     def save_gguf(self, tokenizer, path: str, dtype: int = _api.KD_FLOAT16, end_token: int = -1) -> None:
         """A GGUF file for llama.cpp: FLOAT32, FLOAT16, or INT8 (Q8_0)."""
         check(lib.kd_gguf_save(self._pointer, tokenizer._pointer, str(path).encode(), dtype, end_token))
+
+    def nonfinite(self):
+        """(how many parameters are NaN or infinite, the first tensor that has one or None)."""
+        count, name = c_int64(), c_char_p()
+        check(lib.kd_model_nonfinite(self._pointer, byref(count), byref(name)))
+        return count.value, name.value.decode() if name.value else None
 
     def resize(self, vocabulary: int) -> None:
         check(lib.kd_model_resize(self._pointer, vocabulary))

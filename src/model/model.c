@@ -1,5 +1,6 @@
 #include "model/model.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -198,6 +199,22 @@ static int same_tensors(const kd__network *a, const kd__network *b)
     for (int64_t i = 0; i < a->tensor_count; i++)
         if (a->tensors[i].rank != b->tensors[i].rank || memcmp(a->tensors[i].dims, b->tensors[i].dims, sizeof a->tensors[i].dims)) return 0;
     return 1;
+}
+
+kd_status kd_model_nonfinite(kd_model *model, int64_t *count, const char **tensor)
+{
+    KD_NEED(model);
+    KD_NEED(count);
+    *count = 0;
+    if (tensor) *tensor = NULL;
+    for (int64_t i = 0; i < model->net.tensor_count; i++) {
+        const kd__tensor *t = &model->net.tensors[i];
+        int64_t bad = 0;
+        for (int64_t j = 0; j < t->count; j++) bad += !isfinite(model->parameters[t->offset + j]);
+        if (bad && !*count && tensor) *tensor = t->name;
+        *count += bad;
+    }
+    return KD_OK;
 }
 
 kd_status kd_model_copy_parameters(kd_model *model, kd_model *from)

@@ -281,6 +281,13 @@ static kd_status check_utf8(const reader *r, const kd__json *node, const char *t
     return KD_OK;
 }
 
+/* A file has more bytes than tokens: a large id in a small file would only make room for nothing. */
+static kd_status read_id(const reader *r, const kd__json *node, int64_t *id)
+{
+    const int64_t most = r->t->source_bytes < 1 << 24 ? r->t->source_bytes : 1 << 24;
+    return kd__json_integer(node, 0, most, id, "tokenizer: an id");
+}
+
 static kd_status read_vocabulary(reader *r, const kd__json *model)
 {
     const kd__json *vocabulary = kd__json_member(model, "vocab");
@@ -289,7 +296,7 @@ static kd_status read_vocabulary(reader *r, const kd__json *model)
         int64_t id;
         const int64_t bytes = (int64_t)strlen(n->key);
         KD_TRY(check_utf8(r, n, n->key, bytes));
-        KD_TRY(kd__json_integer(n, 0, 1 << 24, &id, "tokenizer: an id"));
+        KD_TRY(read_id(r, n, &id));
         KD_TRY(kd__tokenizer_set(r->t, id, n->key, bytes, 0));
     }
     return KD_OK;
@@ -303,7 +310,7 @@ static kd_status read_added(reader *r, const kd__json *root)
         int64_t id;
         KD_FAIL_IF(!content || content->type != KD__JSON_STRING || !number, KD_ERR_FORMAT, "%s: an added token without content or id", r->what);
         KD_TRY(check_utf8(r, n, content->text, content->length));
-        KD_TRY(kd__json_integer(number, 0, 1 << 24, &id, "tokenizer: an id"));
+        KD_TRY(read_id(r, number, &id));
         int32_t flags = KD_TOKEN_ADDED;
         if (is_on(n, "special", 0)) flags |= KD_TOKEN_SPECIAL;
         if (is_on(n, "normalized", !is_on(n, "special", 0))) flags |= KD__TOKEN_NORMALIZED;

@@ -593,6 +593,7 @@ class Texts(unittest.TestCase):
         student = teacher.student(layer_map=[0, 2], intermediate_size=48, calibration=batch, config={"attention_sinks": 1}, model={"recompute": 1})
         self.assertEqual([student.config[k] for k in ("num_hidden_layers", "intermediate_size", "attention_sinks")], [2, 48, 1])
         student.resize(60)
+        self.assertEqual(student.nonfinite(), (0, None))
         student.forward(batch, kd.TRAIN)
         self.assertEqual(student.output("logits").shape, (6, 60))
         student.add_lora(rank=2)

@@ -346,6 +346,27 @@ START_TEST(seeds_decide_the_weights)
 }
 END_TEST
 
+START_TEST(weights_that_are_no_numbers_are_told)
+{
+    kd_context *ctx = make_context(1);
+    kd_model *model;
+    kd_array p;
+    int64_t count;
+    const char *name;
+    OK(kd_model_create(&model, ctx, "{\"model_type\":\"mlp\",\"input_size\":3,\"hidden_sizes\":[4],\"num_labels\":2}", NULL));
+    OK(kd_model_nonfinite(model, &count, &name));
+    ck_assert(count == 0 && name == NULL);
+    OK(kd_model_parameters(model, &p));
+    ((float *)p.data)[13] = NAN;
+    ((float *)p.data)[20] = INFINITY;
+    OK(kd_model_nonfinite(model, &count, &name));
+    ck_assert_int_eq(count, 2);
+    ck_assert_str_eq(name, "layers.0.bias");
+    kd_model_free(model);
+    kd_context_free(ctx);
+}
+END_TEST
+
 Suite *model_suite(void)
 {
     Suite *suite = suite_create("model");
@@ -360,6 +381,7 @@ Suite *model_suite(void)
     tcase_add_test(tests, memory_is_told_before_it_is_taken);
     tcase_add_test(tests, calls_out_of_order_are_refused);
     tcase_add_test(tests, seeds_decide_the_weights);
+    tcase_add_test(tests, weights_that_are_no_numbers_are_told);
     suite_add_tcase(suite, tests);
     return suite;
 }
