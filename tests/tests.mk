@@ -113,7 +113,7 @@ $(BUILD)/examples/distil: examples/distil.cpp $(SHARED)
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -O2 -Wall -Wextra -Wpedantic -Iinclude $(SANITIZE) $< -o $@ $(LINK)
 
-check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton store_write store_read lm_distil lm_chat) $(TOOL)
+check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton store_write store_read lm_distil lm_chat lm_finetune) $(TOOL)
 	for example in loop own_model distil; do $(BUILD)/examples/$$example || exit 1; done
 	rm -f $(BUILD)/examples/teacher.kdt
 	$(BUILD)/examples/store_write $(BUILD)/examples/teacher.kdt
