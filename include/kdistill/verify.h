@@ -41,6 +41,19 @@ KD_API kd_status kd_answer_find(const char *text, const char **answer, int64_t *
 /* The number of an answer, as KD_VERIFY_NUMBER reads it. KD_ERR_NOT_FOUND: it has none. *percent (may be NULL): 1: a percent sign stands behind it. */
 KD_API kd_status kd_answer_number(const char *text, double *value, int32_t *percent);
 
+typedef struct kd_pass {
+    uint32_t struct_size;
+    int32_t samples;
+    int64_t questions;
+    double pass_1;         /* mean over samples, then questions                                                              */
+    double standard_error; /* of pass_1: sqrt(var(p_i) / Q), p_i the share of right samples of question i; holds the questions' draw and the samples' */
+    double within_error;   /* the part of the samples alone: sqrt(sum p_i (1 - p_i) / (n - 1)) / Q; 0 for one sample             */
+    double pass_k;         /* 1 - C(n - c, k) / C(n, k), mean over questions: unbiased                     [Chen et al. 2021, eq. 1] */
+} kd_pass;
+
+/* pass@1 and pass@k from verdicts `right` ((questions, samples) 0 or 1). Q = 1: the errors are 0. KD_ERR_RANGE: k is not 1 to samples. */
+KD_API kd_status kd_pass_rates(const int32_t *right, int64_t questions, int32_t samples, int32_t k, kd_pass *pass);
+
 #ifdef __cplusplus
 }
 #endif

@@ -14,7 +14,7 @@ from ._handles import (Batch, Checkpoint, Context, Dataset, Head, Loader, Loss, 
                        Store, StoreWriter, align_bytes, chunk_sums, counts_add, mean_error, ready_config, store_key)
 from ._generator import Generated, Generator
 from ._tokenizer import Detokenizer, Tokenizer
-from ._verify import answer_find, answer_number, verify
+from ._verify import answer_find, answer_number, pass_rates, verify
 from ._library import Error, lib, library_path
 from . import _api
 

@@ -661,6 +661,18 @@ class kd_verify_options(Structure):
     ]
 
 
+class kd_pass(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("samples", c_int32),
+        ("questions", c_int64),
+        ("pass_1", c_double),
+        ("standard_error", c_double),
+        ("within_error", c_double),
+        ("pass_k", c_double),
+    ]
+
+
 class kd_loss_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -879,7 +891,7 @@ class kd_checkpoint_options(Structure):
     ]
 
 
-STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_student_options, kd_lora_options, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_generator_options, kd_sampling, kd_generated, kd_generator_info, kd_beam_options, kd_verify_options, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
+STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_student_options, kd_lora_options, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_generator_options, kd_sampling, kd_generated, kd_generator_info, kd_beam_options, kd_verify_options, kd_pass, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
 
 #: name: (result, argument types, the header's comment)
 FUNCTIONS = {
@@ -1061,6 +1073,7 @@ FUNCTIONS = {
     "kd_verify": (c_int32, [c_char_p, c_char_p, POINTER(kd_verify_options), POINTER(c_int32), POINTER(c_int32)], "Is the text's answer the expected one (a text too: its answer is taken the same way)? *passed: bits of the verifiers that said yes, and *right: what\nthey say together, the format included. passed may be NULL."),
     "kd_answer_find": (c_int32, [c_char_p, POINTER(c_char_p), POINTER(c_int64)], "Where a text's answer lies."),
     "kd_answer_number": (c_int32, [c_char_p, POINTER(c_double), POINTER(c_int32)], 'The number of an answer, as KD_VERIFY_NUMBER reads it. KD_ERR_NOT_FOUND: it has none. *percent (may be NULL): 1: a percent sign stands behind it.'),
+    "kd_pass_rates": (c_int32, [POINTER(c_int32), c_int64, c_int32, c_int32, POINTER(kd_pass)], 'pass@1 and pass@k from verdicts `right` ((questions, samples) 0 or 1). Q = 1: the errors are 0. KD_ERR_RANGE: k is not 1 to samples.'),
     "kd_loss_options_init": (None, [POINTER(kd_loss_options), c_size_t], ''),
     "kd_term_options_init": (None, [POINTER(kd_term_options), c_size_t], ''),
     "kd_loss_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_loss_options)], ''),

@@ -1,10 +1,12 @@
 """Is an answer right?"""
 from ctypes import byref, c_char_p, c_double, c_int32, c_int64, string_at
 from ctypes import POINTER, c_char, cast
-from typing import Tuple
+from typing import Dict, Tuple
+
+import numpy
 
 from . import _api
-from ._library import check, lib, options
+from ._library import as_dict, check, filled, lib, options
 
 
 def verify(text: str, expected: str, **values) -> Tuple[bool, int]:
@@ -25,3 +27,10 @@ def answer_number(text: str) -> Tuple[float, bool]:
     value, percent = c_double(), c_int32()
     check(lib.kd_answer_number(text.encode(), byref(value), byref(percent)))
     return value.value, bool(percent.value)
+
+
+def pass_rates(right, k: int = 1) -> Dict:
+    """pass@1 with its standard error, and pass@k, from verdicts (questions, samples)."""
+    verdicts, made = numpy.ascontiguousarray(right, dtype=numpy.int32), filled(_api.kd_pass)
+    check(lib.kd_pass_rates(verdicts.ctypes.data_as(POINTER(c_int32)), verdicts.shape[0], verdicts.shape[1], k, byref(made)))
+    return as_dict(made)

@@ -584,6 +584,7 @@ class Texts(unittest.TestCase):
         self.assertEqual(kd.verify("so\n#### 1,000", "1000"), (True, kd.VERIFY_NUMBER))
         self.assertEqual(kd.answer_find("x \\boxed{7}"), "7")
         self.assertEqual(kd.answer_number("A: 5%"), (5.0, True))
+        self.assertAlmostEqual(kd.pass_rates([[1, 0], [0, 0]], k=2)["pass_k"], 0.5)
 
     def test_students(self):
         ctx = kd.Context(threads=1)

@@ -108,11 +108,29 @@ START_TEST(verifiers_are_joined_and_formats_kept)
 }
 END_TEST
 
+/* Three questions, four samples: 4, 1 and 0 right. By hand: p = 1, 1/4, 0. */
+START_TEST(pass_rates_are_those_of_the_formulas)
+{
+    const int32_t right[12] = { 1, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0 };
+    kd_pass pass = { .struct_size = sizeof pass };
+    OK(kd_pass_rates(right, 3, 4, 2, &pass));
+    const double mean = 1.25 / 3, variance = (pow(1 - mean, 2) + pow(0.25 - mean, 2) + pow(mean, 2)) / 2;
+    NEAR(pass.pass_1, mean, 1e-12);
+    NEAR(pass.standard_error, sqrt(variance / 3), 1e-12);
+    NEAR(pass.within_error, sqrt(0.25 * 0.75 / 3) / 3, 1e-12);
+    NEAR(pass.pass_k, (1 + (1 - 3.0 / 6) + 0) / 3, 1e-12); /* C(3, 2) / C(4, 2) */
+    FAILS(kd_pass_rates(right, 3, 4, 5, &pass), KD_ERR_RANGE, "k:");
+    FAILS(kd_pass_rates((const int32_t[]){ 2 }, 1, 1, 1, &pass), KD_ERR_RANGE, "0 or 1");
+    FAILS(kd_pass_rates(right, 0, 4, 1, &pass), KD_ERR_RANGE, "0 questions");
+}
+END_TEST
+
 Suite *verify_suite(void)
 {
     Suite *suite = suite_create("verify");
     TCase *tests = tcase_create("verify");
     tcase_add_test(tests, hard_cases_are_told_right);
+    tcase_add_test(tests, pass_rates_are_those_of_the_formulas);
     tcase_add_test(tests, verifiers_are_joined_and_formats_kept);
     suite_add_tcase(suite, tests);
     return suite;

@@ -1,0 +1,41 @@
+#include <kdistill/verify.h>
+#include <math.h>
+
+#include "base/status.h"
+
+/* 1 - C(n - c, k) / C(n, k) as a product, which neither overflows nor cancels. */
+static double unbiased(int32_t n, int64_t c, int32_t k)
+{
+    double missed = 1;
+    if (n - c < k) return 1;
+    for (int64_t i = n - c + 1; i <= n; i++) missed *= 1 - (double)k / (double)i;
+    return 1 - missed;
+}
+
+kd_status kd_pass_rates(const int32_t *right, int64_t questions, int32_t samples, int32_t k, kd_pass *pass)
+{
+    kd_pass now = { .samples = samples, .questions = questions };
+    double squares = 0, within = 0;
+    KD_NEED(right);
+    KD_NEED(pass);
+    KD_FAIL_IF(questions < 1 || samples < 1, KD_ERR_RANGE, "pass rates of %lld questions and %d samples", (long long)questions, samples);
+    KD_FAIL_IF(k < 1 || k > samples, KD_ERR_RANGE, "k: expected 1 to %d (samples), got %d", samples, k);
+    for (int pass_over = 0; pass_over < 2; pass_over++) /* the mean first: squares of differences do not cancel */
+        for (int64_t q = 0; q < questions; q++) {
+            int64_t count = 0;
+            for (int32_t s = 0; s < samples; s++) {
+                const int32_t verdict = right[q * samples + s];
+                KD_FAIL_IF(verdict != 0 && verdict != 1, KD_ERR_RANGE, "question %lld, sample %d: expected 0 or 1, got %d", (long long)q, s, verdict);
+                count += verdict;
+            }
+            const double p = (double)count / samples;
+            if (!pass_over) {
+                now.pass_1 += p / (double)questions;
+                now.pass_k += unbiased(samples, count, k) / (double)questions;
+                within += p * (1 - p);
+            } else squares += (p - now.pass_1) * (p - now.pass_1);
+        }
+    if (questions > 1) now.standard_error = sqrt(squares / (double)(questions - 1) / (double)questions);
+    if (samples > 1) now.within_error = sqrt(within / (samples - 1)) / (double)questions;
+    return kd__info_write(pass, &now, sizeof now, "kd_pass");
+}
