@@ -139,7 +139,7 @@ check-tsan:
 
 # valgrind tells the library and BLAS of a processor without AVX-512.
 check-valgrind: $(BUILD)/tests/unit $(BUILD)/tests/internal
-	CK_FORK=no CK_TIMEOUT_MULTIPLIER=30 OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_DATA= valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+	CK_FORK=no CK_TIMEOUT_MULTIPLIER=30 OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_DATA= KD_TEST_FEW=1 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
 	    --errors-for-leak-kinds=definite $(BUILD)/tests/unit
 	CK_FORK=no OPENBLAS_NUM_THREADS=1 $(TEST_ENV) valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite $(BUILD)/tests/internal
 

@@ -15,7 +15,7 @@ if [ ! -e "$system/done" ]; then
 fi
 libraries=$system/usr/lib/aarch64-linux-gnu
 blas=$libraries/openblas-pthread
-export CK_FORK=no CK_TIMEOUT_MULTIPLIER=20 CK_DEFAULT_TIMEOUT=600 KD_DATA= KD_EMULATED=1
+export CK_FORK=no CK_TIMEOUT_MULTIPLIER=20 CK_DEFAULT_TIMEOUT=600 KD_DATA= KD_TEST_FEW=1 KD_EMULATED=1
 make --no-print-directory CC=aarch64-linux-gnu-gcc BUILD=build/arm64/made LIB=build/arm64/made/lib ZLIB=yes \
     BLAS_FLAGS="-DKD_BLAS_OPENBLAS -isystem $system/usr/include/aarch64-linux-gnu/openblas-pthread -isystem $system/usr/include/aarch64-linux-gnu -isystem $system/usr/include" \
     BLAS_LIBS="-L$blas -L$libraries -lopenblas -Wl,-rpath-link,$libraries -Wl,-rpath-link,$system/lib/aarch64-linux-gnu -L$system/lib/aarch64-linux-gnu" \
