@@ -83,6 +83,9 @@ typedef struct kd_generated {
     int64_t text_bytes;
     kd_array hidden;       /* (count, hidden_size) float32 with keep_hidden: teacher's states before each token */
 } kd_generated;
+/* Straight into a store (kdistill/store.h) with a field of kind KD_STORE_HIDDEN, KD_ALIGN_NEXT and the model's head: the key of prompt and text together
+ * (kd_store_key), then kd_store_writer_begin(w, key0, key1, sample, prompt tokens - 1, text.count), kd_store_writer_put(w, "hidden", &text.hidden),
+ * kd_store_writer_commit(w).                                                                                            */
 
 /* Runs until a text is finished; what `text` points to is valid until the next call. KD_END: all are given out. KD_ERR_CANCELLED: the context
  * was cancelled; what runs goes on with the next call.                                                                        */

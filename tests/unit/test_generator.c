@@ -418,6 +418,78 @@ START_TEST(beams_find_the_best_text)
 }
 END_TEST
 
+/* What a teacher wrote goes into a store as it came, and the store says about the text what the live teacher says. */
+START_TEST(texts_go_straight_into_a_store)
+{
+    kd_context *ctx = make_context(1);
+    kd_model *model = make_model(ctx, config);
+    kd_generator *g = make_generator(model, 1, 512, KD_FLOAT32);
+    kd_store_writer *writer;
+    kd_teacher *teacher;
+    kd_batch *batch;
+    kd_targets *targets;
+    kd_store_options so = KD_STORE_OPTIONS_INIT;
+    kd_store_field field = KD_STORE_FIELD_INIT;
+    kd_sampling s = KD_SAMPLING_INIT;
+    kd_generated text = { .struct_size = sizeof text };
+    kd_array head, found, present, live;
+    const char *path = scratch_path("generated.kdt"), *name;
+    int32_t prompt[9];
+    int64_t tokens[19], offsets[2] = { 0, 19 };
+    uint64_t key[2];
+    kd_array all = KD_ARRAY_1D(tokens, KD_INT64, 19), o = KD_ARRAY_1D(offsets, KD_INT64, 2), keys = KD_ARRAY_2D(key, KD_UINT64, 1, 2);
+    fill_prompt(prompt, 9, 4);
+    s.max_tokens = 10;
+    s.keep_hidden = 1;
+    OK(kd_generator_add(g, prompt, 9, &s, NULL));
+    OK(kd_generator_next(g, &text));
+    for (int i = 0; i < 19; i++) tokens[i] = i < 9 ? prompt[i] : text.ids[i - 9];
+    OK(kd_store_key(ctx, &all, &key[0], &key[1]));
+    remove(path);
+    so.vocabulary = 61;
+    so.align = KD_ALIGN_NEXT;
+    field.kind = KD_STORE_HIDDEN;
+    field.name = "hidden";
+    field.width = 32;
+    int32_t count;
+    OK(kd_model_tensors(model, &count));
+    OK(kd_model_tensor(model, count - 1, &name, &head));
+    ck_assert_str_eq(name, "lm_head.weight");
+    OK(kd_store_writer_create(&writer, ctx, path, &so, &field, 1));
+    OK(kd_store_writer_head(writer, &head, KD_FLOAT32));
+    OK(kd_store_writer_begin(writer, key[0], key[1], 0, 8, text.count));
+    OK(kd_store_writer_put(writer, "hidden", &text.hidden));
+    OK(kd_store_writer_commit(writer));
+    OK(kd_store_writer_close(writer));
+    kd_store_writer_free(writer);
+    OK(kd_teacher_open(&teacher, ctx, path, NULL));
+    OK(kd_batch_create(&batch, ctx, NULL));
+    OK(kd_targets_create(&targets, ctx, NULL));
+    OK(kd_batch_begin_packed(batch, &o));
+    OK(kd_batch_set(batch, "tokens", &all, NULL));
+    OK(kd_batch_set_samples(batch, NULL, &keys, NULL));
+    OK(kd_teacher_read(teacher, batch, targets));
+    OK(kd_targets_field(targets, "hidden", &found, &present));
+    OK(kd_model_forward(model, batch, KD_EVALUATE));
+    OK(kd_model_output(model, "hidden", &live));
+    for (int r = 0; r < 19; r++) ck_assert_int_eq(((uint8_t *)present.data)[r], r >= 8 && r < 18);
+    kd_loss *loss;
+    kd_loss_result result = { .struct_size = sizeof result };
+    OK(kd_loss_create(&loss, ctx, NULL));
+    OK(kd_loss_add(loss, KD_LOSS_FORWARD_KL, 1, NULL, NULL));
+    OK(kd_loss_value(loss, model, batch, targets, NULL, &result)); /* the model against its own stored words */
+    ck_assert_int_eq(result.rows[0], 10);
+    ck_assert_msg(result.value >= 0 && result.value < 1e-2, "KL of a model to its own store: %g", result.value);
+    kd_loss_free(loss);
+    kd_targets_free(targets);
+    kd_batch_free(batch);
+    kd_teacher_free(teacher);
+    kd_generator_free(g);
+    kd_model_free(model);
+    kd_context_free(ctx);
+}
+END_TEST
+
 START_TEST(generators_refuse_bad_input)
 {
     kd_context *ctx = make_context(1);
@@ -478,6 +550,7 @@ Suite *generator_suite(void)
     tcase_add_test(tests, draws_follow_the_filtered_distribution);
     tcase_add_test(tests, texts_end_where_they_should);
     tcase_add_test(tests, beams_find_the_best_text);
+    tcase_add_test(tests, texts_go_straight_into_a_store);
     tcase_add_test(tests, generators_refuse_bad_input);
     suite_add_tcase(suite, tests);
     return suite;
