@@ -292,11 +292,12 @@ static kd_status fill_sequence(kd_generator *g, kd__sequence *s, kd__request *r)
     return KD_OK;
 }
 
-/* Waiting samples enter free slots while the cache has room for all their tokens. */
-static kd_status admit(kd_generator *g)
+/* Waiting samples enter free slots while the cache has room for all their tokens, and the step for `left` more rows. */
+static kd_status admit(kd_generator *g, int64_t left)
 {
     kd__request *r = g->first;
-    for (int32_t slot = 0; slot < g->options.max_sequences; slot++) {
+    for (int32_t slot = 0; slot < g->options.max_sequences && left > 0; slot++) {
+        const int64_t before = g->rows.count;
         kd__sequence *s = NULL;
         if (g->slots[slot]) continue;
         while (r && r->started == r->sampling.samples) r = r->next;
@@ -311,7 +312,8 @@ static kd_status admit(kd_generator *g)
         s->sample = r->started++;
         g->slots[slot] = s;
         /* its rows are scheduled before the next one looks for a shared beginning */
-        KD_TRY(kd__sequence_rows(g, s, g->options.prompt_rows));
+        KD_TRY(kd__sequence_rows(g, s, left));
+        left -= g->rows.count - before;
     }
     return KD_OK;
 }
@@ -354,7 +356,7 @@ static kd_status schedule(kd_generator *g)
         KD_TRY(kd__sequence_rows(g, g->slots[i], left));
         left -= g->rows.count - before;
     }
-    return left > 0 ? admit(g) : KD_OK;
+    return admit(g, left);
 }
 
 typedef struct {

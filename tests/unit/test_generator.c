@@ -186,6 +186,30 @@ START_TEST(greedy_text_is_what_the_models_own_pass_says)
 }
 END_TEST
 
+/* Ten prompts of 60 tokens, 64 rows of prompts a step: ten steps at least before the last one's first token. */
+START_TEST(a_step_computes_no_more_of_prompts_than_was_asked)
+{
+    kd_context *ctx = make_context(1);
+    kd_model *model = make_model(ctx, config);
+    kd_generator *g = make_generator(model, 10, 64, KD_FLOAT32);
+    kd_sampling s = KD_SAMPLING_INIT;
+    kd_generated text = { .struct_size = sizeof text };
+    kd_generator_info info = { .struct_size = sizeof info };
+    int32_t prompt[60];
+    s.max_tokens = 1;
+    for (int i = 0; i < 10; i++) {
+        fill_prompt(prompt, 60, i);
+        OK(kd_generator_add(g, prompt, 60, &s, NULL));
+    }
+    for (int i = 0; i < 10; i++) OK(kd_generator_next(g, &text));
+    OK(kd_generator_get_info(g, &info));
+    ck_assert_int_eq(info.steps, 10); /* 600 rows, 64 a step */
+    kd_generator_free(g);
+    kd_model_free(model);
+    kd_context_free(ctx);
+}
+END_TEST
+
 START_TEST(prompts_that_begin_alike_share_the_work)
 {
     kd_context *ctx = make_context(1);
@@ -546,6 +570,7 @@ Suite *generator_suite(void)
     tcase_add_test(tests, a_text_does_not_depend_on_the_others);
     tcase_add_test(tests, eight_bits_are_near_float32);
     tcase_add_test(tests, greedy_text_is_what_the_models_own_pass_says);
+    tcase_add_test(tests, a_step_computes_no_more_of_prompts_than_was_asked);
     tcase_add_test(tests, prompts_that_begin_alike_share_the_work);
     tcase_add_test(tests, draws_follow_the_filtered_distribution);
     tcase_add_test(tests, texts_end_where_they_should);
