@@ -139,7 +139,7 @@ clean:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm bench bench-language bench-head bench-store peers docs reproduce-hinton
+.PHONY: demo demo-lm bench bench-language bench-windows bench-head bench-store peers docs reproduce-hinton
 
 build/demo/demo: examples/demo.c examples/demo_measure.c examples/demo_page.c examples/demo.h examples/check.h $(SHARED)
 	@mkdir -p $(@D)
@@ -176,6 +176,9 @@ bench-store: all
 # SMOLLM2: a Hugging Face folder of SmolLM2-135M, KD_DATA: the data's folder; without them the parts that need no model.
 bench-language: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/language.py $(SMOLLM2) $(KD_DATA) $(PARTS)
+
+bench-windows: all
+	PEERS=$(PEERS) sh bench/with_peers.sh bench/windows.py $(SMOLLM2) $(KD_DATA)
 
 docs:
 	$(PYTHON) python/generate.py
