@@ -119,7 +119,8 @@ typedef struct kd_beam_options {
 KD_API void kd_beam_options_init(kd_beam_options *options, size_t size);
 
 /* Beam search from one prompt: the best text (reason, count, ids, text; logprobs are its own). Nothing else may run in the generator, and
- * max_sequences must be at least `beams` (KD_ERR_STATE, KD_ERR_RANGE).                                                         */
+ * max_sequences must be at least `beams`; the cache needs the prompt's blocks and, for each beam, its text's and one more (KD_ERR_STATE,
+ * KD_ERR_RANGE).                                                                                                            */
 KD_API kd_status kd_generator_beam(kd_generator *generator, const int32_t *prompt, int64_t count, const kd_beam_options *options, kd_generated *text,
                                    double *score);
 
