@@ -31,11 +31,12 @@ typedef struct kd_generator_options {
 #define KD_GENERATOR_OPTIONS_INIT { (uint32_t)sizeof(kd_generator_options), 32, 0, 512, KD_FLOAT32, NULL }
 KD_API void kd_generator_options_init(kd_generator_options *options, size_t size);
 
-/* Keeps the model alive, which must not train while sequences run. Errors: KD_ERR_UNSUPPORTED (not a language model). */
+/* Keeps the model alive, which must not train while sequences run; kd_generator_refresh after it did. Errors: KD_ERR_UNSUPPORTED (not a language model). */
 KD_API kd_status kd_generator_create(kd_generator **out, kd_model *model, const kd_generator_options *options);
 KD_API void kd_generator_free(kd_generator *generator);
 
-/* A token as it comes: `text` is what it completes ("" without a tokenizer). Not 0: the sequence ends here (KD_STOP_HOST). */
+/* A token as it comes: `text` is what it completes ("" without a tokenizer). Not 0: the sequence ends here (KD_STOP_HOST). It must not call the
+ * generator.                                                                                                                   */
 typedef int32_t (*kd_token_function)(void *user, int64_t request, int32_t sample, int32_t token, const char *text);
 
 typedef struct kd_sampling {
@@ -90,6 +91,9 @@ typedef struct kd_generated {
 /* Runs until a text is finished; what `text` points to is valid until the next call. KD_END: all are given out. KD_ERR_CANCELLED: the context
  * was cancelled; what runs goes on with the next call.                                                                        */
 KD_API kd_status kd_generator_next(kd_generator *generator, kd_generated *text);
+/* After the model was trained: blocks of the cache that were computed before are forgotten, 8-bit weights are made again. KD_ERR_STATE: prompts
+ * wait or run, or texts are not given out.                                                                                       */
+KD_API kd_status kd_generator_refresh(kd_generator *generator);
 /* Drops what is left of a prompt: waiting, running and finished samples. */
 KD_API kd_status kd_generator_cancel(kd_generator *generator, int64_t request);
 

@@ -79,6 +79,10 @@ class Generator(Handle):
     def __iter__(self) -> Iterator[Generated]:
         return iter(self.next, None)
 
+    def refresh(self) -> None:
+        """After the model was trained."""
+        check(lib.kd_generator_refresh(self._pointer))
+
     def cancel(self, request: int) -> None:
         check(lib.kd_generator_cancel(self._pointer, request))
 

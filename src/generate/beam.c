@@ -104,16 +104,17 @@ static kd_status branch_off(search *s, const kd__sequence *from, const branch *b
     return kd__sequence_push(q, g->object.context, b->token, b->logprob);
 }
 
-/* The 2 x beams best continuations of one beam. */
+/* The 2 x beams best continuations of one beam; -1: its logits are not finite. */
 static int64_t branches_of(search *s, int64_t beam, branch *to)
 {
     const kd__kernels *kernels = s->g->object.context->kernels;
     const int64_t v = s->g->model->net.decoder->vocabulary, most = 2 * s->o.beams;
     const float *z = s->g->logits + beam * v;
     float *e = s->g->sampler;
-    int32_t bad;
+    int32_t bad = 0;
     int64_t found = 0;
     const float max = kernels->scan(z, v, &bad);
+    if (bad || max == -INFINITY) return -1;
     const double lse = max + log(kernels->exponentials(z, v, max, 1, e));
     for (int32_t id = 0; id < v; id++) { /* a list in falling order; equal ones keep the lower id first */
         if (found == most && z[id] <= to[found - 1].logprob) continue;
@@ -164,7 +165,11 @@ static kd_status step(search *s, int *done)
 {
     int64_t found = 0, kept = 0;
     KD_TRY(forward(s));
-    for (int64_t i = 0; i < s->count; i++) found += branches_of(s, i, s->branches + found);
+    for (int64_t i = 0; i < s->count; i++) {
+        const int64_t more = branches_of(s, i, s->branches + found);
+        KD_FAIL_IF(more < 0, KD_ERR_NONFINITE, "beam search: the model's logits are not finite");
+        found += more;
+    }
     qsort(s->branches, (size_t)found, sizeof *s->branches, compare);
     double scores[256];
     for (int64_t i = 0; i < found && kept < s->o.beams; i++) {
@@ -239,8 +244,10 @@ kd_status kd_generator_beam(kd_generator *g, const int32_t *prompt, int64_t coun
     void *blocks[] = { s.beams, s.next, s.scores, s.branches };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
     if (status == KD_OK) status = kd__generated_take(g, s.best, text);
-    if (status != KD_OK) drop(&s, s.best);
-    else if (score) *score = s.best_score;
+    if (status != KD_OK) {
+        drop(&s, s.best);
+        kd__cache_forget(&g->cache);
+    } else if (score) *score = s.best_score;
     kd_generator_cancel(g, g->first->number);
     return status;
 }

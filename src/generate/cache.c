@@ -54,6 +54,11 @@ int32_t kd__cache_take(kd__cache *c)
 
 void kd__cache_drop(kd__cache *c, int32_t block) { c->block[block].users--; }
 
+void kd__cache_forget(kd__cache *c)
+{
+    for (int64_t i = 0; i < c->blocks; i++) c->block[i].known = 0;
+}
+
 int32_t kd__cache_share(kd__cache *c, const uint64_t key[2], int64_t step)
 {
     for (int64_t i = 0; i < c->blocks; i++) {

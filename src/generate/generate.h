@@ -35,6 +35,8 @@ int64_t kd__cache_unused(const kd__cache *cache);
 /* A block for new tokens; -1: none is free. Known blocks without users go last, the longest unused first. */
 int32_t kd__cache_take(kd__cache *cache);
 void kd__cache_drop(kd__cache *cache, int32_t block);
+/* No block may be shared any more by its tokens. */
+void kd__cache_forget(kd__cache *cache);
 /* The block that is full of the tokens that `key` tells, with one more user; -1: none. */
 int32_t kd__cache_share(kd__cache *cache, const uint64_t key[2], int64_t step);
 static inline float *kd__cache_at(const kd__cache *c, int64_t layer, int64_t block, int64_t head)

@@ -361,7 +361,6 @@ static kd_status schedule(kd_generator *g)
 
 typedef struct {
     kd_generator *g;
-    const float *hidden;
     kd__drawn *drawn;
     char *scratch;
     int64_t stride;
@@ -417,11 +416,10 @@ static kd_status take_token(kd_generator *g, kd__sequence *s, kd__drawn drawn)
     return KD_OK;
 }
 
-static kd_status finish_text(kd_generator *g, kd__sequence *s)
+static kd_status finish_text(kd__sequence *s)
 {
     const char *piece;
     int64_t bytes;
-    (void)g;
     if (!s->stream) return KD_OK;
     KD_TRY(kd_detokenizer_finish(s->stream, &piece, &bytes));
     if (s->reason != KD_STOP_TEXT) KD_TRY(kd__text_append(&s->text, piece, (size_t)bytes));
@@ -431,7 +429,7 @@ static kd_status finish_text(kd_generator *g, kd__sequence *s)
 static kd_status retire(kd_generator *g, int32_t slot)
 {
     kd__sequence *s = g->slots[slot];
-    KD_TRY(finish_text(g, s));
+    KD_TRY(finish_text(s));
     kd__sequence_release(g, s);
     g->slots[slot] = NULL;
     s->next = NULL;
@@ -454,7 +452,7 @@ static kd_status draw_all(kd_generator *g, const float *hidden)
         KD_TRY(kd__allocate(context, &g->sampler, need, 1));
         g->sampler_room = need;
     }
-    drawing w = { g, hidden, (kd__drawn *)(void *)((char *)g->sampler + stride * context->threads), g->sampler, stride };
+    drawing w = { g, (kd__drawn *)(void *)((char *)g->sampler + stride * context->threads), g->sampler, stride };
     kd__parallel(context, spans, draw_one, &w);
     for (int64_t i = 0; i < spans; i++) {
         kd__sequence *s = g->rows.spans[i].sequence;
@@ -478,7 +476,7 @@ static void drop_all(kd_generator *g)
         free_sequence(g, s);
         g->slots[i] = NULL;
     }
-    for (int64_t i = 0; i < g->cache.blocks; i++) g->cache.block[i].known = 0; /* some of them were never computed */
+    kd__cache_forget(&g->cache); /* some of what has a name was never computed */
 }
 
 static kd_status step(kd_generator *g)
@@ -555,6 +553,21 @@ kd_status kd_generator_next(kd_generator *g, kd_generated *text)
     s->request = NULL;
     close_sample(g, r);
     return status;
+}
+
+kd_status kd_generator_refresh(kd_generator *g)
+{
+    KD_NEED(g);
+    KD_FAIL_IF(g->first || g->done, KD_ERR_STATE, "generator: prompts wait or run, or texts are not given out");
+    KD_TRY(kd__lora_refresh(g->model));
+    if (g->own_int8) {
+        kd__int8_model *made = NULL;
+        KD_TRY(kd__int8_model_make(&made, g->model));
+        kd__int8_model_free(g->int8);
+        g->int8 = made;
+    }
+    kd__cache_forget(&g->cache);
+    return KD_OK;
 }
 
 kd_status kd_generator_cancel(kd_generator *g, int64_t request)

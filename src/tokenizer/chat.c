@@ -268,10 +268,9 @@ static kd_status deepseek(chat *c)
     return c->t->chat_thinks || c->t->chat_format != KD_CHAT_DEEPSEEK ? put(c, "<think>\n") : KD_OK;
 }
 
-static kd_status check_messages(const kd_tokenizer *t, const kd_message *messages, int32_t count)
+static kd_status check_messages(const kd_message *messages, int32_t count)
 {
     KD_FAIL_IF(count < 0 || (count && !messages), KD_ERR_INVALID, "messages: %d of them at %s", count, messages ? "an address" : "NULL");
-    (void)t;
     for (int32_t i = 0; i < count; i++) {
         KD_FAIL_IF(!messages[i].role || !messages[i].content, KD_ERR_INVALID, "message %d has no role or no content", i);
         KD_FAIL_IF(strcmp(messages[i].role, "system") && strcmp(messages[i].role, "user") && strcmp(messages[i].role, "assistant"), KD_ERR_INVALID,
@@ -284,7 +283,7 @@ static kd_status render(chat *c, kd_tokenizer *t, const kd_message *messages, in
 {
     *c = (chat){ .t = t, .messages = messages, .count = count, .o = KD_CHAT_OPTIONS_INIT, .text = { .context = t->object.context } };
     KD_TRY(kd__options_read(&c->o, sizeof c->o, options, "kd_chat_options"));
-    KD_TRY(check_messages(t, messages, count));
+    KD_TRY(check_messages(messages, count));
     const int32_t format = c->o.format ? c->o.format : t->chat_format;
     KD_FAIL_IF(format < KD_CHAT_AUTO || format > KD_CHAT_DEEPSEEK, KD_ERR_RANGE, "format: expected 0 to %d, got %d", KD_CHAT_DEEPSEEK, format);
     KD_FAIL_IF(format == KD_CHAT_AUTO, KD_ERR_UNSUPPORTED, "chat: %s: name a format, or render the text in the host",

@@ -25,13 +25,13 @@ static const char *back_spaces(const kd__unicode *u, const char *begin, const ch
     return end;
 }
 
-static kd_status replace(const kd_tokenizer *t, const kd__step *step, const char *text, int64_t bytes, kd__text *to)
+kd_status kd__replace(const kd_tokenizer *t, const kd__step *step, const char *at, int64_t bytes, kd__text *to)
 {
     kd__regex_state state = { .regex = step->regex, .unicode = t->unicode };
-    const char *at = text, *end = text + bytes, *from, *behind;
+    const char *end = at + bytes, *from, *behind;
     kd_status status = KD_OK;
     while (status == KD_OK) {
-        status = kd__regex_find(&state, text, at, end, &from, &behind);
+        status = kd__regex_find(&state, at, end, &from, &behind);
         if (status != KD_OK || !from) break;
         status = kd__text_append(to, at, (size_t)(from - at));
         if (status == KD_OK) status = kd__text_append(to, step->to, (size_t)step->to_bytes);
@@ -55,7 +55,7 @@ static kd_status normalize_step(const kd_tokenizer *t, const kd__step *step, con
     case KD__STEP_PREPEND:
         if (bytes) KD_TRY(kd__text_append(to, step->to, (size_t)step->to_bytes));
         return kd__text_append(to, text, (size_t)bytes);
-    default: return replace(t, step, text, bytes, to);
+    default: return kd__replace(t, step, text, bytes, to);
     }
 }
 
@@ -88,7 +88,7 @@ typedef struct {
     kd__pieces *to;
     int32_t behaviour;
     const char *pending, *pending_end; /* what may still grow; NULL: nothing */
-    int pending_match, started;
+    int pending_match;
 } joiner;
 
 static kd_status flush(joiner *j)
@@ -120,7 +120,7 @@ static kd_status split(const kd__step *step, kd__regex_state *state, kd__piece p
     const char *at = piece.at, *end = piece.at + piece.bytes, *from, *behind;
     joiner j = { .to = to, .behaviour = step->option };
     while (at < end) {
-        KD_TRY(kd__regex_find(state, piece.at, at, end, &from, &behind));
+        KD_TRY(kd__regex_find(state, at, end, &from, &behind));
         if (!from) break;
         KD_TRY(part(&j, at, from, step->inverted));
         KD_TRY(part(&j, from, behind, !step->inverted));
@@ -174,7 +174,7 @@ static kd_status replace_pieces(const kd_tokenizer *t, const kd__step *step, kd_
     kd_status status = KD_OK;
     for (int64_t i = 0; i < p->count && status == KD_OK; i++) {
         const int64_t at = made.size;
-        status = replace(t, step, p->piece[i].at, p->piece[i].bytes, &made);
+        status = kd__replace(t, step, p->piece[i].at, p->piece[i].bytes, &made);
         p->piece[i] = (kd__piece){ NULL, made.size - at };
     }
     if (status != KD_OK) {

@@ -112,22 +112,6 @@ static kd_status fallback_step(const parts *from, parts *to)
     return status;
 }
 
-static kd_status replace_part(const kd_tokenizer *t, const kd__step *step, const char *at, const char *end, kd__text *to)
-{
-    kd__regex_state state = { .regex = step->regex, .unicode = t->unicode };
-    kd_status status = KD_OK;
-    while (status == KD_OK) {
-        const char *found, *behind;
-        status = kd__regex_find(&state, at, at, end, &found, &behind);
-        if (status != KD_OK || !found) break;
-        status = kd__text_append(to, at, (size_t)(found - at));
-        if (status == KD_OK) status = kd__text_append(to, step->to, (size_t)step->to_bytes);
-        at = behind;
-    }
-    kd__regex_state_free(&state);
-    return status == KD_OK ? kd__text_append(to, at, (size_t)(end - at)) : status;
-}
-
 static kd_status strip_part(const kd__step *step, const char *at, const char *end, kd__text *to)
 {
     const int64_t n = step->to_bytes;
@@ -154,7 +138,7 @@ static kd_status decode_step(const kd_tokenizer *t, const kd__step *step, const 
     if (step->type == KD__STEP_BYTE_FALLBACK) return fallback_step(from, to);
     for (int64_t i = 0, begin = 0; i < from->count; begin = from->end[i++]) {
         const char *at = from->text.bytes + begin, *end = from->text.bytes + from->end[i];
-        if (step->type == KD__STEP_REPLACE) KD_TRY(replace_part(t, step, at, end, &to->text));
+        if (step->type == KD__STEP_REPLACE) KD_TRY(kd__replace(t, step, at, end - at, &to->text));
         else if (step->type == KD__STEP_STRIP_TEXT) KD_TRY(strip_part(step, at, end, &to->text));
         else if (step->type == KD__STEP_METASPACE) KD_TRY(metaspace_part(step, at, end, !i, &to->text));
         else KD_TRY(kd__text_append(&to->text, at, (size_t)(end - at)));

@@ -17,11 +17,34 @@ static kd_status keep_text(kd_tokenizer *t, const char *text, char **copy)
     return KD_OK;
 }
 
-/* After a failure the tokenizer is as it was: the new text is only in the list of what is freed at the end. */
-static kd_status reindex(kd_tokenizer *t)
+static void free_index(kd_tokenizer *t)
 {
-    KD_TRY(kd__tokenizer_index(t));
-    return kd__tokenizer_finish(t);
+    kd_context *context = t->object.context;
+    for (int64_t i = 0; i < t->size; i++) kd__release(context, t->tokens[i].normal);
+    void *blocks[] = { t->tokens, t->keys, t->by_text, t->by_key, t->added.nodes, t->added_normalized.nodes };
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
+}
+
+/* Token `id` gets this text and these flags. Everything that hangs on tokens is made anew before the old is given up: after a failure the
+ * tokenizer is as it was. Merges and `whole` do not change: added tokens are outside of them.                                   */
+static kd_status set_token(kd_tokenizer *t, int64_t id, const char *text, int32_t flags)
+{
+    kd_tokenizer before = *t;
+    kd__token *tokens = NULL;
+    KD_TRY(KD_NEW(t->object.context, &tokens, t->size + 1));
+    memcpy(tokens, t->tokens, (size_t)t->size * sizeof *tokens);
+    for (int64_t i = 0; i < t->size; i++) tokens[i].normal = NULL;
+    t->tokens = tokens;
+    t->tokens_room = t->size + 1;
+    t->keys = NULL;
+    t->by_text = t->by_key = NULL;
+    t->added = t->added_normalized = (kd__trie){ 0 };
+    kd_status status = kd__tokenizer_set(t, id, text, (int64_t)strlen(text), flags);
+    if (status == KD_OK) status = kd__tokenizer_index(t);
+    if (status == KD_OK) status = kd__tokenizer_tries(t);
+    free_index(status == KD_OK ? &before : t);
+    if (status != KD_OK) memcpy((char *)t + sizeof t->object, (const char *)&before + sizeof t->object, sizeof *t - sizeof t->object);
+    return status;
 }
 
 kd_status kd_tokenizer_add(kd_tokenizer *t, const char *token, int32_t special, int32_t *id)
@@ -33,8 +56,7 @@ kd_status kd_tokenizer_add(kd_tokenizer *t, const char *token, int32_t special, 
     if (found < 0) {
         KD_TRY(keep_text(t, token, &copy));
         found = (int32_t)t->size;
-        KD_TRY(kd__tokenizer_set(t, found, copy, (int64_t)strlen(copy), KD_TOKEN_ADDED | KD__TOKEN_OUTSIDE | (special ? KD_TOKEN_SPECIAL : 0)));
-        KD_TRY(reindex(t));
+        KD_TRY(set_token(t, found, copy, KD_TOKEN_ADDED | KD__TOKEN_OUTSIDE | (special ? KD_TOKEN_SPECIAL : 0)));
     }
     if (id) *id = found;
     return KD_OK;
@@ -52,8 +74,7 @@ kd_status kd_tokenizer_rename(kd_tokenizer *t, const char *token, const char *na
                token);
     KD_FAIL_IF(kd__find_token(t, name, (int64_t)strlen(name)) >= 0, KD_ERR_INVALID, "the tokenizer has a token '%.60s' already", name);
     KD_TRY(keep_text(t, name, &copy));
-    KD_TRY(kd__tokenizer_set(t, id, copy, (int64_t)strlen(copy), t->tokens[id].flags));
-    return reindex(t);
+    return set_token(t, id, copy, t->tokens[id].flags);
 }
 
 /* ---- writing: the file as it was read, with the added tokens of now ---- */

@@ -5,7 +5,6 @@
 
 typedef struct {
     kd_tokenizer *tokenizer;
-    const char *text; /* of the whole call */
     kd__ids *ids;
     kd__bpe bpe;
     kd__pieces pieces, more;
@@ -83,7 +82,7 @@ kd_status kd__encode(kd_tokenizer *t, const char *text, int64_t bytes, int32_t f
     kd_context *context = t->object.context;
     const int64_t valid = kd__utf8_valid(text, bytes, NULL);
     KD_FAIL_IF(valid != bytes, KD_ERR_FORMAT, "text: byte %lld begins no UTF-8 character", (long long)valid);
-    work w = { .tokenizer = t, .text = text, .ids = ids, .bpe = { .tokenizer = t } };
+    work w = { .tokenizer = t, .ids = ids, .bpe = { .tokenizer = t } };
     w.pieces.context = w.more.context = w.normal.context = w.spare.context = w.pieces.text.context = ids->context = context;
     kd_status status = KD_OK;
     for (int64_t i = 0; flags & KD_ADD_SPECIAL && i < t->before_count && status == KD_OK; i++) status = kd__ids_push(ids, t->before[i]);

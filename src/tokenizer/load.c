@@ -274,9 +274,8 @@ static kd_status read_decoder(reader *r, const kd__json *node)
 
 /* ---- the model ---- */
 
-static kd_status check_utf8(const reader *r, const kd__json *node, const char *text, int64_t bytes)
+static kd_status check_utf8(const reader *r, const char *text, int64_t bytes)
 {
-    (void)node;
     KD_FAIL_IF(kd__utf8_valid(text, bytes, NULL) != bytes, KD_ERR_FORMAT, "%s: a token that is not UTF-8", r->what);
     return KD_OK;
 }
@@ -295,7 +294,7 @@ static kd_status read_vocabulary(reader *r, const kd__json *model)
     for (const kd__json *n = vocabulary->first; n; n = n->next) {
         int64_t id;
         const int64_t bytes = (int64_t)strlen(n->key);
-        KD_TRY(check_utf8(r, n, n->key, bytes));
+        KD_TRY(check_utf8(r, n->key, bytes));
         KD_TRY(read_id(r, n, &id));
         KD_TRY(kd__tokenizer_set(r->t, id, n->key, bytes, 0));
     }
@@ -309,7 +308,7 @@ static kd_status read_added(reader *r, const kd__json *root)
         const kd__json *content = kd__json_member(n, "content"), *number = kd__json_member(n, "id");
         int64_t id;
         KD_FAIL_IF(!content || content->type != KD__JSON_STRING || !number, KD_ERR_FORMAT, "%s: an added token without content or id", r->what);
-        KD_TRY(check_utf8(r, n, content->text, content->length));
+        KD_TRY(check_utf8(r, content->text, content->length));
         KD_TRY(read_id(r, number, &id));
         int32_t flags = KD_TOKEN_ADDED;
         if (is_on(n, "special", 0)) flags |= KD_TOKEN_SPECIAL;

@@ -550,10 +550,9 @@ static kd_status match_at(run *m, int32_t pc, const char *at, const char **to, i
     }
 }
 
-kd_status kd__regex_find(kd__regex_state *state, const char *text, const char *at, const char *end, const char **from, const char **to)
+kd_status kd__regex_find(kd__regex_state *state, const char *at, const char *end, const char **from, const char **to)
 {
     run m = { .state = state, .end = end, .budget = 1000 + 64 * (end - at) };
-    (void)text;
     *from = NULL;
     for (const char *p = at; p <= end; p += p < end ? kd__utf8_size(*p) : 1) {
         KD_TRY(match_at(&m, 0, p, to, 0));

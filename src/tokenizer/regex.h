@@ -19,8 +19,8 @@ typedef struct kd__regex_state {
     int64_t room;
 } kd__regex_state;
 
-/* The leftmost match at or behind `at` in [text, end): *from and *to; *from is NULL when there is none. */
-kd_status kd__regex_find(kd__regex_state *state, const char *text, const char *at, const char *end, const char **from, const char **to);
+/* The leftmost match in [at, end): *from and *to; *from is NULL when there is none. */
+kd_status kd__regex_find(kd__regex_state *state, const char *at, const char *end, const char **from, const char **to);
 void kd__regex_state_free(kd__regex_state *state);
 
 #endif

@@ -119,6 +119,8 @@ int32_t kd__find_key(const kd_tokenizer *t, const char *key, int64_t bytes);
 /* Tables of the tokens that are there; then, when the merges are there too, the tries of added tokens and `whole`. */
 kd_status kd__tokenizer_index(kd_tokenizer *t);
 kd_status kd__tokenizer_finish(kd_tokenizer *t);
+/* The part of kd__tokenizer_finish that added tokens change. */
+kd_status kd__tokenizer_tries(kd_tokenizer *t);
 kd_status kd__tokenizer_set(kd_tokenizer *t, int64_t id, const char *text, int64_t bytes, int32_t flags);
 kd_status kd__tokenizer_merge(kd_tokenizer *t, int32_t left, int32_t right, int32_t rank, int32_t id);
 /* The longest added token at `at`, -1: none. */
@@ -159,6 +161,8 @@ typedef struct kd__pieces {
     int64_t count, room;
     kd__text text; /* what steps that change the text wrote */
 } kd__pieces;
+/* Appends the text with the matches of the step's expression replaced. */
+kd_status kd__replace(const kd_tokenizer *t, const kd__step *step, const char *text, int64_t bytes, kd__text *to);
 kd_status kd__normalize(const kd_tokenizer *t, const char *text, int64_t bytes, kd__text *to, kd__text *spare);
 /* Cuts one stretch of normalised text into to->piece; `first`: it stands at the beginning of the whole text. */
 kd_status kd__cut(const kd_tokenizer *t, kd__piece whole, int first, kd__pieces *to, kd__pieces *spare);

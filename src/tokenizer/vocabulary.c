@@ -166,7 +166,7 @@ static void find_bytes(kd_tokenizer *t)
     }
 }
 
-static kd_status make_tries(kd_tokenizer *t)
+kd_status kd__tokenizer_tries(kd_tokenizer *t)
 {
     kd_context *context = t->object.context;
     t->added.count = t->added_normalized.count = 0;
@@ -284,7 +284,7 @@ kd_status kd__tokenizer_index(kd_tokenizer *t)
 /* After the merges are known. */
 kd_status kd__tokenizer_finish(kd_tokenizer *t)
 {
-    KD_TRY(make_tries(t));
+    KD_TRY(kd__tokenizer_tries(t));
     KD_TRY(find_neighbours(t));
     return find_wholes(t);
 }

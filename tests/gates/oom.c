@@ -147,7 +147,13 @@ static kd_status use_tokenizer(kd_context *ctx, const char *folder, int characte
     if (status == KD_OK) status = kd_detokenizer_create(&d, t, 0);
     for (int64_t i = 0; i < count && status == KD_OK; i++) status = kd_detokenizer_push(d, ids[i], &piece, NULL);
     if (status == KD_OK) status = kd_detokenizer_finish(d, &piece, NULL);
-    if (status == KD_OK) status = kd_tokenizer_add(t, "<new>", 0, NULL);
+    const int64_t encoded = count;
+    if (status == KD_OK) {
+        status = kd_tokenizer_add(t, "<new>", 0, NULL);
+        if (status == KD_ERR_MEMORY && kd_tokenizer_encode(t, "hello ab \u00e9 world", -1, KD_ADD_SPECIAL, ids, 64, &count) == KD_OK &&
+            count != encoded)
+            status = KD_ERR_MISMATCH; /* a call that failed leaves the tokenizer as it was */
+    }
     if (status == KD_OK && !characters) status = kd_chat_encode(t, messages, 2, &chat, ids, answer, 64, &count);
     if (status == KD_OK) status = kd_tokenizer_save(t, edited);
     if (status == KD_OK) status = kd_tokenizer_load(&other, ctx, edited);

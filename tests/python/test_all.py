@@ -576,6 +576,7 @@ class Texts(unittest.TestCase):
         second = generator.add([1, 2, 3], max_tokens=5)
         generator.cancel(second)
         self.assertIsNone(generator.next())
+        generator.refresh()
         best, score = generator.beam([1, 2], beams=2, max_tokens=4)
         self.assertAlmostEqual(score, float(best.logprobs.sum()) / 4, places=4)
 

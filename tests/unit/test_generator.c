@@ -514,6 +514,42 @@ START_TEST(texts_go_straight_into_a_store)
 }
 END_TEST
 
+/* A shared beginning that was computed before the weights changed would be stale, as would 8-bit weights. */
+START_TEST(a_refreshed_generator_sees_the_trained_model)
+{
+    kd_context *ctx = make_context(1);
+    for (int eight = 0; eight < 2; eight++) {
+        kd_model *model = make_model(ctx, config);
+        kd_generator *g = make_generator(model, 1, 512, eight ? KD_INT8 : KD_FLOAT32), *fresh;
+        kd_sampling s = KD_SAMPLING_INIT;
+        kd_generated text = { .struct_size = sizeof text };
+        kd_array p;
+        int32_t prompt[70];
+        float expected[8];
+        s.max_tokens = 8;
+        s.temperature = 0;
+        fill_prompt(prompt, 70, 5);
+        OK(kd_generator_add(g, prompt, 70, &s, NULL));
+        FAILS(kd_generator_refresh(g), KD_ERR_STATE, "prompts wait");
+        OK(kd_generator_next(g, &text));
+        OK(kd_model_parameters(model, &p));
+        for (int64_t i = 0; i < p.dims[0]; i += 3) ((float *)p.data)[i] *= 1.3f;
+        OK(kd_generator_refresh(g));
+        fresh = make_generator(model, 1, 512, eight ? KD_INT8 : KD_FLOAT32);
+        OK(kd_generator_add(fresh, prompt, 70, &s, NULL));
+        OK(kd_generator_next(fresh, &text));
+        memcpy(expected, text.logprobs, sizeof expected);
+        OK(kd_generator_add(g, prompt, 70, &s, NULL));
+        OK(kd_generator_next(g, &text));
+        ck_assert(!memcmp(expected, text.logprobs, sizeof expected));
+        kd_generator_free(fresh);
+        kd_generator_free(g);
+        kd_model_free(model);
+    }
+    kd_context_free(ctx);
+}
+END_TEST
+
 START_TEST(generators_refuse_bad_input)
 {
     kd_context *ctx = make_context(1);
@@ -549,6 +585,7 @@ START_TEST(generators_refuse_bad_input)
     const float kept = ((float *)p.data)[0];
     ((float *)p.data)[0] = NAN;
     FAILS(kd_generator_next(g, &text), KD_ERR_NONFINITE, "not finite");
+    FAILS(kd_generator_beam(g, prompt, 1, &(kd_beam_options){ sizeof(kd_beam_options), 1, 3, -1, 1 }, &text, NULL), KD_ERR_NONFINITE, "not finite");
     ((float *)p.data)[0] = kept;
     OK(kd_generator_add(g, prompt, 3, &s, NULL)); /* it goes on */
     OK(kd_generator_next(g, &text));
@@ -576,6 +613,7 @@ Suite *generator_suite(void)
     tcase_add_test(tests, texts_end_where_they_should);
     tcase_add_test(tests, beams_find_the_best_text);
     tcase_add_test(tests, texts_go_straight_into_a_store);
+    tcase_add_test(tests, a_refreshed_generator_sees_the_trained_model);
     tcase_add_test(tests, generators_refuse_bad_input);
     suite_add_tcase(suite, tests);
     return suite;
