@@ -66,36 +66,19 @@ static void finish_qkv(void *argument, int64_t tile, int32_t worker)
 {
     const pass *w = argument;
     const kd__decoder *d = w->d;
-    const int64_t turned = d->heads + d->kv_heads, all = (turned + d->kv_heads) * d->width, half = d->width / 2;
-    const float *bias = kd__tensor_values(w->g->model, w->layer->qb), *qn = kd__tensor_values(w->g->model, w->layer->qn),
-                *kn = kd__tensor_values(w->g->model, w->layer->kn);
+    const int64_t all = (d->heads + 2 * d->kv_heads) * d->width, half = d->width / 2;
     (void)worker;
     for
-        ROWS_OF(w, tile)
-        {
-            float *row = w->qkv + r * all;
-            if (bias) w->kernels->add_bias(row, row, bias, all);
-            for (int64_t h = 0; h < turned; h++) {
-                float *head = row + h * d->width;
-                if (qn) w->kernels->rms_norm(head, head, h < d->heads ? qn : kn, d->width, (float)d->epsilon);
-                w->kernels->rotate(head, w->cosine + r * half, w->sine + r * half, half, 1);
-            }
-        }
+        ROWS_OF(w, tile) kd__decoder_finish_qkv(w->g->model, w->layer, w->qkv + r * all, NULL, NULL, w->cosine + r * half, w->sine + r * half);
 }
 
 static void gated(void *argument, int64_t tile, int32_t worker)
 {
     const pass *w = argument;
     const int64_t n = w->d->inner;
-    const float *bias = kd__tensor_values(w->g->model, w->layer->gateb);
     (void)worker;
     for
-        ROWS_OF(w, tile)
-        {
-            float *gu = w->gu + r * 2 * n;
-            if (bias) w->kernels->add_bias(gu, gu, bias, 2 * n);
-            w->kernels->swiglu(w->act + r * n, gu, gu + n, n);
-        }
+        ROWS_OF(w, tile) kd__decoder_gate(w->g->model, w->layer, w->gu + r * 2 * n, w->act + r * n);
 }
 
 /* x += what a product gave, and its bias */

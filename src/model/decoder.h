@@ -76,6 +76,12 @@ void kd__decoder_lay_out(kd__decoder *decoder, int64_t rows, int32_t train);
 kd_status kd__decoder_memory(const kd__decoder *decoder, int64_t rows, int32_t train, int64_t *floats);
 extern const kd__engine kd__decoder_engine;
 
+/* One row of what the q, k, v products gave: biases, q and k norms, rotation, in place. raw, inverse (NULL: not kept): the values before the
+ * norms and the norms' factors, for a backward pass.                                                                            */
+void kd__decoder_finish_qkv(const kd_model *model, const kd__decoder_layer *layer, float *row, float *raw, float *inverse, const float *cosine,
+                            const float *sine);
+/* to (F) = silu(gate) up of one row (2 F), whose biases are added in place. */
+void kd__decoder_gate(const kd_model *model, const kd__decoder_layer *layer, float *gate_up, float *to);
 kd__attention kd__decoder_attention(const kd__decoder *decoder, const kd__decoder_layer *layer);
 kd_status kd__decoder_forward(kd_model *model, kd_batch *batch);
 /* A layer's values of the last forward pass once more, from the x that was kept. */

@@ -119,44 +119,54 @@ static void norm(void *argument, int64_t tile, int32_t worker)
         ROWS_OF(w, tile) w->r[r] = w->kernels->rms_norm(w->y + r * n, w->x + r * n, w->weight, n, (float)w->d->epsilon);
 }
 
-/* Biases, q and k norms, rotation: in place; the values before the norms are kept for the backward pass. */
+void kd__decoder_finish_qkv(const kd_model *model, const kd__decoder_layer *layer, float *row, float *raw, float *inverse, const float *cosine,
+                            const float *sine)
+{
+    const kd__decoder *d = model->net.decoder;
+    const kd__kernels *kernels = model->object.context->kernels;
+    const int64_t turned = d->heads + d->kv_heads;
+    const float *bias = kd__tensor_values(model, layer->qb), *qn = kd__tensor_values(model, layer->qn), *kn = kd__tensor_values(model, layer->kn);
+    if (bias) kernels->add_bias(row, row, bias, (turned + d->kv_heads) * d->width);
+    if (qn && raw) memcpy(raw, row, (size_t)(turned * d->width) * sizeof *raw);
+    for (int64_t h = 0; h < turned; h++) {
+        float *head = row + h * d->width;
+        const float r = qn ? kernels->rms_norm(head, raw ? raw + h * d->width : head, h < d->heads ? qn : kn, d->width, (float)d->epsilon) : 0;
+        if (qn && inverse) inverse[h] = r;
+        kernels->rotate(head, cosine, sine, d->width / 2, 1);
+    }
+}
+
 static void finish_qkv(void *argument, int64_t tile, int32_t worker)
 {
     const work *w = argument;
     const kd__decoder *d = w->d;
     const int64_t turned = d->heads + d->kv_heads, all = (turned + d->kv_heads) * d->width, half = d->width / 2;
-    const float *bias = kd__tensor_values(w->model, w->layer->qb), *qn = kd__tensor_values(w->model, w->layer->qn),
-                *kn = kd__tensor_values(w->model, w->layer->kn);
+    float *at = w->block + w->step;
     (void)worker;
     for
         ROWS_OF(w, tile)
-        {
-            float *row = w->block + w->step + d->plan.qkv + r * all;
-            if (bias) w->kernels->add_bias(row, row, bias, all);
-            if (qn) {
-                float *raw = w->block + w->step + d->plan.raw + r * turned * d->width, *inverse = w->block + w->step + d->plan.rq + r * turned;
-                memcpy(raw, row, (size_t)(turned * d->width) * sizeof *raw);
-                for (int64_t h = 0; h < turned; h++)
-                    inverse[h] = w->kernels->rms_norm(row + h * d->width, raw + h * d->width, h < d->heads ? qn : kn, d->width, (float)d->epsilon);
-            }
-            for (int64_t h = 0; h < turned; h++)
-                w->kernels->rotate(row + h * d->width, w->block + d->plan.cosine + r * half, w->block + d->plan.sine + r * half, half, 1);
-        }
+    kd__decoder_finish_qkv(w->model, w->layer, at + d->plan.qkv + r * all, d->qk_norm ? at + d->plan.raw + r * turned * d->width : NULL,
+                           d->qk_norm ? at + d->plan.rq + r * turned : NULL, w->block + d->plan.cosine + r * half,
+                           w->block + d->plan.sine + r * half);
+}
+
+void kd__decoder_gate(const kd_model *model, const kd__decoder_layer *layer, float *gate_up, float *to)
+{
+    const kd__kernels *kernels = model->object.context->kernels;
+    const float *bias = kd__tensor_values(model, layer->gateb);
+    const int64_t n = model->net.decoder->inner;
+    if (bias) kernels->add_bias(gate_up, gate_up, bias, 2 * n);
+    kernels->swiglu(to, gate_up, gate_up + n, n);
 }
 
 static void gated(void *argument, int64_t tile, int32_t worker)
 {
     const work *w = argument;
     const int64_t n = w->d->inner;
-    const float *gb = kd__tensor_values(w->model, w->layer->gateb);
     (void)worker;
     for
         ROWS_OF(w, tile)
-        {
-            float *gu = w->block + w->step + w->d->plan.gu + r * 2 * n;
-            if (gb) w->kernels->add_bias(gu, gu, gb, 2 * n);
-            w->kernels->swiglu(w->block + w->d->plan.act + r * n, gu, gu + n, n);
-        }
+    kd__decoder_gate(w->model, w->layer, w->block + w->step + w->d->plan.gu + r * 2 * n, w->block + w->d->plan.act + r * n);
 }
 
 /* y = y + x + bias */

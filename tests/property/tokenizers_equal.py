@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 import sys
 import tempfile
 
@@ -133,6 +134,21 @@ def vectors(ours):
     return len(texts)
 
 
+def chats(folder, ours):
+    """ChatML as Qwen3's own template writes it: texts and ids."""
+    from transformers import AutoTokenizer
+    theirs, question = AutoTokenizer.from_pretrained(folder), {"role": "user", "content": "a"}
+    talks = [[question], [{"role": "system", "content": "Be brief."}, question, {"role": "assistant", "content": "2"}, question],
+             [question, {"role": "assistant", "content": "<think>\nhm\n</think>\n\nb"}, question, {"role": "assistant", "content": "<think>\nso\n</think>\n\nd"}],
+             [question, {"role": "assistant", "content": "\n\nx"}]]
+    for talk in talks:
+        for ask in (0, 1):
+            expected = theirs.apply_chat_template(talk, tokenize=False, add_generation_prompt=bool(ask))
+            if ours.chat_text(talk, ask=ask, keep_reasoning=0) != expected or ours.chat_encode(talk, ask=ask, keep_reasoning=0)[0].tolist() != theirs(expected, add_special_tokens=False)["input_ids"]:
+                sys.exit(f"chat {talk}: {ours.chat_text(talk, ask=ask, keep_reasoning=0)!r}, expected {expected!r}")
+    return 2 * len(talks)
+
+
 def main():
     if not os.path.isdir(os.path.join(DATA, "tokenizer")):
         return print("SKIPPED (tokenizers_equal: KD_DATA is not set)")
@@ -146,10 +162,11 @@ def main():
             all_of_them.append((name, context.tokenizer(path), theirs))
         qwen = os.path.join(work, "tokenizer.json")
         open(qwen, "wb").write(gzip.open(os.path.join(DATA, "tokenizer", "qwen3", "tokenizer.json.gz")).read())
+        shutil.copy(os.path.join(DATA, "tokenizer", "qwen3", "tokenizer_config.json"), work)
         all_of_them.append(("qwen3", context.tokenizer(work), Tokenizer.from_file(qwen)))
         tiny = os.path.join(DATA, "tinystories-656k")
         all_of_them.append(("tinystories", context.tokenizer(tiny), Tokenizer.from_file(os.path.join(tiny, "tokenizer.json"))))
-        found = vectors(all_of_them[-2][1])
+        found, talks = vectors(all_of_them[-2][1]), chats(work, all_of_them[-2][1])
         for number in range(strings):
             name, ours, theirs = all_of_them[number % len(all_of_them)]
             ids, decoded = compare(name, ours, theirs, random_string(rng))
@@ -162,7 +179,7 @@ def main():
             for name, ours, theirs in all_of_them[-2:]:
                 compare(f"{name}, {os.path.basename(path)}", ours, theirs, text, (False,))
             texts += len(text)
-    print(f"tokenizers {tokenizers.__version__}: {count} random strings with {len(all_of_them)} tokenizers, {texts} characters of the data's texts and {found} published vectors agreed")
+    print(f"tokenizers {tokenizers.__version__}: {count} random strings with {len(all_of_them)} tokenizers, {texts} characters of the data's texts, {found} published vectors and {talks} chats agreed")
 
 
 main()
