@@ -50,6 +50,13 @@ static kd_status put_count(writer *w, const char *key, int64_t value)
     return put(&w->pairs, &number, 4);
 }
 
+static kd_status put_flag(writer *w, const char *key, int on)
+{
+    const uint8_t byte = on != 0;
+    KD_TRY(begin_pair(w, key, KD__GGUF_BOOL));
+    return put(&w->pairs, &byte, 1);
+}
+
 static kd_status put_float(writer *w, const char *key, double value)
 {
     const float number = (float)value;
@@ -168,17 +175,14 @@ static kd_status put_scores(writer *w, const int32_t *made, int64_t count)
     return status;
 }
 
-/* The name of how the tokenizer cuts; NULL: it has none. */
-static const char *cut_name(const kd_tokenizer *t)
+/* Character models begin with a mark for the space, or only have it for spaces; anything else has no name there. */
+static int is_marked(const kd_tokenizer *t, int *prefix)
 {
-    const int64_t n = t->cuts.count;
-    const kd__step *s = t->cuts.step, *last = s + n - 1;
-    if (n < 1 || n > 2 || last->type != KD__STEP_SPLIT || last->option != KD__ISOLATED || last->inverted || !last->pattern) return NULL;
-    const int digits = n == 2 && s->type == KD__STEP_DIGITS && s->option == 1, alone = n == 1;
-    if (!strcmp(last->pattern, kd__gguf_pattern(0))) return digits ? "smollm" : alone ? "gpt-2" : NULL;
-    if (alone && !strcmp(last->pattern, kd__gguf_pattern(1))) return "llama-bpe";
-    if (alone && !strcmp(last->pattern, kd__gguf_pattern(2))) return "qwen2";
-    return NULL;
+    const int64_t n = t->normalizers.count;
+    const kd__step *s = t->normalizers.step;
+    *prefix = n == 2 && s->type == KD__STEP_PREPEND && !strcmp(s->to, "\xe2\x96\x81");
+    const kd__step *last = s + n - 1;
+    return !t->cuts.count && n == 1 + *prefix && last->type == KD__STEP_REPLACE && last->to_bytes == 3 && !memcmp(last->to, "\xe2\x96\x81", 3);
 }
 
 static kd_status put_tokenizer(writer *w)
@@ -187,12 +191,14 @@ static kd_status put_tokenizer(writer *w)
     uint64_t *pairs = NULL;
     int32_t *made = NULL;
     int64_t count;
-    const char *cut = t->byte_level ? cut_name(t) : "default";
-    KD_FAIL_IF(!cut || (!t->byte_level && t->cuts.count), KD_ERR_UNSUPPORTED, "GGUF: the tokenizer's way to cut text has no name in such files");
+    int prefix = 0;
+    const kd__gguf_cut *cut = t->byte_level ? kd__gguf_cut_of(t) : NULL;
+    KD_FAIL_IF(t->byte_level ? !cut : !is_marked(t, &prefix), KD_ERR_UNSUPPORTED,
+               "GGUF: the tokenizer's way to normalise and cut text has no name in such files");
     KD_FAIL_IF(t->size > w->d->vocabulary, KD_ERR_MISMATCH, "GGUF: the tokenizer has %lld ids, the model's vocabulary is %lld", (long long)t->size,
                (long long)w->d->vocabulary);
     KD_TRY(put_text(w, "tokenizer.ggml.model", t->byte_level ? "gpt2" : "llama"));
-    KD_TRY(put_text(w, "tokenizer.ggml.pre", cut));
+    KD_TRY(put_text(w, "tokenizer.ggml.pre", cut ? cut->name : "default"));
     KD_TRY(put_tokens(w));
     kd_status status = order_merges(w, &pairs, &made, &count);
     if (status == KD_OK) status = t->byte_level ? put_merges(w, pairs, made, count) : put_scores(w, made, count);
@@ -202,9 +208,8 @@ static kd_status put_tokenizer(writer *w)
     if (t->before_count) KD_TRY(put_count(w, "tokenizer.ggml.bos_token_id", t->before[0]));
     if (w->end_token >= 0) KD_TRY(put_count(w, "tokenizer.ggml.eos_token_id", w->end_token));
     if (t->unknown >= 0) KD_TRY(put_count(w, "tokenizer.ggml.unknown_token_id", t->unknown));
-    const uint8_t begins = t->before_count > 0;
-    KD_TRY(begin_pair(w, "tokenizer.ggml.add_bos_token", KD__GGUF_BOOL));
-    KD_TRY(put(&w->pairs, &begins, 1));
+    KD_TRY(put_flag(w, "tokenizer.ggml.add_bos_token", t->before_count > 0));
+    if (!t->byte_level) KD_TRY(put_flag(w, "tokenizer.ggml.add_space_prefix", prefix));
     return t->chat_template ? put_text(w, "tokenizer.chat_template", t->chat_template) : KD_OK;
 }
 

@@ -5,39 +5,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPLIT_JSON(pattern) "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" pattern "\"},\"behavior\":\"Isolated\",\"invert\":false}"
-#define BYTES_JSON "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":false,\"use_regex\":false}"
-#define GPT2_JSON "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true}"
 #define WORDS(numbers)                                                                                                                               \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}" numbers                                                          \
-    "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
-#define SEQUENCE_JSON(first) "{\"type\":\"Sequence\",\"pretokenizers\":[" first "," BYTES_JSON "]}"
-#define NFC_JSON "{\"type\":\"NFC\"}"
-
-/* The same as C texts. */
-#define WORDS_TEXT(numbers)                                                                                                                          \
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" numbers "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
-const char *kd__gguf_pattern(int family)
+const char kd__gpt2_pattern[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+static const kd__gguf_cut cuts[] = { { "gpt-2", kd__gpt2_pattern, 0, 0, 0 },
+                                     { "smollm", kd__gpt2_pattern, 1, 0, 0 },
+                                     { "llama-bpe", WORDS("{1,3}"), 0, 0, 1 },
+                                     { "qwen2", WORDS(""), 0, 1, 0 },
+                                     { "deepseek-r1-qwen", WORDS(""), 0, 1, 0 } };
+
+const kd__gguf_cut *kd__gguf_cut_named(const char *name)
 {
-    static const char *const patterns[] = { "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", WORDS_TEXT("{1,3}"),
-                                            WORDS_TEXT("") };
-    return patterns[family];
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
+        if (!strcmp(name, cuts[i].name)) return &cuts[i];
+    return NULL;
 }
 
-int kd__gguf_cut(const char *name, const char **normalizer, const char **pre_tokenizer)
+const kd__gguf_cut *kd__gguf_cut_of(const kd_tokenizer *t)
 {
-    static const struct {
-        const char *name, *normalizer, *cut;
-    } known[] = { { "gpt-2", "null", GPT2_JSON },
-                  { "llama-bpe", "null", SEQUENCE_JSON(SPLIT_JSON(WORDS("{1,3}"))) },
-                  { "qwen2", NFC_JSON, SEQUENCE_JSON(SPLIT_JSON(WORDS(""))) },
-                  { "deepseek-r1-qwen", NFC_JSON, SEQUENCE_JSON(SPLIT_JSON(WORDS(""))) },
-                  { "smollm", "null",
-                    "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":true}," GPT2_JSON "]}" } };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (!strcmp(name, known[i].name)) return *normalizer = known[i].normalizer, *pre_tokenizer = known[i].cut, 1;
-    return 0;
+    const int64_t n = t->cuts.count;
+    const kd__step *s = t->cuts.step, *last = s + n - 1;
+    const int composed = t->normalizers.count == 1 && t->normalizers.step->type == KD__STEP_FORM && t->normalizers.step->option == KD__NFC;
+    if (n < 1 || n > 2 || last->type != KD__STEP_SPLIT || last->option != KD__ISOLATED || last->inverted || !last->pattern) return NULL;
+    if ((n == 2 && (s->type != KD__STEP_DIGITS || s->option != 1)) || (t->normalizers.count && !composed)) return NULL;
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
+        if (!strcmp(last->pattern, cuts[i].pattern) && cuts[i].digits == (n == 2) && cuts[i].composed == composed &&
+            cuts[i].ignore_merges == t->ignore_merges)
+            return &cuts[i];
+    return NULL;
 }
 
 typedef struct {
@@ -217,21 +214,23 @@ static kd_status put_template(source *s, int otherwise)
 static kd_status put_bytes_model(source *s)
 {
     const kd__gguf_string pre = kd__gguf_text(s->file, "tokenizer.ggml.pre");
-    const char *normalizer, *cut;
     char name[40] = "gpt-2";
     if (pre.bytes && !kd__gguf_equals(pre, "default")) {
         KD_FAIL_IF(pre.bytes >= (int64_t)sizeof name, KD_ERR_UNSUPPORTED, "GGUF: tokenizer.ggml.pre is not known");
         memcpy(name, pre.text, (size_t)pre.bytes);
         name[pre.bytes] = 0;
     }
-    KD_FAIL_IF(!kd__gguf_cut(name, &normalizer, &cut), KD_ERR_UNSUPPORTED, "GGUF: tokenizer.ggml.pre %s is not known", name);
-    KD_TRY(put(s, "\"normalizer\":"));
-    KD_TRY(put(s, normalizer));
-    KD_TRY(put(s, ",\"pre_tokenizer\":"));
-    KD_TRY(put(s, cut));
+    const kd__gguf_cut *cut = kd__gguf_cut_named(name);
+    KD_FAIL_IF(!cut, KD_ERR_UNSUPPORTED, "GGUF: tokenizer.ggml.pre %s is not known", name);
+    KD_TRY(put(s, cut->composed ? "\"normalizer\":{\"type\":\"NFC\"}" : "\"normalizer\":null"));
+    KD_TRY(put(s, ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["));
+    if (cut->digits) KD_TRY(put(s, "{\"type\":\"Digits\",\"individual_digits\":true},"));
+    KD_TRY(put(s, "{\"type\":\"Split\",\"pattern\":{\"Regex\":"));
+    KD_TRY(put_string(s, (kd__gguf_string){ cut->pattern, (int64_t)strlen(cut->pattern) }));
+    KD_TRY(put(s, "},\"behavior\":\"Isolated\",\"invert\":false},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]}"));
     KD_TRY(put(s, ",\"decoder\":{\"type\":\"ByteLevel\"},"));
     KD_TRY(put_template(s, 0));
-    KD_TRY(kd__text_format(s->to, "\"model\":{\"type\":\"BPE\",\"ignore_merges\":%s,", strcmp(name, "llama-bpe") ? "false" : "true"));
+    KD_TRY(kd__text_format(s->to, "\"model\":{\"type\":\"BPE\",\"ignore_merges\":%s,", cut->ignore_merges ? "true" : "false"));
     KD_TRY(put_vocabulary(s));
     KD_TRY(put(s, ","));
     KD_TRY(put_given_merges(s));

@@ -140,7 +140,7 @@ static kd_status read_byte_level(reader *r, const kd__json *node)
     r->t->byte_level = 1;
     if (is_on(node, "add_prefix_space", 1))
         KD_TRY(add_step(r, &r->t->cuts, (kd__step){ .type = KD__STEP_PREPEND, .option = KD__ALL_PIECES, .to = " ", .to_bytes = 1 }));
-    return is_on(node, "use_regex", 1) ? add_split(r, kd__gguf_pattern(0), KD__ISOLATED, 0) /* GPT-2's cutting */ : KD_OK;
+    return is_on(node, "use_regex", 1) ? add_split(r, kd__gpt2_pattern, KD__ISOLATED, 0) : KD_OK;
 }
 
 /* Spaces become a mark, which begins pieces. */

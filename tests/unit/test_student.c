@@ -373,6 +373,16 @@ START_TEST(gguf_files_come_back)
         kd_batch_free(batch);
         kd_model_free(model);
     }
+    kd_tokenizer *prefixed; /* a way to cut that has no name there is refused, not dropped */
+    char json[700];
+    kd_model *model;
+    ck_assert(bytes_tokenizer(source, "{\"type\":\"ByteLevel\",\"add_prefix_space\":true}", TEXT_ADDED) == 0);
+    OK(kd_tokenizer_load(&prefixed, ctx, source));
+    snprintf(json, sizeof json, base, "llama", "");
+    OK(kd_model_create(&model, ctx, json, NULL));
+    FAILS(kd_gguf_save(model, prefixed, path, KD_FLOAT32, -1), KD_ERR_UNSUPPORTED, "no name");
+    kd_tokenizer_free(prefixed);
+    kd_model_free(model);
     kd_model *window = make_model(ctx, "qwen2", ",\"sliding_window\":5,\"use_sliding_window\":true,\"max_window_layers\":0", NULL);
     FAILS(kd_gguf_save(window, t, path, KD_FLOAT32, -1), KD_ERR_UNSUPPORTED, "windows");
     kd_model_free(window);
