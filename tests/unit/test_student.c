@@ -391,6 +391,35 @@ START_TEST(gguf_files_come_back)
 }
 END_TEST
 
+START_TEST(an_index_of_shards_that_lies_is_refused)
+{
+    kd_context *ctx = make_context(1);
+    kd_model *model = make_model(ctx, "llama", "", NULL), *again;
+    static const struct {
+        const char *map, *message;
+    } bad[] = { { "{\"a\":\"../model.safetensors\"}", "in the folder" },
+                { "{\"a\":5}", "in the folder" },
+                { "{}", "no weight_map" },
+                { "{\"a\":\"none.safetensors\"}", "cannot open" },
+                { "{\"a\":\"part.safetensors\"}", "weight_map has 1" } };
+    char path[600], other[600];
+    OK(kd_model_save(model, scratch_path("lying"), NULL));
+    snprintf(path, sizeof path, "%s/model.safetensors", scratch_path("lying"));
+    snprintf(other, sizeof other, "%s/part.safetensors", scratch_path("lying"));
+    ck_assert_int_eq(rename(path, other), 0);
+    snprintf(path, sizeof path, "%s/model.safetensors.index.json", scratch_path("lying"));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char json[200];
+        snprintf(json, sizeof json, "{\"weight_map\":%s}", bad[i].map);
+        write_file(path, json, strlen(json));
+        const kd_status status = kd_model_load(&again, ctx, scratch_path("lying"), NULL);
+        ck_assert_msg(status < 0 && strstr(kd_last_error(), bad[i].message), "%s: %s", bad[i].map, kd_last_error());
+    }
+    kd_model_free(model);
+    kd_context_free(ctx);
+}
+END_TEST
+
 START_TEST(ready_configs_are_about_as_large_as_their_names)
 {
     kd_context *ctx = make_context(1);
@@ -425,6 +454,7 @@ Suite *student_suite(void)
     tcase_add_test(tests, adapters_alone_learn_and_are_merged_when_saved);
     tcase_add_test(tests, a_vocabulary_grows_and_shrinks);
     tcase_add_test(tests, gguf_files_come_back);
+    tcase_add_test(tests, an_index_of_shards_that_lies_is_refused);
     tcase_add_test(tests, ready_configs_are_about_as_large_as_their_names);
     suite_add_tcase(suite, tests);
     return suite;
