@@ -17,6 +17,7 @@
 #include <kdistill/store.h>      /* teacher outputs on disk               */
 #include <kdistill/import.h>     /* answers of servers, into a store      */
 #include <kdistill/tokenizer.h>  /* text and token ids, chats             */
+#include <kdistill/record.h>     /* prompts and answers in files of JSON lines */
 #include <kdistill/generator.h>  /* text from language models          */
 #include <kdistill/gguf.h>       /* language models for llama.cpp       */
 #include <kdistill/verify.h>     /* is an answer right?               */
@@ -25,6 +26,8 @@
 #include <kdistill/optimizer.h>  /* SGD, AdamW, Adam; clipping; averaging  */
 #include <kdistill/monitor.h>    /* early stopping, keeping the best       */
 #include <kdistill/metrics.h>    /* accuracy, agreement, calibration, speed */
+#include <kdistill/packer.h>     /* records into packed batches; recipes    */
+#include <kdistill/answers.h>    /* many prompts' answers, into a file      */
 #include <kdistill/checkpoint.h> /* a whole run in one file                */
 
 #endif

@@ -41,6 +41,10 @@ KD_API kd_status kd_answer_find(const char *text, const char **answer, int64_t *
 /* The number of an answer, as KD_VERIFY_NUMBER reads it. KD_ERR_NOT_FOUND: it has none. *percent (may be NULL): 1: a percent sign stands behind it. */
 KD_API kd_status kd_answer_number(const char *text, double *value, int32_t *percent);
 
+/* The most frequent answer of several texts: answers are counted as equal when kd_verify says so. *winner: the first text that has it; *votes: how
+ * many have. Texts whose answer no verifier takes agree with none, not with themselves: *votes is 0 when there are no others.    */
+KD_API kd_status kd_majority(const char *const *texts, int32_t count, const kd_verify_options *options, int32_t *winner, int32_t *votes);
+
 typedef struct kd_pass {
     uint32_t struct_size;
     int32_t samples;

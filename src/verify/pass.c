@@ -39,3 +39,27 @@ kd_status kd_pass_rates(const int32_t *right, int64_t questions, int32_t samples
     if (samples > 1) now.within_error = sqrt(within / (samples - 1)) / (double)questions;
     return kd__info_write(pass, &now, sizeof now, "kd_pass");
 }
+
+kd_status kd_majority(const char *const *texts, int32_t count, const kd_verify_options *options, int32_t *winner, int32_t *votes)
+{
+    int32_t best = 0, most = 0;
+    KD_NEED(texts);
+    KD_NEED(winner);
+    KD_NEED(votes);
+    KD_FAIL_IF(count < 1, KD_ERR_RANGE, "majority: expected at least 1 text, got %d", count);
+    for (int32_t i = 0; i < count; i++) {
+        int32_t same = 0, right;
+        KD_NEED(texts[i]);
+        for (int32_t j = 0; j < count; j++) {
+            KD_TRY(kd_verify(texts[j], texts[i], options, &right, NULL));
+            same += right;
+        }
+        if (same > most) {
+            most = same;
+            best = i;
+        }
+    }
+    *winner = best;
+    *votes = most;
+    return KD_OK;
+}
