@@ -28,6 +28,8 @@
 #include <kdistill/metrics.h>    /* accuracy, agreement, calibration, speed */
 #include <kdistill/packer.h>     /* records into packed batches; recipes    */
 #include <kdistill/answers.h>    /* many prompts' answers, into a file      */
+#include <kdistill/curation.h>   /* which texts a student learns from       */
+#include <kdistill/compare.h>    /* two models on the same questions; speed */
 #include <kdistill/checkpoint.h> /* a whole run in one file                */
 
 #endif

@@ -81,6 +81,24 @@ KD_API kd_status kd_report_json(kd_report *report, const char **json);
 /* Writes it beside its place and moves it in. */
 KD_API kd_status kd_report_write(kd_report *report, const char *path);
 
+/* A cell of a table; tables, rows and columns come in the order in which they are first named. standard_error NaN: none. In JSON:
+ * "tables": {table: {row: {column: value or {"value", "standard_error"}}}}.                                                    */
+KD_API kd_status kd_report_set_cell(kd_report *report, const char *table, const char *row, const char *column, double value, double standard_error);
+
+#define KD_PICTURE_LINES 0
+#define KD_PICTURE_POINTS 1 /* each with its series' name: accuracy against size */
+#define KD_PICTURE_BARS 2   /* x are the bars' left edges, or 0, 1, ...          */
+
+/* Points (x, y) of a series of a picture; a series named twice is replaced. In JSON: "pictures": {picture: {"kind", "series": {..}}}. */
+KD_API kd_status kd_report_add_series(kd_report *report, const char *picture, const char *series, int32_t kind, const double *x, const double *y,
+                                      int64_t count);
+/* What the axes are called, and whether the first is one of logarithms. */
+KD_API kd_status kd_report_set_axes(kd_report *report, const char *picture, const char *x, const char *y, int32_t logarithmic);
+/* All of it as plain text: facts, then tables. Valid until the report changes. */
+KD_API kd_status kd_report_text(kd_report *report, const char **text);
+/* A page of its own, pictures drawn in it, no script and nothing from elsewhere. */
+KD_API kd_status kd_report_write_html(kd_report *report, const char *path, const char *title);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,6 @@
 /* kdistill/verify.h - is an answer right?   SPDX-License-Identifier: Apache-2.0
  *
- * Verifiers of a teacher's texts, for rejection sampling and for pass@k. They are pure functions: nothing is allocated, threads may call them at once.
+ * Verifiers of a teacher's texts, for rejection sampling and for pass@k. Threads may call them at once; nothing is allocated but by libc for patterns.
  * A text's answer is, in this order: what the last \boxed{...} holds; what stands behind the last "####"; behind the last "A:" or "Answer:"
  * that begins a line; behind the last "answer is"; and else the whole text. What is thought before </think> does not count.        */
 #ifndef KDISTILL_VERIFY_H
@@ -19,6 +19,19 @@ extern "C" {
                                   decimals, exponents. Where the answer is a sentence, its last number. 50% is 50 and is .5          */
 #define KD_VERIFY_CHOICE 8     /* the same letter: "B", "(B)", "B.", "option b"                                                    */
 
+#define KD_VERIFY_LATEX 16     /* the same in mathematics: see below                                                               */
+#define KD_VERIFY_PATTERN 32   /* the answer, all of it, matches the extended regular expression (POSIX) `pattern`; `expected` is not read   */
+#define KD_VERIFY_HOST 64      /* what `function` says                                                                              */
+
+/* KD_VERIFY_LATEX reads both answers as simple LaTeX or plain text: numbers, fractions, roots, powers, signs, |x|, n!, \pi, e, i, \infty,
+ * trigonometric functions, exp, log, ln, binomials, letters as variables, plus-minus, degrees and units behind numbers left out; intervals, tuples,
+ * sets, unions, matrices, lists (a comma list without brackets, a set and a union in any order), equations (x = 5 is 5; two equations are equal when one is a
+ * multiple of the other), inequalities side by side. Expressions are compared by their values at some points, so that (x+1)^2 is x^2+2x+1. Words are
+ * compared as they stand. It stops at integrals, sums, limits, piecewise definitions and prose: those are equal only where the texts are.     */
+
+/* Returns 1 (right), 0 or a negative status (kd_set_error). Texts end with a 0. Called by the thread that verifies. */
+typedef int32_t (*kd_verify_function)(void *user, const char *text, const char *expected);
+
 #define KD_FORMAT_THINK 1  /* format: one <think>...</think>, closed, with something in it and something behind it */
 #define KD_FORMAT_BOXED 2  /* one \boxed{...}, closed                                                             */
 
@@ -28,8 +41,11 @@ typedef struct kd_verify_options {
     int32_t all;        /* 0: one of them is enough (union); 1: all must agree (intersection) */
     int32_t format;     /* bits that a text must keep to besides; 0: none                      */
     double tolerance;   /* numbers: |a - b| <= tolerance max(1, |b|)                            */
+    const char *pattern;
+    kd_verify_function function;
+    void *user;
 } kd_verify_options;
-#define KD_VERIFY_OPTIONS_INIT { (uint32_t)sizeof(kd_verify_options), KD_VERIFY_NUMBER, 0, 0, 1e-6 }
+#define KD_VERIFY_OPTIONS_INIT { (uint32_t)sizeof(kd_verify_options), KD_VERIFY_NUMBER, 0, 0, 1e-6, NULL, NULL, NULL }
 KD_API void kd_verify_options_init(kd_verify_options *options, size_t size);
 
 /* Is the text's answer the expected one (a text too: its answer is taken the same way)? *passed: bits of the verifiers that said yes, and *right: what

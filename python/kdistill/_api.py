@@ -86,6 +86,8 @@ KD_CHAT_CHATML = 1
 KD_CHAT_LLAMA3 = 2
 KD_CHAT_LLAMA2 = 3
 KD_CHAT_DEEPSEEK = 4
+KD_BAD_LINES_REFUSE = 0
+KD_BAD_LINES_SKIP = 1
 KD_STOP_LENGTH = 0
 KD_STOP_TOKEN = 1
 KD_STOP_TEXT = 2
@@ -94,6 +96,9 @@ KD_VERIFY_EXACT = 1
 KD_VERIFY_NORMALISED = 2
 KD_VERIFY_NUMBER = 4
 KD_VERIFY_CHOICE = 8
+KD_VERIFY_LATEX = 16
+KD_VERIFY_PATTERN = 32
+KD_VERIFY_HOST = 64
 KD_FORMAT_THINK = 1
 KD_FORMAT_BOXED = 2
 KD_LOSS_CROSS_ENTROPY = 1
@@ -171,6 +176,42 @@ KD_METRIC_AGREEMENT = 6
 KD_METRIC_TEACHER_KL = 7
 KD_METRIC_ACCURACY_WHERE_TEACHER_WRONG = 8
 KD_METRIC_ROWS = 9
+KD_PICTURE_LINES = 0
+KD_PICTURE_POINTS = 1
+KD_PICTURE_BARS = 2
+KD_CHAT_PLAIN = -1
+KD_RECIPE_R1 = 1
+KD_RECIPE_MIXED = 2
+KD_RECIPE_SMALL = 3
+KD_FILTER_LENGTH = 1
+KD_FILTER_REPETITION = 2
+KD_FILTER_SCRIPTS = 3
+KD_FILTER_MARKUP = 4
+KD_FILTER_PARAGRAPHS = 5
+KD_FILTER_DUPLICATES = 6
+KD_FILTER_NEAR_DUPLICATES = 7
+KD_FILTER_CONTAMINATION = 8
+KD_FILTER_VERIFY = 9
+KD_FILTER_SCORE = 10
+KD_FILTER_HOST = 11
+KD_FILTER_PASS_RATE = 12
+KD_FILTER_BEST = 13
+KD_FILTER_BALANCE = 14
+KD_FILTER_LENGTH_MIX = 15
+KD_FILTER_AGREEMENT = 16
+KD_FILTER_SAMPLE = 17
+KD_UNIT_BYTES = 0
+KD_UNIT_WORDS = 1
+KD_UNIT_TOKENS = 2
+KD_UNIT_RECORDS = 3
+KD_CHOOSE_SCORE = 0
+KD_CHOOSE_SHORTEST = 1
+KD_CHOOSE_VARIED = 2
+KD_TEXT_BLEU = 1
+KD_TEXT_CHRF = 2
+KD_TEXT_ROUGE_L = 3
+KD_TEXT_F1 = 4
+KD_TEXT_EXACT = 5
 
 
 class kd_array(Structure):
@@ -578,6 +619,68 @@ class kd_chat_options(Structure):
     ]
 
 
+class kd_record(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("sample", c_int32),
+        ("message_count", c_int32),
+        ("logprob_count", c_int32),
+        ("line", c_int64),
+        ("tokens", c_int64),
+        ("key", c_uint64 * 2),
+        ("prompt_key", c_uint64 * 2),
+        ("seed", c_uint64),
+        ("temperature", c_double),
+        ("score", c_double),
+        ("messages", POINTER(kd_message)),
+        ("prompt", c_char_p),
+        ("completion", c_char_p),
+        ("expected", c_char_p),
+        ("domain", c_char_p),
+        ("id", c_char_p),
+        ("teacher", c_char_p),
+        ("finish", c_char_p),
+        ("passed", c_char_p),
+        ("extra", c_char_p),
+        ("ids", POINTER(c_int32)),
+        ("mask", c_void_p),
+        ("logprobs", POINTER(c_double)),
+        ("logprob_ends", POINTER(c_int64)),
+    ]
+
+
+class kd_record_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("bad_lines", c_int32),
+        ("line_bytes", c_int64),
+        ("prompt_field", c_char_p),
+        ("completion_field", c_char_p),
+        ("expected_field", c_char_p),
+        ("domain_field", c_char_p),
+    ]
+
+
+class kd_record_counts(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("files", c_int32),
+        ("lines", c_int64),
+        ("records", c_int64),
+        ("empty", c_int64),
+        ("bad", c_int64),
+        ("first_bad_line", c_int64),
+        ("bytes", c_int64),
+    ]
+
+
+class kd_record_writer_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("append", c_int32),
+    ]
+
+
 class kd_generator_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -658,6 +761,9 @@ class kd_verify_options(Structure):
         ("all", c_int32),
         ("format", c_int32),
         ("tolerance", c_double),
+        ("pattern", c_char_p),
+        ("function", c_void_p),
+        ("user", c_void_p),
     ]
 
 
@@ -884,6 +990,204 @@ class kd_latency(Structure):
     ]
 
 
+class kd_packer_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("chat", c_int32),
+        ("batch_tokens", c_int64),
+        ("max_tokens", c_int64),
+        ("end_token", c_int32),
+        ("whole", c_int32),
+        ("batch_texts", c_int64),
+        ("seed", c_uint64),
+    ]
+
+
+class kd_packer_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("tasks", c_int32),
+        ("texts", c_int64),
+        ("tokens", c_int64),
+        ("answer_tokens", c_int64),
+        ("cut", c_int64),
+        ("batches", c_int64),
+        ("texts_given", c_int64),
+        ("tokens_given", c_int64),
+        ("epochs", c_double),
+    ]
+
+
+class kd_recipe(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("optimizer", c_int32),
+        ("epochs", c_double),
+        ("learning_rate", c_double),
+        ("floor", c_double),
+        ("warmup", c_double),
+        ("weight_decay", c_double),
+        ("beta1", c_double),
+        ("beta2", c_double),
+        ("clip_norm", c_double),
+        ("batch_texts", c_int32),
+        ("patience", c_int32),
+        ("max_tokens", c_int64),
+        ("soft_weight", c_double),
+        ("temperature", c_double),
+        ("last_temperature", c_double),
+        ("sampling_temperature", c_double),
+        ("top_p", c_double),
+        ("samples", c_int32),
+        ("max_new_tokens", c_int32),
+    ]
+
+
+class kd_answers_progress(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("done", c_int64),
+        ("total", c_int64),
+        ("tokens", c_int64),
+        ("right", c_int64),
+        ("seconds", c_double),
+        ("tokens_per_second", c_double),
+        ("seconds_left", c_double),
+    ]
+
+
+class kd_answers_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("samples", c_int32),
+        ("chat", c_int32),
+        ("window", c_int32),
+        ("prompts", c_int64),
+        ("sampling", POINTER(kd_sampling)),
+        ("function", c_void_p),
+        ("user", c_void_p),
+        ("verify", POINTER(kd_verify_options)),
+        ("teacher", c_char_p),
+        ("progress", CFUNCTYPE(c_int32, c_void_p, POINTER(kd_answers_progress))),
+        ("progress_user", c_void_p),
+    ]
+
+
+class kd_answers_result(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("samples", c_int32),
+        ("questions", c_int64),
+        ("pass", kd_pass),
+        ("consensus", c_double),
+        ("format_errors", c_double),
+        ("unfinished", c_double),
+        ("mean_bytes", c_double),
+        ("mean_right_bytes", c_double),
+    ]
+
+
+class kd_filter_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("n", c_int32),
+        ("unit", c_int32),
+        ("choose", c_int32),
+        ("low", c_int64),
+        ("high", c_int64),
+        ("threshold", c_double),
+        ("name", c_char_p),
+        ("verify", POINTER(kd_verify_options)),
+        ("tests", c_void_p),
+        ("function", c_void_p),
+        ("user", c_void_p),
+        ("domains", POINTER(c_char_p)),
+        ("shares", POINTER(c_double)),
+        ("domain_count", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class kd_curation_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("seed", c_uint64),
+        ("validation", c_double),
+        ("tokenizer", c_void_p),
+    ]
+
+
+class kd_funnel(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reasons", c_int32),
+        ("name", c_char_p),
+        ("came", c_int64),
+        ("dropped", c_int64),
+        ("kept", c_int64),
+        ("kept_bytes", c_int64),
+        ("kept_prompts", c_int64),
+    ]
+
+
+class kd_difference(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("a", c_double),
+        ("b", c_double),
+        ("difference", c_double),
+        ("standard_error", c_double),
+        ("low", c_double),
+        ("high", c_double),
+        ("p_value", c_double),
+        ("only_a", c_int64),
+        ("only_b", c_int64),
+    ]
+
+
+class kd_speed_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("sequences", c_int32),
+        ("prompt_tokens", c_int32),
+        ("new_tokens", c_int32),
+        ("repeats", c_int32),
+        ("weights", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class kd_speed(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("sequences", c_int32),
+        ("prompt_tokens_per_second", c_double),
+        ("tokens_per_second", c_double),
+        ("first_token", c_double),
+        ("token_p50", c_double),
+        ("token_p99", c_double),
+        ("parameter_bytes", c_int64),
+        ("cache_bytes", c_int64),
+        ("peak_bytes", c_int64),
+    ]
+
+
+class kd_model_facts(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("layers", c_int32),
+        ("parameters", c_int64),
+        ("active", c_int64),
+        ("memory_bytes", c_int64),
+        ("float32_bytes", c_int64),
+        ("float16_bytes", c_int64),
+        ("int8_bytes", c_int64),
+    ]
+
+
 class kd_checkpoint_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -891,7 +1195,7 @@ class kd_checkpoint_options(Structure):
     ]
 
 
-STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_student_options, kd_lora_options, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_generator_options, kd_sampling, kd_generated, kd_generator_info, kd_beam_options, kd_verify_options, kd_pass, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_checkpoint_options]
+STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_student_options, kd_lora_options, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_record, kd_record_options, kd_record_counts, kd_record_writer_options, kd_generator_options, kd_sampling, kd_generated, kd_generator_info, kd_beam_options, kd_verify_options, kd_pass, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_packer_options, kd_packer_info, kd_recipe, kd_answers_progress, kd_answers_options, kd_answers_result, kd_filter_options, kd_curation_options, kd_funnel, kd_difference, kd_speed_options, kd_speed, kd_model_facts, kd_checkpoint_options]
 
 #: name: (result, argument types, the header's comment)
 FUNCTIONS = {
@@ -1057,6 +1361,21 @@ FUNCTIONS = {
     "kd_tokenizer_chat_format": (c_int32, [c_void_p, POINTER(c_int32)], "Which format the folder's template is: KD_CHAT_CHATML ..., or KD_CHAT_AUTO: none that is known."),
     "kd_chat_text": (c_int32, [c_void_p, POINTER(kd_message), c_int32, POINTER(kd_chat_options), POINTER(c_char_p)], 'The text of a chat: a new block, freed by kd_text_free.'),
     "kd_chat_encode": (c_int32, [c_void_p, POINTER(kd_message), c_int32, POINTER(kd_chat_options), POINTER(c_int32), c_void_p, c_int64, POINTER(c_int64)], 'Its ids, and (room) uint8 `answer` (may be NULL): 1 for what the assistant says, its end mark included: the mask of a loss.'),
+    "kd_record_init": (None, [POINTER(kd_record), c_size_t], ''),
+    "kd_record_keys": (c_int32, [POINTER(kd_record)], 'Fills both keys. Without messages they are taken from prompt and completion. MurmurHash3 x64 128 of the texts, each with its role and a 0 behind it.'),
+    "kd_record_json": (c_int32, [c_void_p, POINTER(kd_record), POINTER(c_char_p)], 'The record as one line of JSON without its end, in the first shape; freed by kd_text_free.'),
+    "kd_record_options_init": (None, [POINTER(kd_record_options), c_size_t], ''),
+    "kd_record_reader_open": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(c_char_p), c_int32, POINTER(kd_record_options)], 'Opens files that are read one behind the other. KD_ERR_NOT_FOUND names the one that is missing.'),
+    "kd_record_reader_text": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p, c_int64, POINTER(kd_record_options)], 'The same from a text of lines, copied.'),
+    "kd_record_reader_free": (None, [c_void_p], 'The same from a text of lines, copied.'),
+    "kd_record_reader_next": (c_int32, [c_void_p, POINTER(kd_record)], 'KD_OK, KD_END, or an error. Empty lines are passed over.'),
+    "kd_record_reader_rewind": (c_int32, [c_void_p], 'To the first record again; the counts begin anew.'),
+    "kd_record_reader_get_counts": (c_int32, [c_void_p, POINTER(kd_record_counts)], ''),
+    "kd_record_writer_options_init": (None, [POINTER(kd_record_writer_options), c_size_t], ''),
+    "kd_record_writer_open": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_record_writer_options)], ''),
+    "kd_record_writer_add": (c_int32, [c_void_p, POINTER(kd_record)], 'Writes a line, whole or (with append) not at all.'),
+    "kd_record_writer_close": (c_int32, [c_void_p], 'Everything is on the disk afterwards. A writer that is freed without it leaves no new file, and an appended one as far as it came.'),
+    "kd_record_writer_free": (None, [c_void_p], 'Everything is on the disk afterwards. A writer that is freed without it leaves no new file, and an appended one as far as it came.'),
     "kd_generator_options_init": (None, [POINTER(kd_generator_options), c_size_t], ''),
     "kd_generator_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_generator_options)], 'Keeps the model alive, which must not train while sequences run; kd_generator_refresh after it did. Errors: KD_ERR_UNSUPPORTED (not a language model).'),
     "kd_generator_free": (None, [c_void_p], 'Keeps the model alive, which must not train while sequences run; kd_generator_refresh after it did. Errors: KD_ERR_UNSUPPORTED (not a language model).'),
@@ -1074,6 +1393,7 @@ FUNCTIONS = {
     "kd_verify": (c_int32, [c_char_p, c_char_p, POINTER(kd_verify_options), POINTER(c_int32), POINTER(c_int32)], "Is the text's answer the expected one (a text too: its answer is taken the same way)? *passed: bits of the verifiers that said yes, and *right: what\nthey say together, the format included. passed may be NULL."),
     "kd_answer_find": (c_int32, [c_char_p, POINTER(c_char_p), POINTER(c_int64)], "Where a text's answer lies."),
     "kd_answer_number": (c_int32, [c_char_p, POINTER(c_double), POINTER(c_int32)], 'The number of an answer, as KD_VERIFY_NUMBER reads it. KD_ERR_NOT_FOUND: it has none. *percent (may be NULL): 1: a percent sign stands behind it.'),
+    "kd_majority": (c_int32, [POINTER(c_char_p), c_int32, POINTER(kd_verify_options), POINTER(c_int32), POINTER(c_int32)], 'The most frequent answer of several texts: answers are counted as equal when kd_verify says so. *winner: the first text that has it; *votes: how\nmany have. Texts whose answer no verifier takes agree with none, not with themselves: *votes is 0 when there are no others.'),
     "kd_pass_rates": (c_int32, [POINTER(c_int32), c_int64, c_int32, c_int32, POINTER(kd_pass)], 'pass@1 and pass@k from verdicts `right` ((questions, samples) 0 or 1). Q = 1: the errors are 0. KD_ERR_RANGE: k is not 1 to samples.'),
     "kd_loss_options_init": (None, [POINTER(kd_loss_options), c_size_t], ''),
     "kd_term_options_init": (None, [POINTER(kd_term_options), c_size_t], ''),
@@ -1148,6 +1468,50 @@ FUNCTIONS = {
     "kd_report_set_numbers": (c_int32, [c_void_p, c_char_p, POINTER(c_double), c_int64], '"students.soft.accuracy": objects are made as needed; a name set twice keeps the last value. NaN and infinity become null.'),
     "kd_report_json": (c_int32, [c_void_p, POINTER(c_char_p)], 'The JSON text, valid until the report changes.'),
     "kd_report_write": (c_int32, [c_void_p, c_char_p], 'Writes it beside its place and moves it in.'),
+    "kd_report_set_cell": (c_int32, [c_void_p, c_char_p, c_char_p, c_char_p, c_double, c_double], 'A cell of a table; tables, rows and columns come in the order in which they are first named. standard_error NaN: none. In JSON:\n"tables": {table: {row: {column: value or {"value", "standard_error"}}}}.'),
+    "kd_report_add_series": (c_int32, [c_void_p, c_char_p, c_char_p, c_int32, POINTER(c_double), POINTER(c_double), c_int64], 'Points (x, y) of a series of a picture; a series named twice is replaced. In JSON: "pictures": {picture: {"kind", "series": {..}}}.'),
+    "kd_report_set_axes": (c_int32, [c_void_p, c_char_p, c_char_p, c_char_p, c_int32], 'What the axes are called, and whether the first is one of logarithms.'),
+    "kd_report_text": (c_int32, [c_void_p, POINTER(c_char_p)], 'All of it as plain text: facts, then tables. Valid until the report changes.'),
+    "kd_report_write_html": (c_int32, [c_void_p, c_char_p, c_char_p], 'A page of its own, pictures drawn in it, no script and nothing from elsewhere.'),
+    "kd_packer_options_init": (None, [POINTER(kd_packer_options), c_size_t], ''),
+    "kd_packer_create": (c_int32, [POINTER(c_void_p), c_void_p, c_void_p, POINTER(kd_packer_options)], 'Keeps the tokenizer alive; NULL: only ids are added.'),
+    "kd_packer_free": (None, [c_void_p], 'Keeps the tokenizer alive; NULL: only ids are added.'),
+    "kd_packer_task": (c_int32, [c_void_p, c_char_p, c_double, POINTER(c_int32)], 'A task with its weight: see kd_packer_mix. Task 0, "all", of weight 1, is\nthere from the beginning. *task is the new one\'s number. Errors: KD_ERR_RANGE (weight below 0), KD_ERR_INVALID (name taken).'),
+    "kd_packer_add": (c_int32, [c_void_p, POINTER(kd_record), c_int32], 'Encodes a record into a task. Records with ids are taken as they are. KD_ERR_INVALID: it has no answer.'),
+    "kd_packer_add_ids": (c_int32, [c_void_p, POINTER(c_int32), c_void_p, c_int64, POINTER(c_uint64), c_int32], 'Adds ids; mask (count) may be NULL: all are learned.'),
+    "kd_packer_add_reader": (c_int32, [c_void_p, c_void_p, c_int32, POINTER(c_int64)], 'Adds all that is left of a reader; *added may be NULL.'),
+    "kd_packer_clear": (c_int32, [c_void_p, c_int32], "Drops a task's texts: on-policy training fills it again and again."),
+    "kd_packer_mix": (c_int32, [c_void_p, POINTER(c_double), c_int32, c_double], "How tasks are mixed from the next batch on: every task's share of texts is weight n^(1 / temperature), normalised; temperature 1 (default):\nproportional to their numbers, infinity: by weights alone. A host calls it each step for a schedule.                        [Raffel et al. 2020]"),
+    "kd_packer_next": (c_int32, [c_void_p, c_void_p], 'Fills `batch` with the next texts. Each task is gone through in a new order each time it is through. Never ends. KD_ERR_STATE: no texts.'),
+    "kd_packer_get_info": (c_int32, [c_void_p, POINTER(kd_packer_info)], ''),
+    "kd_packer_task_info": (c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(c_int64), POINTER(c_int64), POINTER(c_double)], 'Of one task: its name, texts and tokens held, and how often it was gone through. Any may be NULL.'),
+    "kd_packer_get_state": (c_int32, [c_void_p, POINTER(c_int64), POINTER(c_int32)], 'Where it stands, for checkpoints: *count in: room, out: numbers needed; values NULL: ask. The same texts must have been added.'),
+    "kd_packer_set_state": (c_int32, [c_void_p, POINTER(c_int64), c_int32], 'Where it stands, for checkpoints: *count in: room, out: numbers needed; values NULL: ask. The same texts must have been added.'),
+    "kd_recipe_fill": (c_int32, [POINTER(kd_recipe), c_int32, c_double], "parameters: the student's, which the R1 rates go by (1.5e9: 1e-4, 7e9: 8e-5, 14e9: 7e-5, 32e9: 6e-5, 70e9: 2e-5; between them on the line of\nlogarithms; smaller models as the smallest).                                                              [DeepSeek-AI 2025]"),
+    "kd_recipe_learning_rate": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_recipe), c_int64], 'Its learning rate: warm-up, cosine to the floor, times a plateau where patience asks for one: report validation losses, or minus pass@1.'),
+    "kd_recipe_temperature": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_recipe), c_int64], 'Its temperature, falling on a line.'),
+    "kd_answers_options_init": (None, [POINTER(kd_answers_options), c_size_t], ''),
+    "kd_answers_collect": (c_int32, [c_void_p, c_void_p, c_void_p, c_char_p, POINTER(kd_answers_options), POINTER(kd_answers_progress)], "Reads prompts (records; completions they have are left out), and writes `samples` records a prompt behind what `path` holds, in the prompts'\norder: answer, its number, seed, temperature, teacher, score. A file that a killed or cancelled call left is gone on with, from its last whole\nline on, and ends with the bytes of an unbroken run, as an answer depends on model, prompt, sampling and its number alone. generator may be NULL\nwith a function; otherwise it needs a tokenizer. `done` (may be NULL) gets the last progress.\nKD_ERR_MISMATCH: a line of the file answers another prompt than the reader's."),
+    "kd_answers_judge": (c_int32, [c_void_p, POINTER(kd_verify_options), c_int32, POINTER(c_int32), c_int64, POINTER(kd_answers_result)], 'Judges a file of answers, each prompt\'s answers together and as many for each, against their "expected". k: of pass@k, at most the answers to a\nprompt. rights (NULL or room for room int32): (questions, samples) 0 or 1, for comparisons. result->struct_size is set by the caller.\nErrors: KD_ERR_SHAPE (another number of answers), KD_ERR_INVALID (a record without "expected"), KD_ERR_RANGE (room, k).'),
+    "kd_filter_options_init": (None, [POINTER(kd_filter_options), c_size_t], ''),
+    "kd_curation_options_init": (None, [POINTER(kd_curation_options), c_size_t], ''),
+    "kd_curation_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_curation_options)], ''),
+    "kd_curation_free": (None, [c_void_p], ''),
+    "kd_curation_add": (c_int32, [c_void_p, c_int32, POINTER(kd_filter_options)], 'Adds a filter at the end. KD_ERR_INVALID: what the kind needs is missing; KD_ERR_RANGE.'),
+    "kd_curation_run": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p], "Runs all filters over the reader's records, from its first on. validation may be NULL (with options.validation 0). Runs begin anew each time.\nWhen a call fails, nothing was written behind the failure and the funnel is void."),
+    "kd_curation_steps": (c_int32, [c_void_p, POINTER(c_int32)], ''),
+    "kd_curation_funnel": (c_int32, [c_void_p, c_int32, POINTER(kd_funnel)], ''),
+    "kd_curation_reason": (c_int32, [c_void_p, c_int32, c_int32, POINTER(c_char_p), POINTER(c_int64)], ''),
+    "kd_curation_text": (c_int32, [c_void_p, POINTER(c_char_p)], 'The funnel as a table of text; freed by kd_text_free.'),
+    "kd_curation_report": (c_int32, [c_void_p, c_void_p, c_char_p], "Into a report under `name`: the funnel, and histograms before and after of lengths, domains and the teacher's pass rates (where a filter verified)."),
+    "kd_prompt_is_held_back": (c_int32, [POINTER(c_uint64), c_uint64, c_double], 'Which part of a split a prompt falls into: 1 with probability `share`, from its key and the seed alone.'),
+    "kd_mcnemar": (c_int32, [POINTER(c_int32), POINTER(c_int32), c_int64, POINTER(kd_difference)], 'One answer a question, (questions) 0 or 1: exact binomial test over the questions on which they differ.               [McNemar 1947]'),
+    "kd_paired_bootstrap": (c_int32, [c_void_p, POINTER(c_int32), POINTER(c_int32), c_int32, c_int64, c_int32, c_int32, c_uint64, POINTER(kd_difference)], 'Several answers a question, (seeds, questions, samples) 0 or 1 of each model; the questions are the same for both and for all seeds. Questions, and\nseeds where there are several, are drawn again `resamples` times (10,000 are usual), the same for both models; the p-value is twice the share of\nresampled differences on the other side of 0, at least 1 / resamples.                                   [Efron and Tibshirani 1993]'),
+    "kd_recovery": (c_double, [c_double, c_double, c_double], '(student - baseline) / (teacher - baseline): 1, the student has all that the teacher has more than the baseline; above 1, it exceeds it. NaN when\nteacher and baseline are equal.'),
+    "kd_text_metric": (c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(c_char_p), c_int64, POINTER(c_double)], 'One reference a text. KD_ERR_RANGE: count below 1, an unknown kind.'),
+    "kd_speed_options_init": (None, [POINTER(kd_speed_options), c_size_t], ''),
+    "kd_generation_speed": (c_int32, [c_void_p, POINTER(kd_speed_options), POINTER(kd_speed)], "Generates from prompts of arbitrary tokens and tells how fast. The model's positions must hold prompt and new tokens (KD_ERR_RANGE)."),
+    "kd_model_get_facts": (c_int32, [c_void_p, POINTER(kd_model_facts)], ''),
     "kd_checkpoint_options_init": (None, [POINTER(kd_checkpoint_options), c_size_t], ''),
     "kd_checkpoint_create": (c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_checkpoint_options)], ''),
     "kd_checkpoint_free": (None, [c_void_p], ''),

@@ -61,6 +61,8 @@ typedef struct kd__kernels {
     void (*soft_cap)(float *x, int64_t n, float cap);
     void (*soft_cap_gradient)(float *dy, const float *y, int64_t n, float cap);
     float (*largest_size)(const float *x, int64_t n); /* max |x|, 0 for none */
+    /* signature[i] = min(signature[i], min over h of (h ^ x[i]) m[i] mod 2^32), i < n; m odd: orders of the 2^32 hashes. n is a multiple of 16. */
+    void (*minhash)(uint32_t *signature, const uint32_t *x, const uint32_t *m, int64_t n, const uint32_t *hashes, int64_t count);
     /* ---- element-wise ---- */
     void (*axpby)(float *y, float a, const float *x, float b, int64_t n); /* y = a x + b y */
     void (*relu)(float *y, const float *x, const float *bias, int64_t n); /* y = max(x + bias, 0); bias may be NULL */

@@ -425,11 +425,26 @@ static void tile(int64_t k, float alpha, const float *a, const float *b, float b
     else tile_of(ROWS, k, alpha, a, b, beta, c, ldc, rows, columns);
 }
 
+/* Sixteen orders at a time: their smallest hashes stay in registers. */
+static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, int64_t n, const uint32_t *hashes, int64_t count)
+{
+    for (int64_t i = 0; i + 16 <= n; i += 16) {
+        uint32_t least[16];
+        for (int j = 0; j < 16; j++) least[j] = signature[i + j];
+        for (int64_t h = 0; h < count; h++)
+            for (int j = 0; j < 16; j++) {
+                const uint32_t value = (hashes[h] ^ x[i + j]) * m[i + j];
+                least[j] = value < least[j] ? value : least[j];
+            }
+        for (int j = 0; j < 16; j++) signature[i + j] = least[j];
+    }
+}
+
 #include "math/kernels_decoder.h"
 
 #define KERNELS(isa, name)                                                                                                                           \
     {                                                                                                                                                \
         isa, name, scan, argmax, sum, sum_squares, exponentials, relative, combine, reverse_gradient, jensen, mixture, widen, softmax_gradient,      \
-            soft_cap, soft_cap_gradient, largest_size, axpby, relu, add_bias, relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient,       \
+            soft_cap, soft_cap_gradient, largest_size, minhash, axpby, relu, add_bias, relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient,       \
             swiglu, swiglu_gradient, rotate, ROWS, COLUMNS, tile                                                                                     \
     }

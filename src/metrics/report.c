@@ -4,25 +4,14 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/text.h"
+#include "metrics/report.h"
 
-enum { OBJECT, NUMBER, TEXT, NUMBERS };
+#define OBJECT KD__REPORT_OBJECT
+#define NUMBER KD__REPORT_NUMBER
+#define TEXT KD__REPORT_TEXT
+#define NUMBERS KD__REPORT_NUMBERS
 
-typedef struct node {
-    char name[KD_MAX_NAME];
-    int32_t kind;
-    double number;
-    char *text;
-    double *numbers;
-    int64_t count;
-    struct node *first, *next;
-} node;
-
-struct kd_report {
-    kd__object object;
-    node root;
-    kd__text json;
-};
+typedef kd__report_node node;
 
 kd_status kd_report_create(kd_report **out, kd_context *context)
 {
@@ -71,6 +60,22 @@ static kd_status find_child(kd_report *report, node *parent, const char *name, s
         *place = made;
     }
     *out = *place;
+    return KD_OK;
+}
+
+/* The node of names in each other, which may have dots in them. */
+static kd_status find_path(kd_report *report, const char *const *names, int32_t count, node **out)
+{
+    node *at;
+    KD_NEED(report);
+    at = &report->root;
+    for (int32_t i = 0; i < count; i++) {
+        KD_NEED(names[i]);
+        KD_FAIL_IF(at->kind != OBJECT, KD_ERR_INVALID, "report: '%s' holds a value already", at->name);
+        KD_TRY(find_child(report, at, names[i], strlen(names[i]), &at));
+    }
+    report->json.size = 0;
+    *out = at;
     return KD_OK;
 }
 
@@ -131,6 +136,96 @@ kd_status kd_report_set_numbers(kd_report *report, const char *name, const doubl
     n->count = count;
     return KD_OK;
 }
+
+/* ---- tables and pictures ---- */
+
+static kd_status put_number(kd_report *report, node *parent, const char *name, double value)
+{
+    node *n;
+    KD_TRY(find_child(report, parent, name, strlen(name), &n));
+    clear(report->object.context, n);
+    n->kind = NUMBER;
+    n->number = value;
+    return KD_OK;
+}
+
+static kd_status put_text(kd_report *report, node *parent, const char *name, const char *text)
+{
+    node *n;
+    char *copy;
+    KD_TRY(find_child(report, parent, name, strlen(name), &n));
+    KD_TRY(kd__copy_text(report->object.context, &copy, text));
+    clear(report->object.context, n);
+    n->kind = TEXT;
+    n->text = copy;
+    return KD_OK;
+}
+
+static kd_status put_numbers(kd_report *report, node *parent, const char *name, const double *values, int64_t count)
+{
+    node *n;
+    double *copy = NULL;
+    KD_TRY(find_child(report, parent, name, strlen(name), &n));
+    KD_TRY(KD_NEW(report->object.context, &copy, count));
+    memcpy(copy, values, (size_t)count * sizeof *values);
+    clear(report->object.context, n);
+    n->kind = NUMBERS;
+    n->numbers = copy;
+    n->count = count;
+    return KD_OK;
+}
+
+kd_status kd_report_set_cell(kd_report *report, const char *table, const char *row, const char *column, double value, double standard_error)
+{
+    const char *const names[] = { "tables", table, row, column };
+    node *n;
+    KD_TRY(find_path(report, names, 4, &n));
+    clear(report->object.context, n);
+    if (standard_error != standard_error) {
+        n->kind = NUMBER;
+        n->number = value;
+        return KD_OK;
+    }
+    KD_TRY(put_number(report, n, "value", value));
+    return put_number(report, n, "standard_error", standard_error);
+}
+
+kd_status kd_report_add_series(kd_report *report, const char *picture, const char *series, int32_t kind, const double *x, const double *y, int64_t count)
+{
+    static const char *const kinds[] = { "lines", "points", "bars" };
+    const char *const names[] = { "pictures", picture, "series", series };
+    node *of_picture, *n;
+    KD_NEED(x);
+    KD_NEED(y);
+    KD_FAIL_IF(kind < 0 || kind > KD_PICTURE_BARS, KD_ERR_RANGE, "picture: expected a kind of 0 to 2, got %d", kind);
+    KD_FAIL_IF(count < 1, KD_ERR_RANGE, "picture: expected at least 1 point, got %lld", (long long)count);
+    KD_TRY(find_path(report, names, 2, &of_picture));
+    KD_TRY(put_text(report, of_picture, "kind", kinds[kind]));
+    KD_TRY(find_path(report, names, 4, &n));
+    KD_TRY(put_numbers(report, n, "x", x, count));
+    return put_numbers(report, n, "y", y, count);
+}
+
+kd_status kd_report_set_axes(kd_report *report, const char *picture, const char *x, const char *y, int32_t logarithmic)
+{
+    const char *const names[] = { "pictures", picture };
+    node *n;
+    KD_NEED(x);
+    KD_NEED(y);
+    KD_TRY(find_path(report, names, 2, &n));
+    KD_TRY(put_text(report, n, "x", x));
+    KD_TRY(put_text(report, n, "y", y));
+    return put_number(report, n, "logarithmic", logarithmic != 0);
+}
+
+const node *kd__report_find(const node *parent, const char *name)
+{
+    for (const node *n = parent ? parent->first : NULL; n; n = n->next)
+        if (!strcmp(n->name, name)) return n;
+    return NULL;
+}
+
+/* ---- JSON ---- */
 
 static kd_status indent(kd__text *text, int depth)
 {

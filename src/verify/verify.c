@@ -1,18 +1,17 @@
-/* Verifiers of texts. A stretch is a part of a text that is not ended with 0. */
-#include <kdistill/verify.h>
-
+/* Verifiers of texts. */
+#include <complex.h>
 #include <ctype.h>
 #include <math.h>
+#include <regex.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/status.h"
+#include "verify/verify.h"
 
 static const kd_verify_options defaults = KD_VERIFY_OPTIONS_INIT;
 void kd_verify_options_init(kd_verify_options *o, size_t size) { kd__options_init(o, size, &defaults, sizeof defaults); }
 
-typedef struct {
-    const char *at, *end;
-} stretch;
+typedef kd__stretch stretch;
 
 static int is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 static int is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -310,6 +309,38 @@ static int keeps_format(const char *text, int32_t format)
     return 1;
 }
 
+/* ---- the host's own ---- */
+
+/* The whole answer matches. */
+static kd_status matches(stretch answer, const char *pattern, int *yes)
+{
+    char whole[1100];
+    regex_t compiled;
+    regmatch_t at = { 0, (regoff_t)(answer.end - answer.at) };
+    KD_FAIL_IF(!pattern, KD_ERR_INVALID, "verify: KD_VERIFY_PATTERN needs a pattern");
+    KD_FAIL_IF(strlen(pattern) > 1024, KD_ERR_RANGE, "pattern: expected at most 1024 bytes, got %zu", strlen(pattern));
+    snprintf(whole, sizeof whole, "^(%s)$", pattern);
+    const int wrong = regcomp(&compiled, whole, REG_EXTENDED);
+    if (wrong) {
+        char why[128];
+        regerror(wrong, &compiled, why, sizeof why);
+        return kd__fail(KD_ERR_INVALID, "pattern '%.100s': %s", pattern, why);
+    }
+    *yes = !regexec(&compiled, answer.at, 1, &at, REG_STARTEND);
+    regfree(&compiled);
+    return KD_OK;
+}
+
+static kd_status ask_host(const kd_verify_options *o, const char *text, const char *expected, int *yes)
+{
+    KD_FAIL_IF(!o->function, KD_ERR_INVALID, "verify: KD_VERIFY_HOST needs a function");
+    const int32_t said = o->function(o->user, text, expected);
+    if (said < 0) return said;
+    KD_FAIL_IF(said > 1, KD_ERR_CALLBACK, "the verifier function returned %d: expected 0, 1 or a negative status", said);
+    *yes = said;
+    return KD_OK;
+}
+
 kd_status kd_verify(const char *text, const char *expected, const kd_verify_options *options, int32_t *right, int32_t *passed)
 {
     kd_verify_options o = defaults;
@@ -317,15 +348,21 @@ kd_status kd_verify(const char *text, const char *expected, const kd_verify_opti
     KD_NEED(expected);
     KD_NEED(right);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_verify_options"));
-    KD_FAIL_IF(!o.verifiers || o.verifiers & ~15, KD_ERR_INVALID, "verifiers: expected bits of 1 to 15, got %d", o.verifiers);
+    KD_FAIL_IF(!o.verifiers || o.verifiers & ~127, KD_ERR_INVALID, "verifiers: expected bits of 1 to 127, got %d", o.verifiers);
     KD_FAIL_IF(o.format & ~3, KD_ERR_INVALID, "format: expected bits of 0 to 3, got %d", o.format);
     KD_FAIL_IF(!(o.tolerance >= 0), KD_ERR_RANGE, "tolerance: expected 0 or more, got %g", o.tolerance);
     const stretch a = answer_of(text), b = answer_of(expected);
     int32_t said = 0;
+    int yes = 0;
     if (o.verifiers & KD_VERIFY_EXACT && same_bytes(a, b)) said |= KD_VERIFY_EXACT;
     if (o.verifiers & KD_VERIFY_NORMALISED && same_plain(a, b)) said |= KD_VERIFY_NORMALISED;
     if (o.verifiers & KD_VERIFY_NUMBER && same_number(a, b, o.tolerance)) said |= KD_VERIFY_NUMBER;
     if (o.verifiers & KD_VERIFY_CHOICE && same_choice(a, b)) said |= KD_VERIFY_CHOICE;
+    if (o.verifiers & KD_VERIFY_LATEX && kd__same_mathematics(a, b, o.tolerance)) said |= KD_VERIFY_LATEX;
+    if (o.verifiers & KD_VERIFY_PATTERN) KD_TRY(matches(a, o.pattern, &yes));
+    if (o.verifiers & KD_VERIFY_PATTERN && yes) said |= KD_VERIFY_PATTERN;
+    if (o.verifiers & KD_VERIFY_HOST) KD_TRY(ask_host(&o, text, expected, &yes));
+    if (o.verifiers & KD_VERIFY_HOST && yes) said |= KD_VERIFY_HOST;
     *right = (o.all ? said == o.verifiers : said != 0) && keeps_format(text, o.format);
     if (passed) *passed = said;
     return KD_OK;

@@ -1,0 +1,192 @@
+/* Rules about one text. */
+#include <math.h>
+#include <string.h>
+
+#include "curation/curation.h"
+
+static int is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+kd_status kd__measure(const kd_curation *c, int32_t unit, const char *text, int64_t bytes, int64_t *length)
+{
+    *length = 0;
+    if (unit == KD_UNIT_BYTES) *length = bytes;
+    else if (unit == KD_UNIT_RECORDS) *length = 1;
+    else if (unit == KD_UNIT_TOKENS) return kd_tokenizer_encode(c->options.tokenizer, text, bytes, 0, NULL, 0, length);
+    else
+        for (int64_t i = 0; i < bytes; i++) *length += !is_space(text[i]) && (i + 1 == bytes || is_space(text[i + 1]));
+    return KD_OK;
+}
+
+const char *kd__rule_length(const kd_curation *c, const kd__filter *f, const kd_record *r, kd_status *status)
+{
+    int64_t length;
+    if (!strcmp(r->finish, "length")) return "cut off";
+    *status = kd__measure(c, f->o.unit, r->completion, (int64_t)strlen(r->completion), &length);
+    if (*status != KD_OK) return NULL;
+    if (length < f->o.low) return "too short";
+    return f->o.high && length > f->o.high ? "too long" : NULL;
+}
+
+/* ---- repetition ---- */
+
+typedef struct {
+    kd__set seen;
+    int64_t grams, repeated;
+    kd_status status;
+} repetition;
+
+static int see(void *user, uint64_t hash)
+{
+    repetition *r = user;
+    int was_there;
+    r->status = kd__set_add(&r->seen, hash, &was_there);
+    r->grams++;
+    r->repeated += was_there;
+    return r->status != KD_OK;
+}
+
+/* How often the text's last p bytes stand in a row at its end, for the p that makes the most of it. */
+static int64_t loop_at_end(const char *text, int64_t bytes)
+{
+    int64_t most = 1;
+    for (int64_t p = 4; p <= 200 && 2 * p <= bytes; p++) {
+        const char *unit = text + bytes - p;
+        int64_t times = 1;
+        while ((times + 1) * p <= bytes && !memcmp(unit, unit - times * p, (size_t)p)) times++;
+        int plain = 1; /* a run of one character, "......", is no loop of words */
+        for (int64_t i = 1; i < p; i++) plain &= unit[i] == unit[0];
+        if (!plain && times > most) most = times;
+    }
+    return most;
+}
+
+const char *kd__rule_repetition(const kd__filter *f, const kd_record *r, kd_status *status)
+{
+    repetition seen = { .seen = { .context = f->grams.context } };
+    int64_t bytes = (int64_t)strlen(r->completion);
+    kd__each_gram(r->completion, f->o.n, see, &seen);
+    kd__set_free(&seen.seen);
+    *status = seen.status;
+    if (*status != KD_OK) return NULL;
+    if (seen.grams > 4 * f->o.n && (double)seen.repeated > f->o.threshold * (double)seen.grams) return "repeated n-grams";
+    while (bytes && is_space(r->completion[bytes - 1])) bytes--;
+    return loop_at_end(r->completion, bytes) >= f->o.high ? "a loop at its end" : NULL;
+}
+
+/* ---- scripts ---- */
+
+enum { LATIN, GREEK, CYRILLIC, HEBREW, ARABIC, INDIC, THAI, HANGUL, HAN, SCRIPTS };
+
+static int script_of(uint32_t c)
+{
+    static const struct {
+        uint32_t from, to;
+        int script;
+    } ranges[] = { { 'A', 'Z', LATIN },         { 'a', 'z', LATIN },       { 0xc0, 0x24f, LATIN },     { 0x370, 0x3ff, GREEK },    { 0x400, 0x52f, CYRILLIC },
+                   { 0x590, 0x5ff, HEBREW },    { 0x600, 0x6ff, ARABIC },  { 0x750, 0x77f, ARABIC },   { 0x900, 0xdff, INDIC },    { 0xe00, 0xe7f, THAI },
+                   { 0x1100, 0x11ff, HANGUL },  { 0x1e00, 0x1eff, LATIN }, { 0x1f00, 0x1fff, GREEK },  { 0x3040, 0x30ff, HAN },    { 0x3400, 0x4dbf, HAN },
+                   { 0x4e00, 0x9fff, HAN },     { 0xac00, 0xd7a3, HANGUL }, { 0xf900, 0xfaff, HAN },   { 0xfb50, 0xfdff, ARABIC }, { 0xfe70, 0xfeff, ARABIC },
+                   { 0x20000, 0x3ffff, HAN } };
+    if (c == 0xd7 || c == 0xf7 || c == 0x3c0) return -1; /* signs, and pi as in mathematics */
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (c >= ranges[i].from && c <= ranges[i].to) return ranges[i].script;
+    return -1;
+}
+
+static uint32_t next_character(const unsigned char **at)
+{
+    const unsigned char *p = *at;
+    const int more = p[0] < 0x80 ? 0 : p[0] < 0xe0 ? 1 : p[0] < 0xf0 ? 2 : 3;
+    uint32_t c = more == 0 ? p[0] : p[0] & (0x3fu >> more);
+    for (int i = 1; i <= more; i++) {
+        if ((p[i] & 0xc0) != 0x80) return *at = p + 1, 0; /* a host's text that is no UTF-8 */
+        c = c << 6 | (p[i] & 63);
+    }
+    *at = p + more + 1;
+    return c;
+}
+
+static int64_t count_scripts(const char *text, int64_t counts[SCRIPTS])
+{
+    int64_t letters = 0;
+    for (const unsigned char *at = (const unsigned char *)text; *at;) {
+        const int script = script_of(next_character(&at));
+        if (script < 0) continue;
+        counts[script]++;
+        letters++;
+    }
+    return letters;
+}
+
+const char *kd__rule_scripts(const kd__filter *f, const kd_record *r)
+{
+    int64_t said[SCRIPTS] = { 0 }, asked[SCRIPTS] = { 0 }, other = 0;
+    int most = 0;
+    const int64_t letters = count_scripts(r->completion, said);
+    count_scripts(r->prompt, asked);
+    for (int s = 1; s < SCRIPTS; s++) most = said[s] > said[most] ? s : most;
+    for (int s = 0; s < SCRIPTS; s++) other += s != most && !asked[s] ? said[s] : 0;
+    return letters && (double)other > f->o.threshold * (double)letters ? "mixed scripts" : NULL;
+}
+
+/* ---- markup ---- */
+
+static int64_t count_of(const char *text, const char *word)
+{
+    int64_t count = 0;
+    for (const char *at = strstr(text, word); at; at = strstr(at + strlen(word), word)) count++;
+    return count;
+}
+
+/* Fences stand at the beginning of a line. */
+static int64_t count_fences(const char *text)
+{
+    int64_t count = 0;
+    for (const char *at = strstr(text, "```"); at; at = strstr(at, "```")) {
+        const char *before = at;
+        while (before > text && (before[-1] == ' ' || before[-1] == '\t')) before--;
+        count += before == text || before[-1] == '\n';
+        while (*at == '`') at++;
+    }
+    return count;
+}
+
+static int open_boxed(const char *text)
+{
+    for (const char *at = strstr(text, "\\boxed{"); at; at = strstr(at + 1, "\\boxed{")) {
+        int depth = 1;
+        for (const char *p = at + 7; depth; p++) {
+            if (!*p) return 1;
+            if (*p == '\\' && (p[1] == '{' || p[1] == '}')) p++;
+            else depth += *p == '{' ? 1 : *p == '}' ? -1 : 0;
+        }
+    }
+    return 0;
+}
+
+const char *kd__rule_markup(const kd_record *r)
+{
+    const char *t = r->completion;
+    const int64_t opened = count_of(t, "<think>"), closed = count_of(t, "</think>");
+    if (opened > 1 || closed > 1) return "doubled think tags";
+    if (opened != closed) return "an open think tag";
+    if (opened && strstr(t, "</think>") < strstr(t, "<think>")) return "think tags in the wrong order";
+    if (count_fences(t) % 2) return "an open code fence";
+    if (open_boxed(t)) return "an open \\boxed{";
+    if (count_of(t, "\\begin{") != count_of(t, "\\end{")) return "an open environment";
+    return count_of(t, "$$") % 2 ? "open $$" : NULL;
+}
+
+const char *kd__rule_paragraphs(const kd_curation *c, const kd__filter *f, const kd_record *r, kd_status *status)
+{
+    for (const char *at = r->completion; *at;) {
+        const char *end = strstr(at, "\n\n");
+        int64_t length;
+        if (!end) end = at + strlen(at);
+        *status = kd__measure(c, f->o.unit, at, end - at, &length);
+        if (*status != KD_OK) return NULL;
+        if (length > f->o.high) return "a long paragraph";
+        at = end + strspn(end, "\n");
+    }
+    return NULL;
+}

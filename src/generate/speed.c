@@ -1,0 +1,198 @@
+/* What a language model weighs, and how fast it writes. */
+#include <kdistill/compare.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "generate/generate.h"
+
+static const kd_speed_options defaults = KD_SPEED_OPTIONS_INIT;
+void kd_speed_options_init(kd_speed_options *o, size_t size) { kd__options_init(o, size, &defaults, sizeof defaults); }
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+typedef struct {
+    kd_context *context;
+    int64_t first, peak;
+
+
+    double *steps;                 /* times between tokens of the first request */
+    int64_t step_count;
+    double step_at;
+} watch;
+
+static int32_t see_token(void *user, int64_t request, int32_t sample, int32_t token, const char *text)
+{
+    watch *w = user;
+    const double at = now();
+    const int64_t held = (int64_t)atomic_load(&w->context->bytes);
+    (void)sample;
+    (void)token;
+    (void)text;
+    if (held > w->peak) w->peak = held;
+
+    if (request == w->first) {
+        if (w->step_at > 0) w->steps[w->step_count++] = at - w->step_at;
+        w->step_at = at;
+    }
+
+    return 0;
+}
+
+static int by_value(const void *x, const void *y)
+{
+    const double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+static double percentile(double *values, int64_t n, double share)
+{
+    if (!n) return NAN;
+    qsort(values, (size_t)n, sizeof *values, by_value);
+    return values[(int64_t)ceil(share * (double)(n - 1))];
+}
+
+static kd_status add_prompts(kd_generator *g, const kd_speed_options *o, int32_t new_tokens, int32_t *prompt, watch *w)
+{
+    const int64_t vocabulary = g->model->net.decoder->vocabulary;
+    kd_sampling s = KD_SAMPLING_INIT;
+    s.max_tokens = new_tokens;
+    s.token = see_token;
+    s.user = w;
+    for (int32_t i = 0; i < o->sequences; i++) {
+        int64_t request;
+        for (int32_t j = 0; j < o->prompt_tokens; j++) prompt[j] = (int32_t)(((int64_t)i * 7919 + (int64_t)j * 104729 + 1) % vocabulary);
+        KD_TRY(kd_generator_add(g, prompt, o->prompt_tokens, &s, &request));
+        if (i == 0) w->first = request;
+    }
+    return KD_OK;
+}
+
+/* Runs until everything is given out. */
+static kd_status drain(kd_generator *g)
+{
+    kd_generated text = { .struct_size = sizeof text };
+    kd_status status;
+    while ((status = kd_generator_next(g, &text)) == KD_OK) continue;
+    return status == KD_END ? KD_OK : status;
+}
+
+/* Prompts alone (one new token each), then prompts with all new tokens: the difference is the generation's. */
+static kd_status measure_once(kd_generator *g, const kd_speed_options *o, int32_t *prompt, watch *w, double *prompts, double *whole)
+{
+    kd__cache_forget(&g->cache);
+    double begin = now();
+    KD_TRY(add_prompts(g, o, 1, prompt, w));
+    KD_TRY(drain(g));
+    *prompts = now() - begin;
+    kd__cache_forget(&g->cache);
+    w->step_at = 0;
+    begin = now();
+    KD_TRY(add_prompts(g, o, o->new_tokens, prompt, w));
+    KD_TRY(drain(g));
+    *whole = now() - begin;
+    return KD_OK;
+}
+
+static kd_status measure(kd_generator *g, const kd_speed_options *o, kd_speed *speed)
+{
+    kd_context *context = g->object.context;
+    watch w = { .context = context };
+    int32_t *prompt = NULL;
+    double *times = NULL;
+    kd_status status = KD_NEW(context, &prompt, o->prompt_tokens);
+    if (status == KD_OK) status = KD_NEW(context, &times, 2 * o->repeats);
+    if (status == KD_OK) status = KD_NEW(context, &w.steps, (int64_t)(o->repeats + 1) * (o->new_tokens + 1));
+    for (int32_t i = -1; i < o->repeats && status == KD_OK; i++) { /* the first one warms up */
+        double prompts, whole;
+        status = measure_once(g, o, prompt, &w, &prompts, &whole);
+        if (i < 0) {
+            w.step_count = 0;
+            continue;
+        }
+        times[i] = prompts;
+        times[o->repeats + i] = whole - prompts;
+    }
+    if (status == KD_OK) {
+        const double first = percentile(times, o->repeats, 0.5), rest = percentile(times + o->repeats, o->repeats, 0.5);
+        speed->first_token = first;
+        speed->prompt_tokens_per_second = (double)o->sequences * o->prompt_tokens / first;
+        speed->tokens_per_second = o->new_tokens > 1 && rest > 0 ? (double)o->sequences * (o->new_tokens - 1) / rest : NAN;
+        speed->token_p50 = percentile(w.steps, w.step_count, 0.5);
+        speed->token_p99 = percentile(w.steps, w.step_count, 0.99);
+        speed->peak_bytes = w.peak;
+    }
+    kd__release(context, prompt);
+    kd__release(context, times);
+    kd__release(context, w.steps);
+    return status;
+}
+
+kd_status kd_generation_speed(kd_model *model, const kd_speed_options *options, kd_speed *speed)
+{
+    kd_speed_options o = defaults;
+    kd_generator_options go = KD_GENERATOR_OPTIONS_INIT;
+    kd_generator *g = NULL;
+    kd_speed found = { 0 };
+    KD_NEED(model);
+    KD_NEED(speed);
+    KD_TRY(kd__options_read(&o, sizeof o, options, "kd_speed_options"));
+    KD_FAIL_IF(o.sequences < 1 || o.sequences > 65536 || o.prompt_tokens < 1 || o.new_tokens < 1 || o.repeats < 1 || o.repeats > 10000, KD_ERR_RANGE,
+               "speed: expected at least 1 sequence, prompt token, new token and repeat (at most 65536 and 10000 of the first and last)");
+    KD_FAIL_IF(!model->net.decoder, KD_ERR_UNSUPPORTED, "speed: the model is no language model");
+    KD_FAIL_IF((int64_t)o.prompt_tokens + o.new_tokens > model->net.decoder->positions, KD_ERR_RANGE, "speed: %d + %d tokens: the model has %lld positions",
+               o.prompt_tokens, o.new_tokens, (long long)model->net.decoder->positions);
+    go.max_sequences = o.sequences;
+    go.weights = o.weights;
+    go.cache_tokens = (int64_t)o.sequences * (((int64_t)o.prompt_tokens + o.new_tokens + 63) / 64 * 64 + 64);
+    KD_TRY(kd_generator_create(&g, model, &go));
+    found.sequences = o.sequences;
+    found.cache_bytes = g->info.cache_bytes;
+    found.parameter_bytes = o.weights == KD_INT8 || model->int8 ? kd__int8_model_bytes(model) : 4 * model->net.parameters;
+    const kd_status status = measure(g, &o, &found);
+    kd_generator_free(g);
+    return status == KD_OK ? kd__info_write(speed, &found, sizeof found, "kd_speed") : status;
+}
+
+/* ---- weight ---- */
+
+static int64_t size_of(const kd_model *model, int32_t tensor)
+{
+    int64_t n = 1;
+    if (tensor < 0) return 0;
+    for (int32_t i = 0; i < model->net.tensors[tensor].rank; i++) n *= model->net.tensors[tensor].dims[i];
+    return n;
+}
+
+static int64_t active_numbers(const kd_model *model)
+{
+    const kd__decoder *d = model->net.decoder;
+    if (!d) return model->net.parameters;
+    int64_t sum = d->hidden + size_of(model, d->norm) + size_of(model, d->head >= 0 ? d->head : d->embedding);
+    for (int64_t l = 0; l < d->layers; l++) {
+        const kd__decoder_layer *y = &d->layer[l];
+        const int32_t tensors[] = { y->norm1, y->norm2, y->q, y->k, y->v, y->qb, y->kb, y->vb, y->qn, y->kn, y->o, y->ob, y->gate, y->up, y->gateb, y->upb, y->down, y->downb };
+        for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) sum += size_of(model, tensors[i]);
+    }
+    return sum;
+}
+
+kd_status kd_model_get_facts(kd_model *model, kd_model_facts *facts)
+{
+    KD_NEED(model);
+    KD_NEED(facts);
+    const int64_t n = model->net.parameters;
+    kd_model_facts f = { .layers = model->net.decoder ? (int32_t)model->net.decoder->layers : 0, .parameters = n, .active = active_numbers(model) };
+    f.memory_bytes = 4 * n * (model->frozen ? 1 : 2);
+    f.float32_bytes = 4 * n;
+    f.float16_bytes = 2 * n;
+    f.int8_bytes = model->net.decoder && !model->net.decoder->classifier ? kd__int8_model_bytes(model) : n;
+    return kd__info_write(facts, &f, sizeof f, "kd_model_facts");
+}
