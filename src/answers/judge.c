@@ -16,6 +16,7 @@ typedef struct {
     uint64_t prompt[2];
     char *expected;
     int32_t n, samples; /* answers to this prompt, and to each */
+    int32_t last;       /* number of the answer before */
     int64_t questions, right, consensus, bad_format, unfinished;
     double bytes, right_bytes;
 } judge;
@@ -49,7 +50,8 @@ static kd_status take(judge *j, const kd_record *r)
 {
     int32_t kept, right;
     KD_FAIL_IF(!*r->expected, KD_ERR_INVALID, "record of line %lld: it has no expected answer", (long long)r->line);
-    if (j->n && memcmp(r->prompt_key, j->prompt, sizeof j->prompt)) KD_TRY(end_prompt(j));
+    if (j->n && (memcmp(r->prompt_key, j->prompt, sizeof j->prompt) || r->sample < j->last)) KD_TRY(end_prompt(j));
+    j->last = r->sample;
     memcpy(j->prompt, r->prompt_key, sizeof j->prompt);
     KD_TRY(KD_RESERVE(j->context, &j->texts, &j->texts_room, j->n + 1 > j->texts_room ? 2 * j->n + 16 : 0));
     KD_TRY(KD_RESERVE(j->context, &j->rights, &j->rights_room, j->count + 1 > j->rights_room ? 2 * j->count + 64 : 0));
