@@ -422,10 +422,10 @@ int main(int argc, char **argv)
     }
     c.folder = argv[1];
     c.seeds = argc > 2 ? atoi(argv[2]) : 2;
-    c.steps = argc > 3 ? atoll(argv[3]) : 1000;
+    c.steps = argc > 3 ? atoll(argv[3]) : 800;
     c.full = argc > 4;
     if (c.seeds < 1 || c.seeds > MOST_SEEDS || c.steps < 1) return fprintf(stderr, "1 to %d seeds, at least 1 step\n", MOST_SEEDS), 2;
-    c.size = c.full ? (course_size){ MULTIPLY | ADD | WORDS | COUNTDOWN, 1000, 4000, 100 } : (course_size){ MULTIPLY, 1600, 7000, 400 };
+    c.size = c.full ? (course_size){ MULTIPLY | ADD | WORDS | COUNTDOWN, 1000, 4000, 100 } : (course_size){ MULTIPLY, 2000, 7000, 400 };
     if (getenv("KD_COURSE_SMALL")) c.size = (course_size){ MULTIPLY, 80, 160, 20 };
     plan(&c);
     CHECK(kd_context_create(&c.ctx, NULL));

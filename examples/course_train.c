@@ -171,17 +171,18 @@ static void train(kd_context *ctx, kd_tokenizer *tokenizer, kd_model *model, kd_
 
     CHECK(kd_model_parameters(model, &parameters));
     CHECK(kd_recipe_fill(&recipe, KD_RECIPE_SMALL, (double)parameters.dims[0]));
-    recipe.temperature = 2; /* of the teacher's distributions; falls to 1 */
+    recipe.soft_weight = 0.5; /* of the teacher's distributions, whose temperature falls to 1 */
+    recipe.temperature = 2;
     CHECK(kd_recipe_learning_rate(&rate, ctx, &recipe, t->steps));
     CHECK(kd_recipe_temperature(&temperature, ctx, &recipe, t->steps));
     hard.label_field = soft.label_field = "tokens";
     hard.mask_field = soft.mask_field = "answer"; /* prompts are not learned */
     hard.align = soft.align = KD_ALIGN_NEXT;
     CHECK(kd_loss_create(&loss, ctx, NULL));
-    CHECK(kd_loss_add(loss, KD_LOSS_CROSS_ENTROPY, t->store ? 0.1 : 1, &hard, NULL));
+    CHECK(kd_loss_add(loss, KD_LOSS_CROSS_ENTROPY, t->store ? 1 - recipe.soft_weight : 1, &hard, NULL));
     if (t->store) {
         to.missing = KD_MISSING_ABSENT;
-        CHECK(kd_loss_add(loss, KD_LOSS_FORWARD_KL, 0.9, &soft, NULL));
+        CHECK(kd_loss_add(loss, KD_LOSS_FORWARD_KL, recipe.soft_weight, &soft, NULL));
         CHECK(kd_teacher_open(&teacher, ctx, t->store, &to));
     }
     oo.weight_decay = recipe.weight_decay;

@@ -20,10 +20,15 @@ typedef struct {
 static number sum(parser *p);
 static number factor(parser *p);
 static number power(parser *p);
+static number argument_of(parser *p);
 
 static int is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 static int is_digit(char c) { return c >= '0' && c <= '9'; }
-static char peek(const parser *p) { return p->at < p->end ? *p->at : 0; }
+static char peek(parser *p)
+{
+    if (p->at < p->end && *p->at == KD__NAME_END) p->at++;
+    return p->at < p->end ? *p->at : 0;
+}
 
 static number fail(parser *p)
 {
@@ -51,7 +56,8 @@ static int take_name(parser *p, const char *name)
 static number variable(const parser *p, const char *name, int64_t bytes)
 {
     uint64_t h = 0xcbf29ce484222325ULL + (uint64_t)p->trial * 0x9e3779b97f4a7c15ULL;
-    for (int64_t i = 0; i < bytes; i++) h = (h ^ (unsigned char)name[i]) * 0x100000001b3ULL;
+    for (int64_t i = 0; i < bytes; i++)
+        if (name[i] != '{' && name[i] != '}') h = (h ^ (unsigned char)name[i]) * 0x100000001b3ULL; /* x_{2} is x_2 */
     h ^= h >> 29;
     h *= 0xbf58476d1ce4e5b9ULL;
     h ^= h >> 32;
@@ -67,6 +73,14 @@ static number closed(parser *p, char close)
 
 /* {..}, or one digit, letter or command. */
 static number argument(parser *p)
+{
+    if (++p->depth > 60) return fail(p);
+    const number value = argument_of(p);
+    p->depth--;
+    return value;
+}
+
+static number argument_of(parser *p)
 {
     if (take(p, '{')) return closed(p, '}');
     if (is_digit(peek(p))) return *p->at++ - '0';
@@ -215,7 +229,7 @@ static number power(parser *p)
         value = tgamma(creal(value) + 1);
     }
     if (take(p, '^')) {
-        const number exponent = argument(p);
+        const number exponent = is_digit(peek(p)) ? digits(p) : argument(p); /* 2^10 is meant as it looks */
         const double whole = creal(exponent);
         if (cimag(exponent) == 0 && whole == floor(whole) && fabs(whole) <= 64) { /* products: no rounding by logarithms */
             number product = 1;

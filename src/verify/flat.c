@@ -5,7 +5,7 @@
 #include "verify/verify.h"
 
 typedef struct {
-    const char *at, *end;
+    const char *begin, *at, *end;
     char *out;
     int n, full;
 } flat;
@@ -64,7 +64,7 @@ static void put_group_text(flat *f)
         skip_power(f);
         return;
     }
-    flat part = { inside.at, inside.end, f->out, f->n, f->full };
+    flat part = { inside.at, inside.at, inside.end, f->out, f->n, f->full };
     flatten(&part);
     f->n = part.n;
     f->full = part.full;
@@ -102,7 +102,12 @@ static void command(flat *f)
         f->at++;
     }
     if (is_one_of(name, layout)) {
-        if (!strcmp(name, "circ") && f->n && f->out[f->n - 1] == '^') f->n--; /* 90^\circ */
+        if (strcmp(name, "circ") && strcmp(name, "degree")) return;
+        if (f->n && f->out[f->n - 1] == '^') f->n--; /* 90^\circ, 90^{\circ} */
+        else if (f->n > 1 && f->out[f->n - 1] == '{' && f->out[f->n - 2] == '^' && f->at < f->end && *f->at == '}') {
+            f->n -= 2;
+            f->at++;
+        }
         return;
     }
     if (is_one_of(name, texts)) {
@@ -116,6 +121,9 @@ static void command(flat *f)
         }
     put(f, '\\');
     put_text(f, !strcmp(name, "dfrac") || !strcmp(name, "tfrac") || !strcmp(name, "cfrac") ? "frac" : !strcmp(name, "dbinom") || !strcmp(name, "tbinom") ? "binom" : name);
+    const char *next = f->at;
+    while (next < f->end && is_space(*next)) next++;
+    if (next < f->end && is_letter(*next)) put(f, KD__NAME_END);
 }
 
 /* Letters: "and" is a comma; a word apart behind a number is its unit. */
@@ -124,7 +132,7 @@ static void word(flat *f)
     const char *from = f->at, *p = f->at;
     while (p < f->end && is_letter(*p)) p++;
     const int64_t n = p - from;
-    const int apart = from > f->out && n > 1 && is_space(from[-1]);
+    const int apart = from > f->begin && n > 1 && is_space(from[-1]);
     if ((n == 3 && !strncmp(from, "and", 3)) || (n == 2 && !strncmp(from, "or", 2))) {
         f->at = p;
         put(f, ',');
@@ -198,7 +206,7 @@ static void join_thousands(char *t)
 
 int kd__flatten(kd__stretch s, char out[KD__FLAT])
 {
-    flat f = { s.at, s.end, out, 0, 0 };
+    flat f = { s.at, s.at, s.end, out, 0, 0 };
     flatten(&f);
     while (f.n && strchr(".,;:", out[f.n - 1])) f.n--;
     out[f.n] = 0;

@@ -1,3 +1,4 @@
+#include "mathematics.h"
 #include "unit.h"
 
 /* text, expected, verifier, verdict */
@@ -54,6 +55,76 @@ static const struct {
     { "new york", "New  York", KD_VERIFY_NORMALISED, 1 },
     { "newyork", "New York", KD_VERIFY_NORMALISED, 0 },
     { "answer is: yes!", "yes", KD_VERIFY_NORMALISED, 1 },
+    /* where an answer is */
+    { "#### 1\n#### 2", "2", KD_VERIFY_NUMBER, 1 },
+    { "\\boxed{3} so #### 4", "3", KD_VERIFY_NUMBER, 1 }, /* a box goes before the mark */
+    { "\\boxed{\\boxed{3}}", "3", KD_VERIFY_NUMBER, 1 },
+    { "the answer is 7.\nAnswer: 8", "8", KD_VERIFY_NUMBER, 1 },
+    { "Answer: 8\nso the answer is 7", "7", KD_VERIFY_NUMBER, 1 },
+    { "The final answer is: $12", "12", KD_VERIFY_NUMBER, 1 },
+    { "A: 5\nB: 6", "5", KD_VERIFY_NUMBER, 1 },
+    { "Plan A: 5", "5", KD_VERIFY_NUMBER, 1 }, /* no line begins there: the whole text's last number */
+    { "<think>\\boxed{1}</think>\nThe answer is 2", "2", KD_VERIFY_NUMBER, 1 },
+    { "<think>no end \\boxed{1}", "1", KD_VERIFY_NUMBER, 1 },
+    { "</think>9", "9", KD_VERIFY_NUMBER, 1 },
+    { "ANSWER: 14", "14", KD_VERIFY_NUMBER, 1 },
+    { "  A:   14  ", "14", KD_VERIFY_NUMBER, 1 },
+    { "#### \n14", "14", KD_VERIFY_NUMBER, 1 },
+    { "####14####15", "15", KD_VERIFY_NUMBER, 1 },
+    /* numbers */
+    { "$1,234", "1234", KD_VERIFY_NUMBER, 1 },
+    { "1234 dollars", "$1,234.00", KD_VERIFY_NUMBER, 1 },
+    { "12,345,678.9", "12345678.9", KD_VERIFY_NUMBER, 1 },
+    { "0", "-0", KD_VERIFY_NUMBER, 1 },
+    { "00018", "18", KD_VERIFY_NUMBER, 1 },
+    { "18.", "18", KD_VERIFY_NUMBER, 1 },
+    { "18,", "18", KD_VERIFY_NUMBER, 1 },
+    { ".75", "3/4", KD_VERIFY_NUMBER, 1 },
+    { "-3/4", "-0.75", KD_VERIFY_NUMBER, 1 },
+    { "7/2", "3 1/2", KD_VERIFY_NUMBER, 1 },
+    { "\\frac{7}{2}", "3.5", KD_VERIFY_NUMBER, 1 },
+    { "\\frac{7}{3}", "2.33", KD_VERIFY_NUMBER, 0 },
+    { "2.5e3", "2500", KD_VERIFY_NUMBER, 1 },
+    { "2.5E+3", "2500", KD_VERIFY_NUMBER, 1 },
+    { "100%", "1", KD_VERIFY_NUMBER, 1 },
+    { "100%", "100", KD_VERIFY_NUMBER, 1 },
+    { "12.5%", "1/8", KD_VERIFY_NUMBER, 1 },
+    { "between 3 and 5", "5", KD_VERIFY_NUMBER, 1 },
+    { "3 apples", "4", KD_VERIFY_NUMBER, 0 },
+    { "5:30", "30", KD_VERIFY_NUMBER, 1 },
+    { "999999999999", "999999999998", KD_VERIFY_NUMBER, 1 }, /* within 1e-6 of its size */
+    { "1000001", "1000000", KD_VERIFY_NUMBER, 1 },
+    { "1001", "1000", KD_VERIFY_NUMBER, 0 },
+    { "one", "1", KD_VERIFY_NUMBER, 0 },
+    { "18 19", "18", KD_VERIFY_NUMBER, 0 },
+    /* choices */
+    { "(A)", "a", KD_VERIFY_CHOICE, 1 },
+    { "A.", "(A)", KD_VERIFY_CHOICE, 1 },
+    { "The answer is B", "B", KD_VERIFY_CHOICE, 1 },
+    { "The answer is (B)", "C", KD_VERIFY_CHOICE, 0 },
+    { "#### D", "D", KD_VERIFY_CHOICE, 1 },
+    { "\\boxed{\\text{C}}", "C", KD_VERIFY_CHOICE, 1 },
+    { "Option C", "C", KD_VERIFY_CHOICE, 1 },
+    { "", "A", KD_VERIFY_CHOICE, 0 },
+    { "12", "A", KD_VERIFY_CHOICE, 0 },
+    /* texts */
+    { "Paris", "Paris.", KD_VERIFY_EXACT, 0 },
+    { "Paris", "Paris.", KD_VERIFY_NORMALISED, 1 },
+    { "the Eiffel Tower", "Eiffel tower", KD_VERIFY_NORMALISED, 1 },
+    { "A dog", "dog", KD_VERIFY_NORMALISED, 1 },
+    { "dog", "cat", KD_VERIFY_NORMALISED, 0 },
+    { "  dog\n", "dog", KD_VERIFY_NORMALISED, 1 },
+    { "dog!", "dog?", KD_VERIFY_NORMALISED, 1 },
+    { "do g", "dog", KD_VERIFY_NORMALISED, 0 },
+    { "\xc3\x89t\xc3\xa9", "\xc3\x89t\xc3\xa9", KD_VERIFY_NORMALISED, 1 },
+    { "", "", KD_VERIFY_EXACT, 1 },
+    { "yes", "no", KD_VERIFY_EXACT, 0 },
+    { "answer is yes", "yes", KD_VERIFY_EXACT, 1 },
+    /* mathematics in a text */
+    { "So \\boxed{\\frac{1}{2}}.", "0.5", KD_VERIFY_LATEX, 1 },
+    { "The answer is $x^2 + 1$", "1+x^2", KD_VERIFY_LATEX, 1 },
+    { "<think>\\boxed{3}</think> \\boxed{(1, 2]}", "(1,2]", KD_VERIFY_LATEX, 1 },
+    { "#### 1,000", "1000", KD_VERIFY_LATEX, 1 },
 };
 
 START_TEST(hard_cases_are_told_right)
@@ -66,6 +137,68 @@ START_TEST(hard_cases_are_told_right)
         ck_assert_msg(right == cases[i].right, "'%s' for '%s': %d", cases[i].text, cases[i].expected, right);
         ck_assert_int_eq(passed != 0, right);
     }
+}
+END_TEST
+
+/* Both ways round: sameness has no direction. */
+START_TEST(pairs_of_mathematics_are_told_right)
+{
+    kd_verify_options o = KD_VERIFY_OPTIONS_INIT;
+    int32_t right, back;
+    o.verifiers = KD_VERIFY_LATEX;
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        OK(kd_verify(pairs[i].a, pairs[i].b, &o, &right, NULL));
+        OK(kd_verify(pairs[i].b, pairs[i].a, &o, &back, NULL));
+        ck_assert_msg(right == pairs[i].same && back == right, "'%s' and '%s': %d, back %d", pairs[i].a, pairs[i].b, right, back);
+    }
+}
+END_TEST
+
+static int32_t longer(void *user, const char *text, const char *expected)
+{
+    if (*(int *)user) return *(int *)user;
+    return strlen(text) > strlen(expected);
+}
+
+START_TEST(patterns_and_hosts_verify)
+{
+    kd_verify_options o = KD_VERIFY_OPTIONS_INIT;
+    int32_t right, passed;
+    int say = 0;
+    o.verifiers = KD_VERIFY_PATTERN;
+    FAILS(kd_verify("a", "", &o, &right, NULL), KD_ERR_INVALID, "pattern");
+    o.pattern = "[0-9]+ (cm|mm)";
+    OK(kd_verify("the answer is 12 cm", "", &o, &right, &passed));
+    ck_assert(right && passed == KD_VERIFY_PATTERN);
+    OK(kd_verify("12 cm or so", "", &o, &right, &passed));
+    ck_assert(!right);
+    o.pattern = "a|b"; /* all of the answer: the bar does not reach over the anchors */
+    OK(kd_verify("ac", "", &o, &right, NULL));
+    ck_assert(!right);
+    o.pattern = "(";
+    FAILS(kd_verify("a", "", &o, &right, NULL), KD_ERR_INVALID, "pattern '('");
+    o.verifiers = KD_VERIFY_HOST;
+    FAILS(kd_verify("a", "", &o, &right, NULL), KD_ERR_INVALID, "function");
+    o.function = longer;
+    o.user = &say;
+    OK(kd_verify("abc", "ab", &o, &right, &passed));
+    ck_assert(right && passed == KD_VERIFY_HOST);
+    say = 3;
+    FAILS(kd_verify("abc", "ab", &o, &right, &passed), KD_ERR_CALLBACK, "returned 3");
+    say = KD_ERR_IO;
+    ck_assert_int_eq(kd_verify("abc", "ab", &o, &right, &passed), KD_ERR_IO);
+}
+END_TEST
+
+START_TEST(the_most_frequent_answer_is_found)
+{
+    const char *const texts[] = { "#### 1", "no", "it is 2", "#### 2.0", "3" };
+    int32_t winner, votes;
+    OK(kd_majority(texts, 5, NULL, &winner, &votes));
+    ck_assert(winner == 2 && votes == 2);
+    OK(kd_majority(texts + 1, 1, NULL, &winner, &votes));
+    ck_assert(winner == 0 && votes == 0);
+    FAILS(kd_majority(texts, 0, NULL, &winner, &votes), KD_ERR_RANGE, "at least 1");
 }
 END_TEST
 
@@ -131,6 +264,9 @@ Suite *verify_suite(void)
     TCase *tests = tcase_create("verify");
     tcase_add_test(tests, hard_cases_are_told_right);
     tcase_add_test(tests, pass_rates_are_those_of_the_formulas);
+    tcase_add_test(tests, pairs_of_mathematics_are_told_right);
+    tcase_add_test(tests, patterns_and_hosts_verify);
+    tcase_add_test(tests, the_most_frequent_answer_is_found);
     tcase_add_test(tests, verifiers_are_joined_and_formats_kept);
     suite_add_tcase(suite, tests);
     return suite;
