@@ -41,7 +41,7 @@ static const course_shape large = { 4, 96, 256, 4 }, small = { 2, 64, 176, 4 }, 
 static void plan(course *c)
 {
     static const arm arms[] = {
-        { "teacher", "teacher: worked solutions", large, { "worked.jsonl" }, 0, 0, 0, 1 },
+        { "teacher", "teacher: worked solutions", large, { "worked.jsonl" }, 0, 0, 0, 0.7 },
         { "worked", "student: worked solutions", small, { "worked.jsonl" }, 0, 0, 0, 1 },
         { "answers-only", "student: answers only", small, { "plain.jsonl" }, 0, 0, 0, 1 },
         { "unverified", "student: + unverified traces", small, { "worked.jsonl", "unverified-%d.jsonl" }, 0, 0, 0, 1 },
@@ -421,8 +421,8 @@ int main(int argc, char **argv)
         return 2;
     }
     c.folder = argv[1];
-    c.seeds = argc > 2 ? atoi(argv[2]) : 2;
-    c.steps = argc > 3 ? atoll(argv[3]) : 800;
+    c.seeds = argc > 2 ? atoi(argv[2]) : 1;
+    c.steps = argc > 3 ? atoll(argv[3]) : 1500;
     c.full = argc > 4;
     if (c.seeds < 1 || c.seeds > MOST_SEEDS || c.steps < 1) return fprintf(stderr, "1 to %d seeds, at least 1 step\n", MOST_SEEDS), 2;
     c.size = c.full ? (course_size){ MULTIPLY | ADD | WORDS | COUNTDOWN, 1000, 4000, 100 } : (course_size){ MULTIPLY, 2000, 7000, 400 };

@@ -186,28 +186,27 @@ static void put(kd_record_writer *w, const problem *p, const char *completion)
 
 enum { WORKED, PROBLEMS, PLAIN, TEST, HARDER, FILES };
 
-static void write_task(kd_record_writer *const *files, int task, const course_size *size)
+/* Problem number i of a task into the files that it belongs to: tests first, then those with worked solutions. */
+static void write_problem(kd_record_writer *const *files, int task, int i, const course_size *size)
 {
     const int both = task == MULTIPLY ? 2 : 1; /* 47*83 and 83*47 are one problem, in one file */
     const int tested = size->test / both, known = size->worked / both, all = size->problems / both;
-    for (int i = 0; i < tested + all; i++)
-        for (int turned = 0; turned < both; turned++) {
-            problem p, h;
-            char plain[80];
-            make(&p, task, i, turned, 0);
-            if (turned && same_both_ways(&p)) continue;
-            if (i < tested) {
-                make(&h, task, i * both + turned, 0, 1);
-                put(files[TEST], &p, "");
-                put(files[HARDER], &h, "");
-                continue;
-            }
-            const char *mark = strstr(p.worked, "####");
-            snprintf(plain, sizeof plain, "%s", mark);
-            if (i < tested + known) put(files[WORKED], &p, p.worked);
-            put(files[PROBLEMS], &p, "");
-            put(files[PLAIN], &p, plain);
+    for (int turned = 0; turned < both && i < tested + all; turned++) {
+        problem p, h;
+        char plain[80];
+        make(&p, task, i, turned, 0);
+        if (turned && same_both_ways(&p)) continue;
+        if (i < tested) {
+            make(&h, task, i * both + turned, 0, 1);
+            put(files[TEST], &p, "");
+            put(files[HARDER], &h, "");
+            continue;
         }
+        snprintf(plain, sizeof plain, "%s", strstr(p.worked, "####"));
+        if (i < tested + known) put(files[WORKED], &p, p.worked);
+        put(files[PROBLEMS], &p, "");
+        put(files[PLAIN], &p, plain);
+    }
 }
 
 /* Characters, and "####" as one token: byte-level BPE in Hugging Face's form. */
@@ -238,8 +237,9 @@ void course_write_data(kd_context *ctx, const char *folder, const course_size *s
     if (course_exists(course_path(folder, "harder.jsonl"))) return;
     write_tokenizer(course_path(folder, "tokenizer.json"));
     for (int i = 0; i < FILES; i++) CHECK(kd_record_writer_open(&files[i], ctx, course_path(folder, "%s", names[i]), NULL));
-    for (int task = MULTIPLY; task <= COUNTDOWN; task *= 2)
-        if (size->tasks & task) write_task(files, task, size);
+    for (int i = 0; i < size->test + size->problems; i++)
+        for (int task = MULTIPLY; task <= COUNTDOWN; task *= 2)
+            if (size->tasks & task) write_problem(files, task, i, size);
     for (int i = 0; i < FILES; i++) {
         CHECK(kd_record_writer_close(files[i]));
         kd_record_writer_free(files[i]);
