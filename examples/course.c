@@ -91,10 +91,10 @@ static int64_t count_records(course *c, const char *path)
 /* ---- curation ---- */
 
 typedef struct {
-    int verified;       /* only right ones                               */
-    int most;           /* records, drawn; 0: all                        */
-    int best;           /* answers to a prompt; 0: all                   */
-    int mixed;          /* short : long                                  */
+    int verified; /* only right ones                               */
+    int most;     /* records, drawn; 0: all                        */
+    int best;     /* answers to a prompt; 0: all                   */
+    int mixed;    /* short : long                                  */
 } choice;
 
 /* answers -> kept; the number of records that were kept. The funnel goes into the report under `title`, where there is one. */
@@ -145,7 +145,8 @@ static void curate_all(course *c, int seed)
     char answers[600];
     snprintf(answers, sizeof answers, "%s", course_path(c->folder, "answers-%d.jsonl", seed));
     const choice verified = { 1, 0, 0, 0 }, unverified = { 0, 0, 0, 0 }, one = { 1, 0, 1, 0 }, mixed = { 1, 0, 0, 1 };
-    const int64_t kept = curate(c, answers, course_path(c->folder, "verified-%d.jsonl", seed), &verified, seed == 1 ? "curation of the teacher's answers" : NULL);
+    const int64_t kept =
+        curate(c, answers, course_path(c->folder, "verified-%d.jsonl", seed), &verified, seed == 1 ? "curation of the teacher's answers" : NULL);
     const choice as_many = { 0, (int)kept, 0, 0 };
     curate(c, answers, course_path(c->folder, "unverified-%d.jsonl", seed), &unverified, NULL);
     curate(c, answers, course_path(c->folder, "as-many-%d.jsonl", seed), &as_many, NULL);
@@ -227,7 +228,8 @@ static void run_seed(course *c, int seed)
         judge_arm(c, i, seed, model);
         if (i == 0) {
             teacher = model;
-            course_answers(c->ctx, c->tokenizer, teacher, problems, SAMPLES, (uint64_t)seed, "teacher", course_path(c->folder, "answers-%d.jsonl", seed));
+            course_answers(c->ctx, c->tokenizer, teacher, problems, SAMPLES, (uint64_t)seed, "teacher",
+                           course_path(c->folder, "answers-%d.jsonl", seed));
             curate_all(c, seed);
         }
         if (!strcmp(c->arm[i].name, "same-size")) same_size = model;
@@ -321,10 +323,11 @@ static void report_difference(course *c, const char *a, const char *b)
 
 static void report_differences(course *c)
 {
-    static const char *const pairs[][2] = { { "answers-only", "worked" }, { "worked", "unverified" }, { "as-many", "verified" }, { "unverified", "verified" },
-                                            { "verified", "stored" }, { "teacher", "verified" }, { "teacher", "stored" }, { "teacher", "same-size" },
-                                            { "verified", "on-policy" }, { "verified", "layers" }, { "verified", "one-sample" }, { "verified", "short-long" },
-                                            { "same-size", "second" }, { "teacher", "second" } };
+    static const char *const pairs[][2] = { { "answers-only", "worked" }, { "worked", "unverified" },   { "as-many", "verified" },
+                                            { "unverified", "verified" }, { "verified", "stored" },     { "teacher", "verified" },
+                                            { "teacher", "stored" },      { "teacher", "same-size" },   { "verified", "on-policy" },
+                                            { "verified", "layers" },     { "verified", "one-sample" }, { "verified", "short-long" },
+                                            { "same-size", "second" },    { "teacher", "second" } };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) report_difference(c, pairs[i][0], pairs[i][1]);
 }
 
@@ -337,7 +340,8 @@ static void report_sizes(course *c)
         kd_model_facts f = { .struct_size = sizeof f };
         kd_speed_options so = KD_SPEED_OPTIONS_INIT;
         double mean, error;
-        if (i && strcmp(c->arm[i].name, "verified") && strcmp(c->arm[i].name, "tiny") && strcmp(c->arm[i].name, "middle")) continue; /* one of each size */
+        if (i && strcmp(c->arm[i].name, "verified") && strcmp(c->arm[i].name, "tiny") && strcmp(c->arm[i].name, "middle"))
+            continue; /* one of each size */
         CHECK(kd_model_get_facts(c->last[i], &f));
         if (!i) whole = f;
         CHECK(kd_report_set_cell(c->report, table, row, "parameters", (double)f.parameters, NAN));
@@ -353,7 +357,8 @@ static void report_sizes(course *c)
             CHECK(kd_generation_speed(c->last[i], &so, &speed));
             if (!i) first[k] = speed;
             CHECK(kd_report_set_cell(c->report, table, row, k ? "tokens/s at 32" : "tokens/s at 1", speed.tokens_per_second, NAN));
-            CHECK(kd_report_set_cell(c->report, table, row, k ? "ratio at 32" : "ratio at 1", speed.tokens_per_second / first[k].tokens_per_second, NAN));
+            CHECK(kd_report_set_cell(c->report, table, row, k ? "ratio at 32" : "ratio at 1", speed.tokens_per_second / first[k].tokens_per_second,
+                                     NAN));
             if (k) continue;
             CHECK(kd_report_set_cell(c->report, table, row, "prompt tokens/s", speed.prompt_tokens_per_second, NAN));
             CHECK(kd_report_set_cell(c->report, table, row, "first token ms", 1e3 * speed.first_token, NAN));
@@ -388,13 +393,18 @@ static void report_facts(course *c)
     CHECK(kd_context_get_info(c->ctx, &info));
     snprintf(line, sizeof line, "%lld problems, %d answers each, temperature 0.6, top-p 0.95, %d seeds", (long long)c->questions, SAMPLES, c->seeds);
     CHECK(kd_report_set_text(c->report, "test", line));
-    snprintf(line, sizeof line, "%d worked solutions and %d problems of each task, %lld steps of up to 3072 tokens for each model", c->size.worked, c->size.problems,
-             (long long)c->steps);
+    snprintf(line, sizeof line, "%d worked solutions and %d problems of each task, %lld steps of up to 3072 tokens for each model", c->size.worked,
+             c->size.problems, (long long)c->steps);
     CHECK(kd_report_set_text(c->report, "training", line));
-    snprintf(line, sizeof line, "%d threads, kernels %s, %s", info.threads, info.isa == KD_ISA_AVX512 ? "AVX-512" : info.isa == KD_ISA_AVX2 ? "AVX2" : "portable", info.blas);
+    snprintf(line, sizeof line, "%d threads, kernels %s, %s", info.threads,
+             info.isa == KD_ISA_AVX512 ? "AVX-512"
+             : info.isa == KD_ISA_AVX2 ? "AVX2"
+                                       : "portable",
+             info.blas);
     CHECK(kd_report_set_text(c->report, "machine", line));
     CHECK(kd_report_set_text(c->report, "library", kd_build_info()));
-    CHECK(kd_report_set_text(c->report, "errors", "of pass@1: questions, samples and seeds; of differences: 10,000 paired bootstrap resamples of questions and seeds"));
+    CHECK(kd_report_set_text(c->report, "errors",
+                             "of pass@1: questions, samples and seeds; of differences: 10,000 paired bootstrap resamples of questions and seeds"));
 }
 
 static void write_report(course *c)

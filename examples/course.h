@@ -40,10 +40,10 @@ typedef struct {
 typedef struct {
     int64_t steps, batch_tokens;
     uint64_t seed;
-    const char *store;       /* a teacher's distributions; NULL: hard tokens only                 */
-    kd_model *live;          /* on-policy: the teacher that scores the student's own answers; NULL: none */
-    const char *prompts;     /* on-policy: file of prompts                                        */
-    double own_share;        /* on-policy: lambda, the share of steps on own answers              */
+    const char *store;   /* a teacher's distributions; NULL: hard tokens only                 */
+    kd_model *live;      /* on-policy: the teacher that scores the student's own answers; NULL: none */
+    const char *prompts; /* on-policy: file of prompts                                        */
+    double own_share;    /* on-policy: lambda, the share of steps on own answers              */
 } course_training;
 
 kd_model *course_model(kd_context *ctx, kd_tokenizer *tokenizer, course_shape shape, uint64_t seed);

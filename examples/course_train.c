@@ -19,14 +19,16 @@ kd_model *course_model(kd_context *ctx, kd_tokenizer *tokenizer, course_shape s,
     snprintf(config, sizeof config,
              "{\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"llama\",\"vocab_size\":%lld,\"hidden_size\":%d,\"intermediate_size\":%d,"
              "\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"num_key_value_heads\":%d,\"max_position_embeddings\":160,\"rms_norm_eps\":1e-5,"
-             "\"rope_theta\":10000.0,\"hidden_act\":\"silu\",\"initializer_range\":0.05,\"tie_word_embeddings\":true,\"bos_token_id\":0,\"eos_token_id\":0}",
+             "\"rope_theta\":10000.0,\"hidden_act\":\"silu\",\"initializer_range\":0.05,\"tie_word_embeddings\":true,\"bos_token_id\":0,\"eos_token_"
+             "id\":0}",
              (long long)vocabulary, s.hidden, s.inner, s.layers, s.heads, s.heads);
     mo.seed = seed;
     CHECK(kd_model_create(&model, ctx, config, &mo));
     return model;
 }
 
-static kd_packer *fill_packer(kd_context *ctx, kd_tokenizer *tokenizer, const char *const *files, int count, int64_t batch_tokens, int64_t batch_texts, uint64_t seed)
+static kd_packer *fill_packer(kd_context *ctx, kd_tokenizer *tokenizer, const char *const *files, int count, int64_t batch_tokens,
+                              int64_t batch_texts, uint64_t seed)
 {
     kd_packer *packer;
     kd_packer_options po = KD_PACKER_OPTIONS_INIT;
@@ -204,7 +206,8 @@ static void train(kd_context *ctx, kd_tokenizer *tokenizer, kd_model *model, kd_
         CHECK(kd_model_forward(model, batch, KD_TRAIN));
         CHECK(kd_loss_backward(on_own ? own.loss : loss, model, batch, says ? targets : NULL, NULL, &result));
         CHECK(kd_optimizer_step(optimizer, kd_schedule_value(rate, step)));
-        if (!on_own) add_point(curve, step, t->steps, result.value, t->store ? kd_schedule_value(temperature, step) : 1, kd_schedule_value(rate, step));
+        if (!on_own)
+            add_point(curve, step, t->steps, result.value, t->store ? kd_schedule_value(temperature, step) : 1, kd_schedule_value(rate, step));
     }
     if (t->live) end_on_policy(&own);
     kd_targets_free(targets);
@@ -256,7 +259,7 @@ void course_store(kd_context *ctx, kd_tokenizer *tokenizer, kd_model *model, con
     snprintf(part, sizeof part, "%s.part", path);
     remove(part);
     kd_packer *packer = fill_packer(ctx, tokenizer, files, count, 1 << 20, 1, 0); /* one text at a time, each once */
-    CHECK(kd_model_tensor(model, 0, NULL, &head)); /* the embedding is the head, too */
+    CHECK(kd_model_tensor(model, 0, NULL, &head));                                /* the embedding is the head, too */
     CHECK(kd_batch_create(&batch, ctx, NULL));
     CHECK(kd_targets_create(&targets, ctx, NULL));
     CHECK(kd_teacher_from_model(&teacher, model, NULL));
@@ -291,13 +294,14 @@ static int32_t bar(void *user, const kd_answers_progress *p)
     (void)user;
     if (!isatty(2) || (p->done < p->total && p->seconds > shown && p->seconds < shown + 0.3)) return 0;
     shown = p->seconds;
-    fprintf(stderr, "\r  [%.*s%*s] %lld answers, %.0f tokens/s, %.0f s left ", done, "##############################", 30 - done, "", (long long)p->done,
-            p->tokens_per_second, p->seconds_left > 0 ? p->seconds_left : 0);
+    fprintf(stderr, "\r  [%.*s%*s] %lld answers, %.0f tokens/s, %.0f s left ", done, "##############################", 30 - done, "",
+            (long long)p->done, p->tokens_per_second, p->seconds_left > 0 ? p->seconds_left : 0);
     if (p->done == p->total) fputs("\r\033[K", stderr);
     return 0;
 }
 
-void course_answers(kd_context *ctx, kd_tokenizer *tokenizer, kd_model *model, const char *prompts, int n, uint64_t seed, const char *teacher, const char *path)
+void course_answers(kd_context *ctx, kd_tokenizer *tokenizer, kd_model *model, const char *prompts, int n, uint64_t seed, const char *teacher,
+                    const char *path)
 {
     kd_generator *generator;
     kd_record_reader *reader;

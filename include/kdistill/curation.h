@@ -112,8 +112,8 @@ KD_API kd_status kd_curation_text(kd_curation *curation, char **text);
 /* Into a report under `name`: the funnel, and histograms before and after of lengths, domains and the teacher's pass rates (where a filter verified). */
 KD_API kd_status kd_curation_report(kd_curation *curation, kd_report *report, const char *name);
 
-/* Which part of a split a prompt falls into: 1 with probability `share`, from its key and the seed alone. */
-KD_API int32_t kd_prompt_is_held_back(const uint64_t prompt_key[2], uint64_t seed, double share);
+/* Which part of a split a prompt falls into: *held 1 with probability `share` (0 to 1), from its key and the seed alone. */
+KD_API kd_status kd_prompt_is_held_back(const uint64_t prompt_key[2], uint64_t seed, double share, int32_t *held);
 
 #ifdef __cplusplus
 }

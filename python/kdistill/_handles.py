@@ -845,6 +845,23 @@ class Report(Handle):
     def write(self, path: str) -> None:
         check(lib.kd_report_write(self._pointer, str(path).encode()))
 
+    def cell(self, table: str, row: str, column: str, value: float, standard_error: float = float("nan")) -> None:
+        check(lib.kd_report_set_cell(self._pointer, table.encode(), row.encode(), column.encode(), value, standard_error))
+
+    def series(self, picture: str, name: str, x, y, kind: int = _api.KD_PICTURE_LINES) -> None:
+        check(lib.kd_report_add_series(self._pointer, picture.encode(), name.encode(), kind, (c_double * len(x))(*x), (c_double * len(y))(*y), min(len(x), len(y))))
+
+    def axes(self, picture: str, x: str, y: str, logarithmic: bool = False) -> None:
+        check(lib.kd_report_set_axes(self._pointer, picture.encode(), x.encode(), y.encode(), int(logarithmic)))
+
+    def text(self) -> str:
+        text = c_char_p()
+        check(lib.kd_report_text(self._pointer, byref(text)))
+        return text.value.decode()
+
+    def write_html(self, path: str, title: str) -> None:
+        check(lib.kd_report_write_html(self._pointer, str(path).encode(), title.encode()))
+
 
 class Checkpoint(Handle):
     """kd_checkpoint: register the parts once, then load and save. A bytearray or numpy array holds the host's own numbers."""

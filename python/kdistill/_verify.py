@@ -1,17 +1,38 @@
 """Is an answer right?"""
-from ctypes import byref, c_char_p, c_double, c_int32, c_int64, string_at
-from ctypes import POINTER, c_char, cast
-from typing import Dict, Tuple
+import ctypes
+from ctypes import CFUNCTYPE, POINTER, byref, c_char, c_char_p, c_double, c_int32, c_int64, c_void_p, cast, string_at
+from typing import Dict, Sequence, Tuple
 
 import numpy
 
 from . import _api
 from ._library import as_dict, check, filled, lib, options
 
+VERIFY_FUNCTION = CFUNCTYPE(c_int32, c_void_p, c_char_p, c_char_p)
+
+
+def verify_options(values: Dict):
+    """(options of kd_verify_options, what must stay alive). `function`: a Python function(text, expected) -> bool."""
+    values = dict(values)
+    function = values.pop("function", None)
+    made, callback = options(_api.kd_verify_options, "kd_verify_options_init", values), None
+    if function is not None:
+
+        def call(user, text, expected):
+            try:
+                return int(bool(function(text.decode(), expected.decode())))
+            except BaseException as error:  # noqa: B902
+                lib.kd_set_error(_api.KD_ERR_CALLBACK, f"{type(error).__name__}: {error}"[:400].encode())
+                return _api.KD_ERR_CALLBACK
+
+        callback = VERIFY_FUNCTION(call)
+        made.function = ctypes.cast(callback, c_void_p)
+    return made, callback
+
 
 def verify(text: str, expected: str, **values) -> Tuple[bool, int]:
     """(right, bits of the verifiers that said yes); options of kd_verify_options."""
-    made, right, passed = options(_api.kd_verify_options, "kd_verify_options_init", values), c_int32(), c_int32()
+    (made, _alive), right, passed = verify_options(values), c_int32(), c_int32()
     check(lib.kd_verify(text.encode(), expected.encode(), byref(made), byref(right), byref(passed)))
     return bool(right.value), passed.value
 
@@ -27,6 +48,13 @@ def answer_number(text: str) -> Tuple[float, bool]:
     value, percent = c_double(), c_int32()
     check(lib.kd_answer_number(text.encode(), byref(value), byref(percent)))
     return value.value, bool(percent.value)
+
+
+def majority(texts: Sequence[str], **values) -> Tuple[int, int]:
+    """(number of the first text with the most frequent answer, how many have it)."""
+    (made, _alive), winner, votes = verify_options(values), c_int32(), c_int32()
+    check(lib.kd_majority((c_char_p * len(texts))(*[t.encode() for t in texts]), len(texts), byref(made), byref(winner), byref(votes)))
+    return winner.value, votes.value
 
 
 def pass_rates(right, k: int = 1) -> Dict:

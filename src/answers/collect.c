@@ -33,10 +33,10 @@ typedef struct {
     kd_record_writer *writer;
     kd_answers_options o;
     kd_sampling sampling;
-    job *jobs; /* a ring of o.window */
+    job *jobs;          /* a ring of o.window */
     int64_t head, tail; /* jobs head .. tail - 1 are in work */
-    int64_t there;   /* records that the file had */
-    int64_t written; /* of all, those there included */
+    int64_t there;      /* records that the file had */
+    int64_t written;    /* of all, those there included */
     int64_t prompts_read;
     int ended;
     struct timespec begin;
@@ -64,7 +64,8 @@ static kd_status compare(run *c, kd_record_reader *found)
         }
         KD_FAIL_IF(memcmp(record.prompt_key, prompt.prompt_key, sizeof prompt.prompt_key), KD_ERR_MISMATCH,
                    "line %lld of the file answers another prompt than line %lld of the prompts", (long long)record.line, (long long)prompt.line);
-        KD_FAIL_IF(record.sample != sample, KD_ERR_MISMATCH, "line %lld of the file: expected answer number %d, got %d", (long long)record.line, sample, record.sample);
+        KD_FAIL_IF(record.sample != sample, KD_ERR_MISMATCH, "line %lld of the file: expected answer number %d, got %d", (long long)record.line,
+                   sample, record.sample);
         sample++;
         c->there++;
     }
@@ -194,8 +195,10 @@ static kd_status ask_function(run *c, job *j, int32_t sample)
     }
     KD_FAIL_IF(status > 0, KD_ERR_CALLBACK, "the answer function returned %d: expected 0 or a negative status", status);
     if (status != KD_OK) return status;
-    KD_FAIL_IF(bytes < 0 || bytes >= c->room_bytes, KD_ERR_CALLBACK, "the answer function says %lld bytes: expected 0 to %lld", (long long)bytes, (long long)c->room_bytes - 1);
-    KD_FAIL_IF(memchr(c->room, 0, (size_t)bytes) || !kd__is_utf8(c->room, bytes), KD_ERR_CALLBACK, "the answer function gave no UTF-8, or a zero byte");
+    KD_FAIL_IF(bytes < 0 || bytes >= c->room_bytes, KD_ERR_CALLBACK, "the answer function says %lld bytes: expected 0 to %lld", (long long)bytes,
+               (long long)c->room_bytes - 1);
+    KD_FAIL_IF(memchr(c->room, 0, (size_t)bytes) || !kd__is_utf8(c->room, bytes), KD_ERR_CALLBACK,
+               "the answer function gave no UTF-8, or a zero byte");
     j->finished++;
     return join(j, c->room, bytes, &j->texts[sample]);
 }
@@ -279,7 +282,8 @@ static kd_status read_options(run *c, const kd_answers_options *options)
     KD_FAIL_IF(c->o.samples < 1 || c->o.samples > 1 << 20, KD_ERR_RANGE, "samples: expected 1 to 2^20, got %d", c->o.samples);
     KD_FAIL_IF(c->o.window < 1 || c->o.window > 1 << 20, KD_ERR_RANGE, "window: expected 1 to 2^20, got %d", c->o.window);
     KD_FAIL_IF(c->o.prompts < 0, KD_ERR_RANGE, "prompts: expected at least 0, got %lld", (long long)c->o.prompts);
-    KD_FAIL_IF(c->o.chat < KD_CHAT_PLAIN || c->o.chat > KD_CHAT_DEEPSEEK, KD_ERR_RANGE, "chat: expected %d to %d, got %d", KD_CHAT_PLAIN, KD_CHAT_DEEPSEEK, c->o.chat);
+    KD_FAIL_IF(c->o.chat < KD_CHAT_PLAIN || c->o.chat > KD_CHAT_DEEPSEEK, KD_ERR_RANGE, "chat: expected %d to %d, got %d", KD_CHAT_PLAIN,
+               KD_CHAT_DEEPSEEK, c->o.chat);
     KD_FAIL_IF(!c->generator == !c->o.function, KD_ERR_INVALID, "answers come from a generator or from a function: expected one of them");
     c->sampling = sampling;
     c->sampling.temperature = 0.6;
@@ -300,8 +304,8 @@ static void clean_up(run *c)
     kd__release(c->context, c->ids);
 }
 
-kd_status kd_answers_collect(kd_context *context, kd_generator *generator, kd_record_reader *prompts, const char *path, const kd_answers_options *options,
-                             kd_answers_progress *done)
+kd_status kd_answers_collect(kd_context *context, kd_generator *generator, kd_record_reader *prompts, const char *path,
+                             const kd_answers_options *options, kd_answers_progress *done)
 {
     run c = { .context = context, .generator = generator, .prompts = prompts, .progress = { .struct_size = sizeof c.progress } };
     kd_record_writer_options wo = KD_RECORD_WRITER_OPTIONS_INIT;

@@ -35,8 +35,8 @@ static kd_status end_prompt(judge *j)
 {
     int32_t winner, votes;
     if (!j->n) return KD_OK;
-    KD_FAIL_IF(j->samples && j->n != j->samples, KD_ERR_SHAPE, "prompt number %lld: expected %d answers, as the ones before have, got %d", (long long)j->questions,
-               j->samples, j->n);
+    KD_FAIL_IF(j->samples && j->n != j->samples, KD_ERR_SHAPE, "prompt number %lld: expected %d answers, as the ones before have, got %d",
+               (long long)j->questions, j->samples, j->n);
     j->samples = j->n;
     KD_TRY(kd_majority(j->texts, j->n, j->verify, &winner, &votes));
     j->consensus += j->rights[j->count - j->n + winner];
@@ -71,7 +71,9 @@ static kd_status take(judge *j, const kd_record *r)
 
 static kd_status finish(judge *j, int32_t k, int32_t *rights, int64_t room, kd_answers_result *result)
 {
-    kd_answers_result made = { .struct_size = sizeof made, .samples = j->samples, .questions = j->questions, .pass = { .struct_size = sizeof made.pass } };
+    kd_answers_result made = {
+        .struct_size = sizeof made, .samples = j->samples, .questions = j->questions, .pass = { .struct_size = sizeof made.pass }
+    };
     KD_FAIL_IF(!j->count, KD_ERR_STATE, "there are no answers to judge");
     KD_FAIL_IF(rights && room < j->count, KD_ERR_RANGE, "rights: expected room for %lld, got %lld", (long long)j->count, (long long)room);
     KD_TRY(kd_pass_rates(j->rights, j->questions, j->samples, k, &made.pass));
@@ -84,7 +86,8 @@ static kd_status finish(judge *j, int32_t k, int32_t *rights, int64_t room, kd_a
     return kd__info_write(result, &made, sizeof made, "kd_answers_result");
 }
 
-kd_status kd_answers_judge(kd_record_reader *answers, const kd_verify_options *verify, int32_t k, int32_t *rights, int64_t room, kd_answers_result *result)
+kd_status kd_answers_judge(kd_record_reader *answers, const kd_verify_options *verify, int32_t k, int32_t *rights, int64_t room,
+                           kd_answers_result *result)
 {
     kd_record r = KD_RECORD_INIT;
     kd_status status;

@@ -14,7 +14,6 @@ typedef struct {
     int64_t count;
 } group;
 
-
 typedef struct {
     uint64_t prompt[2];
     int64_t number;
@@ -43,7 +42,8 @@ static kd_status each_prompt(kd_curation *c, int32_t number, group_function *fun
     if (status == KD_OK) qsort(places, (size_t)n, sizeof *places, by_prompt);
     for (int64_t from = 0, to; from < n && status == KD_OK; from = to) {
         group g = { .of = numbers };
-        for (to = from; to < n && !memcmp(places[to].prompt, places[from].prompt, sizeof places->prompt); to++) numbers[g.count++] = places[to].number;
+        for (to = from; to < n && !memcmp(places[to].prompt, places[from].prompt, sizeof places->prompt); to++)
+            numbers[g.count++] = places[to].number;
         status = function(c, number, &g);
     }
     kd__release(c->object.context, places);
@@ -107,7 +107,8 @@ static kd_status best(kd_curation *c, int32_t number, const group *g)
         for (int64_t i = top; i > chosen; i--) g->of[i] = g->of[i - 1]; /* the reader's order stays among the others */
         g->of[chosen] = number_of;
     }
-    for (int64_t i = f->o.high; i < g->count; i++) kd__drop(c, number, g->of[i], f->o.choose == KD_CHOOSE_SHORTEST ? "another was shorter" : "another was better");
+    for (int64_t i = f->o.high; i < g->count; i++)
+        kd__drop(c, number, g->of[i], f->o.choose == KD_CHOOSE_SHORTEST ? "another was shorter" : "another was better");
     return KD_OK;
 }
 
@@ -186,7 +187,8 @@ static kd_status balance(kd_curation *c, int32_t number)
     for (int64_t i = 0; i < n && status == KD_OK; i++) {
         const int32_t d = c->facts[order[i]].domain;
         const int64_t more = amount(c, f, order[i]);
-        if ((double)(taken[d] + more) > part[d] * (1 + 1e-9)) kd__drop(c, number, order[i], part[d] > 0 ? "over its domain's part" : "a domain without a part");
+        if ((double)(taken[d] + more) > part[d] * (1 + 1e-9))
+            kd__drop(c, number, order[i], part[d] > 0 ? "over its domain's part" : "a domain without a part");
         else taken[d] += more;
     }
     void *const blocks[] = { order, has, taken, part };

@@ -114,7 +114,8 @@ static kd_status copy_domains(kd_curation *c, kd__filter *f)
     KD_TRY(kd__pile_take(&c->pile, f->o.domain_count * (int64_t)sizeof *names, (void **)&names));
     KD_TRY(kd__pile_take(&c->pile, f->o.domain_count * (int64_t)sizeof *shares, (void **)&shares));
     for (int32_t i = 0; i < f->o.domain_count; i++) {
-        KD_FAIL_IF(!f->o.domains[i] || !(f->o.shares[i] >= 0) || isinf(f->o.shares[i]), KD_ERR_RANGE, "%s: domain %d: expected a name and a share from 0", f->name, i);
+        KD_FAIL_IF(!f->o.domains[i] || !(f->o.shares[i] >= 0) || isinf(f->o.shares[i]), KD_ERR_RANGE,
+                   "%s: domain %d: expected a name and a share from 0", f->name, i);
         KD_TRY(kd__pile_text(&c->pile, f->o.domains[i], (int64_t)strlen(f->o.domains[i]), &names[i]));
         shares[i] = f->o.shares[i];
     }
@@ -128,12 +129,14 @@ static kd_status check_filter(const kd_curation *c, const kd__filter *f)
     const kd_filter_options *o = &f->o;
     KD_FAIL_IF(o->n < 1 || o->n > 64, KD_ERR_RANGE, "%s: n: expected 1 to 64, got %d", f->name, o->n);
     KD_FAIL_IF(o->unit < 0 || o->unit > KD_UNIT_RECORDS, KD_ERR_RANGE, "%s: unit: expected 0 to 3, got %d", f->name, o->unit);
-    KD_FAIL_IF(o->unit == KD_UNIT_TOKENS && !c->options.tokenizer, KD_ERR_INVALID, "%s: tokens are counted by the curation's tokenizer: it has none", f->name);
+    KD_FAIL_IF(o->unit == KD_UNIT_TOKENS && !c->options.tokenizer, KD_ERR_INVALID, "%s: tokens are counted by the curation's tokenizer: it has none",
+               f->name);
     KD_FAIL_IF(o->choose < 0 || o->choose > KD_CHOOSE_VARIED, KD_ERR_RANGE, "%s: choose: expected 0 to 2, got %d", f->name, o->choose);
-    KD_FAIL_IF(o->low < 0 || o->high < 0, KD_ERR_RANGE, "%s: low and high: expected at least 0, got %lld and %lld", f->name, (long long)o->low, (long long)o->high);
+    KD_FAIL_IF(o->low < 0 || o->high < 0, KD_ERR_RANGE, "%s: low and high: expected at least 0, got %lld and %lld", f->name, (long long)o->low,
+               (long long)o->high);
     KD_FAIL_IF(f->kind != KD_FILTER_SCORE && !(o->threshold >= 0), KD_ERR_RANGE, "%s: threshold: expected at least 0, got %g", f->name, o->threshold);
-    KD_FAIL_IF((f->kind == KD_FILTER_NEAR_DUPLICATES || f->kind == KD_FILTER_LENGTH_MIX || f->kind == KD_FILTER_AGREEMENT) && o->threshold > 1, KD_ERR_RANGE,
-               "%s: threshold: expected 0 to 1, got %g", f->name, o->threshold);
+    KD_FAIL_IF((f->kind == KD_FILTER_NEAR_DUPLICATES || f->kind == KD_FILTER_LENGTH_MIX || f->kind == KD_FILTER_AGREEMENT) && o->threshold > 1,
+               KD_ERR_RANGE, "%s: threshold: expected 0 to 1, got %g", f->name, o->threshold);
     KD_FAIL_IF(f->kind == KD_FILTER_BEST && o->high < 1, KD_ERR_RANGE, "%s: high: expected at least 1, got %lld", f->name, (long long)o->high);
     KD_FAIL_IF(f->kind == KD_FILTER_CONTAMINATION && !o->tests, KD_ERR_INVALID, "%s: tests are needed", f->name);
     KD_FAIL_IF(f->kind == KD_FILTER_HOST && !o->function, KD_ERR_INVALID, "%s: a function is needed", f->name);
@@ -155,7 +158,8 @@ static kd_status fill_filter(kd_curation *c, kd__filter *f, const kd_filter_opti
     f->grams.context = f->whole.context = c->object.context;
     KD_TRY(check_filter(c, f));
     KD_TRY(copy_verify(c, f));
-    if (f->kind == KD_FILTER_VERIFY || f->kind == KD_FILTER_PASS_RATE || f->kind == KD_FILTER_AGREEMENT) KD_TRY(kd_verify("", "", &f->verify, &ignored, NULL));
+    if (f->kind == KD_FILTER_VERIFY || f->kind == KD_FILTER_PASS_RATE || f->kind == KD_FILTER_AGREEMENT)
+        KD_TRY(kd_verify("", "", &f->verify, &ignored, NULL));
     KD_TRY(copy_domains(c, f));
     return f->kind == KD_FILTER_CONTAMINATION ? kd__contamination_learn(f, c->object.context, f->o.tests) : KD_OK;
 }
@@ -164,7 +168,8 @@ kd_status kd_curation_add(kd_curation *c, int32_t kind, const kd_filter_options 
 {
     kd__filter made = { .kind = kind };
     KD_NEED(c);
-    KD_FAIL_IF(kind < KD_FILTER_LENGTH || kind > KD_FILTER_SAMPLE, KD_ERR_RANGE, "filter: expected %d to %d, got %d", KD_FILTER_LENGTH, KD_FILTER_SAMPLE, kind);
+    KD_FAIL_IF(kind < KD_FILTER_LENGTH || kind > KD_FILTER_SAMPLE, KD_ERR_RANGE, "filter: expected %d to %d, got %d", KD_FILTER_LENGTH,
+               KD_FILTER_SAMPLE, kind);
     KD_FAIL_IF(c->count >= KD__MOST_FILTERS, KD_ERR_RANGE, "a curation has at most %d filters", KD__MOST_FILTERS);
     KD_TRY(KD_RESERVE(c->object.context, &c->filters, &c->filters_room, c->count + 1));
     const kd_status status = fill_filter(c, &made, options);
@@ -389,7 +394,8 @@ static kd_status write_kept(kd_curation *c, kd_record_reader *reader, kd_record_
         put_facts(c, &c->facts[i], &r);
         KD_TRY(passed_names(c, r.passed, names));
         r.passed = names->bytes;
-        const int held = c->options.validation > 0 && kd_prompt_is_held_back(r.prompt_key, c->options.seed, c->options.validation);
+        int32_t held;
+        KD_TRY(kd_prompt_is_held_back(r.prompt_key, c->options.seed, c->options.validation, &held));
         if (held) {
             c->facts[i].passed = c->count + 1;
             c->held_back++;
@@ -417,7 +423,8 @@ kd_status kd_curation_run(kd_curation *c, kd_record_reader *reader, kd_record_wr
 {
     KD_NEED(c);
     KD_NEED(reader);
-    KD_FAIL_IF(c->options.validation > 0 && kept && !validation, KD_ERR_INVALID, "a validation share of %g needs a second writer", c->options.validation);
+    KD_FAIL_IF(c->options.validation > 0 && kept && !validation, KD_ERR_INVALID, "a validation share of %g needs a second writer",
+               c->options.validation);
     forget_run(c);
     kd_status status = run(c, reader);
     kd__text names = { .context = c->object.context };
@@ -431,8 +438,11 @@ kd_status kd_curation_run(kd_curation *c, kd_record_reader *reader, kd_record_wr
     return KD_OK;
 }
 
-int32_t kd_prompt_is_held_back(const uint64_t prompt_key[2], uint64_t seed, double share)
+kd_status kd_prompt_is_held_back(const uint64_t prompt_key[2], uint64_t seed, double share, int32_t *held)
 {
-    if (!prompt_key) return 0;
-    return kd__uniform(kd__stream(seed, prompt_key[0], prompt_key[1]), 0) < share;
+    KD_NEED(prompt_key);
+    KD_NEED(held);
+    KD_FAIL_IF(!(share >= 0 && share <= 1), KD_ERR_RANGE, "share: expected 0 to 1, got %g", share);
+    *held = kd__uniform(kd__stream(seed, prompt_key[0], prompt_key[1]), 0) < share;
+    return KD_OK;
 }

@@ -46,7 +46,8 @@ static kd_status count_prompts(kd_curation *c)
     if (c->prompts) return KD_OK;
     KD_TRY(KD_NEW(c->object.context, &all, c->records + 1));
     const kd_status status = KD_NEW(c->object.context, &c->prompts, c->count + 2);
-    for (int64_t i = 0; i < c->records && status == KD_OK; i++) all[i] = (prompt){ { c->facts[i].prompt[0], c->facts[i].prompt[1] }, c->facts[i].passed };
+    for (int64_t i = 0; i < c->records && status == KD_OK; i++)
+        all[i] = (prompt){ { c->facts[i].prompt[0], c->facts[i].prompt[1] }, c->facts[i].passed };
     if (status == KD_OK) qsort(all, (size_t)c->records, sizeof *all, by_key);
     for (int64_t i = 0; i < c->records && status == KD_OK; i++) {
         if (i && !memcmp(all[i].key, all[i - 1].key, sizeof all->key)) continue; /* the one that came furthest is first */

@@ -51,8 +51,8 @@ double kd__similarity(const uint32_t *a, const uint32_t *b)
 
 typedef struct {
     uint64_t key;
-    int64_t text;  /* + 1; 0: empty */
-    int64_t next;  /* link + 1 of the chain */
+    int64_t text; /* + 1; 0: empty */
+    int64_t next; /* link + 1 of the chain */
 } link;
 
 struct kd__near {
@@ -130,7 +130,8 @@ static kd_status grow_slots(kd__near *n)
 
 static kd_status add(kd__near *n, const uint32_t *signature)
 {
-    KD_TRY(KD_RESERVE(n->context, &n->signatures, &n->signatures_room, (n->count + 1) * KD__PERMUTATIONS > n->signatures_room ? (n->count + 8) * 3 / 2 * KD__PERMUTATIONS : 0));
+    KD_TRY(KD_RESERVE(n->context, &n->signatures, &n->signatures_room,
+                      (n->count + 1) * KD__PERMUTATIONS > n->signatures_room ? (n->count + 8) * 3 / 2 * KD__PERMUTATIONS : 0));
     KD_TRY(KD_RESERVE(n->context, &n->links, &n->links_room, (n->count + 1) * n->bands > n->links_room ? (n->count + 8) * 3 / 2 * n->bands : 0));
     if ((n->count + 1) * n->bands > n->slots_room) KD_TRY(grow_slots(n));
     memcpy(n->signatures + n->count * KD__PERMUTATIONS, signature, KD__PERMUTATIONS * sizeof *signature);

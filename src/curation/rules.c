@@ -82,10 +82,11 @@ static int script_of(uint32_t c)
     static const struct {
         uint32_t from, to;
         int script;
-    } ranges[] = { { 'A', 'Z', LATIN },         { 'a', 'z', LATIN },       { 0xc0, 0x24f, LATIN },     { 0x370, 0x3ff, GREEK },    { 0x400, 0x52f, CYRILLIC },
-                   { 0x590, 0x5ff, HEBREW },    { 0x600, 0x6ff, ARABIC },  { 0x750, 0x77f, ARABIC },   { 0x900, 0xdff, INDIC },    { 0xe00, 0xe7f, THAI },
-                   { 0x1100, 0x11ff, HANGUL },  { 0x1e00, 0x1eff, LATIN }, { 0x1f00, 0x1fff, GREEK },  { 0x3040, 0x30ff, HAN },    { 0x3400, 0x4dbf, HAN },
-                   { 0x4e00, 0x9fff, HAN },     { 0xac00, 0xd7a3, HANGUL }, { 0xf900, 0xfaff, HAN },   { 0xfb50, 0xfdff, ARABIC }, { 0xfe70, 0xfeff, ARABIC },
+    } ranges[] = { { 'A', 'Z', LATIN },        { 'a', 'z', LATIN },      { 0xc0, 0x24f, LATIN },     { 0x370, 0x3ff, GREEK },
+                   { 0x400, 0x52f, CYRILLIC }, { 0x590, 0x5ff, HEBREW }, { 0x600, 0x6ff, ARABIC },   { 0x750, 0x77f, ARABIC },
+                   { 0x900, 0xdff, INDIC },    { 0xe00, 0xe7f, THAI },   { 0x1100, 0x11ff, HANGUL }, { 0x1e00, 0x1eff, LATIN },
+                   { 0x1f00, 0x1fff, GREEK },  { 0x3040, 0x30ff, HAN },  { 0x3400, 0x4dbf, HAN },    { 0x4e00, 0x9fff, HAN },
+                   { 0xac00, 0xd7a3, HANGUL }, { 0xf900, 0xfaff, HAN },  { 0xfb50, 0xfdff, ARABIC }, { 0xfe70, 0xfeff, ARABIC },
                    { 0x20000, 0x3ffff, HAN } };
     if (c == 0xd7 || c == 0xf7 || c == 0x3c0) return -1; /* signs, and pi as in mathematics */
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)

@@ -22,8 +22,7 @@ typedef struct {
     kd_context *context;
     int64_t first, peak;
 
-
-    double *steps;                 /* times between tokens of the first request */
+    double *steps; /* times between tokens of the first request */
     int64_t step_count;
     double step_at;
 } watch;
@@ -147,8 +146,8 @@ kd_status kd_generation_speed(kd_model *model, const kd_speed_options *options, 
     KD_FAIL_IF(o.sequences < 1 || o.sequences > 65536 || o.prompt_tokens < 1 || o.new_tokens < 1 || o.repeats < 1 || o.repeats > 10000, KD_ERR_RANGE,
                "speed: expected at least 1 sequence, prompt token, new token and repeat (at most 65536 and 10000 of the first and last)");
     KD_FAIL_IF(!model->net.decoder, KD_ERR_UNSUPPORTED, "speed: the model is no language model");
-    KD_FAIL_IF((int64_t)o.prompt_tokens + o.new_tokens > model->net.decoder->positions, KD_ERR_RANGE, "speed: %d + %d tokens: the model has %lld positions",
-               o.prompt_tokens, o.new_tokens, (long long)model->net.decoder->positions);
+    KD_FAIL_IF((int64_t)o.prompt_tokens + o.new_tokens > model->net.decoder->positions, KD_ERR_RANGE,
+               "speed: %d + %d tokens: the model has %lld positions", o.prompt_tokens, o.new_tokens, (long long)model->net.decoder->positions);
     go.max_sequences = o.sequences;
     go.weights = o.weights;
     go.cache_tokens = (int64_t)o.sequences * (((int64_t)o.prompt_tokens + o.new_tokens + 63) / 64 * 64 + 64);
@@ -178,7 +177,8 @@ static int64_t active_numbers(const kd_model *model)
     int64_t sum = d->hidden + size_of(model, d->norm) + size_of(model, d->head >= 0 ? d->head : d->embedding);
     for (int64_t l = 0; l < d->layers; l++) {
         const kd__decoder_layer *y = &d->layer[l];
-        const int32_t tensors[] = { y->norm1, y->norm2, y->q, y->k, y->v, y->qb, y->kb, y->vb, y->qn, y->kn, y->o, y->ob, y->gate, y->up, y->gateb, y->upb, y->down, y->downb };
+        const int32_t tensors[] = { y->norm1, y->norm2, y->q,  y->k,    y->v,  y->qb,    y->kb,  y->vb,   y->qn,
+                                    y->kn,    y->o,     y->ob, y->gate, y->up, y->gateb, y->upb, y->down, y->downb };
         for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) sum += size_of(model, tensors[i]);
     }
     return sum;

@@ -445,6 +445,6 @@ static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, i
 #define KERNELS(isa, name)                                                                                                                           \
     {                                                                                                                                                \
         isa, name, scan, argmax, sum, sum_squares, exponentials, relative, combine, reverse_gradient, jensen, mixture, widen, softmax_gradient,      \
-            soft_cap, soft_cap_gradient, largest_size, minhash, axpby, relu, add_bias, relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient,       \
-            swiglu, swiglu_gradient, rotate, ROWS, COLUMNS, tile                                                                                     \
+            soft_cap, soft_cap_gradient, largest_size, minhash, axpby, relu, add_bias, relu_gradient, sgd, momentum, adam, rms_norm,                 \
+            rms_norm_gradient, swiglu, swiglu_gradient, rotate, ROWS, COLUMNS, tile                                                                  \
     }

@@ -7,16 +7,23 @@
 #include "base/context.h"
 #include "math/random.h"
 
-double kd_recovery(double student, double baseline, double teacher) { return teacher == baseline ? NAN : (student - baseline) / (teacher - baseline); }
+double kd_recovery(double student, double baseline, double teacher)
+{
+    return teacher == baseline ? NAN : (student - baseline) / (teacher - baseline);
+}
 
 static kd_status check_verdicts(const int32_t *right, int64_t count, const char *name)
 {
-    for (int64_t i = 0; i < count; i++) KD_FAIL_IF(right[i] != 0 && right[i] != 1, KD_ERR_RANGE, "%s[%lld]: expected 0 or 1, got %d", name, (long long)i, right[i]);
+    for (int64_t i = 0; i < count; i++)
+        KD_FAIL_IF(right[i] != 0 && right[i] != 1, KD_ERR_RANGE, "%s[%lld]: expected 0 or 1, got %d", name, (long long)i, right[i]);
     return KD_OK;
 }
 
 /* log of the binomial distribution with p = 1/2 */
-static double log_half(int64_t n, int64_t k) { return lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) - (double)n * log(2); }
+static double log_half(int64_t n, int64_t k)
+{
+    return lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) - (double)n * log(2);
+}
 
 /* Of n questions on which they differ, k go to the one that has fewer: twice the probability of k or fewer. */
 static double sign_test(int64_t n, int64_t k)

@@ -69,7 +69,13 @@ static kd_status label(drawing *d, double x, double y, const char *anchor, const
 static kd_status mark_x(drawing *d, double x)
 {
     char text[32];
-    snprintf(text, sizeof text, fabs(x) >= 1e6 ? "%.3gM" : fabs(x) >= 1e4 ? "%.3gk" : "%.4g", fabs(x) >= 1e6 ? x / 1e6 : fabs(x) >= 1e4 ? x / 1e3 : x);
+    snprintf(text, sizeof text,
+             fabs(x) >= 1e6   ? "%.3gM"
+             : fabs(x) >= 1e4 ? "%.3gk"
+                              : "%.4g",
+             fabs(x) >= 1e6   ? x / 1e6
+             : fabs(x) >= 1e4 ? x / 1e3
+                              : x);
     return label(d, x_of(d, x), HEIGHT - BOTTOM + 18, "middle", text);
 }
 
@@ -78,7 +84,8 @@ static kd_status draw_heights(drawing *d)
     const double step = step_of(d->y1 - d->y0);
     for (double y = ceil(d->y0 / step) * step; y <= d->y1 + step / 1e6; y += step) {
         char text[32];
-        KD_TRY(kd__text_format(d->t, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", LEFT, WIDTH - RIGHT, y_of(d, y), y_of(d, y)));
+        KD_TRY(kd__text_format(d->t, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", LEFT, WIDTH - RIGHT, y_of(d, y),
+                               y_of(d, y)));
         snprintf(text, sizeof text, "%.4g", fabs(y) < step / 1e6 ? 0 : y);
         KD_TRY(label(d, LEFT - 8, y_of(d, y) + 4, "end", text));
     }
@@ -165,12 +172,14 @@ static kd_status draw_series(drawing *d, const char *kind)
 
 kd_status kd__report_picture(kd__text *to, const node *picture)
 {
-    const node *series = kd__report_find(picture, "series"), *kind = kd__report_find(picture, "kind"), *scale = kd__report_find(picture, "logarithmic");
+    const node *series = kd__report_find(picture, "series"), *kind = kd__report_find(picture, "kind"),
+               *scale = kd__report_find(picture, "logarithmic");
     if (!series || !kind || kind->kind != KD__REPORT_TEXT) return KD_OK;
     drawing d = { .t = to, .series = series->first, .bars = !strcmp(kind->text, "bars"), .logarithmic = scale && scale->number != 0 };
     if (d.bars) d.logarithmic = 0;
     find_bounds(&d);
-    KD_TRY(kd__text_format(to, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" font-size=\"12\" fill=\"#333\">\n", WIDTH, HEIGHT, WIDTH));
+    KD_TRY(kd__text_format(to, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" font-size=\"12\" fill=\"#333\">\n",
+                           WIDTH, HEIGHT, WIDTH));
     KD_TRY(draw_heights(&d));
     if (!d.bars) KD_TRY(draw_widths(&d)); /* bars stand beside each other, whatever their edges */
     KD_TRY(draw_names(&d, picture));

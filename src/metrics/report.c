@@ -190,7 +190,8 @@ kd_status kd_report_set_cell(kd_report *report, const char *table, const char *r
     return put_number(report, n, "standard_error", standard_error);
 }
 
-kd_status kd_report_add_series(kd_report *report, const char *picture, const char *series, int32_t kind, const double *x, const double *y, int64_t count)
+kd_status kd_report_add_series(kd_report *report, const char *picture, const char *series, int32_t kind, const double *x, const double *y,
+                               int64_t count)
 {
     static const char *const kinds[] = { "lines", "points", "bars" };
     const char *const names[] = { "pictures", picture, "series", series };

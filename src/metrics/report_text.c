@@ -193,9 +193,10 @@ static kd_status write_page(kd_report *report, kd__text *t, const char *title)
 {
     const node *pictures = kd__report_find(&report->root, "pictures");
     KD_TRY(element(t, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>", title, "</title>\n"));
-    KD_TRY(put(t, "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}"
-                  "table{border-collapse:collapse;margin:.5rem 0;font-variant-numeric:tabular-nums}td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;"
-                  "text-align:right}th:first-child{text-align:left}svg{max-width:100%;height:auto}figure{margin:1rem 0}</style></head>\n<body>\n"));
+    KD_TRY(put(
+        t, "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}"
+           "table{border-collapse:collapse;margin:.5rem 0;font-variant-numeric:tabular-nums}td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;"
+           "text-align:right}th:first-child{text-align:left}svg{max-width:100%;height:auto}figure{margin:1rem 0}</style></head>\n<body>\n"));
     KD_TRY(element(t, "<h1>", title, "</h1>\n<table>\n"));
     KD_TRY(each_fact(t, &report->root, "", fact_row));
     KD_TRY(put(t, "</table>\n"));

@@ -85,7 +85,10 @@ static kd_status split(const char *text, bag *to)
 /* ---- BLEU: the tokens of mteval-v13a ---- */
 
 static int is_digit(char c) { return c >= '0' && c <= '9'; }
-static int is_sign(char c) { return (c >= '{' && c <= '~') || (c >= '[' && c <= '`') || (c >= ' ' && c <= '&') || (c >= '(' && c <= '+') || (c >= ':' && c <= '@') || c == '/'; }
+static int is_sign(char c)
+{
+    return (c >= '{' && c <= '~') || (c >= '[' && c <= '`') || (c >= ' ' && c <= '&') || (c >= '(' && c <= '+') || (c >= ':' && c <= '@') || c == '/';
+}
 
 static kd_status unescape(const char *from, kd__text *to)
 {
@@ -293,10 +296,17 @@ kd_status kd_text_metric(kd_context *context, int32_t kind, const char *const *t
     KD_NEED(texts);
     KD_NEED(references);
     KD_NEED(value);
-    KD_FAIL_IF(kind < KD_TEXT_BLEU || kind > KD_TEXT_EXACT, KD_ERR_RANGE, "text metric: expected %d to %d, got %d", KD_TEXT_BLEU, KD_TEXT_EXACT, kind);
+    KD_FAIL_IF(kind < KD_TEXT_BLEU || kind > KD_TEXT_EXACT, KD_ERR_RANGE, "text metric: expected %d to %d, got %d", KD_TEXT_BLEU, KD_TEXT_EXACT,
+               kind);
     KD_FAIL_IF(count < 1, KD_ERR_RANGE, "count: expected at least 1 text, got %lld", (long long)count);
     for (int64_t i = 0; i < count; i++) KD_FAIL_IF(!texts[i] || !references[i], KD_ERR_INVALID, "text or reference %lld is NULL", (long long)i);
-    work w = { .context = context, .a.context = context, .b.context = context, .x.context = context, .y.context = context, .line.context = context, .other.context = context };
+    work w = { .context = context,
+               .a.context = context,
+               .b.context = context,
+               .x.context = context,
+               .y.context = context,
+               .line.context = context,
+               .other.context = context };
     kd_status status = KD_OK;
     double found = 0;
     if (kind == KD_TEXT_BLEU) status = bleu(&w, texts, references, count, &found);

@@ -43,7 +43,8 @@ static kd_status create(kd_record_reader **out, kd_context *context, const kd_re
     KD_NEED(context);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_record_options"));
     KD_FAIL_IF(o.bad_lines < 0 || o.bad_lines > KD_BAD_LINES_SKIP, KD_ERR_RANGE, "bad_lines: expected 0 or 1, got %d", o.bad_lines);
-    KD_FAIL_IF(o.line_bytes < 2 || o.line_bytes > (int64_t)1 << 31, KD_ERR_RANGE, "line_bytes: expected 2 to 2^31, got %lld", (long long)o.line_bytes);
+    KD_FAIL_IF(o.line_bytes < 2 || o.line_bytes > (int64_t)1 << 31, KD_ERR_RANGE, "line_bytes: expected 2 to 2^31, got %lld",
+               (long long)o.line_bytes);
     KD_TRY(kd__object_create((void **)&r, context, sizeof *r));
     r->options = o;
     r->kept.context = r->shape.pile.context = r->line.context = context;
@@ -89,7 +90,8 @@ static kd_status keep_paths(kd_record_reader *r, const char *const *paths, int32
     return begin(r);
 }
 
-kd_status kd_record_reader_open(kd_record_reader **out, kd_context *context, const char *const *paths, int32_t count, const kd_record_options *options)
+kd_status kd_record_reader_open(kd_record_reader **out, kd_context *context, const char *const *paths, int32_t count,
+                                const kd_record_options *options)
 {
     kd_record_reader *r = NULL;
     KD_NEED(paths);

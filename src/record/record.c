@@ -20,7 +20,8 @@ int kd__is_utf8(const char *text, int64_t bytes)
         const int more = *p >= 0xc2 && *p < 0xe0 ? 1 : *p >= 0xe0 && *p < 0xf0 ? 2 : *p >= 0xf0 && *p < 0xf5 ? 3 : 0;
         if (!more || end - p <= more) return 0;
         const unsigned char second = p[1];
-        if ((*p == 0xe0 && second < 0xa0) || (*p == 0xed && second > 0x9f) || (*p == 0xf0 && second < 0x90) || (*p == 0xf4 && second > 0x8f)) return 0;
+        if ((*p == 0xe0 && second < 0xa0) || (*p == 0xed && second > 0x9f) || (*p == 0xf0 && second < 0x90) || (*p == 0xf4 && second > 0x8f))
+            return 0;
         for (int i = 1; i <= more; i++)
             if ((p[i] & 0xc0) != 0x80) return 0;
         p += more + 1;
@@ -43,7 +44,8 @@ static void chain(uint64_t key[2], const char *role, const char *content)
 kd_status kd_record_keys(kd_record *record)
 {
     KD_NEED(record);
-    KD_FAIL_IF(record->struct_size < sizeof *record, KD_ERR_INVALID, "kd_record: expected struct_size %zu, got %u", sizeof *record, record->struct_size);
+    KD_FAIL_IF(record->struct_size < sizeof *record, KD_ERR_INVALID, "kd_record: expected struct_size %zu, got %u", sizeof *record,
+               record->struct_size);
     kd_record *r = record;
     const int32_t n = r->message_count;
     const int answered = n > 0 && !strcmp(r->messages[n - 1].role, "assistant");

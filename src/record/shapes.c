@@ -161,7 +161,9 @@ static kd_status with_reasoning(kd__shape *s, const kd__json *reasoning, const c
 
 static const char *role_of(const char *name)
 {
-    static const char *const other[][2] = { { "human", "user" }, { "gpt", "assistant" }, { "model", "assistant" }, { "bot", "assistant" }, { "chatgpt", "assistant" } };
+    static const char *const other[][2] = {
+        { "human", "user" }, { "gpt", "assistant" }, { "model", "assistant" }, { "bot", "assistant" }, { "chatgpt", "assistant" }
+    };
     for (size_t i = 0; i < sizeof other / sizeof *other; i++)
         if (!strcmp(name, other[i][0])) return other[i][1];
     return name;
@@ -278,7 +280,8 @@ static kd_status read_logprobs(kd__shape *s, const kd__json *node, const kd__jso
     KD_TRY(kd__pile_take(&s->pile, node->children * (int64_t)sizeof *logprobs, (void **)&logprobs));
     KD_TRY(kd__pile_take(&s->pile, node->children * (int64_t)sizeof *at, (void **)&at));
     const int plain = !node->first || node->first->type == KD__JSON_NUMBER;
-    if (plain && ends && (ends->type != KD__JSON_ARRAY || ends->children != node->children)) BAD("logprob_ends: expected as many numbers as logprobs");
+    if (plain && ends && (ends->type != KD__JSON_ARRAY || ends->children != node->children))
+        BAD("logprob_ends: expected as many numbers as logprobs");
     const kd__json *given = plain && ends ? ends->first : NULL;
     for (const kd__json *one = node->first; one; one = one->next, n++) {
         const kd__json *value = plain ? one : kd__json_member(one, "logprob"), *token = plain ? NULL : kd__json_member(one, "token"),
@@ -310,8 +313,10 @@ static int is_in(const char *name, const char *const *names)
 
 static int is_known(const kd__shape *s, const char *key)
 {
-    static const char *const plain[] = { "messages", "conversations", "system", "answer", "id", "seed", "temperature", "score", "sample", "passed", "choices", "request", "logprobs", "logprob_ends", NULL };
-    static const char *const *const lists[] = { plain, prompt_names, completion_names, reasoning_names, expected_names, domain_names, teacher_names, finish_names, list_names, id_names, mask_names };
+    static const char *const plain[] = { "messages", "conversations", "system",  "answer",  "id",       "seed",         "temperature", "score",
+                                         "sample",   "passed",        "choices", "request", "logprobs", "logprob_ends", NULL };
+    static const char *const *const lists[] = { plain,         prompt_names, completion_names, reasoning_names, expected_names, domain_names,
+                                                teacher_names, finish_names, list_names,       id_names,        mask_names };
     const char *const own[] = { s->options->prompt_field, s->options->completion_field, s->options->expected_field, s->options->domain_field };
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (own[i] && !strcmp(key, own[i])) return 1;
@@ -483,7 +488,10 @@ void kd__shape_end(kd__shape *s)
 
 /* ---- copies ---- */
 
-static kd_status copy_text(kd__pile *pile, const char **text) { return kd__pile_text(pile, *text ? *text : "", *text ? (int64_t)strlen(*text) : 0, text); }
+static kd_status copy_text(kd__pile *pile, const char **text)
+{
+    return kd__pile_text(pile, *text ? *text : "", *text ? (int64_t)strlen(*text) : 0, text);
+}
 
 kd_status kd__record_copy(kd__pile *pile, const kd_record *from, kd_record *to)
 {

@@ -20,7 +20,10 @@ struct kd_record_writer {
     int64_t end;       /* append: behind the last whole line */
 };
 
-static kd_status io_error(const kd_record_writer *w, const char *doing) { return kd__fail(KD_ERR_IO, "%s %.200s: %s", doing, w->path, strerror(errno)); }
+static kd_status io_error(const kd_record_writer *w, const char *doing)
+{
+    return kd__fail(KD_ERR_IO, "%s %.200s: %s", doing, w->path, strerror(errno));
+}
 
 /* Cuts off a last line without its end. */
 static kd_status heal(kd_record_writer *w)
@@ -40,7 +43,9 @@ static kd_status heal(kd_record_writer *w)
         if (i > 0) break;
     }
     w->end = end;
-    if (end < facts.st_size) kd__log(w->object.context, KD_LOG_WARNING, "%.200s: an unfinished last line of %lld bytes is cut off", w->path, (long long)(facts.st_size - end));
+    if (end < facts.st_size)
+        kd__log(w->object.context, KD_LOG_WARNING, "%.200s: an unfinished last line of %lld bytes is cut off", w->path,
+                (long long)(facts.st_size - end));
     if (ftruncate(w->file, end) || lseek(w->file, end, SEEK_SET) < 0) return io_error(w, "cutting");
     return KD_OK;
 }

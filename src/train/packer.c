@@ -54,9 +54,12 @@ struct kd_packer {
 
 static kd_status check_options(const kd_packer_options *o)
 {
-    KD_FAIL_IF(o->chat < KD_CHAT_PLAIN || o->chat > KD_CHAT_DEEPSEEK, KD_ERR_RANGE, "chat: expected %d to %d, got %d", KD_CHAT_PLAIN, KD_CHAT_DEEPSEEK, o->chat);
-    KD_FAIL_IF(o->batch_tokens < 1 || o->batch_tokens > (int64_t)1 << 40, KD_ERR_RANGE, "batch_tokens: expected at least 1, got %lld", (long long)o->batch_tokens);
-    KD_FAIL_IF(o->max_tokens < 1 || o->max_tokens > INT32_MAX, KD_ERR_RANGE, "max_tokens: expected 1 to 2^31 - 1, got %lld", (long long)o->max_tokens);
+    KD_FAIL_IF(o->chat < KD_CHAT_PLAIN || o->chat > KD_CHAT_DEEPSEEK, KD_ERR_RANGE, "chat: expected %d to %d, got %d", KD_CHAT_PLAIN,
+               KD_CHAT_DEEPSEEK, o->chat);
+    KD_FAIL_IF(o->batch_tokens < 1 || o->batch_tokens > (int64_t)1 << 40, KD_ERR_RANGE, "batch_tokens: expected at least 1, got %lld",
+               (long long)o->batch_tokens);
+    KD_FAIL_IF(o->max_tokens < 1 || o->max_tokens > INT32_MAX, KD_ERR_RANGE, "max_tokens: expected 1 to 2^31 - 1, got %lld",
+               (long long)o->max_tokens);
     KD_FAIL_IF(o->batch_texts < 0, KD_ERR_RANGE, "batch_texts: expected at least 0, got %lld", (long long)o->batch_texts);
     return KD_OK;
 }
@@ -382,8 +385,8 @@ kd_status kd_packer_set_state(kd_packer *p, const int64_t *values, int32_t count
     KD_FAIL_IF(count != 3 + 4 * p->count, KD_ERR_MISMATCH, "state: expected %d numbers for %d tasks, got %d", 3 + 4 * p->count, p->count, count);
     for (int32_t i = 0; i < p->count; i++) {
         const int64_t *v = values + 3 + 4 * i;
-        KD_FAIL_IF(v[0] != p->tasks[i].count, KD_ERR_MISMATCH, "task '%s': expected %lld texts, as when the state was taken, got %lld", p->tasks[i].name,
-                   (long long)v[0], (long long)p->tasks[i].count);
+        KD_FAIL_IF(v[0] != p->tasks[i].count, KD_ERR_MISMATCH, "task '%s': expected %lld texts, as when the state was taken, got %lld",
+                   p->tasks[i].name, (long long)v[0], (long long)p->tasks[i].count);
         KD_FAIL_IF(v[1] < 0 || v[1] > v[0] || v[2] < 0 || v[3] < 0, KD_ERR_RANGE, "task '%s': the state's place lies outside", p->tasks[i].name);
     }
     for (int32_t i = 0; i < 3; i++) KD_FAIL_IF(values[i] < 0, KD_ERR_RANGE, "state: number %d is negative", i);

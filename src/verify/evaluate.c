@@ -175,10 +175,11 @@ static number command(parser *p)
     static const struct {
         const char *name;
         number (*function)(number);
-    } functions[] = { { "\\sin", csin },       { "\\cos", ccos },       { "\\tan", ctan },     { "\\arcsin", casin }, { "\\arccos", arccosine }, { "\\arctan", catan },
-                      { "\\sinh", csinh },     { "\\cosh", ccosh },     { "\\tanh", ctanh },   { "\\ln", clog },      { "\\exp", cexp },         { "\\cot", cotangent },
-                      { "\\sec", secant },     { "\\csc", cosecant } };
-    static const char *const strange[] = { "\\int", "\\sum", "\\lim", "\\prod", "\\begin", "\\end", "\\forall", "\\exists", "\\to", "\\iff", "\\cap", "\\overline", NULL };
+    } functions[] = { { "\\sin", csin },     { "\\cos", ccos },      { "\\tan", ctan },   { "\\arcsin", casin }, { "\\arccos", arccosine },
+                      { "\\arctan", catan }, { "\\sinh", csinh },    { "\\cosh", ccosh }, { "\\tanh", ctanh },   { "\\ln", clog },
+                      { "\\exp", cexp },     { "\\cot", cotangent }, { "\\sec", secant }, { "\\csc", cosecant } };
+    static const char *const strange[] = { "\\int",    "\\sum", "\\lim", "\\prod", "\\begin",    "\\end", "\\forall",
+                                           "\\exists", "\\to",  "\\iff", "\\cap",  "\\overline", NULL };
     for (const char *const *s = strange; *s; s++)
         if (take_name(p, *s)) return fail(p);
     if (take_name(p, "\\frac")) {

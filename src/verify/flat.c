@@ -79,15 +79,33 @@ static int is_one_of(const char *name, const char *const *list)
 
 static void command(flat *f)
 {
-    static const char *const layout[] = { "left", "right", "displaystyle", "quad", "qquad", "big", "Big", "bigl", "bigr", "limits", "circ", "degree", "hspace", NULL };
+    static const char *const layout[] = { "left", "right", "displaystyle", "quad", "qquad",  "big",    "Big",
+                                          "bigl", "bigr",  "limits",       "circ", "degree", "hspace", NULL };
     static const char *const texts[] = { "text", "textbf", "textit", "mathrm", "mbox", "mathbf", "rm", "operatorname", "boxed", "mathbb", NULL };
     static const struct {
         const char *name;
         char sign;
-    } signs[] = { { "cdot", '*' },      { "times", '*' },        { "div", '/' },          { "le", KD__LESS_EQUAL }, { "leq", KD__LESS_EQUAL }, { "ge", KD__MORE_EQUAL },
-                  { "geq", KD__MORE_EQUAL }, { "ne", KD__NOT_EQUAL }, { "neq", KD__NOT_EQUAL }, { "pm", KD__PLUS_MINUS }, { "cup", KD__UNION }, { "lt", '<' }, { "gt", '>' },
-                  { "in", KD__IN },     { "lbrace", KD__SET_OPEN }, { "rbrace", KD__SET_CLOSE }, { "vert", '|' }, { "lvert", '|' }, { "rvert", '|' },
-                  { "mid", '|' },       { "colon", ':' } };
+    } signs[] = { { "cdot", '*' },
+                  { "times", '*' },
+                  { "div", '/' },
+                  { "le", KD__LESS_EQUAL },
+                  { "leq", KD__LESS_EQUAL },
+                  { "ge", KD__MORE_EQUAL },
+                  { "geq", KD__MORE_EQUAL },
+                  { "ne", KD__NOT_EQUAL },
+                  { "neq", KD__NOT_EQUAL },
+                  { "pm", KD__PLUS_MINUS },
+                  { "cup", KD__UNION },
+                  { "lt", '<' },
+                  { "gt", '>' },
+                  { "in", KD__IN },
+                  { "lbrace", KD__SET_OPEN },
+                  { "rbrace", KD__SET_CLOSE },
+                  { "vert", '|' },
+                  { "lvert", '|' },
+                  { "rvert", '|' },
+                  { "mid", '|' },
+                  { "colon", ':' } };
     char name[24] = "";
     int n = 0;
     const char c = f->at < f->end ? *f->at : 0;
@@ -120,7 +138,9 @@ static void command(flat *f)
             return;
         }
     put(f, '\\');
-    put_text(f, !strcmp(name, "dfrac") || !strcmp(name, "tfrac") || !strcmp(name, "cfrac") ? "frac" : !strcmp(name, "dbinom") || !strcmp(name, "tbinom") ? "binom" : name);
+    put_text(f, !strcmp(name, "dfrac") || !strcmp(name, "tfrac") || !strcmp(name, "cfrac") ? "frac"
+                : !strcmp(name, "dbinom") || !strcmp(name, "tbinom")                       ? "binom"
+                                                                                           : name);
     const char *next = f->at;
     while (next < f->end && is_space(*next)) next++;
     if (next < f->end && is_letter(*next)) put(f, KD__NAME_END);
@@ -151,9 +171,13 @@ static int sign(flat *f)
 {
     static const struct {
         const char *utf8, *as;
-    } signs[] = { { "\xc2\xb0", "" },       { "\xcf\x80", "\\pi" },     { "\xe2\x88\x9e", "\\infty" }, { "\xe2\x88\x92", "-" }, { "\xc3\x97", "*" },   { "\xc2\xb7", "*" },
-                  { "\xe2\x89\xa4", "\4" }, { "\xe2\x89\xa5", "\5" },   { "\xe2\x89\xa0", "\6" },      { "\xc2\xb1", "\7" },  { "\xe2\x88\xaa", "\10" }, { "\xe2\x88\x9a", "\\sqrt" },
-                  { "\xc2\xbd", "\\frac12" }, { "\xc2\xbc", "\\frac14" }, { "\xc2\xbe", "\\frac34" }, { "\xc2\xb2", "^2" }, { "\xc2\xb3", "^3" },   { "\xe2\x82\xac", "" }, { "\xc2\xa3", "" } };
+    } signs[] = { { "\xc2\xb0", "" },         { "\xcf\x80", "\\pi" },     { "\xe2\x88\x9e", "\\infty" },
+                  { "\xe2\x88\x92", "-" },    { "\xc3\x97", "*" },        { "\xc2\xb7", "*" },
+                  { "\xe2\x89\xa4", "\4" },   { "\xe2\x89\xa5", "\5" },   { "\xe2\x89\xa0", "\6" },
+                  { "\xc2\xb1", "\7" },       { "\xe2\x88\xaa", "\10" },  { "\xe2\x88\x9a", "\\sqrt" },
+                  { "\xc2\xbd", "\\frac12" }, { "\xc2\xbc", "\\frac14" }, { "\xc2\xbe", "\\frac34" },
+                  { "\xc2\xb2", "^2" },       { "\xc2\xb3", "^3" },       { "\xe2\x82\xac", "" },
+                  { "\xc2\xa3", "" } };
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
         const size_t n = strlen(signs[i].utf8);
         if ((size_t)(f->end - f->at) < n || memcmp(f->at, signs[i].utf8, n)) continue;

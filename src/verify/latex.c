@@ -15,7 +15,10 @@ static int closes(char c) { return c == ')' || c == ']' || c == '}' || c == KD__
 
 /* ---- cutting at signs outside brackets ---- */
 
-static int is_relation(char c) { return c == '=' || c == '<' || c == '>' || c == KD__LESS_EQUAL || c == KD__MORE_EQUAL || c == KD__NOT_EQUAL || c == KD__IN; }
+static int is_relation(char c)
+{
+    return c == '=' || c == '<' || c == '>' || c == KD__LESS_EQUAL || c == KD__MORE_EQUAL || c == KD__NOT_EQUAL || c == KD__IN;
+}
 
 /* Parts between signs of `set` (relations for NULL); signs[i] stands behind part i. More than MOST_PARTS: 0. */
 static int cut(kd__stretch s, const char *set, kd__stretch parts[MOST_PARTS], char signs[MOST_PARTS])
@@ -136,8 +139,8 @@ static int same_equations(const kd__stretch *a, const kd__stretch *b, double tol
     int compared = 0;
     for (int trial = 0; trial < TRIALS; trial++) {
         double _Complex l, r, m, s;
-        if (!kd__evaluate(a[0].at, a[0].end, trial, &l) || !kd__evaluate(a[1].at, a[1].end, trial, &r) || !kd__evaluate(b[0].at, b[0].end, trial, &m) ||
-            !kd__evaluate(b[1].at, b[1].end, trial, &s))
+        if (!kd__evaluate(a[0].at, a[0].end, trial, &l) || !kd__evaluate(a[1].at, a[1].end, trial, &r) ||
+            !kd__evaluate(b[0].at, b[0].end, trial, &m) || !kd__evaluate(b[1].at, b[1].end, trial, &s))
             continue;
         if (cabs(l - r) < 1e-12 || cabs(m - s) < 1e-12) return 0;
         if (compared && !near((l - r) / (m - s), ratio, tolerance < 1e-9 ? 1e-9 : tolerance)) return 0;

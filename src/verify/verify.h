@@ -18,7 +18,18 @@ int kd__evaluate(const char *from, const char *end, int trial, double _Complex *
 
 /* Simple LaTeX as a flat text without white space: signs of one byte, \name for what has a name. 0: too long. */
 #define KD__FLAT 1024
-enum { KD__NAME_END = 1, KD__SET_OPEN, KD__SET_CLOSE, KD__LESS_EQUAL, KD__MORE_EQUAL, KD__NOT_EQUAL, KD__PLUS_MINUS, KD__UNION, KD__ROW = 14, KD__IN };
+enum {
+    KD__NAME_END = 1,
+    KD__SET_OPEN,
+    KD__SET_CLOSE,
+    KD__LESS_EQUAL,
+    KD__MORE_EQUAL,
+    KD__NOT_EQUAL,
+    KD__PLUS_MINUS,
+    KD__UNION,
+    KD__ROW = 14,
+    KD__IN
+};
 int kd__flatten(kd__stretch s, char out[KD__FLAT]);
 
 #endif

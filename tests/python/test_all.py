@@ -607,6 +607,106 @@ class Texts(unittest.TestCase):
         self.assertIn("model.layers.1.mlp.down_proj.weight.lora_B", [name for name, _ in student.tensors()])
 
 
+class Course(unittest.TestCase):
+    """From a teacher's answers to a student."""
+
+    def setUp(self):
+        self.ctx, self.folder = kd.Context(threads=1, seed=2), tempfile.mkdtemp()
+
+    def test_records(self):
+        path = self.folder + "/r.jsonl"
+        with kd.RecordWriter(self.ctx, path) as writer:
+            writer.add(prompt="q", completion="a", expected="a", extra={"more": 1}, score=0.5)
+            writer.add(messages=[("system", "s"), ("user", "q"), ("assistant", "b")], ids=[1, 2])
+        reader = kd.RecordReader(self.ctx, path)
+        first, second = list(reader)
+        self.assertEqual((first["expected"], first["extra"], first["score"], second["ids"]), ("a", {"more": 1}, 0.5, [1, 2]))
+        self.assertEqual(second["messages"][0], ("system", "s"))
+        self.assertEqual(reader.counts()["records"], 2)
+        self.assertEqual(reader.rewind().next()["key"], first["key"])
+        self.assertEqual(json.loads(kd.record_json(self.ctx, prompt="q"))["messages"], [{"role": "user", "content": "q"}])
+        bad = kd.RecordReader(self.ctx, text='{"prompt":"1"}\nno\n{"prompt":"2"}', bad_lines=kd.BAD_LINES_SKIP)
+        self.assertEqual([r["prompt"] for r in bad], ["1", "2"])
+        self.assertEqual(bad.counts()["first_bad_line"], 2)
+        with self.assertRaises(TypeError):
+            kd.record_json(self.ctx, colour="red")
+
+    def test_packer(self):
+        packer, batch = kd.Packer(self.ctx, batch_tokens=4), self.ctx.batch()
+        more = packer.task("more", 2)
+        packer.add_ids([1, 2, 3], [0, 1, 1], (5, 6))
+        packer.add(task=more, ids=[4, 5], prompt="q")
+        self.assertEqual(packer.add_reader(kd.RecordReader(self.ctx, text='{"ids":[7,8]}'), more), 1)
+        packer.mix([0, 1])
+        state = packer.state
+        self.assertIn(packer.next(batch).field("tokens").tolist(), ([4, 5, 7, 8], [7, 8, 4, 5]))
+        packer.state = state
+        self.assertEqual(packer.info()["texts_given"], 0)
+        packer.clear(more)
+        self.assertEqual((packer.task_info(more)["name"], packer.task_info(more)["texts"], packer.info()["answer_tokens"]), ("more", 0, 2))
+        recipe = kd.Recipe(kd.RECIPE_R1, 7e9, patience=2)
+        self.assertAlmostEqual(recipe.learning_rate(self.ctx, 10)(10), 8e-6)
+        self.assertEqual(recipe.temperature(self.ctx, 10)(3), 1.0)
+
+    def test_answers(self):
+        prompts, path = kd.RecordReader(self.ctx, text='{"prompt":"1","expected":"2"}\n{"prompt":"2","expected":"4"}'), self.folder + "/a.jsonl"
+        seen = []
+        done = kd.collect_answers(self.ctx, prompts, path, function=lambda record, sample, seed: "####" + str(int(record["prompt"]) + 1 + sample) + " " * 70000,
+                                  samples=2, verify={"function": lambda text, expected: text.split()[0] == "####" + expected, "verifiers": kd.VERIFY_HOST},
+                                  progress=lambda p: seen.append(p["done"]))
+        self.assertEqual((done["done"], done["right"], seen), (4, 2, [2, 4]))
+        answers = kd.RecordReader(self.ctx, path)
+        result, rights = kd.judge_answers(answers, k=2)
+        self.assertEqual((result["pass"]["pass_1"], rights.tolist()), (0.5, [[1, 0], [0, 1]]))
+
+        def fails(record, sample, seed):
+            raise ValueError("gone")
+
+        with self.assertRaisesRegex(kd.Error, "ValueError: gone"):
+            kd.collect_answers(self.ctx, prompts, self.folder + "/b.jsonl", function=fails)
+        with self.assertRaisesRegex(kd.Error, "ZeroDivisionError"):
+            kd.verify("a", "b", verifiers=kd.VERIFY_HOST, function=lambda text, expected: 1 // 0)
+        self.assertEqual(kd.majority(["#### 1", "2", "#### 2"]), (1, 2))
+
+    def test_curation(self):
+        lines = "".join(json.dumps({"prompt": str(i), "completion": f"#### {i % 3}", "expected": "1", "domain": "xy"[i % 2]}) + "\n" for i in range(12))
+        reader, tests = kd.RecordReader(self.ctx, text=lines), kd.RecordReader(self.ctx, text='{"prompt":"4"}')
+        curation = kd.Curation(self.ctx, validation=0.5).add(kd.FILTER_CONTAMINATION, tests=tests).add(kd.FILTER_VERIFY, verify={})
+        curation.add(kd.FILTER_HOST, lambda r: "not seven" if r["prompt"] == "7" else True).add(kd.FILTER_BALANCE, shares={"x": 1, "y": 1})
+        with kd.RecordWriter(self.ctx, self.folder + "/k.jsonl") as kept, kd.RecordWriter(self.ctx, self.folder + "/v.jsonl") as held:
+            curation.run(reader, kept, held)
+        funnel = curation.funnel()
+        self.assertEqual([f["kept"] for f in funnel[:5]], [12, 11, 3, 2, 2])
+        self.assertEqual(funnel[3]["reasons"], {"not seven": 1})
+        self.assertIn("not seven 1", str(curation))
+        for record in kd.RecordReader(self.ctx, self.folder + "/k.jsonl"):
+            self.assertFalse(kd.prompt_is_held_back(record["prompt_key"], 2, 0.5))
+        self.assertTrue(kd.prompt_is_held_back((1, 2), 2, 1.0))
+        report = self.ctx.report()
+        curation.report(report, "funnel")
+        self.assertIn("contamination", report.text())
+        broken = kd.Curation(self.ctx).add(kd.FILTER_HOST, lambda r: 1 // 0)
+        with self.assertRaisesRegex(kd.Error, "ZeroDivisionError"):
+            broken.run(reader)
+
+    def test_comparison(self):
+        a, b = [1, 0, 1, 0, 1, 0], [1, 1, 1, 1, 1, 1]
+        self.assertAlmostEqual(kd.mcnemar(a, b)["p_value"], 0.25)
+        self.assertEqual(kd.paired_bootstrap(self.ctx, np.reshape(a, (6, 1)), np.reshape(b, (6, 1)), 100)["difference"], 0.5)
+        self.assertEqual(kd.recovery(0.75, 0.5, 1.0), 0.5)
+        self.assertEqual(kd.text_metric(self.ctx, kd.TEXT_ROUGE_L, ["a b c"], ["a c"]), 0.8)
+        model = self.ctx.model(dict(kd.ready_config("llama-100k"), vocab_size=50))
+        self.assertEqual(kd.model_facts(model)["parameters"], model.parameters.size)
+        self.assertGreater(kd.generation_speed(model, prompt_tokens=4, new_tokens=4, repeats=1)["tokens_per_second"], 0)
+        report = self.ctx.report()
+        report.cell("scores", "student", "pass@1", 0.5, 0.1)
+        report.series("loss", "student", [0, 1, 2], [3.0, 2.0, 1.0])
+        report.axes("loss", "step", "loss")
+        self.assertIn("0.5000 +- 0.1000", report.text())
+        report.write_html(self.folder + "/r.html", "title")
+        self.assertIn("<path", open(self.folder + "/r.html").read())
+
+
 class Examples(unittest.TestCase):
     def run_example(self, name, *needs, arguments=()):
         for package in needs:
@@ -627,13 +727,16 @@ class Examples(unittest.TestCase):
         root = os.path.join(os.path.dirname(__file__), "..", "..")
         self.assertIn("agreement", self.run_example("lm_distil.py", arguments=["train", "2", "4", root + "/docs/guide.md", root + "/docs/decisions.md"]))
 
+    def test_course(self):
+        self.assertIn("student, distilled", self.run_example("course.py", arguments=[tempfile.mkdtemp(), "3"]))
+
     def test_torch_student(self):
         self.run_example("torch_student.py", "torch")
 
 
 def load_tests(loader, tests, pattern):
     suite = unittest.TestSuite()
-    for case in (Everything, Stores, Texts, Binding, Examples):
+    for case in (Everything, Stores, Texts, Course, Binding, Examples):
         suite.addTests(loader.loadTestsFromTestCase(case))
     return suite
 

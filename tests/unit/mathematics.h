@@ -187,7 +187,9 @@ static const struct {
     { "1 \\pm \\sqrt{2}", "1-\\sqrt2, 1+\\sqrt2", 1 },
     { "1 \\pm \\sqrt{2}", "1 \\pm \\sqrt{3}", 0 },
     { "x = \\pm 3", "3, -3", 1 },
-    { "\xc2\xb1" "2", "\\pm 2", 1 },
+    { "\xc2\xb1"
+      "2",
+      "\\pm 2", 1 },
     /* matrices */
     { "\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}", "\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", 1 },
     { "\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}", "\\begin{bmatrix}1&2\\\\3&4\\end{bmatrix}", 1 },

@@ -55,7 +55,8 @@ END_TEST
 START_TEST(text_metrics_are_those_of_the_papers)
 {
     kd_context *ctx = make_context(1);
-    const char *const texts[] = { "the cat sat on the mat", "a quick brown dog" }, *const references[] = { "the cat sat on a mat", "the quick brown fox" };
+    const char *const texts[] = { "the cat sat on the mat", "a quick brown dog" }, *const references[] = { "the cat sat on a mat",
+                                                                                                           "the quick brown fox" };
     const char *const one[] = { "The cats, sat!" }, *const other[] = { "cats sat" };
     double v;
     OK(kd_text_metric(ctx, KD_TEXT_BLEU, references, references, 2, &v));
@@ -82,9 +83,11 @@ START_TEST(speed_and_facts_of_a_model)
     kd_model_facts f = { .struct_size = sizeof f };
     kd_speed s = { .struct_size = sizeof s };
     kd_speed_options o = KD_SPEED_OPTIONS_INIT;
-    OK(kd_model_create(&model, ctx, "{\"model_type\":\"llama\",\"vocab_size\":50,\"hidden_size\":32,\"intermediate_size\":48,\"num_hidden_layers\":4,\"kd_layer_repeats\":2,"
-                                    "\"num_attention_heads\":4,\"num_key_value_heads\":4,\"max_position_embeddings\":64,\"tie_word_embeddings\":true}",
-                       NULL));
+    OK(kd_model_create(
+        &model, ctx,
+        "{\"model_type\":\"llama\",\"vocab_size\":50,\"hidden_size\":32,\"intermediate_size\":48,\"num_hidden_layers\":4,\"kd_layer_repeats\":2,"
+        "\"num_attention_heads\":4,\"num_key_value_heads\":4,\"max_position_embeddings\":64,\"tie_word_embeddings\":true}",
+        NULL));
     OK(kd_model_get_facts(model, &f));
     const int64_t layer = 4 * 32 * 32 + 3 * 32 * 48 + 2 * 32;
     ck_assert_int_eq(f.parameters, 50 * 32 + 2 * layer + 32);
@@ -94,7 +97,8 @@ START_TEST(speed_and_facts_of_a_model)
     o.prompt_tokens = o.new_tokens = 10;
     o.repeats = 3;
     OK(kd_generation_speed(model, &o, &s));
-    ck_assert(s.tokens_per_second > 0 && s.prompt_tokens_per_second > 0 && s.first_token > 0 && s.token_p99 >= s.token_p50 && s.peak_bytes > 4 * f.parameters);
+    ck_assert(s.tokens_per_second > 0 && s.prompt_tokens_per_second > 0 && s.first_token > 0 && s.token_p99 >= s.token_p50 &&
+              s.peak_bytes > 4 * f.parameters);
     o.new_tokens = 60;
     FAILS(kd_generation_speed(model, &o, &s), KD_ERR_RANGE, "64 positions");
     kd_model_free(model);
@@ -125,8 +129,8 @@ START_TEST(reports_have_tables_and_pictures)
     OK(kd_report_write_html(r, path, "A & B"));
     char *page = read_whole(path, &size);
     page[size] = 0;
-    ck_assert(strstr(page, "a &lt;fast&gt; one") && strstr(page, "A &amp; B") && strstr(page, "<circle") && strstr(page, "<path") && strstr(page, "<rect") &&
-              !strstr(page, "nan") && !strstr(page, "inf"));
+    ck_assert(strstr(page, "a &lt;fast&gt; one") && strstr(page, "A &amp; B") && strstr(page, "<circle") && strstr(page, "<path") &&
+              strstr(page, "<rect") && !strstr(page, "nan") && !strstr(page, "inf"));
     free(page);
     FAILS(kd_report_set_cell(r, "scores.all", "student", "", 1, NAN), KD_ERR_INVALID, "empty");
     FAILS(kd_report_add_series(r, "size", "s", 7, x, y, 1), KD_ERR_RANGE, "kind");

@@ -84,14 +84,15 @@ START_TEST(units_count_and_finish_is_seen)
     kd_context *ctx = make_context(1);
     kd_filter_options o = KD_FILTER_OPTIONS_INIT;
     char kept[200];
-    const char *lines = LINE("a", "q", "one two", "") LINE("b", "q", "one two three four", "") LINE("c", "q", "one two three", ",\"finish\":\"length\"")
-        LINE("d", "q", "one two three", ",\"finish_reason\":\"stop\"");
+    const char *lines = LINE("a", "q", "one two", "") LINE("b", "q", "one two three four", "")
+        LINE("c", "q", "one two three", ",\"finish\":\"length\"") LINE("d", "q", "one two three", ",\"finish_reason\":\"stop\"");
     o.unit = KD_UNIT_WORDS;
     o.low = o.high = 3;
     run_filter(ctx, lines, KD_FILTER_LENGTH, &o, kept);
     ck_assert_str_eq(kept, "d");
     o.high = 3;
-    run_filter(ctx, LINE("a", "q", "one two three\\n\\nfour five", "") LINE("b", "q", "one two three four\\n\\nfive", ""), KD_FILTER_PARAGRAPHS, &o, kept);
+    run_filter(ctx, LINE("a", "q", "one two three\\n\\nfour five", "") LINE("b", "q", "one two three four\\n\\nfive", ""), KD_FILTER_PARAGRAPHS, &o,
+               kept);
     ck_assert_str_eq(kept, "a");
     o.unit = KD_UNIT_TOKENS;
     kd_curation *c;
@@ -106,10 +107,12 @@ START_TEST(duplicates_near_and_exact)
 {
     kd_context *ctx = make_context(1);
     char kept[200];
-    const char *text = "the quick brown fox jumps over the lazy dog and then goes home to sleep until the morning comes again with its light and all the birds begin to sing";
+    const char *text = "the quick brown fox jumps over the lazy dog and then goes home to sleep until the morning comes again with its light and all "
+                       "the birds begin to sing";
     char lines[2000];
     snprintf(lines, sizeof lines,
-             "{\"id\":\"a\",\"prompt\":\"p\",\"completion\":\"%s\"}\n{\"id\":\"b\",\"prompt\":\"p\",\"completion\":\"%s\"}\n{\"id\":\"c\",\"prompt\":\"other\",\"completion\":"
+             "{\"id\":\"a\",\"prompt\":\"p\",\"completion\":\"%s\"}\n{\"id\":\"b\",\"prompt\":\"p\",\"completion\":\"%s\"}\n{\"id\":\"c\",\"prompt\":"
+             "\"other\",\"completion\":"
              "\"%s loudly\"}\n{\"id\":\"d\",\"prompt\":\"p\",\"completion\":\"something that has nothing in common with the others at all\"}\n",
              text, text, text);
     run_filter(ctx, lines, KD_FILTER_DUPLICATES, NULL, kept);
@@ -162,12 +165,15 @@ START_TEST(planted_leaks_are_found)
     kd_context *ctx = make_context(1);
     kd_filter_options o = KD_FILTER_OPTIONS_INIT;
     char kept[200];
-    kd_record_reader *tests = reader_of(ctx, "{\"prompt\":\"Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May.\"}\n"
-                                             "{\"prompt\":\"47*83=\"}\n{\"prompt\":\"short one\",\"completion\":\"\"}");
-    const char *lines = LINE("a", "natalia SOLD clips, to 48 of her friends in april", "x", "") LINE("b", "Tell me: Natalia sold clips to 48 of her friends in May", "x", "")
-        LINE("c", "q", "As we know, natalia sold clips to 48 of her friends in April! Then", "") LINE("d", "Natalia sold clips to 49 of her friends in April", "x", "")
-            LINE("e", "47*83=", "3901", "") LINE("f", "47 * 83 =", "3901", "") LINE("g", "47+83=", "130", "") LINE("h", "83*47=", "3901", "") LINE("i", "Short one", "y", "")
-                LINE("j", "a short one", "y", "");
+    kd_record_reader *tests =
+        reader_of(ctx, "{\"prompt\":\"Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May.\"}\n"
+                       "{\"prompt\":\"47*83=\"}\n{\"prompt\":\"short one\",\"completion\":\"\"}");
+    const char *lines = LINE("a", "natalia SOLD clips, to 48 of her friends in april", "x", "")
+        LINE("b", "Tell me: Natalia sold clips to 48 of her friends in May", "x", "")
+            LINE("c", "q", "As we know, natalia sold clips to 48 of her friends in April! Then", "")
+                LINE("d", "Natalia sold clips to 49 of her friends in April", "x", "") LINE("e", "47*83=", "3901", "")
+                    LINE("f", "47 * 83 =", "3901", "") LINE("g", "47+83=", "130", "") LINE("h", "83*47=", "3901", "") LINE("i", "Short one", "y", "")
+                        LINE("j", "a short one", "y", "");
     o.tests = tests;
     run_filter(ctx, lines, KD_FILTER_CONTAMINATION, &o, kept);
     ck_assert_str_eq(kept, "bdghj"); /* b: only nine words in a row */
@@ -184,9 +190,10 @@ START_TEST(planted_leaks_are_found)
 }
 END_TEST
 
-static const char *const many = LINE("a", "p", "#### 1", ",\"expected\":\"1\",\"score\":0.5,\"domain\":\"x\"") LINE("b", "p", "it is #### 1", ",\"expected\":\"1\",\"score\":0.9,\"domain\":\"x\"")
-    LINE("c", "p", "#### 2", ",\"expected\":\"1\",\"domain\":\"x\"") LINE("d", "q", "#### 7", ",\"expected\":\"8\",\"domain\":\"y\"")
-        LINE("e", "q", "I say #### 7", ",\"expected\":\"8\",\"domain\":\"y\"") LINE("f", "r", "#### 3", ",\"expected\":\"3\",\"domain\":\"x\"");
+static const char *const many = LINE("a", "p", "#### 1", ",\"expected\":\"1\",\"score\":0.5,\"domain\":\"x\"")
+    LINE("b", "p", "it is #### 1", ",\"expected\":\"1\",\"score\":0.9,\"domain\":\"x\"")
+        LINE("c", "p", "#### 2", ",\"expected\":\"1\",\"domain\":\"x\"") LINE("d", "q", "#### 7", ",\"expected\":\"8\",\"domain\":\"y\"")
+            LINE("e", "q", "I say #### 7", ",\"expected\":\"8\",\"domain\":\"y\"") LINE("f", "r", "#### 3", ",\"expected\":\"3\",\"domain\":\"x\"");
 
 START_TEST(records_are_compared_with_each_other)
 {
@@ -287,8 +294,8 @@ START_TEST(filters_run_in_order_and_the_funnel_adds_up)
     for (int s = 0; s < 4; s++) {
         kd_funnel f = { .struct_size = sizeof f };
         OK(kd_curation_funnel(c, s, &f));
-        ck_assert_msg(f.came == expected[s][0] && f.dropped == expected[s][1] && f.kept == expected[s][2] && f.kept_prompts == expected[s][3], "step %d: %lld %lld %lld %lld", s,
-                      (long long)f.came, (long long)f.dropped, (long long)f.kept, (long long)f.kept_prompts);
+        ck_assert_msg(f.came == expected[s][0] && f.dropped == expected[s][1] && f.kept == expected[s][2] && f.kept_prompts == expected[s][3],
+                      "step %d: %lld %lld %lld %lld", s, (long long)f.came, (long long)f.dropped, (long long)f.kept, (long long)f.kept_prompts);
     }
     OK(kd_curation_text(c, &table));
     ck_assert(strstr(table, "not liked 1") && strstr(table, "wrong 1"));
@@ -299,7 +306,9 @@ START_TEST(filters_run_in_order_and_the_funnel_adds_up)
         OK(kd_record_reader_open(&w, ctx, &paths[i], 1, NULL));
         while (kd_record_reader_next(w, &r) == KD_OK) {
             out++;
-            ck_assert_int_eq(kd_prompt_is_held_back(r.prompt_key, 7, 0.5), i);
+            int32_t is_held;
+            OK(kd_prompt_is_held_back(r.prompt_key, 7, 0.5, &is_held));
+            ck_assert_int_eq(is_held, i);
             ck_assert_str_eq(r.domain, "changed");
             ck_assert_str_eq(r.passed, "host,best,verify");
             ck_assert(r.score > 5);

@@ -59,7 +59,9 @@ START_TEST(tasks_are_mixed_by_weight_and_temperature)
     OK(kd_batch_create(&batch, ctx, NULL));
     static const struct {
         double weights[3], temperature, share;
-    } cases[] = { { { 1, 1, 1 }, 1, 0.1 }, { { 1, 1, 1 }, INFINITY, 0.5 }, { { 1, 1, 1 }, 2, 0.25 }, { { 1, 3, 1 }, INFINITY, 0.75 }, { { 1, 0, 1 }, 1, 0 } };
+    } cases[] = {
+        { { 1, 1, 1 }, 1, 0.1 }, { { 1, 1, 1 }, INFINITY, 0.5 }, { { 1, 1, 1 }, 2, 0.25 }, { { 1, 3, 1 }, INFINITY, 0.75 }, { { 1, 0, 1 }, 1, 0 }
+    };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         kd_packer *p = packer_of(ctx, 50, 100);
         int32_t small, large;

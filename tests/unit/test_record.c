@@ -14,8 +14,8 @@ static const struct {
     const char *line, *prompt, *completion, *expected;
 } shapes[] = {
     { "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}]}", "q", "a", "" },
-    { "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\",\"reasoning_content\":\"r\"}],\"expected\":7}", "q",
-      "<think>\nr\n</think>\n\na", "7" },
+    { "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\",\"reasoning_content\":\"r\"}],\"expected\":7}",
+      "q", "<think>\nr\n</think>\n\na", "7" },
     { "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"q\"},{\"type\":\"text\",\"text\":\"2\"}]}]}", "q2", "", "" },
     { "{\"conversations\":[{\"from\":\"human\",\"value\":\"q\"},{\"from\":\"gpt\",\"value\":\"<think>r</think>a\"}]}", "q", "<think>r</think>a", "" },
     { "{\"prompt\":\"q\",\"completion\":\"a\"}", "q", "a", "" },
@@ -26,8 +26,10 @@ static const struct {
     { "{\"problem\":\"q\",\"solution\":\"s\",\"answer\":\"4\"}", "q", "s", "4" },
     { "{\"problem\":\"q\",\"answer\":204}", "q", "204", "204" },
     { "{\"prompt\":\"q\",\"completions\":[\"a\",\"b\"],\"expected\":\"b\"}", "q", "b", "b" },
-    { "{\"request\":{\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]},\"response\":{\"body\":{\"model\":\"m\",\"choices\":[{\"finish_reason\":\"length\","
-      "\"message\":{\"role\":\"assistant\",\"content\":\"ab\"},\"logprobs\":{\"content\":[{\"token\":\"a\",\"bytes\":[97],\"logprob\":-0.5},{\"token\":"
+    { "{\"request\":{\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]},\"response\":{\"body\":{\"model\":\"m\",\"choices\":[{\"finish_reason\":"
+      "\"length\","
+      "\"message\":{\"role\":\"assistant\",\"content\":\"ab\"},\"logprobs\":{\"content\":[{\"token\":\"a\",\"bytes\":[97],\"logprob\":-0.5},{"
+      "\"token\":"
       "\"b\",\"logprob\":-0.25}]}}]}}}",
       "q", "ab", "" },
     { "{\"prompt\":\"\\ud83d\\ude00 \xc3\xa9\",\"completion\":\"\"}", "\xf0\x9f\x98\x80 \xc3\xa9", "", "" },
@@ -82,12 +84,14 @@ END_TEST
 START_TEST(bad_lines_are_named_skipped_and_counted)
 {
     kd_context *ctx = make_context(1);
-    const char *lines = "{\"prompt\":\"1\"}\n\n  \t\r\n{\"prompt\":\n{\"prompt\":\"2\",\"prompt\":\"2\"}\n{\"prompt\":\"\xff\"}\n[1]\n{}\n{\"prompt\":\"a\\u0000b\"}\n"
+    const char *lines = "{\"prompt\":\"1\"}\n\n  "
+                        "\t\r\n{\"prompt\":\n{\"prompt\":\"2\",\"prompt\":\"2\"}\n{\"prompt\":\"\xff\"}\n[1]\n{}\n{\"prompt\":\"a\\u0000b\"}\n"
                         "{\"messages\":[{\"role\":\"user\"}]}\n{\"input_ids\":[1],\"mask\":[1,0]}\n{\"prompt\":\"9\"}";
     static const struct {
         int64_t line;
         const char *why;
-    } bad[] = { { 4, "line 4" }, { 5, "line 5" }, { 6, "no UTF-8" }, { 7, "an object" }, { 8, "none of the shapes" }, { 9, "zero byte" }, { 10, "content" }, { 11, "mask" } };
+    } bad[] = { { 4, "line 4" },    { 5, "line 5" },   { 6, "no UTF-8" }, { 7, "an object" }, { 8, "none of the shapes" },
+                { 9, "zero byte" }, { 10, "content" }, { 11, "mask" } };
     kd_record_reader *r = reader_of(ctx, lines, KD_BAD_LINES_REFUSE);
     kd_record record = KD_RECORD_INIT;
     kd_record_counts counts = { .struct_size = sizeof counts };
@@ -152,9 +156,11 @@ END_TEST
 START_TEST(what_is_written_is_read_again_whole)
 {
     kd_context *ctx = make_context(1);
-    const char *line = "{\"id\":\"x\",\"system\":\"s\",\"question\":\"q\\n\\\"\",\"solution\":\"a \xe2\x82\xac\",\"answer\":\"1\",\"domain\":\"math\",\"teacher\":\"t\","
-                       "\"seed\":\"18446744073709551615\",\"temperature\":0.6,\"score\":1,\"sample\":3,\"finish\":\"stop\",\"passed\":[\"length\",\"verify\"],"
-                       "\"logprobs\":[-1,-0.5],\"logprob_ends\":[1,3],\"more\":{\"deep\":[1,null,\"\\u20ac\"]}}";
+    const char *line =
+        "{\"id\":\"x\",\"system\":\"s\",\"question\":\"q\\n\\\"\",\"solution\":\"a "
+        "\xe2\x82\xac\",\"answer\":\"1\",\"domain\":\"math\",\"teacher\":\"t\","
+        "\"seed\":\"18446744073709551615\",\"temperature\":0.6,\"score\":1,\"sample\":3,\"finish\":\"stop\",\"passed\":[\"length\",\"verify\"],"
+        "\"logprobs\":[-1,-0.5],\"logprob_ends\":[1,3],\"more\":{\"deep\":[1,null,\"\\u20ac\"]}}";
     const char *path = scratch_path("written.jsonl");
     kd_record_reader *r = reader_of(ctx, line, KD_BAD_LINES_REFUSE), *again;
     kd_record_writer *w;
