@@ -139,7 +139,7 @@ clean:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm bench bench-language bench-windows bench-head bench-store peers docs reproduce-hinton
+.PHONY: demo demo-lm demo-course reproduce-course reproduce-tasks inference-only bench bench-language bench-windows bench-head bench-store peers docs reproduce-hinton
 
 build/demo/demo: examples/demo.c examples/demo_measure.c examples/demo_page.c examples/demo.h examples/check.h $(SHARED)
 	@mkdir -p $(@D)
@@ -158,6 +158,18 @@ reproduce-hinton: $(BUILD)/examples/hinton
 TEXT ?= $(if $(KD_DATA),$(KD_DATA)/text/tinyshakespeare.txt,$(wildcard docs/*.md docs/reference/*.md include/kdistill/*.h src/*/*.c))
 demo-lm: $(BUILD)/examples/lm_distil
 	KD_STORE=$(BUILD)/examples/lm_distil.kdt $< train 2 $(or $(STEPS),600) $(TEXT)
+
+# The course in miniature (about five minutes): SEEDS, STEPS. reproduce-course is the long one (about an hour); both go on where they were killed.
+COURSE := examples/course.c examples/course_data.c examples/course_train.c
+$(BUILD)/examples/course: $(COURSE) examples/course.h examples/check.h $(SHARED)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -Wall -Wextra -Iinclude $(SANITIZE) $(COURSE) -o $@ -L$(LIB) -Wl,-rpath,$(abspath $(LIB)) -lkdistill -lm
+
+demo-course: $(BUILD)/examples/course
+	$< build/course $(or $(SEEDS),1) $(or $(STEPS),1500)
+
+reproduce-course: $(BUILD)/examples/course
+	$< build/course-full $(or $(SEEDS),3) $(or $(STEPS),1500) full
 
 peers:
 	sh bench/peers.sh build/peers

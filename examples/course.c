@@ -41,7 +41,7 @@ static const course_shape large = { 4, 96, 256, 4 }, small = { 2, 64, 176, 4 }, 
 static void plan(course *c)
 {
     static const arm arms[] = {
-        { "teacher", "teacher: worked solutions", large, { "worked.jsonl" }, 0, 0, 0, 0.7 },
+        { "teacher", "teacher: worked solutions", large, { "worked.jsonl" }, 0, 0, 0, 1 },
         { "worked", "student: worked solutions", small, { "worked.jsonl" }, 0, 0, 0, 1 },
         { "answers-only", "student: answers only", small, { "plain.jsonl" }, 0, 0, 0, 1 },
         { "unverified", "student: + unverified traces", small, { "worked.jsonl", "unverified-%d.jsonl" }, 0, 0, 0, 1 },
@@ -182,7 +182,7 @@ static kd_model *train_arm(course *c, int i, int seed, kd_model *teacher)
     snprintf(prompts, sizeof prompts, "%s", course_path(c->folder, "problems.jsonl"));
     snprintf(folder, sizeof folder, "%s", course_path(c->folder, "%s-%d", a->name, seed));
     snprintf(store, sizeof store, "%s", course_path(c->folder, "teacher-%d.kdt", seed));
-    course_training t = { .steps = (int64_t)((double)c->steps * a->steps), .batch_tokens = 3072, .seed = (uint64_t)seed };
+    course_training t = { .steps = (int64_t)((double)c->steps * (i ? a->steps : c->full ? 1.5 : 0.7)), .batch_tokens = 3072, .seed = (uint64_t)seed };
     if (a->soft) {
         course_store(c->ctx, c->tokenizer, teacher, files, count, store);
         t.store = store;
@@ -435,7 +435,7 @@ int main(int argc, char **argv)
     c.steps = argc > 3 ? atoll(argv[3]) : 1500;
     c.full = argc > 4;
     if (c.seeds < 1 || c.seeds > MOST_SEEDS || c.steps < 1) return fprintf(stderr, "1 to %d seeds, at least 1 step\n", MOST_SEEDS), 2;
-    c.size = c.full ? (course_size){ MULTIPLY | ADD | WORDS | COUNTDOWN, 1000, 4000, 100 } : (course_size){ MULTIPLY, 2000, 7000, 400 };
+    c.size = c.full ? (course_size){ MULTIPLY | ADD | WORDS | COUNTDOWN, 2000, 6000, 100 } : (course_size){ MULTIPLY, 2000, 7000, 400 };
     if (getenv("KD_COURSE_SMALL")) c.size = (course_size){ MULTIPLY, 80, 160, 20 };
     plan(&c);
     CHECK(kd_context_create(&c.ctx, NULL));

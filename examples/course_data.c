@@ -186,6 +186,17 @@ static void put(kd_record_writer *w, const problem *p, const char *completion)
 
 enum { WORKED, PROBLEMS, PLAIN, TEST, HARDER, FILES };
 
+/* Test prompts: drawn problems may come twice, and none that is tested may be learned. */
+static char tested_prompts[4096][160];
+static int tested_count;
+
+static int is_tested(const char *prompt)
+{
+    for (int i = 0; i < tested_count; i++)
+        if (!strcmp(tested_prompts[i], prompt)) return 1;
+    return 0;
+}
+
 /* Problem number i of a task into the files that it belongs to: tests first, then those with worked solutions. */
 static void write_problem(kd_record_writer *const *files, int task, int i, const course_size *size)
 {
@@ -196,7 +207,9 @@ static void write_problem(kd_record_writer *const *files, int task, int i, const
         char plain[80];
         make(&p, task, i, turned, 0);
         if (turned && same_both_ways(&p)) continue;
+        if (is_tested(p.prompt)) continue;
         if (i < tested) {
+            if (tested_count < 4096) strcpy(tested_prompts[tested_count++], p.prompt);
             make(&h, task, i * both + turned, 0, 1);
             put(files[TEST], &p, "");
             put(files[HARDER], &h, "");

@@ -7,11 +7,11 @@ LINK = -L$(LIB) -Wl,-rpath,$(abspath $(LIB)) -lkdistill
 SCRATCH = $(abspath $(BUILD)/tests/scratch)
 TEST_ENV = KD_OLD_FILES=$(abspath tests/old) KD_TEST_DIR=$(SCRATCH)
 
-.PHONY: check unit internal check-headers check-symbols check-abi check-layers check-install check-threads check-oom check-dlopen check-examples \
+.PHONY: check unit internal check-headers check-symbols check-abi check-layers check-install check-threads check-kill-course check-oom check-dlopen check-examples \
 	check-python check-asan check-ubsan check-tsan check-valgrind check-blas check-faults check-kill check-long check-arm64 check-gates fuzz-smoke fuzz-corpus coverage style \
 	record-symbols record-abi
 
-check: unit internal check-headers check-symbols check-abi check-layers check-threads check-oom check-dlopen check-faults check-kill fuzz-corpus check-examples check-python
+check: unit internal check-headers check-symbols check-abi check-layers check-threads check-oom check-dlopen check-faults check-kill check-kill-course fuzz-corpus check-examples check-python
 
 # ---- suites ----
 $(BUILD)/tests/unit: $(wildcard tests/unit/*.c tests/unit/*.h) tests/goldens/goldens.h $(SHARED)
@@ -91,11 +91,17 @@ KILLS ?= 20
 check-kill: $(BUILD)/tests/kill
 	$< $(SCRATCH) $(KILLS)
 
+# The course in miniature, killed at random moments.
+COURSE_KILLS ?= 5
+check-kill-course: $(BUILD)/examples/course
+	sh tests/gates/kill_course.sh $< $(SCRATCH) $(COURSE_KILLS)
+
 # The long tier: what takes minutes. PYTHON needs PyTorch.
 CASES ?= 4000
 STRINGS ?= 100000
 check-long: all
 	$(MAKE) --no-print-directory check-kill KILLS=200
+	$(MAKE) --no-print-directory check-kill-course COURSE_KILLS=50
 	$(PYTHON) tests/property/losses.py $(CASES)
 	$(PYTHON) tests/property/public.py
 	$(PYTHON) tests/property/decoders.py
