@@ -61,6 +61,7 @@ static void plan(course *c)
     };
     c->arms = 0;
     for (size_t i = 0; i < sizeof arms / sizeof *arms; i++) c->arm[c->arms++] = arms[i];
+    c->arm[0].steps = c->full ? 1.5 : 0.7;
     for (size_t i = 0; c->full && i < sizeof more / sizeof *more; i++) c->arm[c->arms++] = more[i];
 }
 
@@ -182,7 +183,7 @@ static kd_model *train_arm(course *c, int i, int seed, kd_model *teacher)
     snprintf(prompts, sizeof prompts, "%s", course_path(c->folder, "problems.jsonl"));
     snprintf(folder, sizeof folder, "%s", course_path(c->folder, "%s-%d", a->name, seed));
     snprintf(store, sizeof store, "%s", course_path(c->folder, "teacher-%d.kdt", seed));
-    course_training t = { .steps = (int64_t)((double)c->steps * (i ? a->steps : c->full ? 1.5 : 0.7)), .batch_tokens = 3072, .seed = (uint64_t)seed };
+    course_training t = { .steps = (int64_t)((double)c->steps * a->steps), .batch_tokens = 3072, .seed = (uint64_t)seed };
     if (a->soft) {
         course_store(c->ctx, c->tokenizer, teacher, files, count, store);
         t.store = store;

@@ -134,6 +134,68 @@ static void load_gguf(const uint8_t *data, size_t size)
     close(file);
 }
 
+/* Lines of records through the reader, every rule and a packer; the text as two answers. */
+static int32_t drop_none(void *user, kd_record *record, const char **reason)
+{
+    (void)user, (void)record, (void)reason;
+    return 1;
+}
+
+static void use_records(const uint8_t *data, size_t size)
+{
+    kd_record_reader *reader = NULL;
+    kd_curation *c = NULL;
+    kd_packer *packer = NULL;
+    kd_record_options ro = KD_RECORD_OPTIONS_INIT;
+    kd_filter_options fo = KD_FILTER_OPTIONS_INIT;
+    kd_record r = KD_RECORD_INIT;
+    char *json, *table = NULL;
+    ro.bad_lines = KD_BAD_LINES_SKIP;
+    if (kd_record_reader_text(&reader, ctx, (const char *)data, (int64_t)size, &ro) != KD_OK || kd_curation_create(&c, ctx, NULL) != KD_OK) abort();
+    if (kd_packer_create(&packer, ctx, NULL, NULL) != KD_OK) abort();
+    while (kd_record_reader_next(reader, &r) == KD_OK) {
+        kd_record_reader *again = NULL;
+        kd_record s = KD_RECORD_INIT;
+        if (kd_record_json(ctx, &r, &json) != KD_OK) abort();
+        /* what is written is read again, the same */
+        if (kd_record_reader_text(&again, ctx, json, -1, NULL) != KD_OK || kd_record_reader_next(again, &s) != KD_OK) abort();
+        if (memcmp(r.key, s.key, sizeof r.key)) abort();
+        kd_record_reader_free(again);
+        kd_text_free(ctx, json);
+        kd_packer_add(packer, &r, 0);
+    }
+    fo.tests = reader;
+    fo.function = drop_none;
+    for (int32_t kind = KD_FILTER_LENGTH; kind <= KD_FILTER_SAMPLE; kind++) kd_curation_add(c, kind, kind == KD_FILTER_CONTAMINATION || kind == KD_FILTER_HOST ? &fo : NULL);
+    if (kd_curation_run(c, reader, NULL, NULL) == KD_OK && kd_curation_text(c, &table) == KD_OK) kd_text_free(ctx, table);
+    kd_packer_free(packer);
+    kd_curation_free(c);
+    kd_record_reader_free(reader);
+}
+
+static void use_answers(const uint8_t *data, size_t size)
+{
+    char *a = malloc(size + 1), *b;
+    kd_verify_options o = KD_VERIFY_OPTIONS_INIT;
+    int32_t right, back;
+    double bleu;
+    memcpy(a, data, size);
+    a[size] = 0;
+    b = strchr(a, '\n'); /* two answers, a line each */
+    if (b) *b++ = 0;
+    else b = a;
+    o.verifiers = 31;
+    o.format = 3;
+    kd_verify(a, b, &o, &right, NULL);
+    o.format = 0;
+    o.verifiers = KD_VERIFY_LATEX;
+    kd_verify(a, b, &o, &right, NULL);
+    kd_verify(b, a, &o, &back, NULL);
+    if (right != back) abort();
+    for (int32_t kind = KD_TEXT_BLEU; kind <= KD_TEXT_EXACT; kind++) kd_text_metric(ctx, kind, (const char *const *)&a, (const char *const *)&b, 1, &bleu);
+    free(a);
+}
+
 static void import_lines(const char *path, int32_t format)
 {
     kd_store_writer *writer = NULL;
@@ -163,7 +225,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     if (!ctx && kd_context_create(&ctx, NULL) != KD_OK) return 0;
     if (!size) return 0;
-    int kind = *data++ % 14, file = as_file(data, --size, path);
+    int kind = *data++ % 16, file = as_file(data, --size, path);
     if (kind == 0 && kd__json_parse(&json, ctx, (const char *)data, size, "fuzz") == KD_OK) kd__json_free(&json);
     if (kind == 1 && kd__safetensors_parse(&tensors, ctx, (const char *)data, (int64_t)size, "fuzz") == KD_OK) kd__safetensors_free(&tensors);
     if (kind == 2 && kd_dataset_create(&dataset, ctx, NULL) == KD_OK) kd_dataset_add_file(dataset, "x", path, NULL);
@@ -175,6 +237,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind >= 9 && kind < 12) import_lines(path, kind - 8);
     if (kind == 12) use_tokenizer(data, size);
     if (kind == 13) load_gguf(data, size);
+    if (kind == 14) use_records(data, size);
+    if (kind == 15) use_answers(data, size);
     kd_dataset_free(dataset);
     close(file);
     return 0;

@@ -7,8 +7,8 @@
 #include "../unit/textkit.h"
 #include "storekit.h"
 
-/* Layers and losses; stores; a tokenizer of bytes; one of characters; a generator; a student. */
-enum { PARTS = 6 };
+/* Layers and losses; stores; a tokenizer of bytes; one of characters; a generator; a student; records, curation, report and answers. */
+enum { PARTS = 7 };
 
 typedef struct {
     long calls, fail_at, held;
@@ -266,6 +266,94 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     return status;
 }
 
+/* Records through every filter into a report; packed; answered by a function and judged. */
+static kd_status answer_function(void *user, const kd_record *prompt, int32_t sample, uint64_t seed, char *text, int64_t room, int64_t *bytes)
+{
+    (void)user, (void)prompt, (void)seed, (void)room;
+    *bytes = sprintf(text, "#### %d", sample);
+    return KD_OK;
+}
+
+static kd_status curate(kd_context *ctx, kd_record_reader *reader, const char *folder, kd_report *report)
+{
+    kd_curation *c = NULL;
+    kd_record_writer *w = NULL;
+    kd_filter_options o = KD_FILTER_OPTIONS_INIT;
+    char kept[600], *table = NULL;
+    snprintf(kept, sizeof kept, "%s/oom-kept.jsonl", folder);
+    kd_status status = kd_curation_create(&c, ctx, NULL);
+    o.choose = KD_CHOOSE_VARIED;
+    o.high = 2;
+    for (int32_t kind = KD_FILTER_LENGTH; kind <= KD_FILTER_AGREEMENT && status == KD_OK; kind++) {
+        o.tests = reader;
+        if (kind == KD_FILTER_HOST || kind == KD_FILTER_CONTAMINATION || kind == KD_FILTER_SCORE || kind == KD_FILTER_VERIFY) continue;
+        status = kd_curation_add(c, kind, kind == KD_FILTER_BEST ? &o : NULL);
+    }
+    if (status == KD_OK) status = kd_record_writer_open(&w, ctx, kept, NULL);
+    if (status == KD_OK) status = kd_curation_run(c, reader, w, NULL);
+    if (status == KD_OK) status = kd_record_writer_close(w);
+    if (status == KD_OK) status = kd_curation_text(c, &table);
+    if (status == KD_OK) status = kd_curation_report(c, report, "curation");
+    kd_text_free(ctx, table);
+    kd_record_writer_free(w);
+    kd_curation_free(c);
+    return status;
+}
+
+static kd_status use_course(kd_context *ctx, const char *folder)
+{
+    char answers[600], page[600];
+    const char *lines = "{\"prompt\":\"1\",\"completions\":[\"so it is one #### 1\",\"or it may be two #### 2\",\"#### 1\"],\"expected\":\"1\",\"more\":[1]}\n"
+                        "{\"messages\":[{\"role\":\"user\",\"content\":\"2\"},{\"role\":\"assistant\",\"content\":\"#### 2\",\"reasoning_content\":\"r\"}],\"ids\":[1,2]}\n";
+    const char *const paths[] = { answers };
+    const char *const texts[] = { "a b c d e" }, *text;
+    kd_record_reader *reader = NULL, *judged = NULL;
+    kd_report *report = NULL;
+    kd_packer *packer = NULL;
+    kd_batch *batch = NULL;
+    kd_schedule *rate = NULL;
+    kd_record record = KD_RECORD_INIT;
+    kd_recipe recipe = { .struct_size = sizeof recipe };
+    kd_answers_options ao;
+    kd_answers_result result = { .struct_size = sizeof result };
+    const int32_t ids[3] = { 1, 2, 3 }, rights[4] = { 1, 0, 1, 1 };
+    kd_difference difference = { .struct_size = sizeof difference };
+    double value;
+    snprintf(answers, sizeof answers, "%s/oom-answers.jsonl", folder);
+    snprintf(page, sizeof page, "%s/oom-report.html", folder);
+    remove(answers);
+    kd_answers_options_init(&ao, sizeof ao);
+    ao.samples = 2;
+    ao.function = answer_function;
+    kd_status status = kd_record_reader_text(&reader, ctx, lines, -1, NULL);
+    if (status == KD_OK) status = kd_record_reader_next(reader, &record);
+    if (status == KD_OK) status = kd_record_reader_rewind(reader);
+    if (status == KD_OK) status = kd_report_create(&report, ctx);
+    if (status == KD_OK) status = curate(ctx, reader, folder, report);
+    if (status == KD_OK) status = kd_report_text(report, &text);
+    if (status == KD_OK) status = kd_report_write_html(report, page, "title");
+    ao.prompts = 1;
+    if (status == KD_OK) status = kd_answers_collect(ctx, NULL, reader, answers, &ao, NULL);
+    if (status == KD_OK) status = kd_record_reader_open(&judged, ctx, paths, 1, NULL);
+    if (status == KD_OK) status = kd_answers_judge(judged, NULL, 1, NULL, 0, &result);
+    if (status == KD_OK) status = kd_packer_create(&packer, ctx, NULL, NULL);
+    if (status == KD_OK) status = kd_packer_add_ids(packer, ids, NULL, 3, NULL, 0);
+    if (status == KD_OK) status = kd_batch_create(&batch, ctx, NULL);
+    if (status == KD_OK) status = kd_packer_next(packer, batch);
+    if (status == KD_OK) status = kd_recipe_fill(&recipe, KD_RECIPE_R1, 1e9);
+    recipe.patience = 1;
+    if (status == KD_OK) status = kd_recipe_learning_rate(&rate, ctx, &recipe, 10);
+    for (int32_t kind = KD_TEXT_BLEU; kind <= KD_TEXT_EXACT && status == KD_OK; kind++) status = kd_text_metric(ctx, kind, texts, texts, 1, &value);
+    if (status == KD_OK) status = kd_paired_bootstrap(ctx, rights, rights, 1, 2, 2, 4, 1, &difference);
+    kd_schedule_free(rate);
+    kd_batch_free(batch);
+    kd_packer_free(packer);
+    kd_report_free(report);
+    kd_record_reader_free(judged);
+    kd_record_reader_free(reader);
+    return status;
+}
+
 static kd_status whole_run(memory *m, const char *folder, int part)
 {
     static run_parts r;
@@ -278,6 +366,7 @@ static kd_status whole_run(memory *m, const char *folder, int part)
     kd_status status = kd_context_create(&ctx, &o);
     if (status == KD_OK && part == 0) status = use_everything(&r, ctx, folder);
     if (status == KD_OK && part == 1) status = use_store(ctx, folder);
+    if (status == KD_OK && part == 6) status = use_course(ctx, folder);
     if (status == KD_OK && part == 5) status = use_student(ctx, folder);
     if (status == KD_OK && part == 4) status = use_generator(ctx, folder);
     if (status == KD_OK && (part == 2 || part == 3)) status = use_tokenizer(ctx, folder, part == 3);
