@@ -1,5 +1,5 @@
 # libkdistill. People: all check install uninstall demo bench docs setup; tests/tests.mk has the gates.
-#   CC, CXX, CFLAGS, LDFLAGS, prefix, DESTDIR as usual; BLAS=openblas (default) or blis; ZLIB=yes, no or auto.
+#   CC, CXX, CFLAGS, LDFLAGS, prefix, DESTDIR as usual; BLAS=openblas (default), blis or none (own products); ZLIB=yes, no or auto.
 ifneq ($(filter setup,$(MAKECMDGOALS)),)
 # What setup installs decides how everything else is built: the other goals get a make of their own after it.
 OTHERS := $(filter-out setup,$(MAKECMDGOALS))
@@ -43,6 +43,8 @@ ifeq ($(BLAS),blis)
 BLAS_DIR := $(firstword $(wildcard /usr/lib/$(TRIPLET)/blis-openmp /usr/lib/$(TRIPLET)/blis-pthread /usr/lib/$(TRIPLET)/blis-serial))
 BLAS_FLAGS := -DKD_BLAS_BLIS -isystem $(firstword $(wildcard /usr/include/$(TRIPLET)/blis-openmp /usr/include/$(TRIPLET)/blis-pthread /usr/include/$(TRIPLET)/blis-serial) /usr/include/blis)
 BLAS_LIBS := $(if $(BLAS_DIR),-L$(BLAS_DIR) -Wl$(comma)-rpath$(comma)$(BLAS_DIR)) -lblis
+else ifeq ($(BLAS),none)
+BLAS_FLAGS := -DKD_BLAS_NONE
 else
 BLAS_FLAGS := -DKD_BLAS_OPENBLAS $(addprefix -isystem ,$(wildcard /usr/include/$(TRIPLET)/openblas-pthread /usr/include/openblas))
 BLAS_LIBS := $(addprefix -L,$(wildcard /usr/lib/$(TRIPLET)/openblas-pthread)) -lopenblas
@@ -66,7 +68,7 @@ ifeq ($(ARCH),x86_64)
 SOURCES += src/math/kernels_avx2.c src/math/kernels_avx512.c
 endif
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
-KERNEL_FLAGS := -ffp-contract=fast -fno-math-errno
+KERNEL_FLAGS := -ffp-contract=fast -fno-math-errno $(KERNEL_CFLAGS)
 $(BUILD)/obj/math/kernels_portable.o: ISA_FLAGS := $(KERNEL_FLAGS)
 $(BUILD)/obj/math/kernels_avx2.o: ISA_FLAGS := $(KERNEL_FLAGS) -mavx2 -mfma -mf16c
 $(BUILD)/obj/math/kernels_avx512.o: ISA_FLAGS := $(KERNEL_FLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
@@ -77,7 +79,7 @@ HEADERS := include/kdistill.h $(sort $(wildcard include/kdistill/*.h))
 
 TOOL := $(BUILD)/kdistill-store
 
-.PHONY: all clean install uninstall
+.PHONY: all clean install uninstall check-inference
 all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc $(TOOL)
 
 # Rebuilt when the compiler or a flag changes.
@@ -91,9 +93,10 @@ $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ISA_FLAGS) -MMD -MP -c $< -o $@
 
-$(SHARED): $(OBJECTS) lib/libkdistill.map
+MAP ?= lib/libkdistill.map
+$(SHARED): $(OBJECTS) $(MAP)
 	@mkdir -p $(@D)
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,libkdistill.so.$(SOVERSION) -Wl,--version-script=lib/libkdistill.map -Wl,-z,defs,-z,relro,-z,now -o $@ $(OBJECTS) $(LIBS)
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,libkdistill.so.$(SOVERSION) -Wl,--version-script=$(MAP) -Wl,-z,defs,-z,relro,-z,now -o $@ $(OBJECTS) $(LIBS)
 	ln -sf $(@F) $(LIB)/libkdistill.so.$(SOVERSION)
 	ln -sf libkdistill.so.$(SOVERSION) $(LIB)/libkdistill.so
 
@@ -135,6 +138,22 @@ uninstall:
 
 clean:
 	rm -rf build $(wildcard lib/*.so* lib/*.a lib/*.pc)
+
+# ---- a library that only runs students: no BLAS, no zlib, and what its functions do not reach is left out; `make check-inference` measures it ----
+INFERENCE := build/inference
+inference-only:
+	$(MAKE) --no-print-directory BUILD=$(INFERENCE) LIB=$(INFERENCE)/lib BLAS=none ZLIB=no MAP=lib/inference.map CFLAGS="-Os -ffunction-sections -fdata-sections" \
+	    KERNEL_CFLAGS=-O3 LDFLAGS="-Wl,--gc-sections" $(INFERENCE)/lib/libkdistill.so.$(VERSION)
+	strip -o $(INFERENCE)/lib/libkdistill-run.so $(INFERENCE)/lib/libkdistill.so.$(VERSION)
+	@echo "inference-only library: $$(stat -c %s $(INFERENCE)/lib/libkdistill-run.so) bytes"
+
+# One thread, in 64 MB of address space (ulimit -v): what the library, the program and the student take. STUDENT: a folder; else one is made.
+STUDENT ?=
+check-inference: inference-only $(BUILD)/examples/course
+	@mkdir -p $(INFERENCE)/student
+	test -n "$(STUDENT)" || test -e $(INFERENCE)/course/verified-1/config.json || KD_COURSE_SMALL=1 $(BUILD)/examples/course $(INFERENCE)/course 1 40 > $(INFERENCE)/course.log 2>&1
+	$(CC) -std=gnu11 -Os -Wall -Wextra -Iinclude examples/run_student.c -o $(INFERENCE)/run_student -L$(INFERENCE)/lib -Wl,-rpath,$(abspath $(INFERENCE)/lib) -lkdistill
+	( ulimit -v 65536; taskset -c 0 $(INFERENCE)/run_student $(or $(STUDENT),$(INFERENCE)/course/verified-1) "47*83=" )
 
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \

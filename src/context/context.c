@@ -62,11 +62,16 @@ static kd_status read_callbacks(kd_context *made, const kd_context_options *o)
 
 static void choose_gemm(kd_context *context, int32_t wanted)
 {
+#ifdef KD_BLAS_NONE
+    context->gemm_asked = context->gemm = KD_GEMM_OWN;
+    (void)wanted;
+#else
     context->gemm_asked = wanted;
     context->gemm = wanted == KD_GEMM_AUTO ? (context->blas_is_slow ? KD_GEMM_OWN : KD_GEMM_BLAS) : wanted;
     if (context->blas_is_slow)
         kd__log(context, KD_LOG_WARNING, "BLAS (%s) runs kernels for an older processor (%s): %s%s", context->blas, context->blas_kernels,
                 context->blas_remedy, context->gemm == KD_GEMM_OWN ? "; the library uses its own products instead" : "");
+#endif
 }
 
 static kd_status set_up(kd_context *context, const kd_context_options *o)
@@ -77,6 +82,9 @@ static kd_status set_up(kd_context *context, const kd_context_options *o)
     context->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     KD_FAIL_IF(!context->locale, KD_ERR_MEMORY, "no memory for the C locale");
     kd__blas_facts(context);
+#ifdef KD_BLAS_NONE
+    KD_FAIL_IF(o->gemm == KD_GEMM_BLAS, KD_ERR_UNSUPPORTED, "gemm: KD_GEMM_BLAS in a build without BLAS");
+#endif
     KD_TRY(kd__pool_create(context));
     choose_gemm(context, o->gemm);
     return KD_OK;
@@ -171,6 +179,8 @@ kd_status kd_context_matmul(kd_context *context, int32_t ta, int32_t tb, int64_t
 #endif
 #ifdef KD_BLAS_BLIS
 #define BLAS "blis"
+#elif defined(KD_BLAS_NONE)
+#define BLAS "none"
 #else
 #define BLAS "openblas"
 #endif

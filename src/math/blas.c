@@ -6,6 +6,20 @@
 
 #include "math/kernels.h"
 
+#if defined(KD_BLAS_NONE)
+
+/* A build without BLAS: the library's own products only (KD_GEMM_BLAS is refused when a context is created). */
+void kd__blas_call(const kd__gemm *g) { (void)g; }
+int32_t kd__blas_threads(void) { return 0; }
+kd_status kd__blas_set_threads(int32_t threads)
+{
+    (void)threads;
+    return KD_OK;
+}
+void kd__blas_facts(kd_context *context) { snprintf(context->blas, sizeof context->blas, "none"); }
+
+#else
+
 #if defined(KD_BLAS_BLIS)
 #include <blis.h>
 #include <cblas.h>
@@ -77,3 +91,5 @@ void kd__blas_facts(kd_context *context)
     context->blas_is_slow = kernels_isa(context->blas_kernels) < have;
     if (!context->blas_is_slow) context->blas_remedy[0] = 0;
 }
+
+#endif

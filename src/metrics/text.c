@@ -32,6 +32,7 @@ static int by_hash(const void *x, const void *y)
 static int64_t in_common(bag *a, bag *b)
 {
     int64_t i = 0, j = 0, same = 0;
+    if (!a->count || !b->count) return 0;
     qsort(a->of, (size_t)a->count, sizeof *a->of, by_hash);
     qsort(b->of, (size_t)b->count, sizeof *b->of, by_hash);
     while (i < a->count && j < b->count) {
