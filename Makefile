@@ -190,6 +190,10 @@ demo-course: $(BUILD)/examples/course
 reproduce-course: $(BUILD)/examples/course
 	$< build/course-full $(or $(SEEDS),3) $(or $(STEPS),1500) full
 
+# One student for three tasks beside three students (about half an hour; needs make peers and KD_DATA).
+reproduce-tasks: all
+	PEERS=$(PEERS) sh bench/with_peers.sh examples/tasks.py $(KD_DATA) build/tasks $(or $(STEPS),1500)
+
 peers:
 	sh bench/peers.sh build/peers
 
