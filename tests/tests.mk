@@ -119,13 +119,15 @@ $(BUILD)/examples/distil: examples/distil.cpp $(SHARED)
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -O2 -Wall -Wextra -Wpedantic -Iinclude $(SANITIZE) $< -o $@ $(LINK)
 
-check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton store_write store_read lm_distil lm_chat lm_finetune) $(TOOL)
+check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton store_write store_read lm_distil lm_chat lm_finetune course server_answers) $(TOOL)
 	for example in loop own_model distil; do $(BUILD)/examples/$$example || exit 1; done
 	rm -f $(BUILD)/examples/teacher.kdt
 	$(BUILD)/examples/store_write $(BUILD)/examples/teacher.kdt
 	$(BUILD)/examples/store_read $(BUILD)/examples/teacher.kdt
 	KD_STORE=$(BUILD)/examples/lm_distil.kdt $(BUILD)/examples/lm_distil train 2 12 docs/*.md
 	$(TOOL) stats $(BUILD)/examples/teacher.kdt
+	test -e $(SCRATCH)/whole/worked-1/config.json || KD_COURSE_SMALL=1 $(BUILD)/examples/course $(SCRATCH)/whole 1 8 > $(SCRATCH)/whole.log 2>&1
+	$(BUILD)/examples/server_answers examples/server.jsonl $(SCRATCH)/whole/worked-1 $(BUILD)/examples/served 20
 
 check-python: all
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) PYTHONPATH=python $(PYTHON) -m unittest discover -s tests/python -t tests/python
