@@ -158,7 +158,7 @@ check-inference: inference-only $(BUILD)/examples/course
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course reproduce-course reproduce-tasks inference-only bench bench-language bench-windows bench-head bench-store peers docs reproduce-hinton
+.PHONY: demo demo-lm demo-course reproduce-course reproduce-tasks inference-only bench bench-curation bench-language bench-windows bench-head bench-store peers docs reproduce-hinton
 
 build/demo/demo: examples/demo.c examples/demo_measure.c examples/demo_page.c examples/demo.h examples/check.h $(SHARED)
 	@mkdir -p $(@D)
@@ -214,6 +214,9 @@ bench-language: all
 
 bench-windows: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/windows.py $(SMOLLM2) $(KD_DATA)
+
+bench-curation: all
+	$(PYTHON) bench/curation.py $(KD_DATA)
 
 docs:
 	$(PYTHON) python/generate.py

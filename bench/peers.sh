@@ -15,9 +15,9 @@ if [ -e /usr/local/cuda/lib64/libcublas.so.13 ]; then # torch's CUDA parts are n
 else
     "$folder/bin/python" -c "import torch" 2> /dev/null || $pip -U setuptools numpy safetensors torch==2.15.0
 fi
-"$folder/bin/python" -c "import transformers, trl, tokenizers, torchdistill" 2> /dev/null || {
+"$folder/bin/python" -c "import transformers, trl, tokenizers, torchdistill, sacrebleu, rouge_score" 2> /dev/null || {
     $pip --no-deps transformers==5.23.0 trl==1.16.0 accelerate tokenizers torchdistill==1.1.5 2> /dev/null
-    $pip regex requests pyyaml tqdm packaging huggingface_hub psutil httpx typer datasets gguf 2> /dev/null
+    $pip regex requests pyyaml tqdm packaging huggingface_hub psutil httpx typer datasets gguf sacrebleu==2.6.0 rouge-score 2> /dev/null
 }
 libraries=$(find "$folder" -path '*/nvidia/*' -type d -name lib | tr '\n' ':')
 echo "export HF_HUB_OFFLINE=1 LD_LIBRARY_PATH=\"$libraries/usr/local/cuda/lib64:\${LD_LIBRARY_PATH:-}\"" > "$folder/environment"

@@ -108,6 +108,8 @@ check-long: all
 	$(PYTHON) tests/property/real_models.py
 	$(PYTHON) tests/property/gguf_files.py
 	$(PYTHON) tests/property/verdicts.py
+	$(PYTHON) tests/property/mathematics.py
+	$(PYTHON) tests/property/text_metrics.py
 	$(PYTHON) tests/property/tokenizers_equal.py $(STRINGS)
 
 # ---- examples: each is run ----

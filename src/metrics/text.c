@@ -196,7 +196,7 @@ static kd_status chrf(work *w, const char *const *texts, const char *const *refe
         for (int32_t n = 1; n <= 6; n++) {
             KD_TRY(ngrams(&w->a, n, &w->x));
             KD_TRY(ngrams(&w->b, n, &w->y));
-            said[n - 1] += w->x.count;
+            said[n - 1] += w->y.count ? w->x.count : 0; /* a reference too short for n-grams says nothing about them */
             wanted[n - 1] += w->y.count;
             same[n - 1] += in_common(&w->x, &w->y);
         }
