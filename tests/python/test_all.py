@@ -728,7 +728,10 @@ class Examples(unittest.TestCase):
         self.assertIn("agreement", self.run_example("lm_distil.py", arguments=["train", "2", "4", root + "/docs/guide.md", root + "/docs/decisions.md"]))
 
     def test_course(self):
-        self.assertIn("student, distilled", self.run_example("course.py", arguments=[tempfile.mkdtemp(), "3"]))
+        folder = tempfile.mkdtemp()
+        self.assertIn("student, distilled", self.run_example("course.py", arguments=[folder, "3"]))
+        limits = ["4000", "100000", "0", "2"]
+        self.assertIn("kept: layers", self.run_example("search.py", arguments=[folder + "/worked.jsonl", folder + "/test-teacher.jsonl", folder] + limits))
 
     def test_torch_student(self):
         self.run_example("torch_student.py", "torch")
