@@ -68,7 +68,7 @@ static on_policy start_on_policy(kd_context *ctx, kd_tokenizer *tokenizer, kd_mo
     go.max_sequences = 64;
     go.cache_tokens = 64 * 160;
     po.chat = KD_CHAT_PLAIN;
-    po.batch_tokens = 1 << 20;
+    po.batch_tokens = 1 << 20; /* all of them in one batch */
     term.label_field = "tokens";
     term.mask_field = "answer";
     term.align = KD_ALIGN_NEXT;

@@ -50,8 +50,8 @@ int main(int argc, char **argv)
     CHECK(kd_generator_next(generator, &text));
     clock_gettime(CLOCK_MONOTONIC, &b);
     const double seconds = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
-    printf("%s%s\n%lld tokens, %.0f tokens/s on one core; memory: resident at most %ld kB, mapped at most %ld kB\n", argv[2], text.text, (long long)text.count,
-           (double)text.count / seconds, status_kb("VmHWM:"), status_kb("VmPeak:"));
+    printf("%s%s\n%lld tokens, %.0f tokens/s on one core; memory: resident at most %ld kB, mapped at most %ld kB\n", argv[2], text.text,
+           (long long)text.count, (double)text.count / seconds, status_kb("VmHWM:"), status_kb("VmPeak:"));
     kd_generator_free(generator);
     kd_model_free(model);
     kd_tokenizer_free(tokenizer);

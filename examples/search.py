@@ -60,6 +60,8 @@ for shape in itertools.product((1, 2, 3, 4, 6), (32, 48, 64, 80, 96, 128), (2, 2
         refused["bytes" if facts["int8_bytes"] > most_bytes else "speed"] += 1
         continue
     fits.append((facts["parameters"], shape, facts["int8_bytes"], speed))
+if not fits:
+    sys.exit(f"no config keeps to the limits: {refused['parameters']} have too many parameters, {refused['bytes']} too many bytes, {refused['speed']} are too slow")
 fits.sort(reverse=True)
 print(f"{len(fits)} configs fit; left out by parameters {refused['parameters']}, by bytes {refused['bytes']}, by speed {refused['speed']}")
 seen, results = set(), []

@@ -124,8 +124,8 @@ static void train(kd_model *student, kd_teacher *teacher, kd_packer *packer, int
         CHECK(kd_loss_backward(loss, student, batch, targets, NULL, &result));
         CHECK(kd_optimizer_step(optimizer, kd_schedule_value(rate, step)));
         if (step == 0 || step + 1 == steps)
-            printf("step %lld: loss %.4f; %lld tokens learned hard, %lld from the server's distributions\n", (long long)step, result.value, (long long)result.rows[0],
-                   (long long)result.rows[1]);
+            printf("step %lld: loss %.4f; %lld tokens learned hard, %lld from the server's distributions\n", (long long)step, result.value,
+                   (long long)result.rows[0], (long long)result.rows[1]);
     }
     kd_targets_free(targets);
     kd_batch_free(batch);

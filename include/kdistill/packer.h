@@ -51,7 +51,8 @@ KD_API kd_status kd_packer_clear(kd_packer *packer, int32_t task);
  * proportional to their numbers, infinity: by weights alone. A host calls it each step for a schedule.                        [Raffel et al. 2020] */
 KD_API kd_status kd_packer_mix(kd_packer *packer, const double *weights, int32_t count, double temperature);
 
-/* Fills `batch` with the next texts. Each task is gone through in a new order each time it is through. Never ends. KD_ERR_STATE: no texts. */
+/* Fills `batch` with the next texts, at most as many as are held. Each task is gone through in a new order each time it is through. Never ends.
+ * KD_ERR_STATE: no texts. */
 KD_API kd_status kd_packer_next(kd_packer *packer, kd_batch *batch);
 
 typedef struct kd_packer_info {

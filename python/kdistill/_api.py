@@ -1482,7 +1482,7 @@ FUNCTIONS = {
     "kd_packer_add_reader": (c_int32, [c_void_p, c_void_p, c_int32, POINTER(c_int64)], 'Adds all that is left of a reader; *added may be NULL.'),
     "kd_packer_clear": (c_int32, [c_void_p, c_int32], "Drops a task's texts: on-policy training fills it again and again."),
     "kd_packer_mix": (c_int32, [c_void_p, POINTER(c_double), c_int32, c_double], "How tasks are mixed from the next batch on: every task's share of texts is weight n^(1 / temperature), normalised; temperature 1 (default):\nproportional to their numbers, infinity: by weights alone. A host calls it each step for a schedule.                        [Raffel et al. 2020]"),
-    "kd_packer_next": (c_int32, [c_void_p, c_void_p], 'Fills `batch` with the next texts. Each task is gone through in a new order each time it is through. Never ends. KD_ERR_STATE: no texts.'),
+    "kd_packer_next": (c_int32, [c_void_p, c_void_p], 'Fills `batch` with the next texts, at most as many as are held. Each task is gone through in a new order each time it is through. Never ends.\nKD_ERR_STATE: no texts.'),
     "kd_packer_get_info": (c_int32, [c_void_p, POINTER(kd_packer_info)], ''),
     "kd_packer_task_info": (c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(c_int64), POINTER(c_int64), POINTER(c_double)], 'Of one task: its name, texts and tokens held, and how often it was gone through. Any may be NULL.'),
     "kd_packer_get_state": (c_int32, [c_void_p, POINTER(c_int64), POINTER(c_int32)], 'Where it stands, for checkpoints: *count in: room, out: numbers needed; values NULL: ask. The same texts must have been added.'),

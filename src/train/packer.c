@@ -318,7 +318,8 @@ kd_status kd_packer_next(kd_packer *p, kd_batch *batch)
     KD_NEED(p);
     KD_NEED(batch);
     KD_FAIL_IF(!draw_task(p, 0), KD_ERR_STATE, "packer: it has no texts, or all that have are of weight 0");
-    while (!p->options.batch_texts || n < p->options.batch_texts) {
+    const int64_t most = p->options.batch_texts && p->options.batch_texts < p->info.texts ? p->options.batch_texts : p->info.texts;
+    while (n < most) {
         task *t = draw_task(p, p->info.texts_given);
         KD_TRY(order_task(p, t));
         const text *x = &t->texts[t->order[t->at]];

@@ -88,7 +88,8 @@ static int same_words(kd__stretch a, kd__stretch b)
 static int near(double _Complex x, double _Complex y, double tolerance)
 {
     const double size = cabs(y) > cabs(x) ? cabs(y) : cabs(x);
-    if (cimag(x) == 0 && cimag(y) == 0 && creal(x) == floor(creal(x)) && creal(y) == floor(creal(y)) && size < 9e15) return x == y; /* whole numbers */
+    if (cimag(x) == 0 && cimag(y) == 0 && creal(x) == floor(creal(x)) && creal(y) == floor(creal(y)) && size < 9e15)
+        return x == y; /* whole numbers */
     return cabs(x - y) <= tolerance * (size > 1e-300 ? size : 1) || x == y;
 }
 

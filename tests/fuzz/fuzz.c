@@ -166,7 +166,8 @@ static void use_records(const uint8_t *data, size_t size)
     }
     fo.tests = reader;
     fo.function = drop_none;
-    for (int32_t kind = KD_FILTER_LENGTH; kind <= KD_FILTER_SAMPLE; kind++) kd_curation_add(c, kind, kind == KD_FILTER_CONTAMINATION || kind == KD_FILTER_HOST ? &fo : NULL);
+    for (int32_t kind = KD_FILTER_LENGTH; kind <= KD_FILTER_SAMPLE; kind++)
+        kd_curation_add(c, kind, kind == KD_FILTER_CONTAMINATION || kind == KD_FILTER_HOST ? &fo : NULL);
     if (kd_curation_run(c, reader, NULL, NULL) == KD_OK && kd_curation_text(c, &table) == KD_OK) kd_text_free(ctx, table);
     kd_packer_free(packer);
     kd_curation_free(c);
@@ -192,7 +193,8 @@ static void use_answers(const uint8_t *data, size_t size)
     kd_verify(a, b, &o, &right, NULL);
     kd_verify(b, a, &o, &back, NULL);
     if (right != back) abort();
-    for (int32_t kind = KD_TEXT_BLEU; kind <= KD_TEXT_EXACT; kind++) kd_text_metric(ctx, kind, (const char *const *)&a, (const char *const *)&b, 1, &bleu);
+    for (int32_t kind = KD_TEXT_BLEU; kind <= KD_TEXT_EXACT; kind++)
+        kd_text_metric(ctx, kind, (const char *const *)&a, (const char *const *)&b, 1, &bleu);
     free(a);
 }
 

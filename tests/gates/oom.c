@@ -303,8 +303,10 @@ static kd_status curate(kd_context *ctx, kd_record_reader *reader, const char *f
 static kd_status use_course(kd_context *ctx, const char *folder)
 {
     char answers[600], page[600];
-    const char *lines = "{\"prompt\":\"1\",\"completions\":[\"so it is one #### 1\",\"or it may be two #### 2\",\"#### 1\"],\"expected\":\"1\",\"more\":[1]}\n"
-                        "{\"messages\":[{\"role\":\"user\",\"content\":\"2\"},{\"role\":\"assistant\",\"content\":\"#### 2\",\"reasoning_content\":\"r\"}],\"ids\":[1,2]}\n";
+    const char *lines =
+        "{\"prompt\":\"1\",\"completions\":[\"so it is one #### 1\",\"or it may be two #### 2\",\"#### 1\"],\"expected\":\"1\",\"more\":[1]}\n"
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"2\"},{\"role\":\"assistant\",\"content\":\"#### "
+        "2\",\"reasoning_content\":\"r\"}],\"ids\":[1,2]}\n";
     const char *const paths[] = { answers };
     const char *const texts[] = { "a b c d e" }, *text;
     kd_record_reader *reader = NULL, *judged = NULL;

@@ -730,7 +730,7 @@ class Examples(unittest.TestCase):
     def test_course(self):
         folder = tempfile.mkdtemp()
         self.assertIn("student, distilled", self.run_example("course.py", arguments=[folder, "3"]))
-        limits = ["4000", "100000", "0", "2"]
+        limits = ["12000", "100000", "0", "2"]
         self.assertIn("kept: layers", self.run_example("search.py", arguments=[folder + "/worked.jsonl", folder + "/test-teacher.jsonl", folder] + limits))
 
     def test_torch_student(self):

@@ -46,6 +46,15 @@ START_TEST(every_text_comes_once_a_pass_and_batches_keep_to_their_size)
             ck_assert_int_eq(seen[i]++, given / 30); /* the second pass begins when the first is through */
         }
     }
+    kd_packer_free(p);
+    p = packer_of(ctx, 1 << 20, 100); /* room for more than there is: each text once */
+    add_texts(p, 30, 0);
+    for (int i = 0; i < 3; i++) {
+        int64_t samples;
+        OK(kd_packer_next(p, batch));
+        OK(kd_batch_size(batch, &samples, NULL));
+        ck_assert_int_eq(samples, 30);
+    }
     kd_batch_free(batch);
     kd_packer_free(p);
     kd_context_free(ctx);
