@@ -209,7 +209,7 @@ def _answer_callback(function: Callable[[Dict, int, int], str]):
     return _ANSWER_FUNCTION(_guarded(call, _api.KD_ERR_CALLBACK))
 
 
-def collect_answers(ctx: Context, prompts: RecordReader, path: str, generator=None, function: Optional[Callable[[Dict, int, int], str]] = None,
+def collect_answers(ctx: Context, reader: RecordReader, path: str, generator=None, function: Optional[Callable[[Dict, int, int], str]] = None,
                     sampling: Optional[Dict] = None, stop_tokens: Sequence[int] = (), verify: Optional[Dict] = None,
                     progress: Optional[Callable[[Dict], Optional[bool]]] = None, **values) -> Dict:
     """kd_answers_collect: answers to every prompt, by a generator or by function(record, sample, seed) -> text, into a file of records."""
@@ -228,7 +228,7 @@ def collect_answers(ctx: Context, prompts: RecordReader, path: str, generator=No
     if progress is not None:
         made.progress = type(made.progress)(_guarded(lambda user, p: int(bool(progress(as_dict(p.contents)))), 1))
     done = filled(_api.kd_answers_progress)
-    check(lib.kd_answers_collect(ctx._pointer, generator._pointer if generator is not None else None, prompts._pointer, str(path).encode(), byref(made),
+    check(lib.kd_answers_collect(ctx._pointer, generator._pointer if generator is not None else None, reader._pointer, str(path).encode(), byref(made),
                                  byref(done)))
     return as_dict(done)
 

@@ -16,7 +16,11 @@ kd_status kd__blas_set_threads(int32_t threads)
     (void)threads;
     return KD_OK;
 }
-void kd__blas_facts(kd_context *context) { snprintf(context->blas, sizeof context->blas, "none"); }
+void kd__blas_facts(kd_context *context)
+{
+    snprintf(context->blas, sizeof context->blas, "none");
+    snprintf(context->blas_kernels, sizeof context->blas_kernels, "%s", context->kernels->name);
+}
 
 #else
 
