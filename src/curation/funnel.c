@@ -168,17 +168,19 @@ enum { BINS = 32 };
 static kd_status report_lengths(const target *t, const char *picture)
 {
     double counts[2][BINS] = { { 0 } }, edges[BINS];
-    int last = 0;
+    int first = BINS - 1, last = 0;
     for (int64_t i = 0; i < t->c->records; i++) {
         int bin = 0;
         while (bin < BINS - 1 && t->c->facts[i].bytes >> (bin + 1)) bin++;
         counts[0][bin]++;
         counts[1][bin] += t->c->facts[i].passed >= t->c->count;
         last = bin > last ? bin : last;
+        first = bin < first ? bin : first;
     }
     for (int b = 0; b < BINS; b++) edges[b] = (double)((int64_t)1 << b);
-    KD_TRY(kd_report_add_series(t->report, picture, "before", KD_PICTURE_BARS, edges, counts[0], last + 1));
-    return kd_report_add_series(t->report, picture, "after", KD_PICTURE_BARS, edges, counts[1], last + 1);
+    if (last < first) return KD_OK;
+    KD_TRY(kd_report_add_series(t->report, picture, "before", KD_PICTURE_BARS, edges + first, counts[0] + first, last - first + 1));
+    return kd_report_add_series(t->report, picture, "after", KD_PICTURE_BARS, edges + first, counts[1] + first, last - first + 1);
 }
 
 static kd_status report_domains(const target *t, const char *table)

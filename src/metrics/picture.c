@@ -15,7 +15,7 @@ typedef struct {
     kd__text *t;
     const node *series; /* the first */
     int32_t count;
-    int logarithmic, bars;
+    int logarithmic, bars, points;
     double x0, x1, y0, y1;
 } drawing;
 
@@ -44,6 +44,12 @@ static void find_bounds(drawing *d)
         }
     }
     if (!isfinite(d->x0)) d->x0 = d->y0 = 0, d->x1 = d->y1 = 1, d->logarithmic = 0;
+    if (d->points && d->x1 > d->x0) { /* names and circles keep off the edges */
+        const double share = d->logarithmic ? pow(d->x1 / d->x0, 0.06) : 0.06 * (d->x1 - d->x0);
+        d->x0 = d->logarithmic ? d->x0 / share : d->x0 - share;
+        d->x1 = d->logarithmic ? d->x1 * share : d->x1 + share;
+        d->y1 += 0.06 * (d->y1 - fmin(0, d->y0));
+    }
     if (d->bars || d->y0 > 0) d->y0 = d->y0 < 0 ? d->y0 : 0;
     if (d->y1 <= d->y0) d->y1 = d->y0 + 1;
     if (d->x1 <= d->x0) d->x1 = d->logarithmic ? d->x0 * 2 : d->x0 + 1;
@@ -66,16 +72,16 @@ static kd_status label(drawing *d, double x, double y, const char *anchor, const
     return kd__text_append(d->t, "</text>\n", 8);
 }
 
+static void short_number(char text[32], double x)
+{
+    const double size = fabs(x), unit = size >= 1e6 ? 1e6 : size >= 1e4 ? 1e3 : 1;
+    snprintf(text, 32, "%.4g%s", x / unit, unit == 1e6 ? "M" : unit == 1e3 ? "k" : "");
+}
+
 static kd_status mark_x(drawing *d, double x)
 {
     char text[32];
-    snprintf(text, sizeof text,
-             fabs(x) >= 1e6   ? "%.3gM"
-             : fabs(x) >= 1e4 ? "%.3gk"
-                              : "%.4g",
-             fabs(x) >= 1e6   ? x / 1e6
-             : fabs(x) >= 1e4 ? x / 1e3
-                              : x);
+    short_number(text, x);
     return label(d, x_of(d, x), HEIGHT - BOTTOM + 18, "middle", text);
 }
 
@@ -86,7 +92,7 @@ static kd_status draw_heights(drawing *d)
         char text[32];
         KD_TRY(kd__text_format(d->t, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", LEFT, WIDTH - RIGHT, y_of(d, y),
                                y_of(d, y)));
-        snprintf(text, sizeof text, "%.4g", fabs(y) < step / 1e6 ? 0 : y);
+        short_number(text, fabs(y) < step / 1e6 ? 0 : y);
         KD_TRY(label(d, LEFT - 8, y_of(d, y) + 4, "end", text));
     }
     return KD_OK;
@@ -146,7 +152,7 @@ static kd_status draw_bars(drawing *d, const node *x, const node *y, const char 
                                y_of(d, 0) - top, colour));
         if (number) continue;
         char text[32];
-        snprintf(text, sizeof text, "%.4g", x->numbers[i]);
+        short_number(text, x->numbers[i]);
         KD_TRY(label(d, from + slot * 0.4, HEIGHT - BOTTOM + 18, "middle", text));
     }
     return KD_OK;
@@ -175,7 +181,7 @@ kd_status kd__report_picture(kd__text *to, const node *picture)
     const node *series = kd__report_find(picture, "series"), *kind = kd__report_find(picture, "kind"),
                *scale = kd__report_find(picture, "logarithmic");
     if (!series || !kind || kind->kind != KD__REPORT_TEXT) return KD_OK;
-    drawing d = { .t = to, .series = series->first, .bars = !strcmp(kind->text, "bars"), .logarithmic = scale && scale->number != 0 };
+    drawing d = { .t = to, .series = series->first, .bars = !strcmp(kind->text, "bars"), .points = !strcmp(kind->text, "points"), .logarithmic = scale && scale->number != 0 };
     if (d.bars) d.logarithmic = 0;
     find_bounds(&d);
     KD_TRY(kd__text_format(to, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" font-size=\"12\" fill=\"#333\">\n",
