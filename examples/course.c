@@ -328,8 +328,17 @@ static void report_differences(course *c)
                                             { "unverified", "verified" }, { "verified", "stored" },     { "teacher", "verified" },
                                             { "teacher", "stored" },      { "teacher", "same-size" },   { "verified", "on-policy" },
                                             { "verified", "layers" },     { "verified", "one-sample" }, { "verified", "short-long" },
-                                            { "same-size", "second" },    { "teacher", "second" } };
+                                            { "same-size", "second" },    { "teacher", "second" },      { "teacher", "layers" } };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) report_difference(c, pairs[i][0], pairs[i][1]);
+}
+
+/* One arm of each size is measured. */
+static int is_of_its_size(const char *name)
+{
+    static const char *const names[] = { "teacher", "verified", "tiny", "middle", "layers" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i])) return 1;
+    return 0;
 }
 
 static void report_sizes(course *c)
@@ -341,8 +350,7 @@ static void report_sizes(course *c)
         kd_model_facts f = { .struct_size = sizeof f };
         kd_speed_options so = KD_SPEED_OPTIONS_INIT;
         double mean, error;
-        if (i && strcmp(c->arm[i].name, "verified") && strcmp(c->arm[i].name, "tiny") && strcmp(c->arm[i].name, "middle"))
-            continue; /* one of each size */
+        if (!is_of_its_size(c->arm[i].name)) continue;
         CHECK(kd_model_get_facts(c->last[i], &f));
         if (!i) whole = f;
         CHECK(kd_report_set_cell(c->report, table, row, "parameters", (double)f.parameters, NAN));
@@ -436,7 +444,7 @@ int main(int argc, char **argv)
     c.steps = argc > 3 ? atoll(argv[3]) : 1500;
     c.full = argc > 4;
     if (c.seeds < 1 || c.seeds > MOST_SEEDS || c.steps < 1) return fprintf(stderr, "1 to %d seeds, at least 1 step\n", MOST_SEEDS), 2;
-    c.size = c.full ? (course_size){ MULTIPLY | ADD | WORDS | COUNTDOWN, 2000, 6000, 100 } : (course_size){ MULTIPLY, 2000, 7000, 400 };
+    c.size = c.full ? (course_size){ MULTIPLY | ADD | WORDS | COUNTDOWN, 2000, 6000, 100 } : (course_size){ MULTIPLY, 1500, 7000, 400 };
     if (getenv("KD_COURSE_SMALL")) c.size = (course_size){ MULTIPLY, 40, 60, 10 };
     plan(&c);
     CHECK(kd_context_create(&c.ctx, NULL));

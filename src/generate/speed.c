@@ -87,6 +87,7 @@ static kd_status drain(kd_generator *g)
 static kd_status measure_once(kd_generator *g, const kd_speed_options *o, int32_t *prompt, watch *w, double *prompts, double *whole)
 {
     kd__cache_forget(&g->cache);
+    w->step_at = 0;
     double begin = now();
     KD_TRY(add_prompts(g, o, 1, prompt, w));
     KD_TRY(drain(g));
