@@ -444,7 +444,7 @@ int main(int argc, char **argv)
     c.steps = argc > 3 ? atoll(argv[3]) : 1500;
     c.full = argc > 4;
     if (c.seeds < 1 || c.seeds > MOST_SEEDS || c.steps < 1) return fprintf(stderr, "1 to %d seeds, at least 1 step\n", MOST_SEEDS), 2;
-    c.size = c.full ? (course_size){ MULTIPLY | ADD | WORDS | COUNTDOWN, 2000, 6000, 100 } : (course_size){ MULTIPLY, 1500, 7000, 400 };
+    c.size = c.full ? (course_size){ MULTIPLY | ADD | WORDS | COUNTDOWN, 2000, 6000, 100 } : (course_size){ MULTIPLY, 1700, 7000, 400 };
     if (getenv("KD_COURSE_SMALL")) c.size = (course_size){ MULTIPLY, 40, 60, 10 };
     plan(&c);
     CHECK(kd_context_create(&c.ctx, NULL));
