@@ -2,7 +2,7 @@
  *
  * A curation is a list of filters. A run sends the records of a reader through them in order, writes those that remain with the filters' names in
  * "passed", and keeps the funnel: how many came to each filter, how many it dropped and why. Only facts about records are held in memory (about
- * 150 bytes each; near duplicates 1 kB): the file is read once more for each filter that compares records of the whole (marked *).
+ * 80 bytes each; near duplicates 1 kB): the file is read once more for each filter that compares records of the whole (marked *).
  *
  *   kd_curation_add(c, KD_FILTER_LENGTH, &length);  kd_curation_add(c, KD_FILTER_VERIFY, &right);  kd_curation_add(c, KD_FILTER_NEAR_DUPLICATES, NULL);
  *   kd_curation_run(c, reader, kept, held_back);    kd_curation_text(c, &table);                                                   */

@@ -135,6 +135,7 @@ static kd_status begin_job(run *c)
     job *j = &c->jobs[c->tail % c->o.window];
     memset(j, 0, sizeof *j);
     j->pile.context = c->context;
+    j->request = -1;
     cut_answer(&record);
     c->tail++; /* from here on its pile is emptied with the run */
     KD_TRY(kd__record_copy(&j->pile, &record, &j->record));
@@ -177,7 +178,7 @@ static kd_status take_generated(run *c)
         c->progress.tokens += g.count;
         return KD_OK;
     }
-    return KD_OK; /* a request of the host's own: its text is lost, as the header says */
+    return KD_OK; /* a request of the host's own: its text is lost */
 }
 
 static kd_status ask_function(run *c, job *j, int32_t sample)
@@ -295,7 +296,7 @@ static void clean_up(run *c)
 {
     for (int64_t i = c->head; i < c->tail; i++) {
         job *j = &c->jobs[i % c->o.window];
-        if (c->generator) kd_generator_cancel(c->generator, j->request);
+        if (c->generator && j->request >= 0) kd_generator_cancel(c->generator, j->request);
         kd__pile_empty(&j->pile);
     }
     kd_record_writer_free(c->writer);
