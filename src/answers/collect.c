@@ -66,6 +66,10 @@ static kd_status compare(run *c, kd_record_reader *found)
                    "line %lld of the file answers another prompt than line %lld of the prompts", (long long)record.line, (long long)prompt.line);
         KD_FAIL_IF(record.sample != sample, KD_ERR_MISMATCH, "line %lld of the file: expected answer number %d, got %d", (long long)record.line,
                    sample, record.sample);
+        KD_FAIL_IF(record.seed != c->sampling.seed || record.temperature != c->sampling.temperature, KD_ERR_MISMATCH,
+                   "line %lld of the file was sampled with seed %llu and temperature %g, not with seed %llu and temperature %g",
+                   (long long)record.line, (unsigned long long)record.seed, record.temperature, (unsigned long long)c->sampling.seed,
+                   c->sampling.temperature);
         sample++;
         c->there++;
     }

@@ -98,6 +98,8 @@ START_TEST(collecting_goes_on_to_the_same_bytes)
     OK(kd_record_reader_text(&others, k.ctx, "{\"prompt\":\"other\"}", -1, NULL));
     FAILS(kd_answers_collect(k.ctx, k.generator, others, broken, &o, NULL), KD_ERR_MISMATCH, "another prompt");
     kd_record_reader_free(others);
+    s.seed = 9;
+    FAILS(kd_answers_collect(k.ctx, k.generator, k.prompts, broken, &o, NULL), KD_ERR_MISMATCH, "seed 0");
     free_kit(&k);
 }
 END_TEST
