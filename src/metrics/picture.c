@@ -181,7 +181,11 @@ kd_status kd__report_picture(kd__text *to, const node *picture)
     const node *series = kd__report_find(picture, "series"), *kind = kd__report_find(picture, "kind"),
                *scale = kd__report_find(picture, "logarithmic");
     if (!series || !kind || kind->kind != KD__REPORT_TEXT) return KD_OK;
-    drawing d = { .t = to, .series = series->first, .bars = !strcmp(kind->text, "bars"), .points = !strcmp(kind->text, "points"), .logarithmic = scale && scale->number != 0 };
+    drawing d = { .t = to,
+                  .series = series->first,
+                  .bars = !strcmp(kind->text, "bars"),
+                  .points = !strcmp(kind->text, "points"),
+                  .logarithmic = scale && scale->number != 0 };
     if (d.bars) d.logarithmic = 0;
     find_bounds(&d);
     KD_TRY(kd__text_format(to, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" font-size=\"12\" fill=\"#333\">\n",
