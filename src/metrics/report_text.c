@@ -73,21 +73,29 @@ static int32_t widest(const node *table, const char *column)
     return width;
 }
 
+static kd_status end_line(kd__text *t)
+{
+    while (t->size && t->bytes[t->size - 1] == ' ') t->size--;
+    return kd__text_append(t, "\n", 1);
+}
+
 static kd_status table_rows(kd__text *t, const node *table, const char *const *columns, int32_t count)
 {
     int32_t first = 0;
     for (const node *row = table->first; row; row = row->next) first = (int32_t)strlen(row->name) > first ? (int32_t)strlen(row->name) : first;
     KD_TRY(kd__text_format(t, "\n%s\n\n%-*s", table->name, first, ""));
     for (int32_t c = 0; c < count; c++) KD_TRY(kd__text_format(t, "  %*s", widest(table, columns[c]), columns[c]));
+    KD_TRY(end_line(t));
     for (const node *row = table->first; row; row = row->next) {
-        KD_TRY(kd__text_format(t, "\n%-*s", first, row->name));
+        KD_TRY(kd__text_format(t, "%-*s", first, row->name));
         for (int32_t c = 0; c < count; c++) {
             char text[80];
             kd__report_cell(text, kd__report_find(row, columns[c]), "+-");
             KD_TRY(kd__text_format(t, "  %*s", widest(table, columns[c]), text));
         }
+        KD_TRY(end_line(t));
     }
-    return kd__text_append(t, "\n", 1);
+    return KD_OK;
 }
 
 /* ---- facts: everything that is no table and no picture ---- */
