@@ -4,9 +4,9 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/file.h"
+#include "base/measure.h"
 #include "generate/generate.h"
 #include "math/random.h"
 #include "record/record.h"
@@ -39,7 +39,7 @@ typedef struct {
     int64_t written;    /* of all, those there included */
     int64_t prompts_read;
     int ended;
-    struct timespec begin;
+    double begin;
     kd_answers_progress progress;
     char *room; /* of texts of a function */
     int64_t room_bytes;
@@ -237,10 +237,8 @@ static kd_status write_answer(run *c, job *j, int32_t sample)
 
 static kd_status report(run *c)
 {
-    struct timespec now;
     kd_answers_progress *p = &c->progress;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    p->seconds = (double)(now.tv_sec - c->begin.tv_sec) + 1e-9 * (double)(now.tv_nsec - c->begin.tv_nsec);
+    p->seconds = kd__now() - c->begin;
     p->done = c->written;
     p->total = c->o.prompts ? c->o.prompts * c->o.samples : -1;
     if (c->ended) p->total = c->prompts_read * c->o.samples;
@@ -324,7 +322,7 @@ kd_status kd_answers_collect(kd_context *context, kd_generator *generator, kd_re
         c.tokenizer = generator->options.tokenizer;
         KD_FAIL_IF(!c.tokenizer, KD_ERR_STATE, "answers: the generator has no tokenizer");
     }
-    clock_gettime(CLOCK_MONOTONIC, &c.begin);
+    c.begin = kd__now();
     wo.append = 1;
     KD_TRY_GOTO(status, KD_NEW(context, &c.jobs, c.o.window), end);
     KD_TRY_GOTO(status, kd_record_writer_open(&c.writer, context, path, &wo), end);

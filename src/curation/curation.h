@@ -97,7 +97,7 @@ void kd__minhash(const kd_context *context, const char *text, int32_t n, uint32_
 double kd__similarity(const uint32_t *a, const uint32_t *b);
 kd_status kd__near_create(kd__near **out, kd_context *context, double threshold);
 void kd__near_free(kd__near *near);
-/* *similar: the highest similarity with one before; below the threshold it is added. */
+/* *is_near: one before is at least as similar as the threshold. If not, this one is added. */
 kd_status kd__near_look(kd__near *near, const uint32_t signature[KD__PERMUTATIONS], int *is_near);
 
 /* ---- contamination ---- */

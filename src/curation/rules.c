@@ -94,24 +94,11 @@ static int script_of(uint32_t c)
     return -1;
 }
 
-static uint32_t next_character(const unsigned char **at)
-{
-    const unsigned char *p = *at;
-    const int more = p[0] < 0x80 ? 0 : p[0] < 0xe0 ? 1 : p[0] < 0xf0 ? 2 : 3;
-    uint32_t c = more == 0 ? p[0] : p[0] & (0x3fu >> more);
-    for (int i = 1; i <= more; i++) {
-        if ((p[i] & 0xc0) != 0x80) return *at = p + 1, 0; /* a host's text that is no UTF-8 */
-        c = c << 6 | (p[i] & 63);
-    }
-    *at = p + more + 1;
-    return c;
-}
-
 static int64_t count_scripts(const char *text, int64_t counts[SCRIPTS])
 {
     int64_t letters = 0;
-    for (const unsigned char *at = (const unsigned char *)text; *at;) {
-        const int script = script_of(next_character(&at));
+    while (*text) {
+        const int script = script_of(kd__utf8_next(&text)); /* a reader's texts are whole UTF-8 */
         if (script < 0) continue;
         counts[script]++;
         letters++;

@@ -2,27 +2,18 @@
 #include <kdistill/compare.h>
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
+#include "base/measure.h"
 #include "generate/generate.h"
 
 static const kd_speed_options defaults = KD_SPEED_OPTIONS_INIT;
 void kd_speed_options_init(kd_speed_options *o, size_t size) { kd__options_init(o, size, &defaults, sizeof defaults); }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 typedef struct {
     kd_context *context;
-    int64_t first, peak;
-
-    double *steps; /* times between tokens of the first request */
+    int64_t first; /* request */
+    int64_t peak;
+    double *steps; /* times between its tokens */
     int64_t step_count;
     double step_at;
 } watch;
@@ -30,32 +21,24 @@ typedef struct {
 static int32_t see_token(void *user, int64_t request, int32_t sample, int32_t token, const char *text)
 {
     watch *w = user;
-    const double at = now();
+    const double at = kd__now();
     const int64_t held = (int64_t)atomic_load(&w->context->bytes);
     (void)sample;
     (void)token;
     (void)text;
     if (held > w->peak) w->peak = held;
-
     if (request == w->first) {
         if (w->step_at > 0) w->steps[w->step_count++] = at - w->step_at;
         w->step_at = at;
     }
-
     return 0;
 }
 
-static int by_value(const void *x, const void *y)
-{
-    const double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
-static double percentile(double *values, int64_t n, double share)
+static double part_of(double *values, int64_t n, double share)
 {
     if (!n) return NAN;
-    qsort(values, (size_t)n, sizeof *values, by_value);
-    return values[(int64_t)ceil(share * (double)(n - 1))];
+    kd__sort_doubles(values, n);
+    return kd__percentile(values, n, share);
 }
 
 static kd_status add_prompts(kd_generator *g, const kd_speed_options *o, int32_t new_tokens, int32_t *prompt, watch *w)
@@ -88,16 +71,16 @@ static kd_status measure_once(kd_generator *g, const kd_speed_options *o, int32_
 {
     kd__cache_forget(&g->cache);
     w->step_at = 0;
-    double begin = now();
+    double begin = kd__now();
     KD_TRY(add_prompts(g, o, 1, prompt, w));
     KD_TRY(drain(g));
-    *prompts = now() - begin;
+    *prompts = kd__now() - begin;
     kd__cache_forget(&g->cache);
     w->step_at = 0;
-    begin = now();
+    begin = kd__now();
     KD_TRY(add_prompts(g, o, o->new_tokens, prompt, w));
     KD_TRY(drain(g));
-    *whole = now() - begin;
+    *whole = kd__now() - begin;
     return KD_OK;
 }
 
@@ -121,12 +104,12 @@ static kd_status measure(kd_generator *g, const kd_speed_options *o, kd_speed *s
         times[o->repeats + i] = whole - prompts;
     }
     if (status == KD_OK) {
-        const double first = percentile(times, o->repeats, 0.5), rest = percentile(times + o->repeats, o->repeats, 0.5);
+        const double first = part_of(times, o->repeats, 0.5), rest = part_of(times + o->repeats, o->repeats, 0.5);
         speed->first_token = first;
         speed->prompt_tokens_per_second = (double)o->sequences * o->prompt_tokens / first;
         speed->tokens_per_second = o->new_tokens > 1 && rest > 0 ? (double)o->sequences * (o->new_tokens - 1) / rest : NAN;
-        speed->token_p50 = percentile(w.steps, w.step_count, 0.5);
-        speed->token_p99 = percentile(w.steps, w.step_count, 0.99);
+        speed->token_p50 = part_of(w.steps, w.step_count, 0.5);
+        speed->token_p99 = part_of(w.steps, w.step_count, 0.99);
         speed->peak_bytes = w.peak;
     }
     kd__release(context, prompt);

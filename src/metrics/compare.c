@@ -2,9 +2,9 @@
 #include <kdistill/compare.h>
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/context.h"
+#include "base/measure.h"
 #include "math/random.h"
 
 double kd_recovery(double student, double baseline, double teacher)
@@ -95,12 +95,6 @@ static double resample(const double *of, int32_t seeds, int64_t questions, uint6
     return sum / ((double)seeds * (double)questions);
 }
 
-static int by_value(const void *x, const void *y)
-{
-    const double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
 static void summarise(double *means, int32_t n, kd_difference *d)
 {
     double mean = 0, variance = 0;
@@ -111,7 +105,7 @@ static void summarise(double *means, int32_t n, kd_difference *d)
         above += means[i] >= 0;
     }
     for (int32_t i = 0; i < n; i++) variance += (means[i] - mean) * (means[i] - mean) / (n - 1);
-    qsort(means, (size_t)n, sizeof *means, by_value);
+    kd__sort_doubles(means, n);
     d->standard_error = sqrt(variance);
     d->low = means[(int64_t)(0.025 * (n - 1))];
     d->high = means[(int64_t)ceil(0.975 * (n - 1))];

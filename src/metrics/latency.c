@@ -1,50 +1,36 @@
 #include <kdistill/metrics.h>
 
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/array.h"
+#include "base/measure.h"
 #include "model/model.h"
 
 #define MOST_RUNS 100000
 #define WARM_UP 5
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static void summarise(double *times, int64_t runs, kd_latency *made)
 {
     double sum = 0;
     for (int64_t i = 0; i < runs; i++) sum += times[i];
-    qsort(times, (size_t)runs, sizeof *times, compare_doubles);
+    kd__sort_doubles(times, runs);
     made->runs = runs;
     made->mean = sum / (double)runs;
     made->least = times[0];
     made->p50 = times[(runs - 1) / 2];
-    made->p90 = times[(int64_t)((double)(runs - 1) * 0.9 + 0.5)];
-    made->p99 = times[(int64_t)((double)(runs - 1) * 0.99 + 0.5)];
+    made->p90 = kd__percentile(times, runs, 0.9);
+    made->p99 = kd__percentile(times, runs, 0.99);
     made->samples_per_second = made->batch_size / made->p50;
 }
 
 static kd_status time_passes(kd_model *model, kd_batch *batch, double seconds, double *times, int64_t *runs)
 {
-    double end = now() + seconds;
+    double end = kd__now() + seconds;
     for (int i = 0; i < WARM_UP; i++) KD_TRY(kd_model_forward(model, batch, KD_EVALUATE));
-    for (*runs = 0; *runs < MOST_RUNS && (*runs < 5 || now() < end); ++*runs) {
-        double start = now();
+    for (*runs = 0; *runs < MOST_RUNS && (*runs < 5 || kd__now() < end); ++*runs) {
+        double start = kd__now();
         KD_TRY(kd_model_forward(model, batch, KD_EVALUATE));
-        times[*runs] = now() - start;
+        times[*runs] = kd__now() - start;
     }
     return KD_OK;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/measure.h"
 #include "base/array.h"
 #include "base/context.h"
 #include "math/kernels.h"
@@ -274,12 +275,6 @@ static double resample(const kd_metrics *m, kd_metrics *fresh, uint64_t stream, 
                                  : macro_f1(fresh->hits, fresh->labels, fresh->predictions, m->classes);
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static kd_status bootstrap(kd_metrics *m, int32_t kind, kd_metric *out)
 {
     const int32_t count = m->o.bootstrap;
@@ -296,7 +291,7 @@ static kd_status bootstrap(kd_metrics *m, int32_t kind, kd_metric *out)
     if (status == KD_OK) {
         kd_mean_error(values, count, NULL, &out->standard_error);
         out->standard_error *= sqrt((double)count); /* the spread of resamples, not of their mean */
-        qsort(values, (size_t)count, sizeof *values, compare_doubles);
+        kd__sort_doubles(values, count);
         out->low = values[(int32_t)(0.025 * (count - 1))];
         out->high = values[(int32_t)(0.975 * (count - 1) + 0.5)];
     }

@@ -9,26 +9,6 @@
 static const kd_record defaults = KD_RECORD_INIT;
 void kd_record_init(kd_record *r, size_t size) { kd__options_init(r, size, &defaults, sizeof defaults); }
 
-int kd__is_utf8(const char *text, int64_t bytes)
-{
-    const unsigned char *p = (const unsigned char *)text, *end = p + bytes;
-    while (p < end) {
-        if (*p < 0x80) {
-            p++;
-            continue;
-        }
-        const int more = *p >= 0xc2 && *p < 0xe0 ? 1 : *p >= 0xe0 && *p < 0xf0 ? 2 : *p >= 0xf0 && *p < 0xf5 ? 3 : 0;
-        if (!more || end - p <= more) return 0;
-        const unsigned char second = p[1];
-        if ((*p == 0xe0 && second < 0xa0) || (*p == 0xed && second > 0x9f) || (*p == 0xf0 && second < 0x90) || (*p == 0xf4 && second > 0x8f))
-            return 0;
-        for (int i = 1; i <= more; i++)
-            if ((p[i] & 0xc0) != 0x80) return 0;
-        p += more + 1;
-    }
-    return 1;
-}
-
 /* ---- keys ---- */
 
 /* A chain: the key of (key so far, role, content). Long texts are not copied together. */

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "tokenizer/unicode.h"
 
 /* Blocks that live until the pile is emptied. */
 typedef struct kd__pile {
@@ -36,6 +37,6 @@ void kd__shape_end(kd__shape *shape);
 kd_status kd__record_copy(kd__pile *pile, const kd_record *from, kd_record *to);
 
 /* 1 for text that is whole UTF-8. */
-int kd__is_utf8(const char *text, int64_t bytes);
+static inline int kd__is_utf8(const char *text, int64_t bytes) { return kd__utf8_valid(text, bytes, NULL) == bytes; }
 
 #endif
