@@ -151,7 +151,7 @@ inference-only:
 STUDENT ?=
 check-inference: inference-only $(BUILD)/examples/course
 	@mkdir -p $(INFERENCE)/student
-	test -n "$(STUDENT)" || test -e $(INFERENCE)/course/verified-1/config.json || KD_COURSE_SMALL=1 $(BUILD)/examples/course $(INFERENCE)/course 1 40 > $(INFERENCE)/course.log 2>&1
+	test -n "$(STUDENT)" || test -e $(INFERENCE)/course/verified-1/config.json || $(BUILD)/examples/course $(INFERENCE)/course 1 40 small > $(INFERENCE)/course.log 2>&1
 	$(CC) -std=gnu11 -Os -Wall -Wextra -Iinclude examples/run_student.c -o $(INFERENCE)/run_student -L$(INFERENCE)/lib -Wl,-rpath,$(abspath $(INFERENCE)/lib) -lkdistill
 	( ulimit -v 65536; taskset -c 0 $(INFERENCE)/run_student $(or $(STUDENT),$(INFERENCE)/course/verified-1) "47*83=" )
 

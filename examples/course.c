@@ -1,10 +1,11 @@
 /* The course in miniature, end to end: a teacher is trained on few worked solutions and is right three times out of four; it answers more problems,
  * several times each; a verifier and filters keep what is right; small students learn from it; a report compares them all.
  *
- *   course FOLDER [SEEDS [STEPS [full]]]
+ *   course FOLDER [SEEDS [STEPS [small|full]]]
  *
  * Everything lies in FOLDER as real files: tokenizer.json, JSON lines, Hugging Face folders, a store, report.json, report.txt, report.html. A run that was
- * killed goes on where it was. `full` adds tasks, sizes and arms (make reproduce-course). */
+ * killed goes on where it was. `small` has few problems, to see that everything runs; `full` adds tasks, sizes and arms
+ * (make reproduce-course). */
 #include "course.h"
 #include <sys/stat.h>
 
@@ -436,16 +437,18 @@ int main(int argc, char **argv)
 {
     static course c;
     if (argc < 2) {
-        fprintf(stderr, "course FOLDER [SEEDS [STEPS [full]]]\n");
+        fprintf(stderr, "course FOLDER [SEEDS [STEPS [small|full]]]\n");
         return 2;
     }
     c.folder = argv[1];
     c.seeds = argc > 2 ? atoi(argv[2]) : 1;
     c.steps = argc > 3 ? atoll(argv[3]) : 1500;
-    c.full = argc > 4;
+    c.full = argc > 4 && !strcmp(argv[4], "full");
     if (c.seeds < 1 || c.seeds > MOST_SEEDS || c.steps < 1) return fprintf(stderr, "1 to %d seeds, at least 1 step\n", MOST_SEEDS), 2;
-    c.size = c.full ? (course_size){ MULTIPLY | ADD | WORDS | COUNTDOWN, 2000, 6000, 100 } : (course_size){ MULTIPLY, 1700, 7000, 400 };
-    if (getenv("KD_COURSE_SMALL")) c.size = (course_size){ MULTIPLY, 40, 60, 10 };
+    if (argc > 4 && !c.full && strcmp(argv[4], "small")) return fprintf(stderr, "'%s': expected small or full\n", argv[4]), 2;
+    if (c.full) c.size = (course_size){ MULTIPLY | ADD | WORDS | COUNTDOWN, 2000, 6000, 100 };
+    else if (argc > 4) c.size = (course_size){ MULTIPLY, 40, 60, 10 };
+    else c.size = (course_size){ MULTIPLY, 1700, 7000, 400 };
     plan(&c);
     CHECK(kd_context_create(&c.ctx, NULL));
     CHECK(kd_context_set_blas_threads(c.ctx, 1)); /* the library's own threads */

@@ -128,7 +128,7 @@ check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton stor
 	$(BUILD)/examples/store_read $(BUILD)/examples/teacher.kdt
 	KD_STORE=$(BUILD)/examples/lm_distil.kdt $(BUILD)/examples/lm_distil train 2 12 docs/*.md
 	$(TOOL) stats $(BUILD)/examples/teacher.kdt
-	test -e $(SCRATCH)/whole/worked-1/config.json || KD_COURSE_SMALL=1 $(BUILD)/examples/course $(SCRATCH)/whole 1 4 > $(SCRATCH)/whole.log 2>&1
+	test -e $(SCRATCH)/whole/worked-1/config.json || $(BUILD)/examples/course $(SCRATCH)/whole 1 4 small > $(SCRATCH)/whole.log 2>&1
 	$(BUILD)/examples/server_answers examples/server.jsonl $(SCRATCH)/whole/worked-1 $(BUILD)/examples/served 20
 
 check-python: all

@@ -46,7 +46,8 @@ KD_API void kd_answers_options_init(kd_answers_options *options, size_t size);
  * order: answer, its number, seed, temperature, teacher, score. A file that a killed or cancelled call left is gone on with, from its last whole
  * line on, and ends with the bytes of an unbroken run, as an answer depends on model, prompt, sampling and its number alone. generator may be NULL
  * with a function; otherwise it needs a tokenizer, and nothing of the host's may run in it (it would be lost). `done` (may be NULL) gets the last progress.
- * KD_ERR_MISMATCH: a line of the file answers another prompt than the reader's, or was sampled with another seed or temperature.            */
+ * KD_ERR_MISMATCH: a line of the file answers another prompt than the reader's, or was sampled with another seed or temperature. KD_ERR_INVALID: a
+ * prompt of ids only.                                                                                                          */
 KD_API kd_status kd_answers_collect(kd_context *context, kd_generator *generator, kd_record_reader *prompts, const char *path,
                                     const kd_answers_options *options, kd_answers_progress *done);
 

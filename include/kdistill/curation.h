@@ -22,7 +22,7 @@ typedef struct kd_curation kd_curation;
 /* kind                          what it drops; the options it reads, with their defaults                                           */
 #define KD_FILTER_LENGTH 1       /* completions shorter than `low` (1) or longer than `high` (no limit) in `unit`, and those that were cut off   */
 #define KD_FILTER_REPETITION 2   /* loops: more than `threshold` (.3) of the completion's n-grams (n: 4 words) came before in it, or its last
-                                    n-gram stands `high` (4) times in a row at its end                                               */
+                                    4 to 200 bytes stand `high` (4) times in a row at its end                                         */
 #define KD_FILTER_SCRIPTS 3      /* mixed scripts: more than `threshold` (.05) of the completion's letters are of another script than most, and the
                                     prompt has none of that script. Latin, Greek, Cyrillic, Hebrew, Arabic, Indic, Thai, Hangul, Kana with Han.
                                     Languages that share a script are not told apart                                                  */
@@ -32,7 +32,7 @@ typedef struct kd_curation kd_curation;
 #define KD_FILTER_NEAR_DUPLICATES 7 /* MinHash: an estimated Jaccard similarity of word n-grams (n: 5) above `threshold` (.8) with one before
                                     that was kept; 128 permutations in bands chosen for the threshold                    [Broder 1997] */
 #define KD_FILTER_CONTAMINATION 8 /* any n-gram (n: 10 words, case and punctuation aside) of prompt or completion is in a text of `tests`; texts
-                                    of `tests` that are shorter are compared whole with the prompt, numbers too                       */
+                                    of `tests` that are shorter are compared whole with the prompt, signs included                    */
 #define KD_FILTER_VERIFY 9       /* the completion's answer is not the record's "expected" (`verify`); records without one are dropped  */
 #define KD_FILTER_SCORE 10       /* a score below `threshold`; none                                                                   */
 #define KD_FILTER_HOST 11        /* what `function` says; it may change score and domain                                              */
@@ -55,7 +55,8 @@ typedef struct kd_curation kd_curation;
 #define KD_CHOOSE_SHORTEST 1
 #define KD_CHOOSE_VARIED 2   /* the first, then always the one least like those chosen (Jaccard of words, by MinHash) */
 
-/* Returns 1 to keep the record, 0 to drop it, a negative status (kd_set_error) to end the run. *reason, static, may be set. */
+/* Returns 1 to keep the record, 0 to drop it, a negative status (kd_set_error) to end the run. *reason, static, may be set. Of the record only score and
+ * domain may be changed.                                                                                                       */
 typedef int32_t (*kd_record_function)(void *user, kd_record *record, const char **reason);
 
 typedef struct kd_filter_options {
@@ -109,7 +110,7 @@ KD_API kd_status kd_curation_funnel(kd_curation *curation, int32_t step, kd_funn
 KD_API kd_status kd_curation_reason(kd_curation *curation, int32_t step, int32_t reason, const char **text, int64_t *records);
 /* The funnel as a table of text; freed by kd_text_free. */
 KD_API kd_status kd_curation_text(kd_curation *curation, char **text);
-/* Into a report under `name`: the funnel, and histograms before and after of lengths, domains and the teacher's pass rates (where a filter verified). */
+/* Into a report under `name` (at most 40 bytes): the funnel, and histograms before and after of lengths, domains and the teacher's pass rates (where a filter verified). */
 KD_API kd_status kd_curation_report(kd_curation *curation, kd_report *report, const char *name);
 
 /* Which part of a split a prompt falls into: *held 1 with probability `share` (0 to 1), from its key and the seed alone. */

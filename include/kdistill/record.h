@@ -14,7 +14,8 @@
  *
  * "expected" (also reference, ground_truth, and "answer" where it is not the completion) is the known answer; a record with a "question" and an
  * "answer" alone has it as both. "domain" (also task, source, category, subject), "id", "system", "teacher" (also model), "seed", "temperature",
- * "score", "sample", "finish" (also finish_reason), "passed" are kept, and every other member stays with the record as JSON text.                              */
+ * "score", "sample", "finish" (also finish_reason), "passed" are kept; every member that none of this reads stays with the record as JSON text. null is
+ * as if it were not there.                                                                                                     */
 #ifndef KDISTILL_RECORD_H
 #define KDISTILL_RECORD_H
 
@@ -61,7 +62,8 @@ KD_API void kd_record_init(kd_record *record, size_t size);
 
 /* Fills both keys. Without messages they are taken from prompt and completion. MurmurHash3 x64 128 of the texts, each with its role and a 0 behind it. */
 KD_API kd_status kd_record_keys(kd_record *record);
-/* The record as one line of JSON without its end, in the first shape; freed by kd_text_free. */
+/* The record as one line of JSON without its end, in the first shape; freed by kd_text_free. KD_ERR_INVALID: what no reader would take: a text that is no
+ * UTF-8, a message without role or content, an "extra" that is no object or has a member of the record's own.                    */
 KD_API kd_status kd_record_json(kd_context *context, const kd_record *record, char **json);
 
 /* ---- reading ---- */

@@ -134,6 +134,7 @@ static kd_status begin_job(run *c)
     const kd_status status = kd_record_reader_next(c->prompts, &record);
     c->ended = status == KD_END;
     if (status != KD_OK) return status == KD_END ? KD_OK : status;
+    KD_FAIL_IF(!record.message_count, KD_ERR_INVALID, "line %lld of the prompts has ids only: expected messages or a prompt", (long long)record.line);
     c->prompts_read++;
     if (c->prompts_read * c->o.samples <= c->there) return KD_OK; /* answered already */
     job *j = &c->jobs[c->tail % c->o.window];
@@ -215,9 +216,8 @@ static kd_status write_answer(run *c, job *j, int32_t sample)
     kd_record r = j->record;
     kd_message *messages = NULL;
     int32_t right = 0;
-    KD_TRY(kd__pile_take(&j->pile, (r.message_count + 2) * (int64_t)sizeof *messages, (void **)&messages));
+    KD_TRY(kd__pile_take(&j->pile, (r.message_count + 1) * (int64_t)sizeof *messages, (void **)&messages));
     memcpy(messages, r.messages, (size_t)r.message_count * sizeof *messages);
-    if (!r.message_count) messages[r.message_count++] = (kd_message){ "user", r.prompt };
     messages[r.message_count++] = (kd_message){ "assistant", j->texts[sample] };
     r.messages = messages;
     r.completion = j->texts[sample];

@@ -35,16 +35,18 @@ kd_status kd__text_number(kd__text *text, double value)
     return kd__text_append(text, digits, strlen(digits));
 }
 
-kd_status kd__text_quoted(kd__text *text, const char *string)
+kd_status kd__text_quoted_bytes(kd__text *text, const char *string, int64_t size)
 {
     KD_TRY(kd__text_append(text, "\"", 1));
-    for (const char *c = string; *c; c++) {
+    for (const char *c = string; c < string + size; c++) {
         if (*c == '"' || *c == '\\') KD_TRY(kd__text_format(text, "\\%c", *c));
         else if ((unsigned char)*c < 32) KD_TRY(kd__text_format(text, "\\u%04x", (unsigned)*c));
         else KD_TRY(kd__text_append(text, c, 1));
     }
     return kd__text_append(text, "\"", 1);
 }
+
+kd_status kd__text_quoted(kd__text *text, const char *string) { return kd__text_quoted_bytes(text, string, (int64_t)strlen(string)); }
 
 void kd__text_free(kd__text *text)
 {

@@ -15,6 +15,7 @@ kd_status kd__text_format(kd__text *text, const char *format, ...) __attribute__
 kd_status kd__text_number(kd__text *text, double value); /* NaN and infinity become null */
 /* A JSON string with quotes and escapes. */
 kd_status kd__text_quoted(kd__text *text, const char *string);
+kd_status kd__text_quoted_bytes(kd__text *text, const char *string, int64_t size);
 void kd__text_free(kd__text *text);
 
 /* * any run, ? any one character. */

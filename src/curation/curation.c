@@ -235,19 +235,20 @@ static void put_facts(const kd_curation *c, const kd__fact *f, kd_record *r)
 
 /* ---- one record through one filter ---- */
 
-static kd_status look_host(kd_curation *c, kd__filter *f, kd__fact *fact, kd_record *r, const char **reason)
+static kd_status look_host(kd_curation *c, kd__filter *f, kd__fact *fact, const kd_record *r, const char **reason)
 {
-    const char *why = "dropped by the host";
-    const int32_t said = f->o.function(f->o.user, r, &why);
+    const char *why = NULL;
+    kd_record shown = *r; /* what else it changes stays with it */
+    const int32_t said = f->o.function(f->o.user, &shown, &why);
     if (said < 0) return said;
     KD_FAIL_IF(said > 1, KD_ERR_CALLBACK, "filter '%s': the function returned %d: expected 1 (keep), 0 (drop) or a negative status", f->name, said);
     *reason = said ? NULL : why ? why : "dropped by the host";
-    if (r->score != fact->score && !(isnan(r->score) && isnan(fact->score))) {
-        fact->score = r->score;
+    if (shown.score != fact->score && !(isnan(shown.score) && isnan(fact->score))) {
+        fact->score = shown.score;
         fact->changed = 1;
     }
     int32_t domain;
-    KD_TRY(domain_number(c, r->domain ? r->domain : "", &domain));
+    KD_TRY(domain_number(c, shown.domain ? shown.domain : "", &domain));
     fact->changed |= domain != fact->domain;
     fact->domain = domain;
     return KD_OK;

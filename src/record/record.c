@@ -21,11 +21,21 @@ static void chain(uint64_t key[2], const char *role, const char *content)
     kd__hash128(link, sizeof link, key);
 }
 
+static kd_status check(const kd_record *r)
+{
+    KD_FAIL_IF(r->message_count < 0 || r->tokens < 0 || r->logprob_count < 0 || r->sample < 0, KD_ERR_RANGE, "record: a count or number is negative");
+    KD_FAIL_IF(r->message_count && !r->messages, KD_ERR_INVALID, "record: messages is NULL");
+    for (int32_t i = 0; i < r->message_count; i++)
+        KD_FAIL_IF(!r->messages[i].role || !r->messages[i].content, KD_ERR_INVALID, "record: message %d has no role or no content", i);
+    return KD_OK;
+}
+
 kd_status kd_record_keys(kd_record *record)
 {
     KD_NEED(record);
     KD_FAIL_IF(record->struct_size < sizeof *record, KD_ERR_INVALID, "kd_record: expected struct_size %zu, got %u", sizeof *record,
                record->struct_size);
+    KD_TRY(check(record));
     kd_record *r = record;
     const int32_t n = r->message_count;
     const int answered = n > 0 && !strcmp(r->messages[n - 1].role, "assistant");
@@ -84,10 +94,8 @@ static kd_status passed(kd__text *t, const char *names)
     KD_TRY(name_of(t, "passed"));
     for (const char *at = names;; at++) {
         const size_t length = strcspn(at, ",");
-        char one[64] = "";
-        memcpy(one, at, length < sizeof one ? length : sizeof one - 1);
         KD_TRY(kd__text_append(t, at == names ? "[" : ", ", at == names ? 1 : 2));
-        KD_TRY(kd__text_quoted(t, one));
+        KD_TRY(kd__text_quoted_bytes(t, at, (int64_t)length));
         at += length;
         if (!*at) break;
     }
@@ -145,6 +153,21 @@ static kd_status write(kd__text *t, const kd_record *r)
     return kd__text_append(t, "}", 1);
 }
 
+/* What a host gave can be no UTF-8, and its "extra" anything: a line that no reader would take is not written. */
+static kd_status check_line(kd_context *context, const kd__text *t, const kd_record *r)
+{
+    kd__json_document parsed = { 0 };
+    KD_FAIL_IF(!kd__is_utf8(t->bytes, t->size), KD_ERR_INVALID, "record: a text is no UTF-8");
+    const size_t size = r->extra ? strlen(r->extra) : 0;
+    if (!size) return KD_OK;
+    KD_FAIL_IF(size < 2 || r->extra[0] != '{' || r->extra[size - 1] != '}', KD_ERR_INVALID, "record: extra is no JSON object: %.200s", r->extra);
+    const kd_status status = kd__json_parse(&parsed, context, t->bytes, (size_t)t->size, "record, with its extra");
+    kd__json_free(&parsed);
+    return status == KD_ERR_MEMORY || status == KD_OK
+               ? status
+               : kd__fail(KD_ERR_INVALID, "record: extra is no JSON object of other members: %.200s", r->extra);
+}
+
 kd_status kd_record_json(kd_context *context, const kd_record *record, char **json)
 {
     kd_record r = defaults;
@@ -153,7 +176,9 @@ kd_status kd_record_json(kd_context *context, const kd_record *record, char **js
     KD_NEED(json);
     KD_TRY(kd__options_read(&r, sizeof r, record, "kd_record"));
     kd__text t = { .context = context };
-    const kd_status status = write(&t, &r);
+    kd_status status = check(&r);
+    if (status == KD_OK) status = write(&t, &r);
+    if (status == KD_OK) status = check_line(context, &t, &r);
     if (status != KD_OK) kd__text_free(&t);
     else *json = t.bytes;
     return status;

@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "tokenizer/unicode.h"
 
+#define KD__MOST_USED 40
+
 /* Blocks that live until the pile is emptied. */
 typedef struct kd__pile {
     kd_context *context;
@@ -22,8 +24,10 @@ typedef struct kd__shape {
     kd__pile pile;
     kd__json_document document;
     const kd_record_options *options;
-    const kd__json *answers; /* list of completions or choices; NULL: the record has one answer at most */
-    const kd__json *next;    /* of them                                                                */
+    const kd__json *answers;             /* list of completions or choices; NULL: the record has one answer at most */
+    const kd__json *next;                /* of them                                                                */
+    const kd__json *used[KD__MOST_USED]; /* members of the line's object that were read */
+    int32_t used_count;
     int32_t sample;
     kd_record record; /* what all answers share */
 } kd__shape;

@@ -55,15 +55,26 @@ void kd__pile_empty(kd__pile *pile)
 
 #define BAD(...) return kd__fail(KD_ERR_FORMAT, __VA_ARGS__)
 
-static const kd__json *find(const kd__json *object, const char *own, const char *const *names)
+/* The first of several names that is there; null is not there. */
+static const kd__json *find(const kd__json *object, const char *const *names)
 {
-    if (own) return kd__json_member(object, own);
     for (; *names; names++) {
         const kd__json *found = kd__json_member(object, *names);
         if (found && found->type != KD__JSON_NULL) return found;
     }
     return NULL;
 }
+
+/* A member of the line's object that is read: it does not go to "extra". `own`: the host's name for it, in place of the usual ones. */
+static const kd__json *use(kd__shape *s, const char *own, const char *const *names)
+{
+    const char *const one[] = { own, NULL };
+    const kd__json *found = find(s->document.root, own ? one : names);
+    if (found && s->used_count < KD__MOST_USED) s->used[s->used_count++] = found;
+    return found;
+}
+
+static const kd__json *use_one(kd__shape *s, const char *name) { return use(s, name, NULL); }
 
 static kd_status append(kd__text *to, const kd__json *node)
 {
@@ -100,21 +111,21 @@ static kd_status text_of(kd__shape *s, const kd__json *node, const char *what, c
     return status;
 }
 
-static kd_status number_of(const kd__json *object, const char *name, double *value)
+static kd_status number_of(kd__shape *s, const char *name, double *value)
 {
-    const kd__json *node = kd__json_member(object, name);
+    const kd__json *node = use_one(s, name);
     *value = NAN;
-    if (!node || node->type == KD__JSON_NULL) return KD_OK;
+    if (!node) return KD_OK;
     if (node->type != KD__JSON_NUMBER && node->type != KD__JSON_BOOL) BAD("'%s': expected a number", name);
     *value = node->number;
     return KD_OK;
 }
 
-static kd_status seed_of(const kd__json *object, uint64_t *seed)
+static kd_status seed_of(kd__shape *s, uint64_t *seed)
 {
-    const kd__json *node = kd__json_member(object, "seed");
+    const kd__json *node = use_one(s, "seed");
     *seed = 0;
-    if (!node || node->type == KD__JSON_NULL) return KD_OK;
+    if (!node) return KD_OK;
     if (node->type == KD__JSON_NUMBER && node->number >= 0 && node->number < 18446744073709551616.0) *seed = (uint64_t)node->number;
     else if (node->type == KD__JSON_STRING) {
         char *end;
@@ -125,9 +136,9 @@ static kd_status seed_of(const kd__json *object, uint64_t *seed)
 }
 
 /* ["length", "verify"] or "length,verify". */
-static kd_status passed_of(kd__shape *s, const kd__json *object)
+static kd_status passed_of(kd__shape *s)
 {
-    const kd__json *node = kd__json_member(object, "passed");
+    const kd__json *node = use_one(s, "passed");
     kd__text made = { .context = s->pile.context };
     kd_status status = KD_OK;
     if (!node || node->type != KD__JSON_ARRAY) return text_of(s, node, "passed", &s->record.passed);
@@ -180,7 +191,7 @@ static kd_status read_turn(kd__shape *s, const kd__json *turn, kd_message *messa
     KD_TRY(text_of(s, content, "content", &message->content));
     if (!*role || !content) BAD("a turn of the chat has no %s", *role ? "content" : "role");
     message->role = role_of(role);
-    if (!strcmp(message->role, "assistant")) KD_TRY(with_reasoning(s, find(turn, NULL, reasoning_names), &message->content));
+    if (!strcmp(message->role, "assistant")) KD_TRY(with_reasoning(s, find(turn, reasoning_names), &message->content));
     return KD_OK;
 }
 
@@ -227,11 +238,11 @@ static void find_texts(kd_record *r)
     if (last >= 0) r->prompt = r->messages[last].content;
 }
 
-static kd_status instruction(kd__shape *s, const kd__json *object, const char **prompt)
+static kd_status instruction(kd__shape *s, const char **prompt)
 {
     const char *input;
     char *both = NULL;
-    KD_TRY(text_of(s, kd__json_member(object, "instruction") ? kd__json_member(object, "input") : NULL, "input", &input));
+    KD_TRY(text_of(s, use_one(s, "input"), "input", &input));
     if (!*input) return KD_OK;
     KD_TRY(kd__pile_take(&s->pile, (int64_t)(strlen(*prompt) + strlen(input) + 3), (void **)&both));
     strcpy(both, *prompt);
@@ -302,44 +313,31 @@ static kd_status read_logprobs(kd__shape *s, const kd__json *node, const kd__jso
     return KD_OK;
 }
 
-/* ---- what is no record's own ---- */
+/* ---- all other members ---- */
 
-static int is_in(const char *name, const char *const *names)
+/* Names that the writer uses: a member that has one, but was not read as it, would stand twice in a line. */
+static int is_written(const char *name)
 {
-    for (; *names; names++)
-        if (!strcmp(name, *names)) return 1;
+    static const char *const names[] = { "id",    "domain", "messages", "expected",  "teacher", "sample",   "seed",        "temperature",
+                                         "score", "finish", "passed",   "input_ids", "mask",    "logprobs", "logprob_ends" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i])) return 1;
     return 0;
 }
 
-static int is_known(const kd__shape *s, const char *key)
+static int stays(const kd__shape *s, const kd__json *member)
 {
-    static const char *const plain[] = { "messages", "conversations", "system",  "answer",  "id",       "seed",         "temperature", "score",
-                                         "sample",   "passed",        "choices", "request", "logprobs", "logprob_ends", NULL };
-    static const char *const *const lists[] = { plain,         prompt_names, completion_names, reasoning_names, expected_names, domain_names,
-                                                teacher_names, finish_names, list_names,       id_names,        mask_names };
-    const char *const own[] = { s->options->prompt_field, s->options->completion_field, s->options->expected_field, s->options->domain_field };
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (own[i] && !strcmp(key, own[i])) return 1;
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        if (is_in(key, lists[i])) return 1;
-    return 0;
+    for (int32_t i = 0; i < s->used_count; i++)
+        if (s->used[i] == member) return 0;
+    return !is_written(member->key);
 }
 
-/* Of several names for one thing the first counts; the others are members like any other. */
-static int is_used(const kd__shape *s, const kd__json *object, const kd__json *member)
-{
-    static const char *const *const lists[] = { prompt_names, completion_names, expected_names, domain_names, teacher_names, finish_names };
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        if (is_in(member->key, lists[i]) && find(object, NULL, lists[i]) != member) return 0;
-    return is_known(s, member->key);
-}
-
-static kd_status keep_extra(kd__shape *s, const kd__json *object)
+static kd_status keep_extra(kd__shape *s)
 {
     kd__text made = { .context = s->pile.context };
     kd_status status = KD_OK;
-    for (const kd__json *member = object->first; member && status == KD_OK; member = member->next) {
-        if (is_used(s, object, member)) continue;
+    for (const kd__json *member = s->document.root->first; member && status == KD_OK; member = member->next) {
+        if (!stays(s, member)) continue;
         status = kd__text_append(&made, made.size ? ", " : "{", made.size ? 2 : 1);
         if (status == KD_OK) status = kd__text_quoted(&made, member->key);
         if (status == KD_OK) status = kd__text_append(&made, ": ", 2);
@@ -353,80 +351,102 @@ static kd_status keep_extra(kd__shape *s, const kd__json *object)
 
 /* ---- a line ---- */
 
-static kd_status read_facts(kd__shape *s, const kd__json *object)
+static kd_status read_facts(kd__shape *s)
 {
     kd_record *r = &s->record;
     int64_t sample = 0;
-    KD_TRY(text_of(s, find(object, s->options->expected_field, expected_names), "expected", &r->expected));
-    KD_TRY(text_of(s, find(object, s->options->domain_field, domain_names), "domain", &r->domain));
-    KD_TRY(text_of(s, find(object, NULL, teacher_names), "teacher", &r->teacher));
-    KD_TRY(text_of(s, find(object, NULL, finish_names), "finish", &r->finish));
-    KD_TRY(text_of(s, kd__json_member(object, "id"), "id", &r->id));
-    KD_TRY(number_of(object, "temperature", &r->temperature));
-    KD_TRY(number_of(object, "score", &r->score));
-    KD_TRY(seed_of(object, &r->seed));
-    if (kd__json_member(object, "sample")) KD_TRY(kd__json_integer(kd__json_member(object, "sample"), 0, INT32_MAX, &sample, "sample"));
+    KD_TRY(text_of(s, use(s, s->options->expected_field, expected_names), "expected", &r->expected));
+    KD_TRY(text_of(s, use(s, s->options->domain_field, domain_names), "domain", &r->domain));
+    KD_TRY(text_of(s, use(s, NULL, teacher_names), "teacher", &r->teacher));
+    KD_TRY(text_of(s, use(s, NULL, finish_names), "finish", &r->finish));
+    KD_TRY(text_of(s, use_one(s, "id"), "id", &r->id));
+    KD_TRY(number_of(s, "temperature", &r->temperature));
+    KD_TRY(number_of(s, "score", &r->score));
+    KD_TRY(seed_of(s, &r->seed));
+    const kd__json *number = use_one(s, "sample");
+    if (number) KD_TRY(kd__json_integer(number, 0, INT32_MAX, &sample, "sample"));
     r->sample = (int32_t)sample;
-    KD_TRY(passed_of(s, object));
-    return keep_extra(s, object);
+    return passed_of(s);
+}
+
+/* "answer" is the known one, unless it is what is learned. */
+static kd_status read_answer(kd__shape *s, const char **text)
+{
+    KD_TRY(text_of(s, use_one(s, "answer"), "answer", text));
+    if (!*s->record.expected) s->record.expected = *text;
+    return KD_OK;
 }
 
 /* prompt with a completion, with reasoning and an answer, or with a list of completions. */
-static kd_status read_pair(kd__shape *s, const kd__json *object, const kd__json *asked)
+static kd_status read_pair(kd__shape *s, const kd__json *asked)
 {
-    const kd__json *completion = find(object, s->options->completion_field, completion_names), *answer = kd__json_member(object, "answer"),
-                   *reasoning = find(object, NULL, reasoning_names), *list = find(object, NULL, list_names);
-    const char *prompt, *system, *text;
+    const kd__json *completion = use(s, s->options->completion_field, completion_names), *reasoning = use(s, NULL, reasoning_names),
+                   *list = completion ? NULL : use(s, NULL, list_names);
+    const char *prompt, *system, *answer, *text, *expected = s->record.expected;
     KD_TRY(text_of(s, asked, "prompt", &prompt));
-    KD_TRY(instruction(s, object, &prompt));
-    KD_TRY(text_of(s, kd__json_member(object, "system"), "system", &system));
+    if (!strcmp(asked->key, "instruction")) KD_TRY(instruction(s, &prompt));
+    KD_TRY(text_of(s, use_one(s, "system"), "system", &system));
     KD_TRY(make_chat(s, system, prompt));
-    KD_TRY(text_of(s, answer, "answer", &text));
-    if (answer && !*s->record.expected && !(reasoning && !completion)) s->record.expected = text;
-    if (list && list->type == KD__JSON_ARRAY && !completion) {
+    KD_TRY(read_answer(s, &answer));
+    if (reasoning && !completion) s->record.expected = expected; /* the answer stands behind the reasoning */
+    if (list && list->type == KD__JSON_ARRAY) {
         s->answers = list;
         s->next = list->first;
         return KD_OK;
     }
-    if (!completion && !answer) return KD_OK;
-    KD_TRY(text_of(s, completion ? completion : answer, "completion", &text));
+    if (!completion && !*answer) return KD_OK;
+    KD_TRY(text_of(s, completion, "completion", &text));
+    if (!completion) text = answer;
     KD_TRY(with_reasoning(s, reasoning, &text));
     return answer_chat(s, &s->record, text);
 }
 
-static kd_status read_server(kd__shape *s, const kd__json *object)
+static kd_status read_server(kd__shape *s)
 {
-    const kd__json *request = kd__json_member(object, "request"), *response = kd__json_member(object, "response");
-    const kd__json *messages = kd__json_member(request ? request : object, "messages");
+    const kd__json *request = use_one(s, "request"), *response = use_one(s, "response"), *messages;
     if (response && kd__json_member(response, "body")) response = kd__json_member(response, "body");
-    s->answers = kd__json_member(response && response->type == KD__JSON_OBJECT ? response : object, "choices");
+    messages = request ? kd__json_member(request, "messages") : use_one(s, "messages");
+    s->answers = response ? kd__json_member(response, "choices") : use_one(s, "choices");
     if (!messages || !s->answers || s->answers->type != KD__JSON_ARRAY) BAD("expected a request with messages and a response with choices");
     s->next = s->answers->first;
     if (!*s->record.teacher && response) KD_TRY(text_of(s, kd__json_member(response, "model"), "model", &s->record.teacher));
     return read_chat(s, messages, 1);
 }
 
-static kd_status read_object(kd__shape *s, const kd__json *object)
+/* A prompt, and perhaps a completion, that are lists of turns. */
+static kd_status read_turns(kd__shape *s, const kd__json *asked)
 {
-    const kd__json *messages = kd__json_member(object, "messages"), *response = kd__json_member(object, "response"),
-                   *ids = find(object, NULL, id_names), *asked = find(object, s->options->prompt_field, prompt_names);
-    if (!messages) messages = kd__json_member(object, "conversations");
-    KD_TRY(read_facts(s, object));
-    if (ids && ids->type == KD__JSON_ARRAY) KD_TRY(read_ids(s, ids, find(object, NULL, mask_names)));
-    if (kd__json_member(object, "choices") || (response && response->type == KD__JSON_OBJECT)) return read_server(s, object);
-    KD_TRY(read_logprobs(s, kd__json_member(object, "logprobs"), kd__json_member(object, "logprob_ends"), &s->record));
-    if (messages) return read_chat(s, messages, 0);
-    if (asked && asked->type == KD__JSON_ARRAY && asked->first && asked->first->type == KD__JSON_OBJECT) {
-        KD_TRY(read_chat(s, asked, 1));
-        const kd__json *completion = find(object, s->options->completion_field, completion_names);
-        const char *text;
-        if (!completion) return KD_OK;
-        if (completion->type == KD__JSON_ARRAY && completion->first && completion->first->type == KD__JSON_OBJECT)
-            completion = kd__json_member(completion->first, "content");
-        KD_TRY(text_of(s, completion, "completion", &text));
-        return answer_chat(s, &s->record, text);
+    const kd__json *completion = use(s, s->options->completion_field, completion_names);
+    const char *text;
+    KD_TRY(read_chat(s, asked, 1));
+    if (!completion) return KD_OK;
+    if (completion->type == KD__JSON_ARRAY && completion->first && completion->first->type == KD__JSON_OBJECT)
+        completion = kd__json_member(completion->first, "content");
+    KD_TRY(text_of(s, completion, "completion", &text));
+    return answer_chat(s, &s->record, text);
+}
+
+static kd_status read_object(kd__shape *s)
+{
+    static const char *const chat_names[] = { "messages", "conversations", NULL }, *const choices[] = { "choices", NULL },
+                             *const responses[] = { "response", NULL };
+    const kd__json *object = s->document.root, *response = find(object, responses), *ids = find(object, id_names), *chat, *asked;
+    const char *answer;
+    KD_TRY(read_facts(s));
+    if (ids && ids->type == KD__JSON_ARRAY) KD_TRY(read_ids(s, use(s, NULL, id_names), use(s, NULL, mask_names)));
+    if (find(object, choices) || (response && response->type == KD__JSON_OBJECT)) {
+        KD_TRY(read_answer(s, &answer));
+        return read_server(s);
     }
-    if (asked) return read_pair(s, object, asked);
+    const kd__json *logprobs = kd__json_member(object, "logprobs");
+    if (logprobs && logprobs->type == KD__JSON_ARRAY) KD_TRY(read_logprobs(s, use_one(s, "logprobs"), use_one(s, "logprob_ends"), &s->record));
+    if ((chat = use(s, NULL, chat_names))) {
+        KD_TRY(read_answer(s, &answer));
+        return read_chat(s, chat, 0);
+    }
+    asked = use(s, s->options->prompt_field, prompt_names);
+    if (asked && asked->type == KD__JSON_ARRAY && asked->first && asked->first->type == KD__JSON_OBJECT) return read_turns(s, asked);
+    if (asked) return read_pair(s, asked);
     if (s->record.ids) return KD_OK;
     BAD("none of the shapes that are known: no messages, conversations, prompt or ids");
 }
@@ -451,7 +471,8 @@ kd_status kd__shape_begin(kd__shape *s, const char *line, int64_t bytes)
     KD_TRY(kd__json_parse(&s->document, s->pile.context, line, (size_t)bytes, "line"));
     if (s->document.root->type != KD__JSON_OBJECT) BAD("expected an object");
     if (holds_zero(s->document.root)) BAD("a text holds a zero byte");
-    return read_object(s, s->document.root);
+    KD_TRY(read_object(s));
+    return keep_extra(s);
 }
 
 kd_status kd__shape_next(kd__shape *s, kd_record *record)
@@ -483,6 +504,7 @@ void kd__shape_end(kd__shape *s)
     kd__pile_empty(&s->pile);
     kd__json_free(&s->document);
     s->answers = s->next = NULL;
+    s->used_count = 0;
     s->sample = -1;
 }
 

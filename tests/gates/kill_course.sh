@@ -2,14 +2,13 @@
 # A small course killed at random moments ends with the same bits as one that was not: kill_course.sh COURSE FOLDER KILLS
 set -u
 course=$1 folder=$2 kills=$3
-export KD_COURSE_SMALL=1
 rm -rf "$folder/whole" "$folder/killed"
 started=$(date +%s%N)
-"$course" "$folder/whole" 1 4 > "$folder/whole.log" 2>&1 || { tail -n 3 "$folder/whole.log"; exit 1; }
+"$course" "$folder/whole" 1 4 small > "$folder/whole.log" 2>&1 || { tail -n 3 "$folder/whole.log"; exit 1; }
 took=$((($(date +%s%N) - started) / 1000000))
 killed=0
 while [ $killed -lt "$kills" ]; do
-    "$course" "$folder/killed" 1 4 > "$folder/killed.log" 2>&1 &
+    "$course" "$folder/killed" 1 4 small > "$folder/killed.log" 2>&1 &
     process=$!
     # somewhere in the whole run, the beginning more often: every part is begun again there
     number=$(od -An -N2 -tu2 /dev/urandom)
@@ -23,7 +22,7 @@ while [ $killed -lt "$kills" ]; do
     wait $process 2> /dev/null
     killed=$((killed + 1))
     [ $((killed % 5)) -ne 0 ] && continue
-    "$course" "$folder/killed" 1 4 > "$folder/killed.log" 2>&1 || { tail -n 3 "$folder/killed.log"; exit 1; }
+    "$course" "$folder/killed" 1 4 small > "$folder/killed.log" 2>&1 || { tail -n 3 "$folder/killed.log"; exit 1; }
     for file in $(cd "$folder/whole" && find . -type f ! -name 'report.*' | sort); do
         cmp "$folder/whole/$file" "$folder/killed/$file" || { echo "after $killed kills: $file differs"; exit 1; }
     done

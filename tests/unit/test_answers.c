@@ -98,6 +98,11 @@ START_TEST(collecting_goes_on_to_the_same_bytes)
     OK(kd_record_reader_text(&others, k.ctx, "{\"prompt\":\"other\"}", -1, NULL));
     FAILS(kd_answers_collect(k.ctx, k.generator, others, broken, &o, NULL), KD_ERR_MISMATCH, "another prompt");
     kd_record_reader_free(others);
+    OK(kd_record_reader_text(&others, k.ctx, "{\"ids\":[1,2]}", -1, NULL));
+    remove(broken);
+    FAILS(kd_answers_collect(k.ctx, k.generator, others, broken, &o, NULL), KD_ERR_INVALID, "ids only");
+    kd_record_reader_free(others);
+    OK(kd_answers_collect(k.ctx, k.generator, k.prompts, broken, &o, NULL));
     s.seed = 9;
     FAILS(kd_answers_collect(k.ctx, k.generator, k.prompts, broken, &o, NULL), KD_ERR_MISMATCH, "seed 0");
     free_kit(&k);

@@ -252,6 +252,7 @@ static int32_t host(void *user, kd_record *r, const char **reason)
     if (*fail == 2) return 7;
     r->score = (double)strlen(r->completion);
     r->domain = "changed";
+    r->completion = "\xff"; /* not taken over */
     *reason = "not liked";
     return *r->id != 'c';
 }

@@ -156,11 +156,17 @@ START_TEST(records_are_encoded_and_only_answers_are_learned)
         OK(kd_batch_field(batch, "answer", &answer, NULL));
         OK(kd_batch_field(batch, "tokens", &tokens, NULL));
         OK(kd_packer_get_info(p, &info));
-        ck_assert_int_eq(info.answer_tokens % 3, 0); /* '4', '!' and the end, each time */
-        ck_assert(rows % 7 == 0 || chat);
-        const int64_t *learned = answer.data;
-        for (int64_t i = 0; !chat && i < 7; i++) ck_assert(learned[i] == (i > 3));
-        if (!chat) ck_assert_int_eq(((const int64_t *)tokens.data)[6], 264);
+        const int64_t *learned = answer.data, *token = tokens.data;
+        ck_assert_int_eq(info.answer_tokens, 3); /* '4', '!' and the end */
+        int64_t sum = 0, last = 0;
+        for (int64_t i = 0; i < rows; i++) {
+            sum += learned[i];
+            if (learned[i]) last = i;
+        }
+        ck_assert_int_eq(sum, 3);
+        ck_assert_int_eq(token[last], 264);
+        if (!chat) ck_assert(rows == 7 && last == 6 && learned[4] && learned[5]);
+        else ck_assert(rows > 10 && learned[last - 1] && learned[last - 2]);
         r.completion = "";
         FAILS(kd_packer_add(p, &r, 0), KD_ERR_INVALID, "no answer");
         r.completion = "4!";

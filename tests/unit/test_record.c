@@ -32,6 +32,8 @@ static const struct {
       "\"token\":"
       "\"b\",\"logprob\":-0.25}]}}]}}}",
       "q", "ab", "" },
+    { "{\"messages\":null,\"prompt\":\"q\",\"completion\":\"a\",\"answer\":null}", "q", "a", "" },
+    { "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"so 4\"}],\"answer\":\"4\"}", "q", "so 4", "4" },
     { "{\"prompt\":\"\\ud83d\\ude00 \xc3\xa9\",\"completion\":\"\"}", "\xf0\x9f\x98\x80 \xc3\xa9", "", "" },
 };
 
@@ -191,6 +193,72 @@ START_TEST(what_is_written_is_read_again_whole)
 }
 END_TEST
 
+/* What one shape does not read is kept; names that the writer uses are never doubled; long names are whole. */
+START_TEST(other_members_stay_and_lines_are_read_again)
+{
+    kd_context *ctx = make_context(1);
+    static const char *const lines[] = {
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"prompt\":\"p\",\"system\":\"s\",\"logprobs\":{\"other\":1},\"deep\":{\"a\":null}}",
+        "{\"q\":\"asked\",\"prompt\":\"p\",\"d\":\"mine\",\"domain\":\"theirs\",\"deep\":1}",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"a\"},\"logprobs\":{"
+        "\"content\":[{"
+        "\"token\":\"a\",\"logprob\":-1}]}}],\"logprobs\":[1],\"deep\":1}",
+        "{\"prompt\":\"q\",\"deep\":1,\"passed\":["
+        "\"\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+        "\u00e9"
+        "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9 x\"]}",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        kd_record_reader *r, *again;
+        kd_record a = KD_RECORD_INIT, b = KD_RECORD_INIT;
+        kd_record_options o = KD_RECORD_OPTIONS_INIT;
+        char *json;
+        if (i == 1) o.prompt_field = "q", o.domain_field = "d";
+        OK(kd_record_reader_text(&r, ctx, lines[i], -1, &o));
+        OK(kd_record_reader_next(r, &a));
+        ck_assert(strstr(a.extra, "deep") != NULL);
+        if (i == 0) ck_assert(strstr(a.extra, "\"prompt\"") && strstr(a.extra, "\"system\""));
+        if (i == 1) ck_assert_str_eq(a.domain, "mine");
+        OK(kd_record_json(ctx, &a, &json));
+        OK(kd_record_reader_text(&again, ctx, json, -1, NULL));
+        OK(kd_record_reader_next(again, &b));
+        ck_assert_str_eq(b.passed, a.passed);
+        ck_assert(strstr(b.extra, "deep") && !memcmp(a.key, b.key, sizeof a.key));
+        kd_text_free(ctx, json);
+        kd_record_reader_free(again);
+        kd_record_reader_free(r);
+    }
+    kd_context_free(ctx);
+}
+END_TEST
+
+START_TEST(what_no_reader_would_take_is_not_written)
+{
+    kd_context *ctx = make_context(1);
+    kd_record r = KD_RECORD_INIT;
+    const kd_message half = { "user", NULL };
+    char *json = NULL;
+    r.prompt = "q\xff";
+    FAILS(kd_record_json(ctx, &r, &json), KD_ERR_INVALID, "UTF-8");
+    r.prompt = "q";
+    static const char *const extras[] = { "nonsense", "[1]", "{\"a\":}", "{\"messages\":1}", "{\"a\":1" };
+    for (size_t i = 0; i < sizeof extras / sizeof *extras; i++) {
+        r.extra = extras[i];
+        FAILS(kd_record_json(ctx, &r, &json), KD_ERR_INVALID, "extra");
+    }
+    r.extra = "{}";
+    OK(kd_record_json(ctx, &r, &json));
+    kd_text_free(ctx, json);
+    r.messages = &half;
+    r.message_count = 1;
+    FAILS(kd_record_json(ctx, &r, &json), KD_ERR_INVALID, "no role or no content");
+    FAILS(kd_record_keys(&r), KD_ERR_INVALID, "no role or no content");
+    r.message_count = -1;
+    FAILS(kd_record_keys(&r), KD_ERR_RANGE, "negative");
+    kd_context_free(ctx);
+}
+END_TEST
+
 START_TEST(appending_cuts_off_what_a_killed_writer_left)
 {
     kd_context *ctx = make_context(1);
@@ -229,6 +297,8 @@ Suite *record_suite(void)
     tcase_add_test(tests, bad_lines_are_named_skipped_and_counted);
     tcase_add_test(tests, long_lines_are_read_over_or_read);
     tcase_add_test(tests, what_is_written_is_read_again_whole);
+    tcase_add_test(tests, other_members_stay_and_lines_are_read_again);
+    tcase_add_test(tests, what_no_reader_would_take_is_not_written);
     tcase_add_test(tests, appending_cuts_off_what_a_killed_writer_left);
     suite_add_tcase(suite, tests);
     return suite;
