@@ -179,7 +179,7 @@ demo-lm: $(BUILD)/examples/lm_distil
 	KD_STORE=$(BUILD)/examples/lm_distil.kdt $< train 2 $(or $(STEPS),600) $(TEXT)
 
 # The course in miniature (about five minutes): SEEDS, STEPS. reproduce-course is the long one (about an hour); both go on where they were killed.
-COURSE := examples/course.c examples/course_data.c examples/course_train.c
+COURSE := examples/course.c examples/course_data.c examples/course_report.c examples/course_text.c examples/course_train.c
 $(BUILD)/examples/course: $(COURSE) examples/course.h examples/check.h $(SHARED)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -Wall -Wextra -Iinclude $(SANITIZE) $(COURSE) -o $@ -L$(LIB) -Wl,-rpath,$(abspath $(LIB)) -lkdistill -lm

@@ -18,8 +18,11 @@ typedef struct {
     int32_t worked, problems, test; /* of each task: worked solutions, problems in all, test problems */
 } course_size;
 
-/* Writes tokenizer.json, worked.jsonl, problems.jsonl, plain.jsonl (answers only), test.jsonl and harder.jsonl into the folder. */
+/* Writes tokenizer.json, worked.jsonl, problems.jsonl, plain.jsonl (answers only), test.jsonl, held-out.jsonl (its worked solutions) and harder.jsonl
+ * into the folder. */
 void course_write_data(kd_context *ctx, const char *folder, const course_size *size);
+/* One token a byte, and an end: for text of any kind. */
+void course_byte_tokenizer(const char *path);
 /* Numbers are compared; of COUNTDOWN the expression is worked out: every given number at most once, and the target comes out. */
 extern const kd_verify_options course_verify;
 /* folder/name, in one of eight static buffers */
@@ -46,7 +49,14 @@ typedef struct {
     double own_share;    /* on-policy: lambda, the share of steps on own answers              */
 } course_training;
 
-kd_model *course_model(kd_context *ctx, kd_tokenizer *tokenizer, course_shape shape, uint64_t seed);
+typedef struct {
+    double loss, error; /* nats a token of the answers, and its standard error over the texts          */
+    double agreement;   /* share of tokens of which teacher and student find the same most probable    */
+    int64_t texts, tokens;
+} course_fit;
+
+/* positions: the longest text in tokens */
+kd_model *course_model(kd_context *ctx, kd_tokenizer *tokenizer, course_shape shape, int positions, uint64_t seed);
 /* Trains a model on files of records, and saves it with its tokenizer and curve into `folder`: where that is there already it is loaded instead. */
 kd_model *course_student(kd_context *ctx, kd_tokenizer *tokenizer, kd_model *fresh, const char *const *files, int count, const course_training *t,
                          const char *folder, course_curve *curve);
@@ -56,6 +66,45 @@ void course_store(kd_context *ctx, kd_tokenizer *tokenizer, kd_model *teacher, c
 void course_answers(kd_context *ctx, kd_tokenizer *tokenizer, kd_model *model, const char *prompts, int n, uint64_t seed, const char *teacher,
                     const char *path);
 kd_answers_result course_judge(kd_context *ctx, const char *answers, int32_t *rights, int64_t room);
+/* How well a model foretells the answers of a file, at most so many texts of it; teacher NULL: no agreement. */
+course_fit course_measure(kd_context *ctx, kd_tokenizer *tokenizer, kd_model *model, kd_model *teacher, const char *file, int64_t most);
 int32_t course_end_token(kd_tokenizer *tokenizer);
+
+/* ---- course.c ---- */
+
+enum { SAMPLES = 4, MOST_ARMS = 24, MOST_FILES = 4 };
+
+typedef struct {
+    const char *name, *label;
+    course_shape shape;
+    const char *files[MOST_FILES]; /* %d: the seed */
+    int soft, on_policy, from_teacher;
+    int draw; /* of the first weights and the order: another teacher has another one */
+} arm;
+
+typedef struct {
+    const char *folder;
+    int seeds, full, arms;
+    int64_t steps;
+    course_size size;
+    kd_context *ctx;
+    kd_tokenizer *tokenizer;
+    arm arm[MOST_ARMS];
+    int32_t *rights[MOST_ARMS], *harder[MOST_ARMS]; /* (seeds, questions, SAMPLES) */
+    int64_t questions;
+    kd_answers_result result[MOST_ARMS][MOST_SEEDS], hard[MOST_ARMS][MOST_SEEDS];
+    course_fit fit[MOST_ARMS][MOST_SEEDS];
+    course_curve curve[MOST_ARMS];
+    kd_report *report;
+} course;
+
+/* ---- course_text.c: GSM8K's rationales ---- */
+
+/* Teacher and students on people's worked solutions, and their losses on ones that none has seen: a table of the report. data: the folder that has gsm8k. */
+void course_rationales(kd_context *ctx, kd_report *report, const char *folder, const char *data, int seeds, int64_t steps);
+
+/* ---- course_report.c ---- */
+
+void course_report(course *c);
 
 #endif

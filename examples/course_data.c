@@ -184,7 +184,7 @@ static void put(kd_record_writer *w, const problem *p, const char *completion)
     CHECK(kd_record_writer_add(w, &r));
 }
 
-enum { WORKED, PROBLEMS, PLAIN, TEST, HARDER, FILES };
+enum { WORKED, PROBLEMS, PLAIN, TEST, HELD_OUT, HARDER, FILES };
 
 /* Test prompts: drawn problems may come twice, and none that is tested may be learned. */
 static char tested_prompts[4096][160];
@@ -212,6 +212,7 @@ static void write_problem(kd_record_writer *const *files, int task, int i, const
             if (tested_count < 4096) strcpy(tested_prompts[tested_count++], p.prompt);
             make(&h, task, i * both + turned, 0, 1);
             put(files[TEST], &p, "");
+            put(files[HELD_OUT], &p, p.worked);
             put(files[HARDER], &h, "");
             continue;
         }
@@ -222,34 +223,50 @@ static void write_problem(kd_record_writer *const *files, int task, int i, const
     }
 }
 
-/* Characters, and "####" as one token: byte-level BPE in Hugging Face's form. */
-static void write_tokenizer(const char *path)
+/* Byte-level BPE in Hugging Face's form: an end, then the signs one token each, then what the merges make. */
+static FILE *begin_tokenizer(const char *path)
 {
-    static const char signs[] = "0123456789#+-*/=;:,.?><()abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     FILE *file = fopen(path, "wb");
-    int id = 1;
     if (!file) {
         fprintf(stderr, "cannot write %s\n", path);
         exit(1);
     }
     fputs("{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":[{\"id\":0,\"content\":\"<|end|>\",\"single_word\":false,"
-          "\"lstrip\":false,"
-          "\"rstrip\":false,\"normalized\":false,\"special\":true}],\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_"
-          "space\":false,"
-          "\"trim_offsets\":true,\"use_regex\":true},\"post_processor\":null,\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_"
-          "offsets\":true,"
-          "\"use_regex\":true},\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":null,\"continuing_subword_prefix\":null,\"end_of_word_"
-          "suffix\":null,"
-          "\"fuse_unk\":false,\"byte_fallback\":false,\"vocab\":{\"<|end|>\":0",
+          "\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true}],\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"ByteLevel\","
+          "\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true},\"post_processor\":null,\"decoder\":{\"type\":\"ByteLevel\","
+          "\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true},\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":null,"
+          "\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,\"fuse_unk\":false,\"byte_fallback\":false,\"vocab\":{\"<|end|>\":0",
           file);
+    return file;
+}
+
+/* Characters, and "####" as one token. */
+static void write_tokenizer(const char *path)
+{
+    static const char signs[] = "0123456789#+-*/=;:,.?><()abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    FILE *file = begin_tokenizer(path);
+    int id = 1;
     for (const char *c = signs; *c; c++) fprintf(file, ",\"%c\":%d", *c, id++);
     fprintf(file, ",\"\u0120\":%d,\"##\":%d,\"####\":%d},\"merges\":[[\"#\",\"#\"],[\"##\",\"##\"]]}}\n", id, id + 1, id + 2);
     fclose(file);
 }
 
+/* Byte-level BPE writes printable bytes as themselves, the others as the code points from 256 on, in their order. */
+void course_byte_tokenizer(const char *path)
+{
+    FILE *file = begin_tokenizer(path);
+    int others = 0;
+    for (int byte = 0; byte < 256; byte++) {
+        const int printable = (byte > 32 && byte < 127) || (byte > 160 && byte != 173);
+        fprintf(file, ",\"\\u%04x\":%d", printable ? byte : 256 + others++, byte + 1);
+    }
+    fputs("},\"merges\":[]}}\n", file);
+    fclose(file);
+}
+
 void course_write_data(kd_context *ctx, const char *folder, const course_size *size)
 {
-    static const char *const names[FILES] = { "worked.jsonl", "problems.jsonl", "plain.jsonl", "test.jsonl", "harder.jsonl" };
+    static const char *const names[FILES] = { "worked.jsonl", "problems.jsonl", "plain.jsonl", "test.jsonl", "held-out.jsonl", "harder.jsonl" };
     kd_record_writer *files[FILES];
     if (course_exists(course_path(folder, "harder.jsonl"))) return;
     write_tokenizer(course_path(folder, "tokenizer.json"));

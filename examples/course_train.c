@@ -9,7 +9,7 @@ int32_t course_end_token(kd_tokenizer *tokenizer)
     return id;
 }
 
-kd_model *course_model(kd_context *ctx, kd_tokenizer *tokenizer, course_shape s, uint64_t seed)
+kd_model *course_model(kd_context *ctx, kd_tokenizer *tokenizer, course_shape s, int positions, uint64_t seed)
 {
     char config[640];
     int64_t vocabulary;
@@ -18,10 +18,10 @@ kd_model *course_model(kd_context *ctx, kd_tokenizer *tokenizer, course_shape s,
     CHECK(kd_tokenizer_size(tokenizer, &vocabulary));
     snprintf(config, sizeof config,
              "{\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"llama\",\"vocab_size\":%lld,\"hidden_size\":%d,\"intermediate_size\":%d,"
-             "\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"num_key_value_heads\":%d,\"max_position_embeddings\":160,\"rms_norm_eps\":1e-5,"
+             "\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"num_key_value_heads\":%d,\"max_position_embeddings\":%d,\"rms_norm_eps\":1e-5,"
              "\"rope_theta\":10000.0,\"hidden_act\":\"silu\",\"initializer_range\":0.05,\"tie_word_embeddings\":true,\"bos_token_id\":0,\"eos_token_"
              "id\":0}",
-             (long long)vocabulary, s.hidden, s.inner, s.layers, s.heads, s.heads);
+             (long long)vocabulary, s.hidden, s.inner, s.layers, s.heads, s.heads, positions);
     mo.seed = seed;
     CHECK(kd_model_create(&model, ctx, config, &mo));
     return model;
@@ -283,6 +283,73 @@ void course_store(kd_context *ctx, kd_tokenizer *tokenizer, kd_model *model, con
     kd_batch_free(batch);
     kd_packer_free(packer);
     if (rename(part, path)) perror(path), exit(1);
+}
+
+/* ---- held-out texts ---- */
+
+/* The logits that foretell tokens of the answer, one row behind the other, and those tokens: how many. */
+static int64_t answer_rows(kd_model *model, kd_batch *batch, float **rows, int64_t *labels)
+{
+    kd_array z, tokens, answer;
+    CHECK(kd_batch_field(batch, "tokens", &tokens, NULL));
+    CHECK(kd_batch_field(batch, "answer", &answer, NULL));
+    CHECK(kd_model_forward(model, batch, KD_EVALUATE));
+    CHECK(kd_model_output(model, "logits", &z));
+    const int64_t width = z.dims[1], *ids = tokens.data, *learned = answer.data;
+    int64_t n = 0;
+    *rows = malloc((size_t)(z.dims[0] * width) * sizeof **rows);
+    for (int64_t i = 0; i + 1 < z.dims[0]; i++) {
+        if (!learned[i + 1]) continue;
+        memcpy(*rows + n * width, (const float *)z.data + i * width, (size_t)width * sizeof **rows);
+        labels[n++] = ids[i + 1];
+    }
+    return n;
+}
+
+course_fit course_measure(kd_context *ctx, kd_tokenizer *tokenizer, kd_model *model, kd_model *teacher, const char *file, int64_t most)
+{
+    course_fit fit = { 0 };
+    kd_packer_info info = { .struct_size = sizeof info };
+    kd_packer *packer = fill_packer(ctx, tokenizer, &file, 1, 1 << 20, 1, 1);
+    kd_metrics *metrics;
+    kd_batch *batch;
+    int64_t vocabulary, *labels = malloc((1 << 16) * sizeof *labels);
+    double losses = 0, agreed = 0, squares = 0, products = 0, counts = 0;
+    CHECK(kd_tokenizer_size(tokenizer, &vocabulary));
+    CHECK(kd_batch_create(&batch, ctx, NULL));
+    CHECK(kd_metrics_create(&metrics, ctx, vocabulary, NULL));
+    CHECK(kd_packer_get_info(packer, &info));
+    for (; fit.texts < most && fit.texts < info.texts; fit.texts++) {
+        kd_metric loss = { .struct_size = sizeof loss }, same = { .struct_size = sizeof same };
+        float *rows, *said = NULL;
+        CHECK(kd_packer_next(packer, batch));
+        const int64_t n = answer_rows(model, batch, &rows, labels);
+        if (teacher) answer_rows(teacher, batch, &said, labels);
+        const kd_array y = KD_ARRAY_1D(labels, KD_INT64, n), z = KD_ARRAY_2D(rows, KD_FLOAT32, n, vocabulary),
+                       p = KD_ARRAY_2D(said, KD_FLOAT32, n, vocabulary);
+        CHECK(kd_metrics_reset(metrics));
+        CHECK(kd_metrics_add(metrics, &z, &y, teacher ? &p : NULL));
+        CHECK(kd_metrics_get(metrics, KD_METRIC_NLL, &loss));
+        if (teacher) CHECK(kd_metrics_get(metrics, KD_METRIC_AGREEMENT, &same));
+        free(said);
+        free(rows);
+        const double sum = loss.value * (double)n;
+        losses += sum;
+        agreed += same.value * (double)n;
+        squares += sum * sum;
+        products += sum * (double)n;
+        counts += (double)n * (double)n;
+        fit.tokens += n;
+    }
+    fit.loss = losses / (double)fit.tokens; /* a ratio of two sums over texts, and its error */
+    fit.error = sqrt((squares - 2 * fit.loss * products + fit.loss * fit.loss * counts) / (double)(fit.texts - 1) * (double)fit.texts) /
+                (double)fit.tokens;
+    fit.agreement = teacher ? agreed / (double)fit.tokens : NAN;
+    free(labels);
+    kd_metrics_free(metrics);
+    kd_batch_free(batch);
+    kd_packer_free(packer);
+    return fit;
 }
 
 /* ---- answers ---- */

@@ -111,13 +111,7 @@ def score(model, name, task):
         return {m: kd.text_metric(ctx, k, said, wanted) for m, k in (("BLEU", kd.TEXT_BLEU), ("chrF", kd.TEXT_CHRF), ("ROUGE-L", kd.TEXT_ROUGE_L))}
     if task == "arithmetic":
         return {"pass@1": sum(kd.verify(s, w)[0] for s, w in zip(said, wanted)) / len(said)}
-    names = list(LABELS.values())
-    f1 = []
-    for label in names:
-        hit, all_said, all_wanted = (sum(1 for s, w in zip(said, wanted) if test(s.strip() == label, w == label)) for test in
-                                     (lambda s, w: s and w, lambda s, w: s, lambda s, w: w))
-        f1 += [2 * hit / (all_said + all_wanted)] if all_wanted else []
-    return {"accuracy": sum(s.strip() == w for s, w in zip(said, wanted)) / len(said), "macro-F1": sum(f1) / len(f1)}
+    return {m: kd.text_metric(ctx, k, said, wanted) for m, k in (("accuracy", kd.TEXT_EXACT), ("macro-F1", kd.TEXT_MACRO_F1))}
 
 
 teacher = train("teacher", TASKS, "train", 192, 4, steps)

@@ -29,6 +29,7 @@
 #include <kdistill/packer.h>     /* records into packed batches; recipes    */
 #include <kdistill/answers.h>    /* many prompts' answers, into a file      */
 #include <kdistill/curation.h>   /* which texts a student learns from       */
+#include <kdistill/augment.h>    /* more prompts out of those that are there */
 #include <kdistill/compare.h>    /* two models on the same questions; speed */
 #include <kdistill/checkpoint.h> /* a whole run in one file                */
 

@@ -9,7 +9,7 @@ import re
 import sys
 
 here = os.path.dirname(os.path.abspath(__file__))
-ORDER = ["status", "array", "context", "data", "model", "student", "teacher", "head", "store", "import", "tokenizer", "record", "generator", "gguf", "verify", "loss", "schedule", "optimizer", "monitor", "metrics", "packer", "answers", "curation", "compare", "checkpoint"]
+ORDER = ["status", "array", "context", "data", "model", "student", "teacher", "head", "store", "import", "tokenizer", "record", "generator", "gguf", "verify", "loss", "schedule", "optimizer", "monitor", "metrics", "packer", "answers", "curation", "augment", "compare", "checkpoint"]
 SIMPLE = {"int32_t": "c_int32", "int64_t": "c_int64", "uint32_t": "c_uint32", "uint64_t": "c_uint64", "size_t": "c_size_t", "double": "c_double",
           "float": "c_float", "kd_status": "c_int32"}
 

@@ -130,6 +130,7 @@ check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton stor
 	$(TOOL) stats $(BUILD)/examples/teacher.kdt
 	test -e $(SCRATCH)/whole/worked-1/config.json || $(BUILD)/examples/course $(SCRATCH)/whole 1 4 small > $(SCRATCH)/whole.log 2>&1
 	$(BUILD)/examples/server_answers examples/server.jsonl $(SCRATCH)/whole/worked-1 $(BUILD)/examples/served 20
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/on_policy.py $(SCRATCH)/whole 2
 
 check-python: all
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) PYTHONPATH=python $(PYTHON) -m unittest discover -s tests/python -t tests/python

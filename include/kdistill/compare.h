@@ -41,6 +41,8 @@ KD_API double kd_recovery(double student, double baseline, double teacher);
 #define KD_TEXT_ROUGE_L 3 /* F1 of the longest common subsequence of words, small letters, mean over texts, 0 to 1            [Lin 2004] */
 #define KD_TEXT_F1 4      /* F1 of the bags of words as SQuAD does (no articles, punctuation, case), mean over texts, 0 to 1   [Rajpurkar et al. 2016] */
 #define KD_TEXT_EXACT 5   /* share of texts that are equal, white space at their ends aside                                  */
+#define KD_TEXT_MACRO_F1 6 /* texts as labels, white space at their ends aside: mean over the references' labels of 2 P R / (P + R); a text that is no
+                              label of theirs is wrong and no class of its own                                                */
 
 /* One reference a text. KD_ERR_RANGE: count below 1, an unknown kind. */
 KD_API kd_status kd_text_metric(kd_context *context, int32_t kind, const char *const *texts, const char *const *references, int64_t count,

@@ -24,15 +24,15 @@ typedef struct kd_curation kd_curation;
 #define KD_FILTER_REPETITION 2   /* loops: more than `threshold` (.3) of the completion's n-grams (n: 4 words) came before in it, or its last
                                     4 to 200 bytes stand `high` (4) times in a row at its end                                         */
 #define KD_FILTER_SCRIPTS 3      /* mixed scripts: more than `threshold` (.05) of the completion's letters are of another script than most, and the
-                                    prompt has none of that script. Latin, Greek, Cyrillic, Hebrew, Arabic, Indic, Thai, Hangul, Kana with Han.
-                                    Languages that share a script are not told apart                                                  */
+                                    prompt has none of that script. Latin, Greek, Cyrillic, Hebrew, Arabic, Indic, Thai, Hangul, Kana with Han */
 #define KD_FILTER_MARKUP 4       /* unclosed or doubled <think>, code fences, \boxed{, environments, $$                                  */
 #define KD_FILTER_PARAGRAPHS 5   /* a paragraph (up to an empty line) longer than `high` (2000) in `unit`                              */
 #define KD_FILTER_DUPLICATES 6   /* the same prompt and completion as one before                                                       */
 #define KD_FILTER_NEAR_DUPLICATES 7 /* MinHash: an estimated Jaccard similarity of word n-grams (n: 5) above `threshold` (.8) with one before
                                     that was kept; 128 permutations in bands chosen for the threshold                    [Broder 1997] */
-#define KD_FILTER_CONTAMINATION 8 /* any n-gram (n: 10 words, case and punctuation aside) of prompt or completion is in a text of `tests`; texts
-                                    of `tests` that are shorter are compared whole with the prompt, signs included                    */
+#define KD_FILTER_CONTAMINATION 8 /* any n-gram (n: 10) of prompt or completion is in a text of `tests`: words, case and punctuation aside, or
+                                    (`unit`) the tokenizer's tokens; texts of `tests` that are shorter are compared whole with the prompt, signs
+                                    included                                                                                          */
 #define KD_FILTER_VERIFY 9       /* the completion's answer is not the record's "expected" (`verify`); records without one are dropped  */
 #define KD_FILTER_SCORE 10       /* a score below `threshold`; none                                                                   */
 #define KD_FILTER_HOST 11        /* what `function` says; it may change score and domain                                              */
@@ -45,6 +45,9 @@ typedef struct kd_curation kd_curation;
 #define KD_FILTER_AGREEMENT 16   /* * prompts whose most frequent answer has less than `threshold` (.5) of the answers, and the records with
                                     another answer; "expected", where it is empty, becomes that answer              [Wang et al. 2023] */
 #define KD_FILTER_SAMPLE 17      /* * all but `high` records, drawn by the seed                                                       */
+#define KD_FILTER_LANGUAGES 18   /* mixed languages of Latin script: at least `low` (4) and more than `threshold` (.2) of the completion's function words
+                                    (of those that only one of English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish, Polish, Turkish
+                                    has) are of other languages than most are, which the prompt has not twice or more                 */
 
 #define KD_UNIT_BYTES 0
 #define KD_UNIT_WORDS 1  /* runs without white space                     */

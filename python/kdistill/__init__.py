@@ -15,7 +15,7 @@ from ._handles import (Batch, Checkpoint, Context, Dataset, Head, Loader, Loss, 
 from ._generator import Generated, Generator
 from ._tokenizer import Detokenizer, Tokenizer
 from ._verify import answer_find, answer_number, majority, pass_rates, verify
-from ._course import (Curation, Packer, Recipe, RecordReader, RecordWriter, collect_answers, generation_speed, judge_answers, mcnemar, model_facts,
+from ._course import (Curation, Packer, Recipe, RecordReader, RecordWriter, augment, collect_answers, generation_speed, judge_answers, mcnemar, model_facts,
                       paired_bootstrap, prompt_is_held_back, record_json, recovery, text_metric)
 from ._library import Error, lib, library_path
 from . import _api

@@ -200,6 +200,7 @@ KD_FILTER_BALANCE = 14
 KD_FILTER_LENGTH_MIX = 15
 KD_FILTER_AGREEMENT = 16
 KD_FILTER_SAMPLE = 17
+KD_FILTER_LANGUAGES = 18
 KD_UNIT_BYTES = 0
 KD_UNIT_WORDS = 1
 KD_UNIT_TOKENS = 2
@@ -207,11 +208,15 @@ KD_UNIT_RECORDS = 3
 KD_CHOOSE_SCORE = 0
 KD_CHOOSE_SHORTEST = 1
 KD_CHOOSE_VARIED = 2
+KD_AUGMENT_NUMBERS = 1
+KD_AUGMENT_TEMPLATES = 2
+KD_AUGMENT_ANSWERS = 3
 KD_TEXT_BLEU = 1
 KD_TEXT_CHRF = 2
 KD_TEXT_ROUGE_L = 3
 KD_TEXT_F1 = 4
 KD_TEXT_EXACT = 5
+KD_TEXT_MACRO_F1 = 6
 
 
 class kd_array(Structure):
@@ -1132,6 +1137,36 @@ class kd_funnel(Structure):
     ]
 
 
+class kd_augment_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("copies", c_int32),
+        ("keep_expected", c_int32),
+        ("seed", c_uint64),
+        ("low", c_double),
+        ("high", c_double),
+        ("templates", POINTER(c_char_p)),
+        ("template_count", c_int32),
+        ("reserved", c_int32),
+        ("function", c_void_p),
+        ("user", c_void_p),
+        ("name", c_char_p),
+    ]
+
+
+class kd_augment_counts(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("read", c_int64),
+        ("written", c_int64),
+        ("known", c_int64),
+        ("refused", c_int64),
+        ("passed_over", c_int64),
+    ]
+
+
 class kd_difference(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -1195,7 +1230,7 @@ class kd_checkpoint_options(Structure):
     ]
 
 
-STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_student_options, kd_lora_options, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_record, kd_record_options, kd_record_counts, kd_record_writer_options, kd_generator_options, kd_sampling, kd_generated, kd_generator_info, kd_beam_options, kd_verify_options, kd_pass, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_packer_options, kd_packer_info, kd_recipe, kd_answers_progress, kd_answers_options, kd_answers_result, kd_filter_options, kd_curation_options, kd_funnel, kd_difference, kd_speed_options, kd_speed, kd_model_facts, kd_checkpoint_options]
+STRUCTS = [kd_array, kd_allocator, kd_logger, kd_progress, kd_matmul, kd_context_options, kd_context_info, kd_dataset_options, kd_field_options, kd_csv_options, kd_pseudo_label_options, kd_pseudo_label_counts, kd_loader_options, kd_batch_options, kd_model_options, kd_model_save_options, kd_model_memory_info, kd_student_options, kd_lora_options, kd_teacher_options, kd_ensemble_options, kd_teacher_callbacks, kd_targets_options, kd_sparse, kd_head, kd_store_field, kd_store_options, kd_store_open_options, kd_store_info, kd_store_record, kd_import_options, kd_import_counts, kd_message, kd_chat_options, kd_record, kd_record_options, kd_record_counts, kd_record_writer_options, kd_generator_options, kd_sampling, kd_generated, kd_generator_info, kd_beam_options, kd_verify_options, kd_pass, kd_loss_options, kd_term_options, kd_loss_counts, kd_loss_result, kd_loss_output, kd_loss_diagnostics, kd_plateau_options, kd_taid_options, kd_optimizer_options, kd_group_options, kd_optimizer_info, kd_monitor_options, kd_metrics_options, kd_metric, kd_latency, kd_packer_options, kd_packer_info, kd_recipe, kd_answers_progress, kd_answers_options, kd_answers_result, kd_filter_options, kd_curation_options, kd_funnel, kd_augment_options, kd_augment_counts, kd_difference, kd_speed_options, kd_speed, kd_model_facts, kd_checkpoint_options]
 
 #: name: (result, argument types, the header's comment)
 FUNCTIONS = {
@@ -1505,6 +1540,8 @@ FUNCTIONS = {
     "kd_curation_text": (c_int32, [c_void_p, POINTER(c_char_p)], 'The funnel as a table of text; freed by kd_text_free.'),
     "kd_curation_report": (c_int32, [c_void_p, c_void_p, c_char_p], "Into a report under `name` (at most 40 bytes): the funnel, and histograms before and after of lengths, domains and the teacher's pass rates (where a filter verified)."),
     "kd_prompt_is_held_back": (c_int32, [POINTER(c_uint64), c_uint64, c_double, POINTER(c_int32)], 'Which part of a split a prompt falls into: *held 1 with probability `share` (0 to 1), from its key and the seed alone.'),
+    "kd_augment_options_init": (None, [POINTER(kd_augment_options), c_size_t], ''),
+    "kd_augment": (c_int32, [c_void_p, c_void_p, POINTER(kd_augment_options), POINTER(kd_augment_counts)], 'Numbers are runs of digits, with thousands separators (1,250) and decimals (3.5), not within a word (x2, 2nd); equal ones become equal ones. Records\nkeep their domain, id and other members; what belonged to the old text (ids, log-probabilities, seed, score) goes; turns before the prompt stay but for ANSWERS.\nThe reader is rewound and read twice: prompts that are there already are not made again. counts may be NULL.\nKD_ERR_INVALID: no function, no template, a template without {prompt}. KD_ERR_RANGE: kind, copies, low and high.'),
     "kd_mcnemar": (c_int32, [POINTER(c_int32), POINTER(c_int32), c_int64, POINTER(kd_difference)], 'One answer a question, (questions) 0 or 1: exact binomial test over the questions on which they differ.               [McNemar 1947]'),
     "kd_paired_bootstrap": (c_int32, [c_void_p, POINTER(c_int32), POINTER(c_int32), c_int32, c_int64, c_int32, c_int32, c_uint64, POINTER(kd_difference)], 'Several answers a question, (seeds, questions, samples) 0 or 1 of each model; the questions are the same for both and for all seeds. Questions, and\nseeds where there are several, are drawn again `resamples` times (10,000 are usual), the same for both models; the p-value is twice the share of\nresampled differences on the other side of 0, at least 1 / resamples.                                   [Efron and Tibshirani 1993]'),
     "kd_recovery": (c_double, [c_double, c_double, c_double], '(student - baseline) / (teacher - baseline): 1, the student has all that the teacher has more than the baseline; above 1, it exceeds it. NaN when\nteacher and baseline are equal.'),

@@ -319,6 +319,31 @@ def _record_callback(function):
     return made
 
 
+_RECOMPUTE = CFUNCTYPE(c_int32, c_void_p, POINTER(_api.kd_record), POINTER(c_double), POINTER(c_double), c_int32, POINTER(_api.kd_record))
+
+
+def augment(reader: RecordReader, writer: RecordWriter, kind: int, function: Optional[Callable] = None, templates: Sequence[str] = (), **values) -> Dict:
+    """More prompts out of the reader's; counts. Options of kd_augment_options. function(record, before, now): the new answer as a str, or a dict with
+    expected and completion, or None to drop the prompt; record: a dict with the new prompt."""
+    made, counts, texts = options(_api.kd_augment_options, "kd_augment_options_init", dict(values, kind=kind)), filled(_api.kd_augment_counts), []
+
+    def call(user, original, before, now, count, record):
+        said = function(dict(record_dict(original.contents), prompt=record.contents.prompt.decode()), before[:count], now[:count])
+        if said is None:
+            return 0
+        texts[:] = [(said if isinstance(said, dict) else {"expected": said}).get(name, "").encode() for name in ("expected", "completion")]
+        record.contents.expected, record.contents.completion = texts
+        return 1
+
+    wrapped = _RECOMPUTE(_guarded(call, _api.KD_ERR_CALLBACK))
+    if function is not None:
+        made.function = ctypes.cast(wrapped, c_void_p)
+    if templates:
+        made.templates, made.template_count = (c_char_p * len(templates))(*[t.encode() for t in templates]), len(templates)
+    check(lib.kd_augment(reader._pointer, writer._pointer, byref(made), byref(counts)))
+    return as_dict(counts)
+
+
 def prompt_is_held_back(prompt_key: Tuple[int, int], seed: int, share: float) -> bool:
     held = c_int32()
     check(lib.kd_prompt_is_held_back((c_uint64 * 2)(*prompt_key), seed, share, byref(held)))

@@ -1,4 +1,4 @@
-/* Texts that a test set holds. Long ones are found by their n-grams of words; those with fewer words are compared whole with prompts, signs
+/* Texts that a test set holds. Long ones are found by their n-grams of words (or tokens); those with fewer words are compared whole with prompts, signs
  * included, since 47*83 and 47+83 have the same words. */
 #include <string.h>
 
@@ -23,39 +23,55 @@ static uint64_t whole_hash(const char *text)
     return h;
 }
 
-static kd_status learn_text(kd__filter *f, const char *text)
+/* The words of a text, or its tokens. */
+static kd_status words_of(const kd_curation *c, kd__filter *f, const char *text, kd__words *words)
 {
+    *words = kd__words_of(text);
+    if (f->o.unit != KD_UNIT_TOKENS) return KD_OK;
+    KD_TRY(KD_RESERVE(c->object.context, &f->ids, &f->ids_room, (int64_t)strlen(text) + 8)); /* a token has a byte or more */
+    words->ids = f->ids;
+    return kd_tokenizer_encode(c->options.tokenizer, text, -1, 0, f->ids, f->ids_room, &words->left);
+}
+
+static kd_status learn_text(const kd_curation *c, kd__filter *f, const char *text, int whole)
+{
+    kd__words words;
     int was_there;
     if (!*text) return KD_OK;
-    if (kd__count_words(text, f->o.n) < f->o.n) return kd__set_add(&f->whole, whole_hash(text), &was_there);
-    KD_FAIL_IF(kd__each_gram(text, f->o.n, learn, f), KD_ERR_MEMORY, "contamination: no memory for the n-grams of the tests");
+    KD_TRY(words_of(c, f, text, &words));
+    if (kd__count_words(words, f->o.n) < f->o.n) return whole ? kd__set_add(&f->whole, whole_hash(text), &was_there) : KD_OK;
+    KD_FAIL_IF(kd__each_gram(words, f->o.n, learn, f), KD_ERR_MEMORY, "contamination: no memory for the n-grams of the tests");
     return KD_OK;
 }
 
-kd_status kd__contamination_learn(kd__filter *f, kd_context *context, kd_record_reader *tests)
+kd_status kd__contamination_learn(const kd_curation *c, kd__filter *f, kd_record_reader *tests)
 {
     kd_record r = KD_RECORD_INIT;
     kd_status status;
-    f->grams.context = f->whole.context = context;
     KD_TRY(kd_record_reader_rewind(tests));
     while ((status = kd_record_reader_next(tests, &r)) == KD_OK) {
-        KD_TRY(learn_text(f, r.prompt));
-        if (kd__count_words(r.completion, f->o.n) >= f->o.n) KD_TRY(learn_text(f, r.completion));
+        KD_TRY(learn_text(c, f, r.prompt, 1));
+        KD_TRY(learn_text(c, f, r.completion, 0));
     }
     return status == KD_END ? KD_OK : status;
 }
 
 static int look(void *user, uint64_t hash) { return kd__set_has(&((const kd__filter *)user)->grams, hash); }
 
-static int holds(const kd__filter *f, const char *text)
+static kd_status holds(const kd_curation *c, kd__filter *f, const char *text, int *found)
 {
-    if (kd__count_words(text, f->o.n) < f->o.n) return 0;
-    return kd__each_gram(text, f->o.n, look, (void *)f);
+    kd__words words;
+    KD_TRY(words_of(c, f, text, &words));
+    *found = kd__count_words(words, f->o.n) >= f->o.n && kd__each_gram(words, f->o.n, look, f);
+    return KD_OK;
 }
 
-const char *kd__rule_contamination(const kd__filter *f, const kd_record *r)
+const char *kd__rule_contamination(const kd_curation *c, kd__filter *f, const kd_record *r, kd_status *status)
 {
+    int in_prompt = 0, in_completion = 0;
     if (kd__set_has(&f->whole, whole_hash(r->prompt))) return "the prompt is a test";
-    if (holds(f, r->prompt)) return "n-grams of a test in the prompt";
-    return holds(f, r->completion) ? "n-grams of a test in the completion" : NULL;
+    *status = holds(c, f, r->prompt, &in_prompt);
+    if (*status == KD_OK && !in_prompt) *status = holds(c, f, r->completion, &in_completion);
+    if (in_prompt) return "n-grams of a test in the prompt";
+    return in_completion ? "n-grams of a test in the completion" : NULL;
 }

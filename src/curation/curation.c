@@ -30,12 +30,13 @@ kd_status kd_curation_create(kd_curation **out, kd_context *context, const kd_cu
     return KD_OK;
 }
 
-static void free_filter(kd__filter *f)
+static void free_filter(kd_context *context, kd__filter *f)
 {
     kd__set_free(&f->grams);
     kd__set_free(&f->whole);
     kd__near_free(f->near);
     f->near = NULL;
+    kd__release(context, f->ids);
 }
 
 static void forget_run(kd_curation *c)
@@ -60,7 +61,7 @@ void kd_curation_free(kd_curation *c)
     if (!kd__object_drop(c)) return;
     kd_context *context = c->object.context;
     forget_run(c);
-    for (int32_t i = 0; i < c->count; i++) free_filter(&c->filters[i]);
+    for (int32_t i = 0; i < c->count; i++) free_filter(context, &c->filters[i]);
     kd__pile_empty(&c->pile);
     kd__release(context, c->filters);
     kd__release(context, c->facts);
@@ -84,7 +85,7 @@ static const struct {
               { "paragraphs", 1, KD_UNIT_BYTES, 0, 2000, 0 },
               { "duplicates", 1, 0, 0, 0, 0 },
               { "near_duplicates", 5, 0, 0, 0, 0.8 },
-              { "contamination", 10, 0, 0, 0, 0 },
+              { "contamination", 10, KD_UNIT_WORDS, 0, 0, 0 },
               { "verify", 1, 0, 0, 0, 0 },
               { "score", 1, 0, 0, 0, 0.5 },
               { "host", 1, 0, 0, 0, 0 },
@@ -93,7 +94,8 @@ static const struct {
               { "balance", 1, KD_UNIT_RECORDS, 0, 0, 1 },
               { "length_mix", 1, KD_UNIT_BYTES, 1000, 0, 0.8 },
               { "agreement", 1, 0, 0, 0, 0.5 },
-              { "sample", 1, 0, 0, 1000, 0 } };
+              { "sample", 1, 0, 0, 1000, 0 },
+              { "languages", 1, 0, 4, 0, 0.2 } };
 
 static kd_status copy_verify(kd_curation *c, kd__filter *f)
 {
@@ -161,20 +163,21 @@ static kd_status fill_filter(kd_curation *c, kd__filter *f, const kd_filter_opti
     if (f->kind == KD_FILTER_VERIFY || f->kind == KD_FILTER_PASS_RATE || f->kind == KD_FILTER_AGREEMENT)
         KD_TRY(kd_verify("", "", &f->verify, &ignored, NULL));
     KD_TRY(copy_domains(c, f));
-    return f->kind == KD_FILTER_CONTAMINATION ? kd__contamination_learn(f, c->object.context, f->o.tests) : KD_OK;
+    if (f->kind == KD_FILTER_LANGUAGES) KD_TRY(kd__languages_learn(f, &c->pile));
+    return f->kind == KD_FILTER_CONTAMINATION ? kd__contamination_learn(c, f, f->o.tests) : KD_OK;
 }
 
 kd_status kd_curation_add(kd_curation *c, int32_t kind, const kd_filter_options *options)
 {
     kd__filter made = { .kind = kind };
     KD_NEED(c);
-    KD_FAIL_IF(kind < KD_FILTER_LENGTH || kind > KD_FILTER_SAMPLE, KD_ERR_RANGE, "filter: expected %d to %d, got %d", KD_FILTER_LENGTH,
-               KD_FILTER_SAMPLE, kind);
+    KD_FAIL_IF(kind < KD_FILTER_LENGTH || kind > KD_FILTER_LANGUAGES, KD_ERR_RANGE, "filter: expected %d to %d, got %d", KD_FILTER_LENGTH,
+               KD_FILTER_LANGUAGES, kind);
     KD_FAIL_IF(c->count >= KD__MOST_FILTERS, KD_ERR_RANGE, "a curation has at most %d filters", KD__MOST_FILTERS);
     KD_TRY(KD_RESERVE(c->object.context, &c->filters, &c->filters_room, c->count + 1));
     const kd_status status = fill_filter(c, &made, options);
     if (status != KD_OK) {
-        free_filter(&made);
+        free_filter(c->object.context, &made);
         return status;
     }
     forget_run(c);
@@ -292,7 +295,8 @@ static kd_status look(kd_curation *c, int32_t number, kd__fact *fact, kd_record 
         *reason = was_there ? "the same as one before" : NULL;
         return status;
     case KD_FILTER_NEAR_DUPLICATES: return look_near(c, f, r, reason);
-    case KD_FILTER_CONTAMINATION: *reason = kd__rule_contamination(f, r); return KD_OK;
+    case KD_FILTER_CONTAMINATION: *reason = kd__rule_contamination(c, f, r, &status); return status;
+    case KD_FILTER_LANGUAGES: *reason = kd__rule_languages(f, r); return KD_OK;
     case KD_FILTER_VERIFY: return judge(f, fact, r, reason);
     case KD_FILTER_SCORE: *reason = isnan(r->score) ? "no score" : r->score < f->o.threshold ? "a low score" : NULL; return KD_OK;
     default: return look_host(c, f, fact, r, reason);

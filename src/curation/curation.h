@@ -49,6 +49,9 @@ typedef struct kd__filter {
     char name[KD_MAX_NAME];
     kd__set grams, whole; /* of contamination; of duplicates: grams */
     kd__near *near;
+    uint64_t (*languages)[2]; /* slots of words' hashes and their languages */
+    int32_t *ids;             /* of contamination by tokens: the last text's */
+    int64_t ids_room;
     kd__reason reasons[KD__MOST_REASONS];
     int32_t reason_count;
     int64_t came, kept, kept_bytes;
@@ -77,20 +80,26 @@ struct kd_curation {
 const char *kd__rule_length(const kd_curation *c, const kd__filter *f, const kd_record *r, kd_status *status);
 const char *kd__rule_repetition(const kd__filter *f, const kd_record *r, kd_status *status);
 const char *kd__rule_scripts(const kd__filter *f, const kd_record *r);
+const char *kd__rule_languages(const kd__filter *f, const kd_record *r);
+/* The function words that only one of the languages has: pairs of hash and language in f->languages. */
+kd_status kd__languages_learn(kd__filter *f, kd__pile *pile);
 const char *kd__rule_markup(const kd_record *r);
 const char *kd__rule_paragraphs(const kd_curation *c, const kd__filter *f, const kd_record *r, kd_status *status);
 kd_status kd__measure(const kd_curation *c, int32_t unit, const char *text, int64_t bytes, int64_t *length);
 
-/* ---- words: runs of letters, digits and bytes beyond ASCII, small letters; their hashes in order ---- */
+/* ---- words: runs of letters, digits and bytes beyond ASCII, small letters; or a tokenizer's tokens; their hashes in order ---- */
 typedef struct kd__words {
     const unsigned char *at;
+    const int32_t *ids; /* in place of a text */
+    int64_t left;
 } kd__words;
+static inline kd__words kd__words_of(const char *text) { return (kd__words){ .at = (const unsigned char *)text }; }
 int kd__next_word(kd__words *words, uint64_t *hash);
 /* Calls back for each hash of n words in a row (of all of them, when there are fewer); ends when that returns not 0. */
 typedef int kd__gram_function(void *user, uint64_t hash);
-int kd__each_gram(const char *text, int32_t n, kd__gram_function *function, void *user);
-/* Words of a text, counted up to `most`. */
-int64_t kd__count_words(const char *text, int64_t most);
+int kd__each_gram(kd__words words, int32_t n, kd__gram_function *function, void *user);
+/* Words, counted up to `most`. */
+int64_t kd__count_words(kd__words words, int64_t most);
 
 /* ---- near duplicates ---- */
 void kd__minhash(const kd_context *context, const char *text, int32_t n, uint32_t signature[KD__PERMUTATIONS]);
@@ -101,8 +110,8 @@ void kd__near_free(kd__near *near);
 kd_status kd__near_look(kd__near *near, const uint32_t signature[KD__PERMUTATIONS], int *is_near);
 
 /* ---- contamination ---- */
-kd_status kd__contamination_learn(kd__filter *f, kd_context *context, kd_record_reader *tests);
-const char *kd__rule_contamination(const kd__filter *f, const kd_record *r);
+kd_status kd__contamination_learn(const kd_curation *c, kd__filter *f, kd_record_reader *tests);
+const char *kd__rule_contamination(const kd_curation *c, kd__filter *f, const kd_record *r, kd_status *status);
 
 /* ---- filters that compare records: run over the facts that are alive ---- */
 int kd__compares(int32_t kind);

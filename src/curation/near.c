@@ -36,7 +36,7 @@ void kd__minhash(const kd_context *context, const char *text, int32_t n, uint32_
         h.x[i] = (uint32_t)number;
         h.m[i] = (uint32_t)(number >> 32) | 1;
     }
-    kd__each_gram(text, n, add_gram, &h);
+    kd__each_gram(kd__words_of(text), n, add_gram, &h);
     if (h.count) h.kernels->minhash(signature, h.x, h.m, KD__PERMUTATIONS, h.waiting, h.count);
 }
 

@@ -64,7 +64,7 @@ const char *kd__rule_repetition(const kd__filter *f, const kd_record *r, kd_stat
 {
     repetition seen = { .seen = { .context = f->grams.context } };
     int64_t bytes = (int64_t)strlen(r->completion);
-    kd__each_gram(r->completion, f->o.n, see, &seen);
+    kd__each_gram(kd__words_of(r->completion), f->o.n, see, &seen);
     kd__set_free(&seen.seen);
     *status = seen.status;
     if (*status != KD_OK) return NULL;

@@ -10,6 +10,12 @@ int kd__next_word(kd__words *words, uint64_t *hash)
 {
     const unsigned char *p = words->at;
     uint64_t h = 0x9e3779b97f4a7c15ULL;
+    if (words->ids) {
+        if (!words->left) return 0;
+        words->left--;
+        *hash = kd__mix(h + (uint64_t)*words->ids++);
+        return 1;
+    }
     while (*p && !is_word(*p)) p++;
     if (!*p) return words->at = p, 0;
     for (; is_word(*p); p++) h = (h ^ (*p >= 'A' && *p <= 'Z' ? *p + 32u : *p)) * 0x100000001b3ULL;
@@ -19,11 +25,10 @@ int kd__next_word(kd__words *words, uint64_t *hash)
 }
 
 /* A polynomial over the last n hashes, so that the oldest is taken out by one product. */
-int kd__each_gram(const char *text, int32_t n, kd__gram_function *function, void *user)
+int kd__each_gram(kd__words words, int32_t n, kd__gram_function *function, void *user)
 {
     const uint64_t base = 0xd1342543de82ef95ULL;
     uint64_t ring[64], sum = 0, power = 1, word;
-    kd__words words = { (const unsigned char *)text };
     int64_t count = 0;
     if (n > 64) n = 64;
     for (int32_t i = 0; i < n; i++) power *= base;
@@ -36,9 +41,8 @@ int kd__each_gram(const char *text, int32_t n, kd__gram_function *function, void
     return count > 0 && count < n ? function(user, kd__mix(sum)) : 0;
 }
 
-int64_t kd__count_words(const char *text, int64_t most)
+int64_t kd__count_words(kd__words words, int64_t most)
 {
-    kd__words words = { (const unsigned char *)text };
     uint64_t word;
     int64_t n = 0;
     while (n < most && kd__next_word(&words, &word)) n++;

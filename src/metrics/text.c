@@ -279,16 +279,64 @@ static kd_status mean_f1(work *w, int32_t kind, const char *const *texts, const 
     return KD_OK;
 }
 
+/* ---- whole texts ---- */
+
+typedef struct {
+    const char *at;
+    size_t bytes;
+    int is_text, is_right;
+} label;
+
+/* A text without the white space at its ends. */
+static label label_of(const char *text)
+{
+    label l = { .at = text + strspn(text, " \t\r\n\v\f") };
+    l.bytes = strlen(l.at);
+    while (l.bytes && strchr(" \t\r\n\v\f", l.at[l.bytes - 1])) l.bytes--;
+    return l;
+}
+
+static int compare_labels(const void *a, const void *b)
+{
+    const label *x = a, *y = b;
+    const int order = memcmp(x->at, y->at, x->bytes < y->bytes ? x->bytes : y->bytes);
+    return order ? order : (x->bytes > y->bytes) - (x->bytes < y->bytes);
+}
+
 static int same_text(const char *a, const char *b)
 {
-    size_t n, m;
-    a += strspn(a, " \t\r\n\v\f");
-    b += strspn(b, " \t\r\n\v\f");
-    n = strlen(a);
-    m = strlen(b);
-    while (n && strchr(" \t\r\n\v\f", a[n - 1])) n--;
-    while (m && strchr(" \t\r\n\v\f", b[m - 1])) m--;
-    return n == m && !memcmp(a, b, n);
+    const label x = label_of(a), y = label_of(b);
+    return compare_labels(&x, &y) == 0;
+}
+
+/* Over the labels that the references have; a text that is none of them is wrong and no class of its own. */
+static kd_status macro_f1(work *w, const char *const *texts, const char *const *references, int64_t count, double *value)
+{
+    label *all = NULL;
+    int64_t classes = 0;
+    double sum = 0;
+    KD_TRY(KD_NEW(w->context, &all, 2 * count));
+    for (int64_t i = 0; i < count; i++) {
+        all[2 * i] = label_of(references[i]);
+        all[2 * i + 1] = label_of(texts[i]);
+        all[2 * i].is_right = compare_labels(&all[2 * i], &all[2 * i + 1]) == 0;
+        all[2 * i + 1].is_text = 1;
+    }
+    qsort(all, (size_t)(2 * count), sizeof *all, compare_labels);
+    for (int64_t i = 0; i < 2 * count;) {
+        int64_t said = 0, wanted = 0, right = 0, first = i;
+        for (; i < 2 * count && compare_labels(&all[first], &all[i]) == 0; i++) {
+            said += all[i].is_text;
+            wanted += !all[i].is_text;
+            right += all[i].is_right;
+        }
+        if (!wanted) continue;
+        classes++;
+        sum += 2 * (double)right / (double)(said + wanted);
+    }
+    kd__release(w->context, all);
+    *value = sum / (double)classes;
+    return KD_OK;
 }
 
 kd_status kd_text_metric(kd_context *context, int32_t kind, const char *const *texts, const char *const *references, int64_t count, double *value)
@@ -297,7 +345,7 @@ kd_status kd_text_metric(kd_context *context, int32_t kind, const char *const *t
     KD_NEED(texts);
     KD_NEED(references);
     KD_NEED(value);
-    KD_FAIL_IF(kind < KD_TEXT_BLEU || kind > KD_TEXT_EXACT, KD_ERR_RANGE, "text metric: expected %d to %d, got %d", KD_TEXT_BLEU, KD_TEXT_EXACT,
+    KD_FAIL_IF(kind < KD_TEXT_BLEU || kind > KD_TEXT_MACRO_F1, KD_ERR_RANGE, "text metric: expected %d to %d, got %d", KD_TEXT_BLEU, KD_TEXT_MACRO_F1,
                kind);
     KD_FAIL_IF(count < 1, KD_ERR_RANGE, "count: expected at least 1 text, got %lld", (long long)count);
     for (int64_t i = 0; i < count; i++) KD_FAIL_IF(!texts[i] || !references[i], KD_ERR_INVALID, "text or reference %lld is NULL", (long long)i);
@@ -312,6 +360,7 @@ kd_status kd_text_metric(kd_context *context, int32_t kind, const char *const *t
     double found = 0;
     if (kind == KD_TEXT_BLEU) status = bleu(&w, texts, references, count, &found);
     else if (kind == KD_TEXT_CHRF) status = chrf(&w, texts, references, count, &found);
+    else if (kind == KD_TEXT_MACRO_F1) status = macro_f1(&w, texts, references, count, &found);
     else if (kind == KD_TEXT_EXACT)
         for (int64_t i = 0; i < count; i++) found += same_text(texts[i], references[i]) / (double)count;
     else status = mean_f1(&w, kind, texts, references, count, &found);

@@ -284,7 +284,7 @@ static kd_status curate(kd_context *ctx, kd_record_reader *reader, const char *f
     kd_status status = kd_curation_create(&c, ctx, NULL);
     o.choose = KD_CHOOSE_VARIED;
     o.high = 2;
-    for (int32_t kind = KD_FILTER_LENGTH; kind <= KD_FILTER_AGREEMENT && status == KD_OK; kind++) {
+    for (int32_t kind = KD_FILTER_LENGTH; kind <= KD_FILTER_LANGUAGES && status == KD_OK; kind++) {
         o.tests = reader;
         if (kind == KD_FILTER_HOST || kind == KD_FILTER_CONTAMINATION || kind == KD_FILTER_SCORE || kind == KD_FILTER_VERIFY) continue;
         status = kd_curation_add(c, kind, kind == KD_FILTER_BEST ? &o : NULL);
@@ -297,6 +297,29 @@ static kd_status curate(kd_context *ctx, kd_record_reader *reader, const char *f
     kd_text_free(ctx, table);
     kd_record_writer_free(w);
     kd_curation_free(c);
+    return status;
+}
+
+static int32_t recompute(void *user, const kd_record *original, const double *before, const double *now, int32_t count, kd_record *made)
+{
+    (void)user, (void)original, (void)before, (void)now, (void)count;
+    made->expected = "1";
+    return 1;
+}
+
+static kd_status use_augment(kd_context *ctx, kd_record_reader *reader, const char *folder)
+{
+    static const char *const templates[] = { "{previous} and {prompt}" };
+    kd_augment_options o = KD_AUGMENT_OPTIONS_INIT;
+    kd_record_writer *w = NULL;
+    char more[600];
+    snprintf(more, sizeof more, "%s/oom-more.jsonl", folder);
+    kd_status status = kd_record_writer_open(&w, ctx, more, NULL);
+    o.templates = templates;
+    o.template_count = 1;
+    o.function = recompute;
+    for (o.kind = KD_AUGMENT_NUMBERS; o.kind <= KD_AUGMENT_ANSWERS && status == KD_OK; o.kind++) status = kd_augment(reader, w, &o, NULL);
+    kd_record_writer_free(w);
     return status;
 }
 
@@ -332,6 +355,7 @@ static kd_status use_course(kd_context *ctx, const char *folder)
     if (status == KD_OK) status = kd_record_reader_rewind(reader);
     if (status == KD_OK) status = kd_report_create(&report, ctx);
     if (status == KD_OK) status = curate(ctx, reader, folder, report);
+    if (status == KD_OK) status = use_augment(ctx, reader, folder);
     if (status == KD_OK) status = kd_report_text(report, &text);
     if (status == KD_OK) status = kd_report_write_html(report, page, "title");
     ao.prompts = 1;

@@ -631,6 +631,20 @@ class Course(unittest.TestCase):
         with self.assertRaises(TypeError):
             kd.record_json(self.ctx, colour="red")
 
+    def test_augment(self):
+        path, text = self.folder + "/more.jsonl", '{"prompt":"3+4=","expected":"7"}'
+        with kd.RecordWriter(self.ctx, path) as writer:
+            counts = kd.augment(kd.RecordReader(self.ctx, text=text), writer, kd.AUGMENT_NUMBERS, lambda r, old, new: f"{sum(new):g}" if old == [3, 4] else None, copies=5)
+            kd.augment(kd.RecordReader(self.ctx, text=text), writer, kd.AUGMENT_TEMPLATES, templates=["What is {prompt}"])
+            self.assertEqual(kd.augment(kd.RecordReader(self.ctx, text=text), writer, kd.AUGMENT_NUMBERS, lambda r, old, new: None)["refused"], 1)
+            with self.assertRaisesRegex(kd.Error, "division"):
+                kd.augment(kd.RecordReader(self.ctx, text=text), writer, kd.AUGMENT_NUMBERS, lambda r, old, new: 1 // 0)
+        made = list(kd.RecordReader(self.ctx, path))
+        self.assertEqual(counts["written"] + 1, len(made))
+        for record in made[:-1]:
+            self.assertEqual(eval(record["prompt"][:-1]), float(record["expected"]))
+        self.assertEqual(made[-1]["prompt"], "What is 3+4=")
+
     def test_packer(self):
         packer, batch = kd.Packer(self.ctx, batch_tokens=4), self.ctx.batch()
         more = packer.task("more", 2)

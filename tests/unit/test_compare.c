@@ -71,6 +71,11 @@ START_TEST(text_metrics_are_those_of_the_papers)
     NEAR(v, 1, 1e-12);
     OK(kd_text_metric(ctx, KD_TEXT_EXACT, one, other, 1, &v));
     NEAR(v, 0, 1e-12);
+    const char *const labels[] = { " a", "b", "c", "x" }, *const wanted[] = { "a", "b\n", "a", "b" };
+    OK(kd_text_metric(ctx, KD_TEXT_MACRO_F1, labels, wanted, 4, &v)); /* both: 1 said, 2 wanted, 1 right */
+    ck_assert_double_eq_tol(v, 2 / 3., 1e-12);
+    OK(kd_text_metric(ctx, KD_TEXT_MACRO_F1, wanted, wanted, 4, &v));
+    ck_assert_double_eq_tol(v, 1, 1e-12);
     FAILS(kd_text_metric(ctx, 9, one, other, 1, &v), KD_ERR_RANGE, "metric");
     kd_context_free(ctx);
 }

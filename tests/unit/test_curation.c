@@ -1,3 +1,4 @@
+#include "textkit.h"
 #include "unit.h"
 
 static kd_record_reader *reader_of(kd_context *ctx, const char *lines)
@@ -51,6 +52,14 @@ static const struct {
     { KD_FILTER_SCRIPTS, "\xe7\xad\x94\xe6\xa1\x88\xe6\x98\xaf\xe4\xba\x94\xe5\x8d\x81", 1 },
     { KD_FILTER_SCRIPTS, "\xd0\xbe\xd1\x82\xd0\xb2\xd0\xb5\xd1\x82 is five", 0 },
     { KD_FILTER_SCRIPTS, "123 + 456", 1 },
+    { KD_FILTER_LANGUAGES, "we know that the sum of these is fifty, so they have what you said", 1 },
+    { KD_FILTER_LANGUAGES, "we know that the sum of these is fifty, und das ist nicht von mir, aber auch noch wahr", 0 },
+    { KD_FILTER_LANGUAGES, "we know that the sum of these is fifty, und nicht", 1 },
+    { KD_FILTER_LANGUAGES, "und das ist nicht von mir, aber auch noch wahr, wenn wir es sehen", 1 },
+    { KD_FILTER_LANGUAGES, "<think>the teacher says that it was what they have</think> pues la respuesta es cincuenta porque el total y los otros",
+      0 },
+    { KD_FILTER_LANGUAGES, "\\\\frac{1}{2} + x = 7", 1 },
+    { KD_FILTER_LANGUAGES, "", 1 },
     { KD_FILTER_MARKUP, "<think>a</think>b", 1 },
     { KD_FILTER_MARKUP, "<think>a", 0 },
     { KD_FILTER_MARKUP, "a</think>b", 0 },
@@ -180,9 +189,14 @@ START_TEST(planted_leaks_are_found)
     o.n = 3;
     run_filter(ctx, LINE("a", "she sold half of it", "x", "") LINE("b", "half as many", "y", ""), KD_FILTER_CONTAMINATION, &o, kept);
     ck_assert_str_eq(kept, "");
-    kd_record_reader_free(tests);
-    o.tests = NULL;
     kd_curation *c;
+    o.unit = KD_UNIT_TOKENS;
+    OK(kd_curation_create(&c, ctx, NULL));
+    FAILS(kd_curation_add(c, KD_FILTER_CONTAMINATION, &o), KD_ERR_INVALID, "tokenizer");
+    kd_curation_free(c);
+    kd_record_reader_free(tests);
+    o.unit = -1;
+    o.tests = NULL;
     OK(kd_curation_create(&c, ctx, NULL));
     FAILS(kd_curation_add(c, KD_FILTER_CONTAMINATION, &o), KD_ERR_INVALID, "tests");
     kd_curation_free(c);
@@ -194,6 +208,48 @@ static const char *const many = LINE("a", "p", "#### 1", ",\"expected\":\"1\",\"
     LINE("b", "p", "it is #### 1", ",\"expected\":\"1\",\"score\":0.9,\"domain\":\"x\"")
         LINE("c", "p", "#### 2", ",\"expected\":\"1\",\"domain\":\"x\"") LINE("d", "q", "#### 7", ",\"expected\":\"8\",\"domain\":\"y\"")
             LINE("e", "q", "I say #### 7", ",\"expected\":\"8\",\"domain\":\"y\"") LINE("f", "r", "#### 3", ",\"expected\":\"3\",\"domain\":\"x\"");
+
+/* Signs are tokens and no words: what words cannot see. */
+START_TEST(leaks_are_found_by_tokens)
+{
+    kd_context *ctx = make_context(1);
+    kd_tokenizer *tokenizer;
+    kd_curation *c;
+    kd_record_writer *w;
+    kd_curation_options co = KD_CURATION_OPTIONS_INIT;
+    kd_filter_options o = KD_FILTER_OPTIONS_INIT;
+    const char *path = scratch_path("curation-tokenizer.json"), *kept = scratch_path("kept.jsonl");
+    kd_record_reader *tests = reader_of(ctx, LINE("t", "12+34*56-78", "", ""));
+    kd_record_reader *in =
+        reader_of(ctx, LINE("a", "ask", "so 12+34*56-7 it is", "") LINE("b", "ask", "so 12+34+56-7 it is", "") LINE("c", "now 12-34*56+78", "", ""));
+    ck_assert_int_eq(bytes_tokenizer(path, TEXT_CUT, TEXT_ADDED), 0);
+    OK(kd_tokenizer_load(&tokenizer, ctx, path));
+    co.tokenizer = tokenizer;
+    o.tests = tests;
+    for (int tokens = 0; tokens < 2; tokens++) {
+        o.unit = tokens ? KD_UNIT_TOKENS : KD_UNIT_WORDS;
+        o.n = tokens ? 7 : 4;
+        OK(kd_curation_create(&c, ctx, &co));
+        OK(kd_curation_add(c, KD_FILTER_CONTAMINATION, &o));
+        OK(kd_record_writer_open(&w, ctx, kept, NULL));
+        OK(kd_curation_run(c, in, w, NULL));
+        OK(kd_record_writer_close(w));
+        kd_record_writer_free(w);
+        kd_record_reader *out;
+        kd_record r = KD_RECORD_INIT;
+        char ids[8] = "";
+        OK(kd_record_reader_open(&out, ctx, &kept, 1, NULL));
+        while (kd_record_reader_next(out, &r) == KD_OK) strcat(ids, r.id);
+        ck_assert_str_eq(ids, tokens ? "bc" : "ab");
+        kd_record_reader_free(out);
+        kd_curation_free(c);
+    }
+    kd_tokenizer_free(tokenizer);
+    kd_record_reader_free(in);
+    kd_record_reader_free(tests);
+    kd_context_free(ctx);
+}
+END_TEST
 
 START_TEST(records_are_compared_with_each_other)
 {
@@ -342,6 +398,7 @@ Suite *curation_suite(void)
     tcase_add_test(tests, duplicates_near_and_exact);
     tcase_add_test(tests, near_duplicates_follow_jaccard);
     tcase_add_test(tests, planted_leaks_are_found);
+    tcase_add_test(tests, leaks_are_found_by_tokens);
     tcase_add_test(tests, records_are_compared_with_each_other);
     tcase_add_test(tests, filters_run_in_order_and_the_funnel_adds_up);
     suite_add_tcase(suite, tests);
