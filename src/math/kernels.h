@@ -25,13 +25,23 @@ typedef struct kd__adam_step {
     int32_t decoupled;
 } kd__adam_step;
 
+#define KD__GROUP 16 /* vectors */
+static inline int64_t kd__groups(int64_t n, int32_t lanes) { return (n + KD__GROUP * lanes - 1) / (KD__GROUP * lanes) * lanes; }
+
 typedef struct kd__kernels {
     int32_t isa;
     const char *name;
+    int32_t lanes; /* floats of a vector */
     /* ---- rows ---- */
     /* Largest number; *bad = 1 when there is NaN or +infinity. -infinity when all are. */
     float (*scan)(const float *x, int64_t n, int32_t *bad);
-    int64_t (*argmax)(const float *x, int64_t n); /* the first of the largest */
+    /* As scan, with the maxima of groups: number l of group g (l < lanes) is the largest of x[(g KD__GROUP + v) lanes + l], v < KD__GROUP. Room for
+     * kd__groups(n, lanes) numbers.                                                                                            */
+    float (*scan_groups)(const float *x, int64_t n, int32_t *bad, float *maxima);
+    int64_t (*count_from)(const float *x, int64_t n, float least);                /* how many are at least `least`        */
+    double (*sum_from)(const float *x, const float *e, int64_t n, float least);   /* sum of e where x is at least `least` */
+    double (*weighted_sum)(const float *x, const float *e, int64_t n, float max); /* sum e (x - max), where e is above 0 */
+    int64_t (*argmax)(const float *x, int64_t n);                                 /* the first of the largest */
     double (*sum)(const float *x, int64_t n);
     double (*sum_squares)(const float *x, int64_t n); /* not finite when some x is not finite */
     /* e = exp((x - max) / T); returns the sum. */

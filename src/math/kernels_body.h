@@ -25,6 +25,37 @@ static float scan(const float *x, int64_t n, int32_t *bad)
     return max_lanes(m);
 }
 
+/* As scan; maxima: for every KD__GROUP vectors the largest of each lane, so that number l of group g is that of x[(g KD__GROUP + v) W + l]. */
+static float scan_groups(const float *x, int64_t n, int32_t *bad, float *maxima)
+{
+    vf m = splat(-INFINITY);
+    vi wrong = { 0 };
+    for (int64_t start = 0; start < n; start += KD__GROUP * W, maxima += W) {
+        const int64_t stop = n - start < KD__GROUP * W ? n : start + KD__GROUP * W;
+        vf here = splat(-INFINITY);
+        for (int64_t i = start; i < stop; i += W) {
+            vf a = load_at(x + i, stop - i, -INFINITY);
+            wrong |= ~(a < splat(INFINITY));
+            here = larger(a, here);
+        }
+        store_at(maxima, here, W);
+        m = larger(here, m);
+    }
+    int32_t any = 0;
+    for (int k = 0; k < W; k++) any |= wrong[k];
+    *bad = any != 0;
+    return max_lanes(m);
+}
+
+static int64_t count_from(const float *x, int64_t n, float least)
+{
+    vi count = { 0 };
+    int64_t total = 0;
+    EACH_VECTOR(i, n) count += load_at(x + i, left, -INFINITY) >= splat(least);
+    for (int k = 0; k < W; k++) total -= count[k];
+    return n && least == -INFINITY ? n : total;
+}
+
 static int64_t argmax(const float *x, int64_t n)
 {
     int32_t bad;
@@ -49,6 +80,34 @@ static int64_t argmax(const float *x, int64_t n)
 
 static double sum(const float *x, int64_t n) { SUM_BODY(a); }
 static double sum_squares(const float *x, int64_t n) { SUM_BODY(a * a); }
+
+static double sum_from(const float *x, const float *e, int64_t n, float least)
+{
+    double total = 0;
+    for (int64_t start = 0; start < n; start += BLOCK * W) {
+        vf s = { 0 };
+        int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;
+        for (int64_t i = start; i < stop; i += W)
+            s = s + choose(load_at(x + i, stop - i, -INFINITY) >= splat(least), load_at(e + i, stop - i, 0), splat(0));
+        total += sum_lanes(s);
+    }
+    return total;
+}
+
+static double weighted_sum(const float *x, const float *e, int64_t n, float max)
+{
+    double total = 0;
+    for (int64_t start = 0; start < n; start += BLOCK * W) {
+        vf s = { 0 };
+        int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;
+        for (int64_t i = start; i < stop; i += W) {
+            const vf y = load_at(e + i, stop - i, 0);
+            s = s + choose(y > splat(0), y * (load_at(x + i, stop - i, 0) - max), splat(0));
+        }
+        total += sum_lanes(s);
+    }
+    return total;
+}
 
 static double exponentials(const float *x, int64_t n, float max, float inverse_t, float *e)
 {
@@ -444,7 +503,7 @@ static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, i
 
 #define KERNELS(isa, name)                                                                                                                           \
     {                                                                                                                                                \
-        isa, name, scan, argmax, sum, sum_squares, exponentials, relative, combine, reverse_gradient, jensen, mixture, widen, softmax_gradient,      \
-            soft_cap, soft_cap_gradient, largest_size, minhash, axpby, relu, add_bias, relu_gradient, sgd, momentum, adam, rms_norm,                 \
-            rms_norm_gradient, swiglu, swiglu_gradient, rotate, ROWS, COLUMNS, tile                                                                  \
+        isa, name, W, scan, scan_groups, count_from, sum_from, weighted_sum, argmax, sum, sum_squares, exponentials, relative, combine,              \
+            reverse_gradient, jensen, mixture, widen, softmax_gradient, soft_cap, soft_cap_gradient, largest_size, minhash, axpby, relu, add_bias,   \
+            relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient, swiglu, swiglu_gradient, rotate, ROWS, COLUMNS, tile                    \
     }

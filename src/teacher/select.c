@@ -18,44 +18,31 @@ typedef struct {
     int64_t k, draws;
     double mass, temperature;
     uint64_t seed;
-    float *scratch;  /* (threads, 2, n) */
+    float *scratch;  /* a place for each thread */
     int64_t *counts; /* (rows): entries, -1: not finite */
 } work;
 
-/* A min-heap of the k largest so far by (value, lower id first); root is the least of them. */
-static int less(const float *x, uint32_t a, uint32_t b) { return x[a] < x[b] || (x[a] == x[b] && a > b); }
+enum { FEW = 128, BLOCK = 128 };
 
-static void sift(const float *x, uint32_t *heap, int64_t k, int64_t i)
-{
-    for (;;) {
-        int64_t least = i, left = 2 * i + 1;
-        if (left < k && less(x, heap[left], heap[least])) least = left;
-        if (left + 1 < k && less(x, heap[left + 1], heap[least])) least = left + 1;
-        if (least == i) return;
-        uint32_t swap = heap[i];
-        heap[i] = heap[least];
-        heap[least] = swap;
-        i = least;
-    }
-}
+/* What one thread works in: bits, then floats. */
+typedef struct {
+    float *row, *e;
+    kd__largest largest;
+} place;
 
-static void largest(const float *x, int64_t n, int64_t k, uint32_t *heap)
+static int64_t place_size(int64_t n) { return 2 * ((n + 63) / 64 + 2) + 5 * n + 256; }
+
+static place place_of(const work *w, int32_t worker)
 {
-    for (int64_t i = 0; i < k; i++) heap[i] = (uint32_t)i;
-    for (int64_t i = k / 2 - 1; i >= 0; i--) sift(x, heap, k, i);
-    float least = x[heap[0]];
-    for (int64_t i = k; i < n; i++) {
-        if (!(x[i] > least)) continue;
-        heap[0] = (uint32_t)i;
-        sift(x, heap, k, 0);
-        least = x[heap[0]];
-    }
-    for (int64_t last = k - 1; last > 0; last--) { /* largest first */
-        uint32_t swap = heap[0];
-        heap[0] = heap[last];
-        heap[last] = swap;
-        sift(x, heap, last, 0);
-    }
+    float *at = w->scratch + worker * (place_size(w->n) + place_size(w->n) % 2); /* bits and doubles want whole 8 bytes */
+    place p = { .largest.bits = (uint64_t *)(void *)at };
+    at += 2 * ((w->n + 63) / 64 + 2);
+    p.row = at;
+    p.e = at + w->n;
+    p.largest.values = at + 2 * w->n;
+    p.largest.ids = (uint32_t *)(void *)(at + 3 * w->n);
+    p.largest.maxima = at + 4 * w->n;
+    return p;
 }
 
 static const float *row_of(const work *w, int64_t r, float *scratch)
@@ -82,39 +69,48 @@ static void select_row(void *argument, int64_t r, int32_t worker)
 {
     work *w = argument;
     const kd__kernels *kernels = w->context->kernels;
-    float *scratch = w->scratch + worker * 2 * w->n, *e = scratch + w->n;
-    const float *x = row_of(w, r, scratch);
+    place p = place_of(w, worker);
+    kd__largest *l = &p.largest;
+    const float *x = row_of(w, r, p.row);
     uint32_t *ids = w->s->ids + r * w->k;
     float *values = w->s->values + r * w->k;
     int32_t bad;
-    int64_t count = w->k;
-    float max = kernels->scan(x, w->n, &bad);
+    const int64_t few = w->mass > 0 && w->k > FEW ? FEW : w->k; /* most often they hold the mass */
+    const float max = kd__largest_begin(l, kernels, x, w->n, few, &bad);
     w->counts[r] = -1;
     if (bad || max == -INFINITY) return;
-    largest(x, w->n, w->k, ids);
-    double sum = kernels->exponentials(x, w->n, max, (float)(1 / w->temperature), e), reached = 0;
-    while (count > 1 && x[ids[count - 1]] == -INFINITY) count--;
-    for (int64_t i = 0; i < count; i++) {
-        values[i] = (float)(((double)x[ids[i]] - max) / w->temperature - log(sum));
-        reached += exp((double)values[i]);
-        if (w->mass > 0 && reached >= w->mass) count = i + 1;
+    kd__largest_end(l, kernels, x, w->n, few, max);
+    const double sum = kernels->exponentials(x, w->n, max, (float)(1 / w->temperature), p.e), log_sum = log(sum);
+    if (w->mass > 0 && !kd__largest_of_mass(l, kernels, p.e, w->n, w->mass * sum, max) && few < w->k) {
+        kd__largest_begin(l, kernels, x, w->n, w->k, &bad);
+        kd__largest_end(l, kernels, x, w->n, w->k, max);
+        kd__largest_of_mass(l, kernels, p.e, w->n, w->mass * sum, max);
     }
-    w->s->tail[r] = (float)outside(kernels, e, w->n, ids, count);
+    memcpy(ids, l->ids, (size_t)l->count * sizeof *ids);
+    for (int64_t i = 0; i < l->count; i++) values[i] = (float)(((double)l->values[i] - max) / w->temperature - log_sum);
+    w->s->tail[r] = (float)outside(kernels, p.e, w->n, ids, l->count);
     for (int32_t t = 0; t < w->s->temperature_count; t++) {
-        kernels->exponentials(x, w->n, max, (float)(1 / w->s->temperatures[t]), e);
-        w->s->tails[r * w->s->temperature_count + t] = (float)outside(kernels, e, w->n, ids, count);
+        kernels->exponentials(x, w->n, max, (float)(1 / w->s->temperatures[t]), p.e);
+        w->s->tails[r * w->s->temperature_count + t] = (float)outside(kernels, p.e, w->n, ids, l->count);
     }
-    kd__sparse_sort(ids, values, &count, 0);
-    w->counts[r] = count;
+    w->counts[r] = l->count;
 }
 
-/* Sorted uniforms from gaps of exponentials; one walk over the sums. */
+/* before[b]: the sum of e in front of block b. */
+static void block_sums(const kd__kernels *kernels, const float *e, int64_t n, double *before)
+{
+    *before = 0;
+    for (int64_t b = 0; b * BLOCK < n; b++) before[b + 1] = before[b] + kernels->sum(e + b * BLOCK, n - b * BLOCK < BLOCK ? n - b * BLOCK : BLOCK);
+}
+
+/* Sorted uniforms from gaps of exponentials; one walk over the sums, block by block where none falls into. */
 static void sample_row(void *argument, int64_t r, int32_t worker)
 {
     work *w = argument;
     const kd__kernels *kernels = w->context->kernels;
-    float *scratch = w->scratch + worker * 2 * w->n, *e = scratch + w->n;
-    const float *x = row_of(w, r, scratch);
+    const place p = place_of(w, worker);
+    const float *x = row_of(w, r, p.row), *e = p.e;
+    double *before = (double *)(void *)p.largest.bits;
     uint32_t *ids = w->s->ids + r * w->k;
     float *values = w->s->values + r * w->k;
     const uint64_t stream = kd__stream(w->seed, 0x73616d70, (uint64_t)r);
@@ -122,17 +118,18 @@ static void sample_row(void *argument, int64_t r, int32_t worker)
     float max = kernels->scan(x, w->n, &bad);
     w->counts[r] = -1;
     if (bad || max == -INFINITY) return;
-    double sum = kernels->exponentials(x, w->n, max, (float)(1 / w->temperature), e), weighted = 0, gaps = 0, at = 0, below = 0;
-    for (int64_t i = 0; i < w->n; i++)
-        if (e[i] > 0) weighted += e[i] * (((double)x[i] - max) / w->temperature);
-    w->s->entropy[r] = (float)(log(sum) - weighted / sum);
+    const double sum = kernels->exponentials(x, w->n, max, (float)(1 / w->temperature), p.e);
+    w->s->entropy[r] = (float)(log(sum) - kernels->weighted_sum(x, e, w->n, max) / w->temperature / sum);
+    block_sums(kernels, e, w->n, before);
+    double gaps = 0, at = 0, below = 0;
     for (int64_t d = 0; d <= w->draws; d++) gaps -= log1p(-kd__uniform(stream, (uint64_t)d));
-    int64_t count = 0, id = 0, last = 0;
-    for (int64_t i = 0; i < w->n; i++)
-        if (e[i] > 0) last = i;
+    int64_t count = 0, id = 0, last = w->n - 1;
+    while (last > 0 && !(e[last] > 0)) last--;
     for (int64_t d = 0; d < w->draws; d++) {
         at -= log1p(-kd__uniform(stream, (uint64_t)d));
-        while (id < last && (e[id] == 0 || below + e[id] <= at / gaps * sum)) below += e[id++];
+        const double u = at / gaps * sum;
+        for (int64_t next; (next = id / BLOCK + 1) * BLOCK <= last && before[next] <= u; below = before[next]) id = next * BLOCK;
+        while (id < last && (e[id] == 0 || below + e[id] <= u)) below += e[id++];
         if (count && ids[count - 1] == (uint32_t)id) values[count - 1]++;
         else {
             ids[count] = (uint32_t)id;
@@ -178,7 +175,7 @@ static kd_status run(kd_targets *targets, kd__sparse *s, const kd_array *logits,
     KD_TRY(kd__multiply(w->k, s->rows, &entries));
     KD_TRY(KD_RESERVE(context, &s->ids, &s->ids_room, entries));
     KD_TRY(KD_RESERVE(context, &s->values, &s->values_room, entries));
-    KD_TRY(KD_RESERVE(context, &targets->scratch, &targets->scratch_room, 2 * w->n * context->threads));
+    KD_TRY(KD_RESERVE(context, &targets->scratch, &targets->scratch_room, (place_size(w->n) + 1) * context->threads));
     KD_TRY(KD_RESERVE(context, &targets->places, &targets->places_room, s->rows));
     w->scratch = targets->scratch;
     w->counts = targets->places;

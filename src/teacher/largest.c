@@ -1,0 +1,109 @@
+/* The k largest numbers of a row. Thresholds are found by halving the range of floats and counting, which has no branch that a processor could
+ * mistake; only places whose group holds a number above the threshold are looked at. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "teacher/sparse.h"
+
+/* Floats in their order as integers, and back. */
+static int32_t key_of(float x)
+{
+    int32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits ^ ((bits >> 31) & INT32_MAX);
+}
+
+static float of_key(int32_t key)
+{
+    const int32_t bits = key ^ ((key >> 31) & INT32_MAX);
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* The largest finite t of which at least k numbers are not below it; -FLT_MAX when there is none. */
+static float kth_largest(const kd__kernels *kernels, const float *x, int64_t n, int64_t k, float max)
+{
+    int64_t low = key_of(-FLT_MAX), high = key_of(max);
+    while (low < high) {
+        const int64_t middle = low + (high - low + 1) / 2;
+        if (kernels->count_from(x, n, of_key((int32_t)middle)) >= k) low = middle;
+        else high = middle - 1;
+    }
+    return of_key((int32_t)low);
+}
+
+/* The largest t of which the numbers not below it hold `mass` of e. */
+static float mass_threshold(const kd__kernels *kernels, const float *x, const float *e, int64_t n, double mass, float max)
+{
+    int64_t low = key_of(-FLT_MAX), high = key_of(max);
+    while (low < high) {
+        const int64_t middle = low + (high - low + 1) / 2;
+        if (kernels->sum_from(x, e, n, of_key((int32_t)middle)) >= mass) low = middle;
+        else high = middle - 1;
+    }
+    return of_key((int32_t)low);
+}
+
+float kd__largest_begin(kd__largest *l, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, int32_t *bad)
+{
+    const int32_t lanes = kernels->lanes;
+    const int64_t groups = kd__groups(n, lanes);
+    const float max = kernels->scan_groups(x, n, bad, l->maxima);
+    l->count = 0;
+    if (*bad || max == -INFINITY) return max;
+    const float least = k < groups ? kth_largest(kernels, l->maxima, groups, k, max) : -FLT_MAX;
+    for (int64_t m = 0; m < groups; m++) {
+        if (!(l->maxima[m] >= least)) continue;
+        const int64_t first = m / lanes * KD__GROUP * lanes + m % lanes;
+        for (int64_t v = 0, i = first; v < KD__GROUP && i < n; v++, i += lanes) {
+            l->ids[l->count] = (uint32_t)i;
+            l->values[l->count] = x[i];
+            l->count += x[i] >= least;
+        }
+    }
+    return max;
+}
+
+/* Of those equal to `least` only the first few, by their ids: `room` of them, or until `mass` is reached. */
+static void keep_from(kd__largest *l, int64_t n, float least, int64_t room, double mass, const float *e)
+{
+    int64_t kept = 0, words = (n + 63) / 64;
+    double reached = 0;
+    memset(l->bits, 0, (size_t)words * sizeof *l->bits);
+    for (int64_t i = 0; i < l->count; i++) {
+        const uint32_t id = l->ids[i];
+        if (!(l->values[i] >= least)) continue;
+        l->bits[id / 64] |= 1ULL << id % 64;
+        if (l->values[i] > least) room--, reached += e ? e[id] : 0;
+    }
+    float *values = l->values; /* from here on by id */
+    for (int64_t w = 0; w < words; w++)
+        for (uint64_t bits = l->bits[w]; bits; bits &= bits - 1) {
+            const uint32_t id = (uint32_t)(w * 64 + __builtin_ctzll(bits));
+            const float x = l->x[id];
+            if (x == least) {
+                if (room < 1 || (e && reached >= mass)) continue;
+                room--;
+                reached += e ? e[id] : 0;
+            }
+            l->ids[kept] = id;
+            values[kept++] = x;
+        }
+    l->count = kept;
+}
+
+void kd__largest_end(kd__largest *l, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, float max)
+{
+    l->x = x;
+    keep_from(l, n, l->count > k ? kth_largest(kernels, l->values, l->count, k, max) : -FLT_MAX, k, 0, NULL);
+}
+
+int kd__largest_of_mass(kd__largest *l, const kd__kernels *kernels, const float *e, int64_t n, double mass, float max)
+{
+    for (int64_t i = 0; i < l->count; i++) l->maxima[i] = e[l->ids[i]];
+    if (kernels->sum(l->maxima, l->count) < mass) return 0;
+    keep_from(l, n, mass_threshold(kernels, l->values, l->maxima, l->count, mass, max), l->count, mass, e);
+    return 1;
+}
