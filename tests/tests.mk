@@ -8,7 +8,7 @@ SCRATCH = $(abspath $(BUILD)/tests/scratch)
 TEST_ENV = KD_OLD_FILES=$(abspath tests/old) KD_TEST_DIR=$(SCRATCH)
 
 .PHONY: check unit internal check-headers check-symbols check-abi check-layers check-install check-threads check-kill-course check-oom check-dlopen check-examples \
-	check-python check-asan check-ubsan check-tsan check-valgrind check-blas check-faults check-kill check-long check-arm64 check-gates fuzz-smoke fuzz-corpus coverage style \
+	check-python check-asan check-ubsan check-tsan check-valgrind check-blas check-faults check-kill check-long check-arm64 check-gates fuzz-smoke fuzz-long fuzz-corpus coverage style \
 	record-symbols record-abi
 
 check: unit internal check-headers check-symbols check-abi check-layers check-threads check-oom check-dlopen check-faults check-kill check-kill-course fuzz-corpus check-examples check-python
@@ -178,6 +178,13 @@ fuzz-smoke:
 	$(MAKE) --no-print-directory CC=clang BUILD=build/fuzz LIB=build/fuzz/lib CFLAGS="-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" fuzz-program
 	@mkdir -p build/fuzz/corpus
 	build/fuzz/fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -malloc_limit_mb=2048 -print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/fuzz/corpus > build/fuzz/log 2>&1; status=$$?; tail -n 12 build/fuzz/log; exit $$status
+
+# One kind of file alone, FUZZ_RUNS executions: make fuzz-long KIND=6 (tests/fuzz/fuzz.c says which kinds there are).
+FUZZ_RUNS ?= 10000000
+fuzz-long:
+	$(MAKE) --no-print-directory CC=clang BUILD=build/fuzz LIB=build/fuzz/lib CFLAGS="-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all" fuzz-program
+	@mkdir -p build/fuzz/corpus-$(KIND)
+	KD_FUZZ_KIND=$(KIND) build/fuzz/fuzz -runs=$(FUZZ_RUNS) -timeout=10 -rss_limit_mb=4096 -malloc_limit_mb=2048 -print_final_stats=1 -artifact_prefix=build/fuzz/kind-$(KIND)- build/fuzz/corpus-$(KIND) tests/fuzz/corpus > build/fuzz/log-$(KIND) 2>&1; status=$$?; tail -n 12 build/fuzz/log-$(KIND); exit $$status
 
 fuzz-program: $(OBJECTS)
 	clang $(CFLAGS) -fsanitize=fuzzer -D_GNU_SOURCE -std=gnu11 -Iinclude -Isrc tests/fuzz/fuzz.c $(OBJECTS) -o $(BUILD)/fuzz $(LIBS)

@@ -227,7 +227,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     if (!ctx && kd_context_create(&ctx, NULL) != KD_OK) return 0;
     if (!size) return 0;
-    int kind = *data++ % 16, file = as_file(data, --size, path);
+    static int only = -2; /* one kind alone, or by the first byte */
+    if (only == -2) only = getenv("KD_FUZZ_KIND") ? atoi(getenv("KD_FUZZ_KIND")) % 16 : -1;
+    const int first = *data++ % 16, kind = only >= 0 ? only : first, file = as_file(data, --size, path);
     if (kind == 0 && kd__json_parse(&json, ctx, (const char *)data, size, "fuzz") == KD_OK) kd__json_free(&json);
     if (kind == 1 && kd__safetensors_parse(&tensors, ctx, (const char *)data, (int64_t)size, "fuzz") == KD_OK) kd__safetensors_free(&tensors);
     if (kind == 2 && kd_dataset_create(&dataset, ctx, NULL) == KD_OK) kd_dataset_add_file(dataset, "x", path, NULL);
