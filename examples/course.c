@@ -276,7 +276,8 @@ int main(int argc, char **argv)
         c.harder[i] = calloc((size_t)(c.seeds * c.questions * SAMPLES), sizeof *c.harder[i]);
     }
     for (int seed = 1; seed <= c.seeds; seed++) run_seed(&c, seed);
-    if (c.full && getenv("KD_DATA")) course_rationales(c.ctx, c.report, c.folder, getenv("KD_DATA"), c.seeds, c.steps);
+    if (c.full && getenv("KD_DATA"))
+        course_rationales(c.ctx, c.report, c.folder, getenv("KD_DATA"), c.size.problems > 60 ? 2000 : 50, c.seeds, c.steps);
     course_report(&c);
     for (int i = 0; i < c.arms; i++) {
         free(c.rights[i]);

@@ -100,8 +100,9 @@ typedef struct {
 
 /* ---- course_text.c: GSM8K's rationales ---- */
 
-/* Teacher and students on people's worked solutions, and their losses on ones that none has seen: a table of the report. data: the folder that has gsm8k. */
-void course_rationales(kd_context *ctx, kd_report *report, const char *folder, const char *data, int seeds, int64_t steps);
+/* Teacher and students on people's worked solutions, and their losses on ones that none has seen: a table of the report. data: the folder that
+ * has gsm8k; texts: as many are learned, a fifth of it is held out. */
+void course_rationales(kd_context *ctx, kd_report *report, const char *folder, const char *data, int texts, int seeds, int64_t steps);
 
 /* ---- course_report.c ---- */
 

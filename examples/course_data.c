@@ -268,7 +268,7 @@ void course_write_data(kd_context *ctx, const char *folder, const course_size *s
 {
     static const char *const names[FILES] = { "worked.jsonl", "problems.jsonl", "plain.jsonl", "test.jsonl", "held-out.jsonl", "harder.jsonl" };
     kd_record_writer *files[FILES];
-    if (course_exists(course_path(folder, "harder.jsonl"))) return;
+    if (course_exists(course_path(folder, "harder.jsonl")) && course_exists(course_path(folder, "held-out.jsonl"))) return;
     write_tokenizer(course_path(folder, "tokenizer.json"));
     for (int i = 0; i < FILES; i++) CHECK(kd_record_writer_open(&files[i], ctx, course_path(folder, "%s", names[i]), NULL));
     for (int i = 0; i < size->test + size->problems; i++)

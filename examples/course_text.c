@@ -2,7 +2,7 @@
 #include "course.h"
 #include <sys/stat.h>
 
-enum { TEXTS = 2000, HELD = 400, POSITIONS = 2560, STUDENTS = 5 };
+enum { POSITIONS = 2560, STUDENTS = 5 };
 
 static const struct {
     const char *name, *label;
@@ -49,14 +49,14 @@ static void one_seed(kd_context *ctx, kd_tokenizer *tokenizer, const char *folde
         model = course_student(ctx, tokenizer, model, files, 1, &t, place, &curve);
         if (!i) teacher = model;
         if (!i) course_store(ctx, tokenizer, teacher, files, 1, store);
-        fits[i] = course_measure(ctx, tokenizer, model, teacher, held, HELD);
+        fits[i] = course_measure(ctx, tokenizer, model, teacher, held, INT64_MAX);
         fprintf(stderr, "  %.4f nats a byte\n", fits[i].loss);
         if (i) kd_model_free(model);
     }
     kd_model_free(teacher);
 }
 
-void course_rationales(kd_context *ctx, kd_report *report, const char *folder, const char *data, int seeds, int64_t steps)
+void course_rationales(kd_context *ctx, kd_report *report, const char *folder, const char *data, int texts, int seeds, int64_t steps)
 {
     char inner[600], from[600], line[200];
     course_fit fits[MOST_SEEDS][STUDENTS];
@@ -68,9 +68,9 @@ void course_rationales(kd_context *ctx, kd_report *report, const char *folder, c
     course_byte_tokenizer(course_path(inner, "tokenizer.json"));
     CHECK(kd_tokenizer_load(&tokenizer, ctx, inner));
     snprintf(from, sizeof from, "%s/gsm8k/train.jsonl", data);
-    copy_records(ctx, from, course_path(inner, "train.jsonl"), TEXTS);
+    copy_records(ctx, from, course_path(inner, "train.jsonl"), texts);
     snprintf(from, sizeof from, "%s/gsm8k/test.jsonl", data);
-    copy_records(ctx, from, course_path(inner, "held-out.jsonl"), HELD);
+    copy_records(ctx, from, course_path(inner, "held-out.jsonl"), texts / 5);
     for (int s = 0; s < seeds; s++) one_seed(ctx, tokenizer, inner, s + 1, steps, fits[s]);
     for (int i = 0; i < STUDENTS; i++) {
         double loss[MOST_SEEDS], of_seeds, of_texts = 0, agreement = 0;
@@ -86,7 +86,7 @@ void course_rationales(kd_context *ctx, kd_report *report, const char *folder, c
         CHECK(kd_report_set_cell(report, table, who[i].label, "agreement", agreement, NAN));
         CHECK(kd_report_set_cell(report, table, who[i].label, "less than hard tokens", who[i].soft ? mean[i - 1] - mean[i] : NAN, NAN));
     }
-    snprintf(line, sizeof line, "%d training texts, %lld steps, loss on the answers of %lld texts, %lld bytes", TEXTS, (long long)steps,
+    snprintf(line, sizeof line, "%d training texts, %lld steps, loss on the answers of %lld texts, %lld bytes", texts, (long long)steps,
              (long long)fits[0][0].texts, (long long)fits[0][0].tokens);
     CHECK(kd_report_set_text(report, "rationales", line));
     kd_tokenizer_free(tokenizer);

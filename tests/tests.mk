@@ -99,9 +99,10 @@ check-kill-course: $(BUILD)/examples/course
 # The long tier: what takes minutes. PYTHON needs PyTorch.
 CASES ?= 4000
 STRINGS ?= 100000
-check-long: all
+check-long: all $(BUILD)/examples/course
 	$(MAKE) --no-print-directory check-kill KILLS=200
 	$(MAKE) --no-print-directory check-kill-course COURSE_KILLS=50
+	test -z "$(KD_DATA)" || { rm -rf $(SCRATCH)/brief; $(BUILD)/examples/course $(SCRATCH)/brief 1 2 brief > $(SCRATCH)/brief.log 2>&1 || { tail $(SCRATCH)/brief.log; exit 1; }; }
 	$(PYTHON) tests/property/losses.py $(CASES)
 	$(PYTHON) tests/property/public.py
 	$(PYTHON) tests/property/decoders.py

@@ -27,6 +27,12 @@ def squad(text, reference):
     return 2 * same / (len(a) + len(b)) if same else float(not a and not b)
 
 
+def macro_f1(texts, references):
+    """scikit-learn's f1_score(average="macro", labels=those of the references)"""
+    labels = sorted(set(references))
+    return sum(2 * sum(t == r == label for t, r in zip(texts, references)) / (texts.count(label) + references.count(label)) for label in labels) / len(labels)
+
+
 def check(texts, references, ascii_only):
     expected = {kd.TEXT_BLEU: sacrebleu.corpus_bleu(texts, [references], force=True).score, kd.TEXT_CHRF: sacrebleu.corpus_chrf(texts, [references]).score}
     if ascii_only:
@@ -46,6 +52,9 @@ for case in range(cases):
     references = [" ".join(rng.choices(pool, k=rng.randint(1, 25))) for _ in range(rng.randint(1, 6))]
     texts = [" ".join(w if rng.random() < 0.8 else rng.choice(pool) for w in r.split(" ")) for r in references]
     check(texts, references, ascii_only)
+    said, wanted = rng.choices(pool[:6], k=20), rng.choices(pool[:4], k=20)
+    if abs(kd.text_metric(ctx, kd.TEXT_MACRO_F1, said, wanted) - macro_f1(said, wanted)) > 1e-9:
+        sys.exit(f"macro-F1: {said} {wanted}")
 folder = os.environ.get("KD_DATA")
 if folder:
     with gzip.open(folder + "/text/multi30k/test_2016_flickr.de.gz", "rt", encoding="utf-8") as file:
