@@ -277,7 +277,7 @@ int main(int argc, char **argv)
     }
     for (int seed = 1; seed <= c.seeds; seed++) run_seed(&c, seed);
     if (c.full && getenv("KD_DATA"))
-        course_rationales(c.ctx, c.report, c.folder, getenv("KD_DATA"), c.size.problems > 60 ? 2000 : 50, c.seeds, c.steps);
+        course_rationales(c.ctx, c.report, c.folder, getenv("KD_DATA"), c.size.problems > 60 ? 2000 : 50, c.seeds, c.steps / 2 + 1);
     course_report(&c);
     for (int i = 0; i < c.arms; i++) {
         free(c.rights[i]);

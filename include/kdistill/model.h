@@ -12,7 +12,8 @@
  *      {"type": "max_pool2d", "kernel_size": 2}, {"type": "dropout", "p": 0.5}, {"type": "linear", "units": 10}]}
  *   model_type "llama", "mistral", "qwen2", "qwen3": decoder language models with the keys of transformers 4 and 5 (rope_theta, rope_scaling,
  *   rope_parameters of type default, linear, dynamic, llama3, yarn; sliding windows; "attention_sinks": first tokens that every row sees;
- *   "kd_layer_repeats": n layers of num_hidden_layers share their tensors, "kd_layer_sharing": "block", neighbours, or "stack", in turn).
+ *   "kd_layer_repeats": n layers of num_hidden_layers share their tensors, "kd_layer_sharing": "block", neighbours, or "stack", in turn;
+ *   "kd_embedding_size": E: tied embeddings are (vocabulary, E) numbers times a projection (hidden_size, E)  [Lan et al. 2020], "hidden" has E numbers).
  *
  * With architectures ["...ForSequenceClassification"] the head gives num_labels logits for every row (tensor "score.weight"); a text's class is
  * told by its last row: give its label there, and a mask, or absent labels, for the others.
@@ -61,7 +62,7 @@ KD_API void kd_model_free(kd_model *model);
 typedef struct kd_model_save_options {
     uint32_t struct_size;
     int32_t dtype;  /* KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16 */
-    int32_t expand; /* 1: layers that share tensors get copies, so that transformers loads the folder */
+    int32_t expand; /* 1: layers that share tensors get copies, factorised embeddings are multiplied out, so that transformers loads the folder */
     int32_t reserved;
 } kd_model_save_options;
 #define KD_MODEL_SAVE_OPTIONS_INIT { (uint32_t)sizeof(kd_model_save_options), KD_FLOAT32, 0, 0 }

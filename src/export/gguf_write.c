@@ -352,6 +352,7 @@ kd_status kd_gguf_save(kd_model *model, kd_tokenizer *tokenizer, const char *pat
     KD_NEED(tokenizer);
     KD_NEED(path);
     KD_FAIL_IF(!model->net.decoder, KD_ERR_UNSUPPORTED, "GGUF: the model is no language model");
+    KD_FAIL_IF(model->net.decoder->projection >= 0, KD_ERR_UNSUPPORTED, "GGUF knows no factorised embeddings: save with expand and load that first");
     kd_context *context = model->object.context;
     const int32_t family = model->net.decoder->family;
     writer w = { .model = model,

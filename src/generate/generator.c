@@ -286,7 +286,7 @@ static kd_status fill_sequence(kd_generator *g, kd__sequence *s, kd__request *r)
     memcpy(s->tokens, r->prompt, (size_t)r->count * sizeof *s->tokens);
     s->count = r->count;
     if (g->options.tokenizer) KD_TRY(kd_detokenizer_create(&s->stream, g->options.tokenizer, 0));
-    if (r->sampling.keep_hidden) KD_TRY(KD_RESERVE(context, &s->hidden, &s->hidden_room, r->sampling.max_tokens * g->model->net.decoder->hidden));
+    if (r->sampling.keep_hidden) KD_TRY(KD_RESERVE(context, &s->hidden, &s->hidden_room, r->sampling.max_tokens * g->model->net.decoder->outer));
     share_prefix(g, s);
     while (s->block_count < need) s->blocks[s->block_count++] = kd__cache_take(&g->cache);
     return KD_OK;
@@ -459,7 +459,7 @@ static kd_status draw_all(kd_generator *g, const float *hidden)
         if (w.drawn[i].token == -2) continue;
         KD_FAIL_IF(w.drawn[i].token < 0, KD_ERR_NONFINITE, "generator: prompt %lld: the model's logits are not finite",
                    (long long)s->request->number);
-        if (s->hidden) memcpy(s->hidden + (s->count - s->request->count) * d->hidden, hidden + i * d->hidden, (size_t)d->hidden * sizeof *hidden);
+        if (s->hidden) memcpy(s->hidden + (s->count - s->request->count) * d->outer, hidden + i * d->outer, (size_t)d->outer * sizeof *hidden);
         KD_TRY(take_token(g, s, w.drawn[i]));
     }
     return KD_OK;
@@ -496,7 +496,7 @@ static kd_status step(kd_generator *g)
 static kd_status fill_generated(const kd_generator *g, const kd__sequence *s, kd_generated *out)
 {
     const kd__request *r = s->request;
-    const int64_t made = s->count - r->count, dims[2] = { made, g->model->net.decoder->hidden };
+    const int64_t made = s->count - r->count, dims[2] = { made, g->model->net.decoder->outer };
     kd_generated now = { .reason = s->reason,
                          .request = r->number,
                          .sample = s->sample,

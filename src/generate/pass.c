@@ -42,8 +42,8 @@ static void embed(void *argument, int64_t tile, int32_t worker)
     for
         ROWS_OF(w, tile)
         {
-            memcpy(w->x + r * d->hidden, kd__tensor_values(w->g->model, d->embedding) + (int64_t)w->g->rows.tokens[r] * d->hidden,
-                   (size_t)d->hidden * sizeof(float));
+            memcpy((d->projection < 0 ? w->x : w->normed) + r * d->embedded,
+                   kd__tensor_values(w->g->model, d->embedding) + (int64_t)w->g->rows.tokens[r] * d->embedded, (size_t)d->embedded * sizeof(float));
             kd__rope_angles(&d->rope, d->width, inverse, w->g->rows.positions[r], w->cosine + r * d->width / 2, w->sine + r * d->width / 2);
         }
 }
@@ -203,6 +203,14 @@ static kd_status linear(pass *w, int32_t weight, const float *x, int64_t inputs,
     return kd__gemm_own(w->context, &product);
 }
 
+/* Through the projection of a factorised embedding, in float32 always: into the residual stream or out of it. */
+static kd_status project(pass *w, int into, const float *x, float *y)
+{
+    const int64_t inner = w->d->embedded, inputs = into ? inner : w->d->hidden, outputs = into ? w->d->hidden : inner;
+    kd__gemm product = { 0, into, w->rows, outputs, inputs, 1, x, inputs, kd__tensor_values(w->g->model, w->d->projection), inner, 0, y, outputs };
+    return kd__gemm_own(w->context, &product);
+}
+
 static kd_status run_layer(pass *w)
 {
     const kd__decoder *d = w->d;
@@ -265,6 +273,7 @@ kd_status kd__generate_pass(kd_generator *g, float **hidden)
     pass w = { .g = g, .context = g->object.context, .d = d, .kernels = g->object.context->kernels, .rows = g->rows.count };
     KD_TRY(prepare(&w));
     for_rows(&w, embed);
+    if (d->projection >= 0) KD_TRY(project(&w, 1, w.normed, w.x));
     for (w.index = 0; w.index < d->layers; w.index++) {
         w.layer = &d->layer[w.index];
         KD_TRY(run_layer(&w));
@@ -275,8 +284,8 @@ kd_status kd__generate_pass(kd_generator *g, float **hidden)
     }
     w.rows = g->rows.span_count;
     normalise(&w, d->norm, w.normed, w.x);
-    *hidden = w.x;
-    return KD_OK;
+    *hidden = d->outer < d->hidden ? w.normed : w.x;
+    return d->outer < d->hidden ? project(&w, 0, w.x, w.normed) : KD_OK;
 }
 
 kd_status kd__generate_logits(kd_generator *g, const float *hidden)
@@ -291,5 +300,5 @@ kd_status kd__generate_logits(kd_generator *g, const float *hidden)
         KD_TRY(KD_NEW(context, &g->logits, w.rows * d->vocabulary));
         g->logits_room = w.rows * d->vocabulary;
     }
-    return linear(&w, d->head, hidden, d->hidden, d->vocabulary, g->logits);
+    return linear(&w, d->head, hidden, d->outer, d->vocabulary, g->logits);
 }

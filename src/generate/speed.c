@@ -158,7 +158,8 @@ static int64_t active_numbers(const kd_model *model)
 {
     const kd__decoder *d = model->net.decoder;
     if (!d) return model->net.parameters;
-    int64_t sum = d->hidden + size_of(model, d->norm) + size_of(model, d->head >= 0 ? d->head : d->embedding);
+    int64_t sum = d->embedded + size_of(model, d->projection) * (d->outer < d->hidden ? 2 : 1) + size_of(model, d->norm) +
+                  size_of(model, d->head >= 0 ? d->head : d->embedding);
     for (int64_t l = 0; l < d->layers; l++) {
         const kd__decoder_layer *y = &d->layer[l];
         const int32_t tensors[] = { y->norm1, y->norm2, y->q,  y->k,    y->v,  y->qb,    y->kb,  y->vb,   y->qn,

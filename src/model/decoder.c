@@ -65,7 +65,8 @@ static kd_status layer_tensors(const maker *m, const kd__decoder *d, kd__decoder
 static kd_status make_tensors(kd__network *net, kd_context *context, kd__decoder *d)
 {
     maker m = { net, context, -1 };
-    KD_TRY(tensor(&m, "model.embed_tokens.weight", d->vocabulary, d->hidden, &d->embedding));
+    KD_TRY(tensor(&m, "model.embed_tokens.weight", d->vocabulary, d->embedded, &d->embedding));
+    if (d->embedded < d->hidden) KD_TRY(tensor(&m, "model.embed_projection.weight", d->hidden, d->embedded, &d->projection));
     const int64_t own = d->layers / d->repeats;
     for (int64_t l = 0; l < own; l++) {
         kd__decoder_layer made;
@@ -112,6 +113,7 @@ void kd__decoder_free(kd__decoder *d, kd_context *context)
 /* Matrices N(0, initializer_range), norms 1, biases 0: transformers' rule for these families. Box and Muller's method on counters. */
 static void initialise(kd_model *model)
 {
+    const kd__decoder *d = model->net.decoder;
     for (int64_t i = 0; i < model->net.tensor_count; i++) {
         const kd__tensor *t = &model->net.tensors[i];
         float *to = model->parameters + t->offset;
@@ -121,9 +123,10 @@ static void initialise(kd_model *model)
             for (int64_t j = 0; j < t->count; j++) to[j] = norm ? 1 : 0;
             continue;
         }
+        const double range = i == d->projection ? 1 / sqrt((double)d->embedded) : d->range; /* keeps the size of an embedding */
         for (int64_t j = 0; j < t->count; j++) {
             const double u = 1 - kd__uniform(stream, (uint64_t)(j / 2 * 2)), v = 6.283185307179586 * kd__uniform(stream, (uint64_t)(j / 2 * 2 + 1));
-            to[j] = (float)(model->net.decoder->range * sqrt(-2 * log(u)) * (j % 2 ? sin(v) : cos(v)));
+            to[j] = (float)(range * sqrt(-2 * log(u)) * (j % 2 ? sin(v) : cos(v)));
         }
     }
 }
@@ -158,7 +161,8 @@ void kd__decoder_lay_out(kd__decoder *d, int64_t rows, int32_t train)
     p->gu = place(&p->floats, rows, 2 * d->inner);
     p->step = train && !d->recompute ? p->floats - first : 0;
     p->floats += p->step * (d->layers - 1);
-    p->hidden = place(&p->floats, rows, d->hidden);
+    p->hidden = place(&p->floats, rows, d->outer);
+    if (d->projection >= 0) p->gathered = place(&p->floats, rows, d->embedded);
     p->last_r = place(&p->floats, rows, 1);
     p->cosine = place(&p->floats, rows, d->width / 2);
     p->sine = place(&p->floats, rows, d->width / 2);
@@ -168,6 +172,7 @@ void kd__decoder_lay_out(kd__decoder *d, int64_t rows, int32_t train)
     p->dx = place(&p->floats, rows, d->hidden);
     p->dy = place(&p->floats, rows, d->hidden);
     p->wide = place(&p->floats, rows, d->inner > q ? d->inner : q);
+    if (d->projection >= 0) p->dgathered = place(&p->floats, rows, d->embedded);
     p->dqkv = place(&p->floats, rows, all);
     p->dgu = place(&p->floats, rows, 2 * d->inner);
 }
@@ -180,7 +185,7 @@ kd_status kd__decoder_memory(const kd__decoder *d, int64_t rows, int32_t train, 
     KD_TRY(kd__multiply(copy.plan.floats, rows, &a_row));
     KD_TRY(kd__multiply(a_row, 8, &whole)); /* fits in bytes */
     kd__decoder_lay_out(&copy, rows, train);
-    *floats = copy.plan.floats + rows + (train ? rows * d->hidden : 0);
+    *floats = copy.plan.floats + rows + (train ? rows * d->outer : 0);
     return KD_OK;
 }
 
@@ -210,8 +215,8 @@ static kd_status make_logits(kd_model *model)
     kd_context *context = model->object.context;
     if (d->logits_known) return KD_OK;
     KD_TRY(KD_RESERVE(context, &d->logits, &d->logits_room, model->rows * d->classes));
-    kd__gemm g = { 0,         1, model->rows, d->classes, d->hidden, 1, model->block + d->plan.hidden, d->hidden, kd__tensor_values(model, d->head),
-                   d->hidden, 0, d->logits,   d->classes };
+    kd__gemm g = { 0,        1, model->rows, d->classes, d->outer, 1, model->block + d->plan.hidden, d->outer, kd__tensor_values(model, d->head),
+                   d->outer, 0, d->logits,   d->classes };
     KD_TRY(model->int8 ? kd__int8_product(context, kd__int8_find(model->int8, d->head), g.a, model->rows, d->logits) : kd__gemm_run(context, &g));
     d->logits_known = 1;
     return KD_OK;
@@ -220,7 +225,7 @@ static kd_status make_logits(kd_model *model)
 static kd_status output(kd_model *model, const char *name, kd_array *values)
 {
     const kd__decoder *d = model->net.decoder;
-    if (!strcmp(name, "hidden")) view(model, values, model->block + d->plan.hidden, d->hidden);
+    if (!strcmp(name, "hidden")) view(model, values, model->block + d->plan.hidden, d->outer);
     else if (!strcmp(name, "logits")) {
         KD_TRY(make_logits(model));
         view(model, values, d->logits, d->classes);
@@ -246,7 +251,7 @@ static kd_status gradient_slot(kd_model *model, const char *name, float **to, in
     const int64_t l = layer_of(model, name);
     int32_t *has = &d->has_dhidden;
     if (!strcmp(name, "hidden")) {
-        KD_TRY(KD_RESERVE(context, &d->dhidden, &d->dhidden_room, d->plan.rows * d->hidden));
+        KD_TRY(KD_RESERVE(context, &d->dhidden, &d->dhidden_room, d->plan.rows * d->outer));
         *to = d->dhidden;
     } else if (!strcmp(name, "logits")) {
         KD_TRY(KD_RESERVE(context, &d->dlogits, &d->dlogits_room, d->plan.rows * d->classes));

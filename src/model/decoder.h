@@ -2,7 +2,8 @@
  * K key-value heads of D numbers, F intermediate size, V vocabulary, Q = (H + 2 K) D.
  *
  *   x = E[token];   for each layer  x += o(attention(rope(qkv(norm(x)))));  x += down(silu(gate(norm(x))) up(norm(x)));   hidden = norm(x)
- *   logits = hidden W'                                                                                                           */
+ *   logits = hidden W'
+ * With a factorised embedding (V, E) and its projection P (d, E):  x = E[token] P';  hidden = norm(x) P  where the embedding is the head, too. */
 #ifndef KD_MODEL_DECODER_H
 #define KD_MODEL_DECODER_H
 
@@ -27,7 +28,8 @@ typedef struct kd__decoder_plan {
     int64_t x;                                       /* of layer 0; that of layer l lies l * x_step further, what the last layer leaves at L */
     int64_t qkv, raw, att, lse, mid, r1, r2, rq, gu; /* of layer 0; layer l lies l * step further. 0 with recomputation */
     int64_t x_step, step;
-    int64_t hidden, last_r, cosine, sine;         /* hidden (R, d) */
+    int64_t hidden, last_r, cosine, sine;         /* hidden (R, O) */
+    int64_t gathered, dgathered;                  /* (R, E): rows of a factorised embedding, and their gradients */
     int64_t normed, act, dx, dy, dqkv, dgu, wide; /* scratch */
     int64_t floats;
 } kd__decoder_plan;
@@ -44,6 +46,9 @@ typedef struct kd__decoder {
     kd__decoder_layer *layer; /* (layers) */
     int64_t *windows;         /* (layers) */
     int32_t embedding, norm, head;
+    int32_t projection; /* of a factorised embedding, (d, E); -1: none */
+    int64_t embedded;   /* E: numbers of an embedding's row */
+    int64_t outer;      /* O: numbers of "hidden", which the head multiplies: E where it is the factorised embedding, else d */
     kd__decoder_plan plan;
     int32_t *tokens;
     int64_t *offsets; /* (sequences + 1) */

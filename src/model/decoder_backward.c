@@ -239,13 +239,12 @@ static kd_status logits_gradient(work *w)
     float *hidden = w->block + d->plan.hidden;
     kd__decoder_head(w->model, &head, 1);
     if (head.weight_gradient) {
-        kd__gemm g = { 1, 0, d->classes, d->hidden, w->rows, 1, d->dlogits, d->classes, hidden, d->hidden, 1, head.weight_gradient->data, d->hidden };
+        kd__gemm g = { 1, 0, d->classes, d->outer, w->rows, 1, d->dlogits, d->classes, hidden, d->outer, 1, head.weight_gradient->data, d->outer };
         KD_TRY(kd__gemm_run(context, &g));
     }
-    KD_TRY(KD_RESERVE(context, &d->dhidden, &d->dhidden_room, d->plan.rows * d->hidden));
-    kd__gemm h = {
-        0, 0, w->rows, d->hidden, d->classes, 1, d->dlogits, d->classes, head.weight->data, d->hidden, d->has_dhidden ? 1 : 0, d->dhidden, d->hidden
-    };
+    KD_TRY(KD_RESERVE(context, &d->dhidden, &d->dhidden_room, d->plan.rows * d->outer));
+    kd__gemm h = { 0,          0,       w->rows, d->outer, d->classes, 1, d->dlogits, d->classes, head.weight->data, d->outer, d->has_dhidden ? 1 : 0,
+                   d->dhidden, d->outer };
     d->has_dhidden = 1;
     return kd__gemm_run(context, &h);
 }
@@ -253,11 +252,11 @@ static kd_status logits_gradient(work *w)
 static void embedding_columns(void *argument, int64_t piece, int32_t worker)
 {
     const work *w = argument;
-    const int64_t first = piece * COLUMNS, n = w->d->hidden - first < COLUMNS ? w->d->hidden - first : COLUMNS;
+    const int64_t width = w->d->embedded, first = piece * COLUMNS, n = width - first < COLUMNS ? width - first : COLUMNS;
     (void)worker;
     for (int64_t r = 0; r < w->rows; r++) {
-        float *to = w->to + (int64_t)w->d->tokens[r] * w->d->hidden + first;
-        w->kernels->add_bias(to, to, w->dy + r * w->d->hidden + first, n);
+        float *to = w->to + (int64_t)w->d->tokens[r] * width + first;
+        w->kernels->add_bias(to, to, w->dy + r * width + first, n);
     }
 }
 
@@ -267,7 +266,31 @@ static void embedding_gradient(work *w, const float *dx)
     const int written = d->tied && d->head_written;
     w->to = kd__tensor_gradient(w->model, d->embedding), w->dy = dx;
     if (!w->add && !written) memset(w->to, 0, (size_t)w->model->net.tensors[d->embedding].count * sizeof *w->to);
-    kd__parallel(w->model->object.context, (d->hidden + COLUMNS - 1) / COLUMNS, embedding_columns, w);
+    kd__parallel(w->model->object.context, (d->embedded + COLUMNS - 1) / COLUMNS, embedding_columns, w);
+}
+
+/* Through the projection out of the residual stream: the gradient of the last norm's values; the projection's own. */
+static kd_status push_out(work *w, const float *dhidden, float **dlast)
+{
+    const kd__decoder *d = w->d;
+    const float *last = normed(w, d->norm, w->block + d->plan.x + d->layers * d->plan.x_step);
+    *dlast = w->block + d->plan.dy;
+    KD_TRY(weight_gradient(w, d->projection, dhidden, last, d->embedded, d->hidden)); /* dP = last' dhidden */
+    kd__gemm g = { 0,           1, w->rows, d->hidden, d->embedded, 1, dhidden, d->embedded, kd__tensor_values(w->model, d->projection),
+                   d->embedded, 0, *dlast,  d->hidden };
+    return kd__gemm_run(w->model->object.context, &g);
+}
+
+/* And into it: dP (+)= dx' e, de = dx P. */
+static kd_status push_in(work *w, const float *dx)
+{
+    const kd__decoder *d = w->d;
+    float *de = w->block + d->plan.dgathered;
+    w->add = !w->model->gradients_fresh || (d->outer < d->hidden && d->has_dhidden); /* push_out has written */
+    KD_TRY(linear_gradient(w, d->projection, w->block + d->plan.gathered, dx, d->embedded, d->hidden, de));
+    w->add = !w->model->gradients_fresh;
+    embedding_gradient(w, de);
+    return KD_OK;
 }
 
 static int has_any(const kd__decoder *d)
@@ -291,7 +314,9 @@ kd_status kd__decoder_backward(kd_model *model)
     if (!d->tied && !d->head_written && !w.add)
         memset(kd__tensor_gradient(model, d->head), 0, (size_t)model->net.tensors[d->head].count * sizeof(float));
     memset(dx, 0, (size_t)n * sizeof *dx);
-    if (d->has_dhidden) norm_gradient(&w, d->norm, w.block + p->x + d->layers * p->x_step, w.block + p->last_r, d->dhidden, dx);
+    float *dlast = d->dhidden;
+    if (d->has_dhidden && d->outer < d->hidden) KD_TRY(push_out(&w, d->dhidden, &dlast));
+    if (d->has_dhidden) norm_gradient(&w, d->norm, w.block + p->x + d->layers * p->x_step, w.block + p->last_r, dlast, dx);
     else if (!w.add) memset(kd__tensor_gradient(model, d->norm), 0, (size_t)d->hidden * sizeof(float));
     for (int64_t l = d->layers; l-- > 0;) {
         KD_TRY(kd__progress(model->object.context, "backward", d->layers - 1 - l, d->layers));
@@ -304,6 +329,7 @@ kd_status kd__decoder_backward(kd_model *model)
         KD_TRY(backward_layer(&w));
     }
     w.add = !model->gradients_fresh;
+    if (d->projection >= 0) return push_in(&w, dx);
     embedding_gradient(&w, dx);
     return KD_OK;
 }

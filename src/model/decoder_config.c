@@ -29,7 +29,7 @@ static const char *const used[] = { "model_type",         "architectures",      
                                     "rms_norm_eps",       "initializer_range",   "tie_word_embeddings", "attention_bias",  "mlp_bias",
                                     "hidden_act",         "rope_theta",          "rope_scaling",        "rope_parameters", "sliding_window",
                                     "use_sliding_window", "max_window_layers",   "layer_types",         "attention_sinks", "input",
-                                    "kd_layer_repeats",   "kd_layer_sharing",    "num_labels",          "id2label" };
+                                    "kd_layer_repeats",   "kd_layer_sharing",    "kd_embedding_size",   "num_labels",      "id2label" };
 /* They change nothing of what is computed here. */
 static const char *const harmless[] = { "_name_or_path",
                                         "_model_name_or_path",
@@ -223,6 +223,18 @@ static kd_status read_windows(kd__decoder *d, kd_context *context, const kd__jso
     return KD_OK;
 }
 
+/* Embeddings of fewer numbers than the residual stream has, and a projection [Lan et al. 2020]. */
+static kd_status read_embedding(kd__decoder *d, const kd__json *root)
+{
+    KD_TRY(integer(root, "kd_embedding_size", 1, d->hidden, &d->embedded));
+    KD_FAIL_IF(d->embedded > d->hidden, KD_ERR_CONFIG, "config: kd_embedding_size: expected at most hidden_size, %lld, got %lld",
+               (long long)d->hidden, (long long)d->embedded);
+    KD_FAIL_IF(d->embedded < d->hidden && !d->tied && !d->classifier, KD_ERR_CONFIG, "config: kd_embedding_size needs tie_word_embeddings");
+    d->projection = -1;
+    d->outer = d->classifier ? d->hidden : d->embedded;
+    return KD_OK;
+}
+
 /* num_hidden_layers counts what is computed; so many of them have tensors of their own. */
 static kd_status read_sharing(kd__decoder *d, const kd__json *root)
 {
@@ -267,6 +279,7 @@ static kd_status read_sizes(kd__decoder *d, const kd__json *root)
     if (d->family == KD__QWEN2) d->o_bias = 0;
     d->qk_norm = d->family == KD__QWEN3;
     KD_TRY(read_sharing(d, root));
+    KD_TRY(read_embedding(d, root));
     KD_FAIL_IF(d->layers > 4096, KD_ERR_CONFIG, "config: num_hidden_layers: expected at most 4096, got %lld", (long long)d->layers);
     KD_FAIL_IF(d->heads % d->kv_heads, KD_ERR_CONFIG, "config: %lld heads do not share %lld key-value heads evenly", (long long)d->heads,
                (long long)d->kv_heads);

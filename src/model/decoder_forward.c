@@ -92,7 +92,7 @@ static void for_rows(work *w, kd__work *each) { kd__parallel(w->model->object.co
 static void embed(void *argument, int64_t tile, int32_t worker)
 {
     const work *w = argument;
-    const int64_t n = w->d->hidden;
+    const int64_t n = w->d->embedded;
     (void)worker;
     for
         ROWS_OF(w, tile) memcpy(w->y + r * n, w->x + (int64_t)w->d->tokens[r] * n, (size_t)n * sizeof(float));
@@ -193,6 +193,14 @@ static kd_status linear(const work *w, int32_t weight, const float *x, int64_t i
     return kd__gemm_run(w->model->object.context, &g);
 }
 
+/* Through the projection of a factorised embedding: into the residual stream, y (R, d) = x P', or out of it, y (R, E) = x P. */
+static kd_status project(const work *w, int into, const float *x, float *y)
+{
+    const int64_t inner = w->d->embedded, inputs = into ? inner : w->d->hidden, outputs = into ? w->d->hidden : inner;
+    kd__gemm g = { 0, into, w->rows, outputs, inputs, 1, x, inputs, kd__tensor_values(w->model, w->d->projection), inner, 0, y, outputs };
+    return kd__gemm_run(w->model->object.context, &g);
+}
+
 static void normalise(work *w, int32_t weight, const float *x, float *y, float *r)
 {
     w->x = x, w->y = y, w->r = r, w->weight = kd__tensor_values(w->model, weight);
@@ -269,14 +277,18 @@ kd_status kd__decoder_forward(kd_model *model, kd_batch *batch)
     KD_TRY(prepare(model, rows));
     work w = layer_work(model, 0, rows);
     kd__parallel(model->object.context, d->sequences, angles, &w);
-    w.x = kd__tensor_values(model, d->embedding), w.y = model->block + d->plan.x;
+    w.x = kd__tensor_values(model, d->embedding), w.y = model->block + (d->projection < 0 ? d->plan.x : d->plan.gathered);
     for_rows(&w, embed);
+    if (d->projection >= 0) KD_TRY(project(&w, 1, model->block + d->plan.gathered, model->block + d->plan.x));
     for (int64_t l = 0; l < d->layers; l++) {
         KD_TRY(kd__progress(model->object.context, "forward", l, d->layers));
         w = layer_work(model, l, rows);
         KD_TRY(forward_layer(&w));
     }
-    normalise(&w, d->norm, model->block + d->plan.x + d->layers * d->plan.x_step, model->block + d->plan.hidden, model->block + d->plan.last_r);
+    const int apart = d->outer < d->hidden;
+    float *hidden = model->block + d->plan.hidden, *last = apart ? model->block + d->plan.normed : hidden;
+    normalise(&w, d->norm, model->block + d->plan.x + d->layers * d->plan.x_step, last, model->block + d->plan.last_r);
+    if (apart) KD_TRY(project(&w, 0, last, hidden));
     model->rows = rows;
     return KD_OK;
 }

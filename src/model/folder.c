@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "math/gemm.h"
 #include "model/decoder.h"
 #include "model/gguf_model.h"
 #include "model/model.h"
@@ -101,6 +102,31 @@ static void add_entry(const kd_model *model, const kd__tensor *tensor, const cha
     kd__array_view(&entry->array, (float *)(uintptr_t)values + tensor->offset, KD_FLOAT32, tensor->rank, tensor->dims);
 }
 
+/* A factorised embedding as the matrix that it stands for: (V, d) = E P'. */
+static kd_status expand_embedding(kd_model *model, kd__tensor_entry *entry, float **values)
+{
+    const kd__decoder *d = model->net.decoder;
+    kd_context *context = model->object.context;
+    const int64_t dims[2] = { d->vocabulary, d->hidden };
+    KD_TRY(KD_NEW(context, values, d->vocabulary * d->hidden));
+    kd__gemm g = { 0,
+                   1,
+                   d->vocabulary,
+                   d->hidden,
+                   d->embedded,
+                   1,
+                   kd__tensor_values(model, d->embedding),
+                   d->embedded,
+                   kd__tensor_values(model, d->projection),
+                   d->embedded,
+                   0,
+                   *values,
+                   d->hidden };
+    entry->name = model->net.tensors[d->embedding].name;
+    kd__array_view(&entry->array, *values, KD_FLOAT32, 2, dims);
+    return kd__gemm_run(context, &g);
+}
+
 /* A shared tensor under the name of every layer that has it. */
 static int64_t add_copies(const kd_model *model, const kd__tensor *tensor, kd__tensor_entry *entries, char (*names)[KD_MAX_NAME])
 {
@@ -123,17 +149,26 @@ static kd_status write_weights(kd_model *model, const char *path, const kd_model
     const int64_t repeats = o->expand && model->net.decoder ? model->net.decoder->repeats : 1;
     kd__tensor_entry *entries = NULL;
     char(*names)[KD_MAX_NAME] = NULL;
+    float *whole = NULL;
     int64_t count = 0;
+    const kd__decoder *d = model->net.decoder;
+    const int64_t factorised = o->expand && d && d->projection >= 0 ? d->embedding : -1;
     kd_status status = KD_NEW(context, &entries, model->net.tensor_count * repeats + 1);
     if (status == KD_OK) status = KD_NEW(context, &names, model->net.tensor_count * repeats + 1);
     for (int64_t i = 0; i < model->net.tensor_count && status == KD_OK; i++) {
         const kd__tensor *tensor = &model->net.tensors[i];
         if (strstr(tensor->name, ".lora_")) continue; /* merged */
+        if (factorised >= 0 && i == d->projection) continue;
+        if (i == factorised) {
+            status = expand_embedding(model, &entries[count++], &whole);
+            continue;
+        }
         const int64_t copies = repeats > 1 ? add_copies(model, tensor, entries + count, names + count) : 0;
         if (!copies) add_entry(model, tensor, tensor->name, &entries[count]);
         count += copies ? copies : 1;
     }
     if (status == KD_OK) status = kd__safetensors_write(context, path, entries, count, o->dtype);
+    kd__release(context, whole);
     kd__release(context, entries);
     kd__release(context, names);
     return status;
@@ -150,6 +185,7 @@ static kd_status config_text(kd_model *model, const kd_model_save_options *o, kd
     int named = 0;
     for (kd__json *n = document.root->first; n; n = n->next) {
         if (o->expand && !strcmp(n->key, "kd_layer_repeats")) n->number = 1;
+        if (o->expand && !strcmp(n->key, "kd_embedding_size")) n->number = (double)model->net.decoder->hidden;
         if (strcmp(n->key, "dtype") && strcmp(n->key, "torch_dtype")) continue;
         n->type = KD__JSON_STRING;
         n->text = name;

@@ -19,7 +19,7 @@ static int64_t inputs_of(const kd__decoder *d, const kd__decoder_layer *l, int32
 int64_t kd__int8_model_bytes(const kd_model *model)
 {
     const kd__decoder *d = model->net.decoder;
-    int64_t bytes = kd__int8_bytes(d->classes, d->hidden);
+    int64_t bytes = kd__int8_bytes(d->classes, d->outer);
     for (int64_t i = 0; i < d->layers; i++) {
         if (d->layer[i].again) continue;
         const int32_t each[] = { d->layer[i].q, d->layer[i].o, d->layer[i].gate, d->layer[i].down };
@@ -47,7 +47,7 @@ static kd_status fill(kd__int8_model *m, const kd_model *model)
             KD_TRY(kd__int8_make(&m->matrices[each[k]], m->context, kd__tensor_values(model, each[k]), rows_of(d, l, each[k]),
                                  inputs_of(d, l, each[k])));
     }
-    return kd__int8_make(&m->matrices[d->head], m->context, kd__tensor_values(model, d->head), d->classes, d->hidden);
+    return kd__int8_make(&m->matrices[d->head], m->context, kd__tensor_values(model, d->head), d->classes, d->outer);
 }
 
 kd_status kd__int8_model_make(kd__int8_model **out, kd_model *model)

@@ -56,7 +56,7 @@ kd_status kd_model_resize(kd_model *model, int64_t vocabulary)
         kd__tensor *to = &made->net.tensors[i];
         to->frozen = from->frozen;
         if (i == d->embedding || (i == d->head && !d->classifier))
-            copy_rows(model->parameters + from->offset, d->vocabulary, d->hidden, made->parameters + to->offset, vocabulary);
+            copy_rows(model->parameters + from->offset, d->vocabulary, from->dims[1], made->parameters + to->offset, vocabulary);
         else memcpy(made->parameters + to->offset, model->parameters + from->offset, (size_t)from->count * sizeof(float));
     }
     status = kd__model_finish(made);

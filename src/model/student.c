@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "base/text.h"
 #include "model/decoder.h"
+#include "model/factorise.h"
 
 static const kd_student_options defaults = KD_STUDENT_OPTIONS_INIT;
 void kd_student_options_init(kd_student_options *o, size_t size) { kd__options_init(o, size, &defaults, sizeof defaults); }
@@ -132,8 +133,8 @@ static const struct {
 /* Keys whose values are the cutter's, or told by layer, or hang on them. */
 static int is_ours(const char *key)
 {
-    static const char *const others[] = { "num_attention_heads", "head_dim",         "layer_types",
-                                          "max_window_layers",   "kd_layer_repeats", "kd_layer_sharing" };
+    static const char *const others[] = { "num_attention_heads", "head_dim",         "layer_types",      "max_window_layers",
+                                          "kd_layer_repeats",    "kd_layer_sharing", "kd_embedding_size" };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (!strcmp(key, sizes[i].key)) return 1;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
@@ -240,6 +241,23 @@ static void cut_layer(const cutter *c, kd_model *student, int64_t i, int32_t *q_
     cut(c, student, a->downb, b->downb, h, NULL);
 }
 
+/* The kept columns of the teacher's embeddings, or what comes nearest to them in fewer numbers. */
+static kd_status cut_embedding(const cutter *c, kd_model *student)
+{
+    kd_context *context = student->object.context;
+    const kd__decoder *d = student->net.decoder;
+    const float *x = kd__tensor_values(c->teacher, c->t->embedding);
+    float *kept = NULL;
+    if (d->projection < 0) return cut(c, student, d->embedding, c->t->embedding, NULL, c->keep_hidden), KD_OK;
+    KD_TRY(KD_NEW(context, &kept, d->vocabulary * d->hidden));
+    for (int64_t i = 0; i < d->vocabulary; i++)
+        for (int64_t j = 0; j < d->hidden; j++) kept[i * d->hidden + j] = x[i * c->t->hidden + c->keep_hidden[j]];
+    const kd_status status = kd__factorise(context, kept, d->vocabulary, d->hidden, d->embedded, kd__tensor_values(student, d->embedding),
+                                           kd__tensor_values(student, d->projection));
+    kd__release(context, kept);
+    return status;
+}
+
 static kd_status cut_all(const cutter *c, kd_model *student)
 {
     kd_context *context = student->object.context;
@@ -248,8 +266,9 @@ static kd_status cut_all(const cutter *c, kd_model *student)
     KD_FAIL_IF(d->vocabulary != c->t->vocabulary || d->layers != c->layers || d->hidden != c->hidden || d->inner != c->inner ||
                    d->kv_heads != c->kv || d->width != c->t->width,
                KD_ERR_CONFIG, "kd_student_options.config changes a size: use the options, or make a model of its own");
+    KD_FAIL_IF(c->t->projection >= 0, KD_ERR_UNSUPPORTED, "the teacher's embeddings are factorised: save it with expand and load that");
+    KD_TRY(cut_embedding(c, student));
     KD_TRY(KD_NEW(context, &rows, 2 * d->heads * d->width + 2));
-    cut(c, student, d->embedding, c->t->embedding, NULL, c->keep_hidden);
     cut(c, student, d->norm, c->t->norm, c->keep_hidden, NULL);
     if (!d->tied) cut(c, student, d->head, c->t->head, NULL, c->keep_hidden);
     for (int64_t i = d->layers; i-- > 0;) cut_layer(c, student, i, rows, rows + d->heads * d->width); /* the first of shared ones last */

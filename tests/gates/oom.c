@@ -232,7 +232,7 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     snprintf(path, sizeof path, "%s/oom-student", folder);
     so.layers = 2;
     so.intermediate_size = 4;
-    so.config = "{\"kd_layer_repeats\":2}";
+    so.config = "{\"kd_layer_repeats\":2,\"kd_embedding_size\":3,\"tie_word_embeddings\":true}";
     so.model.recompute = 1;
     save.expand = 1;
     term.label_field = "tokens";

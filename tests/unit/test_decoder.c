@@ -33,6 +33,7 @@ static const char *const configs[] = {
     "{\"model_type\":\"qwen3\"," SIZES
     ",\"head_dim\":4,\"rope_parameters\":{\"rope_type\":\"llama3\",\"factor\":4,\"original_max_position_embeddings\":16}}",
     "{\"model_type\":\"mistral\"," SIZES ",\"sliding_window\":4,\"attention_sinks\":2}",
+    "{\"model_type\":\"llama\"," SIZES ",\"tie_word_embeddings\":true,\"kd_embedding_size\":6}",
 };
 
 static int64_t tokens[400];
@@ -112,7 +113,8 @@ END_TEST
 START_TEST(whole_logits_and_the_head_give_the_same_gradients)
 {
     const int64_t offsets[2] = { 0, 12 };
-    for (int c = 0; c < 2; c++) { /* untied, tied */
+    const int some[] = { 0, 1, 5 }; /* untied, tied, factorised */
+    for (int n = 0, c = 0; n < 3; c = some[++n % 3]) {
         kd_model *model;
         kd_array z, g;
         float dz[12 * 19];

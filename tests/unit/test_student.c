@@ -218,6 +218,90 @@ START_TEST(shared_layers_train_and_expand)
 }
 END_TEST
 
+/* The first `count` greedy tokens after a prompt. */
+static void greedy(kd_model *model, int32_t weights, int32_t *to, int32_t count)
+{
+    const int32_t prompt[] = { 3, 1, 4, 1, 5 };
+    kd_generator *generator;
+    kd_generator_options o = KD_GENERATOR_OPTIONS_INIT;
+    kd_sampling s = KD_SAMPLING_INIT;
+    kd_generated g = { .struct_size = sizeof g };
+    int64_t request;
+    o.weights = weights;
+    s.temperature = 0;
+    s.max_tokens = count;
+    s.keep_hidden = 1;
+    OK(kd_generator_create(&generator, model, &o));
+    OK(kd_generator_add(generator, prompt, 5, &s, &request));
+    OK(kd_generator_next(generator, &g));
+    ck_assert_int_eq(g.count, count);
+    memcpy(to, g.ids, (size_t)count * sizeof *to);
+    kd_generator_free(generator);
+}
+
+START_TEST(factorised_embeddings_train_generate_and_expand)
+{
+    kd_context *ctx = make_context(2);
+    kd_batch *batch = make_batch(ctx);
+    kd_loss *loss = make_loss(ctx);
+    static float a[ROWS * V], b[ROWS * V];
+    kd_model *teacher = make_model(ctx, "qwen3", ",\"head_dim\":6,\"tie_word_embeddings\":true", NULL), *student, *again, *whole;
+    kd_student_options so = KD_STUDENT_OPTIONS_INIT;
+    kd_model_save_options o = KD_MODEL_SAVE_OPTIONS_INIT;
+    kd_model_facts facts[2] = { { .struct_size = sizeof *facts }, { .struct_size = sizeof *facts } };
+    int32_t ids[2][20];
+    kd_array e, p;
+    float *embedding = tensor_of(teacher, "model.embed_tokens.weight", &e);
+    for (int i = 0; i < V; i++)
+        for (int j = 0; j < 24; j++)
+            embedding[i * 24 + j] = 0.2f * (sinf((float)(i * 2)) * cosf((float)j) + (float)(i % 5 - 2) * sinf((float)(j * j)) * 0.4f);
+    so.config = "{\"kd_embedding_size\":5}"; /* two are enough for these */
+    OK(kd_model_student(&student, teacher, &so));
+    tensor_of(student, "model.embed_projection.weight", &p);
+    ck_assert_int_eq(p.dims[1], 5);
+    logits_of(teacher, batch, a);
+    logits_of(student, batch, b);
+    ck_assert(distance(a, b, ROWS * V) < 1e-4);
+    check_gradients(student, batch, loss, NULL);
+    logits_of(student, batch, a);
+    OK(kd_model_save(student, scratch_path("factorised"), NULL));
+    OK(kd_model_load(&again, ctx, scratch_path("factorised"), NULL));
+    logits_of(again, batch, b);
+    ck_assert(!memcmp(a, b, sizeof a));
+    o.expand = 1;
+    OK(kd_model_save(student, scratch_path("expanded"), &o));
+    OK(kd_model_load(&whole, ctx, scratch_path("expanded"), NULL));
+    logits_of(whole, batch, b);
+    ck_assert(distance(a, b, ROWS * V) < 1e-4);
+    OK(kd_model_get_facts(student, &facts[0]));
+    OK(kd_model_get_facts(whole, &facts[1]));
+    ck_assert_int_eq(facts[1].parameters - facts[0].parameters, V * 24 - V * 5 - 24 * 5);
+    for (int w = 0; w < 2; w++) { /* 8-bit numbers: it runs */
+        greedy(student, w ? KD_INT8 : KD_FLOAT32, ids[0], 20);
+        greedy(whole, w ? KD_INT8 : KD_FLOAT32, ids[1], 20);
+        if (!w) ck_assert(!memcmp(ids[0], ids[1], sizeof ids[0]));
+    }
+    OK(kd_model_resize(student, V + 3));
+    logits_of(whole, batch, a);
+    OK(kd_model_forward(student, batch, KD_EVALUATE));
+    OK(kd_model_output(student, "logits", &e));
+    for (int r = 0; r < ROWS; r++) ck_assert(distance(a + r * V, (float *)e.data + r * (V + 3), V) < 1e-4);
+    FAILS(kd_model_student(&again, student, NULL), KD_ERR_UNSUPPORTED, "factorised");
+    kd_model_free(whole);
+    kd_model_free(again);
+    kd_model_free(student);
+    kd_model_free(teacher);
+    char json[700];
+    snprintf(json, sizeof json, base, "llama", ",\"kd_embedding_size\":30");
+    FAILS(kd_model_create(&student, ctx, json, NULL), KD_ERR_CONFIG, "at most hidden_size");
+    snprintf(json, sizeof json, base, "llama", ",\"kd_embedding_size\":3");
+    FAILS(kd_model_create(&student, ctx, json, NULL), KD_ERR_CONFIG, "tie_word_embeddings");
+    kd_loss_free(loss);
+    kd_batch_free(batch);
+    kd_context_free(ctx);
+}
+END_TEST
+
 START_TEST(recomputed_gradients_are_the_same_bits)
 {
     kd_context *ctx = make_context(2);
@@ -450,6 +534,7 @@ Suite *student_suite(void)
     tcase_add_test(tests, a_student_of_everything_is_its_teacher);
     tcase_add_test(tests, what_is_least_active_is_cut);
     tcase_add_test(tests, shared_layers_train_and_expand);
+    tcase_add_test(tests, factorised_embeddings_train_generate_and_expand);
     tcase_add_test(tests, recomputed_gradients_are_the_same_bits);
     tcase_add_test(tests, adapters_alone_learn_and_are_merged_when_saved);
     tcase_add_test(tests, a_vocabulary_grows_and_shrinks);
