@@ -20,6 +20,7 @@
 
 typedef float vf __attribute__((vector_size(W * 4)));
 typedef int32_t vi __attribute__((vector_size(W * 4)));
+typedef uint32_t vu __attribute__((vector_size(W * 4)));
 
 static inline vf load(const float *p)
 {
@@ -81,7 +82,7 @@ static inline vf vexp(vf x)
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number */
     vi tiny = x < splat(-87.3f);
     vf t = x * 1.44269504088896341f + magic;
-    vi n = bits(t) - bits(splat(magic));
+    vu n = (vu)bits(t) - (vu)bits(splat(magic)); /* far below it wraps around, and is not taken */
     vf f = t - magic;
     vf r = x - f * 0.693359375f;
     r = r + f * 2.12194440e-4f;
@@ -92,7 +93,7 @@ static inline vf vexp(vf x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    return choose(tiny, splat(0), from_bits(bits(p) + (n << 23)));
+    return choose(tiny, splat(0), from_bits((vi)((vu)bits(p) + (n << 23))));
 }
 
 /* log x for normal x > 0; about 1 ulp. Coefficients: S. Moshier, Cephes logf. */
