@@ -22,13 +22,14 @@ static float of_key(int32_t key)
     return x;
 }
 
-/* The largest finite t of which at least k numbers are not below it; -FLT_MAX when there is none. */
-static float kth_largest(const kd__kernels *kernels, const float *x, int64_t n, int64_t k, float max)
+/* A finite t of which at least k numbers are not below it, and at most `most` if there is such a one: the largest for most = k. -FLT_MAX when there
+ * is none. */
+static float kth_largest(const kd__kernels *kernels, const float *x, int64_t n, int64_t k, int64_t most, float max)
 {
-    int64_t low = key_of(-FLT_MAX), high = key_of(max);
-    while (low < high) {
-        const int64_t middle = low + (high - low + 1) / 2;
-        if (kernels->count_from(x, n, of_key((int32_t)middle)) >= k) low = middle;
+    int64_t low = key_of(-FLT_MAX), high = key_of(max), count = n;
+    while (low < high && (most == k || count > most)) {
+        const int64_t middle = low + (high - low + 1) / 2, reach = kernels->count_from(x, n, of_key((int32_t)middle));
+        if (reach >= k) low = middle, count = reach;
         else high = middle - 1;
     }
     return of_key((int32_t)low);
@@ -53,7 +54,7 @@ float kd__largest_begin(kd__largest *l, const kd__kernels *kernels, const float 
     const float max = kernels->scan_groups(x, n, bad, l->maxima);
     l->count = 0;
     if (*bad || max == -INFINITY) return max;
-    const float least = k < groups ? kth_largest(kernels, l->maxima, groups, k, max) : -FLT_MAX;
+    const float least = k < groups ? kth_largest(kernels, l->maxima, groups, k, k + k / 4 + 4, max) : -FLT_MAX;
     for (int64_t m = 0; m < groups; m++) {
         if (!(l->maxima[m] >= least)) continue;
         const int64_t first = m / lanes * KD__GROUP * lanes + m % lanes;
@@ -97,7 +98,7 @@ static void keep_from(kd__largest *l, int64_t n, float least, int64_t room, doub
 void kd__largest_end(kd__largest *l, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, float max)
 {
     l->x = x;
-    keep_from(l, n, l->count > k ? kth_largest(kernels, l->values, l->count, k, max) : -FLT_MAX, k, 0, NULL);
+    keep_from(l, n, l->count > k ? kth_largest(kernels, l->values, l->count, k, k, max) : -FLT_MAX, k, 0, NULL);
 }
 
 int kd__largest_of_mass(kd__largest *l, const kd__kernels *kernels, const float *e, int64_t n, double mass, float max)
