@@ -3,8 +3,9 @@
  * One call goes over a file of prompts once and writes new ones into another; kd_answers_collect then answers them, and a curation keeps what a
  * verifier passes (KD_FILTER_VERIFY) or enough of the answers agree on (KD_FILTER_AGREEMENT). A teacher that rewrites prompts:
  *
- *   kd_augment(prompts, asked, &(kd_augment_options){ .kind = KD_AUGMENT_TEMPLATES, .templates = "Say this in other words: {prompt}" ...});
- *   kd_answers_collect(context, generator, asked ...);      kd_augment(answers, rewritten, &(kd_augment_options){ .kind = KD_AUGMENT_ANSWERS ...});
+ *   o.kind = KD_AUGMENT_TEMPLATES;  o.templates = templates;  o.template_count = 1;    with templates[0] "Say this in other words: {prompt}"
+ *   kd_augment(prompts, asked, &o, NULL);           kd_answers_collect(context, generator, ...) writes what the teacher says
+ *   o.kind = KD_AUGMENT_ANSWERS;  o.keep_expected = 1;  kd_augment(said, rewritten, &o, NULL);
  *
  * One that invents them: a template such as "Here are two problems. Write a third. 1. {previous} 2. {prompt}", and keep_expected 0.      */
 #ifndef KDISTILL_AUGMENT_H
@@ -51,7 +52,7 @@ typedef struct kd_augment_counts {
     int64_t passed_over; /* records without a number, without a completion, cut off, or without one before */
 } kd_augment_counts;
 
-/* Numbers are runs of digits, with thousands separators (1,250) and decimals (3.5), not within a word (x2, 2nd); equal ones become equal ones. Records
+/* Numbers are runs of digits, with thousands separators (1,250) and decimals (3.5), not within a word (x2, 2nd), without a sign; equal ones become equal ones. Records
  * keep their domain, id and other members; what belonged to the old text (ids, log-probabilities, seed, score) goes; turns before the prompt stay but for ANSWERS.
  * The reader is rewound and read twice: prompts that are there already are not made again. counts may be NULL.
  * KD_ERR_INVALID: no function, no template, a template without {prompt}. KD_ERR_RANGE: kind, copies, low and high.             */

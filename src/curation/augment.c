@@ -10,6 +10,7 @@
 #include "math/random.h"
 
 enum { MOST_NUMBERS = 64, DRAWS = 8 };
+#define MOST_UNITS 999999999999999.0 /* fifteen digits, which a double holds */
 
 static const kd_augment_options defaults = KD_AUGMENT_OPTIONS_INIT;
 void kd_augment_options_init(kd_augment_options *o, size_t size) { kd__options_init(o, size, &defaults, sizeof defaults); }
@@ -93,6 +94,7 @@ static double draw_number(const run *a, const number *n, uint64_t stream, uint64
     const double scale = pow(10, n->decimals), units = rint(n->value * scale);
     double low = ceil(units * a->o.low), high = floor(units * a->o.high);
     if (units > 0 && low < 1) low = 1;
+    if (high > MOST_UNITS) high = MOST_UNITS;
     if (units == 0 || high < low) return n->value;
     const double drawn = low + floor(kd__uniform(stream, position) * (high - low + 1));
     return (drawn > high ? high : drawn) / scale;

@@ -203,11 +203,10 @@ static kd_status linear(pass *w, int32_t weight, const float *x, int64_t inputs,
     return kd__gemm_own(w->context, &product);
 }
 
-/* Through the projection of a factorised embedding, in float32 always: into the residual stream or out of it. */
+/* In float32 always. */
 static kd_status project(pass *w, int into, const float *x, float *y)
 {
-    const int64_t inner = w->d->embedded, inputs = into ? inner : w->d->hidden, outputs = into ? w->d->hidden : inner;
-    kd__gemm product = { 0, into, w->rows, outputs, inputs, 1, x, inputs, kd__tensor_values(w->g->model, w->d->projection), inner, 0, y, outputs };
+    const kd__gemm product = kd__decoder_projection(w->g->model, into, w->rows, x, y);
     return kd__gemm_own(w->context, &product);
 }
 

@@ -7,6 +7,7 @@
 #ifndef KD_MODEL_DECODER_H
 #define KD_MODEL_DECODER_H
 
+#include "math/gemm.h"
 #include "model/lora.h"
 #include "model/model.h"
 #include "nn/attention.h"
@@ -99,6 +100,13 @@ static inline float *kd__tensor_values(const kd_model *model, int32_t tensor)
 {
     if (tensor < 0) return NULL;
     return (model->lora ? model->lora->effective : model->parameters) + model->net.tensors[tensor].offset;
+}
+/* Through the projection of a factorised embedding: into the residual stream, y (rows, d) = x P', or out of it, y (rows, E) = x P. */
+static inline kd__gemm kd__decoder_projection(const kd_model *model, int into, int64_t rows, const float *x, float *y)
+{
+    const kd__decoder *d = model->net.decoder;
+    const int64_t inputs = into ? d->embedded : d->hidden, outputs = into ? d->hidden : d->embedded;
+    return (kd__gemm){ 0, into, rows, outputs, inputs, 1, x, inputs, kd__tensor_values(model, d->projection), d->embedded, 0, y, outputs };
 }
 static inline float *kd__tensor_gradient(const kd_model *model, int32_t tensor)
 {

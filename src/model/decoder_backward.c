@@ -276,8 +276,7 @@ static kd_status push_out(work *w, const float *dhidden, float **dlast)
     const float *last = normed(w, d->norm, w->block + d->plan.x + d->layers * d->plan.x_step);
     *dlast = w->block + d->plan.dy;
     KD_TRY(weight_gradient(w, d->projection, dhidden, last, d->embedded, d->hidden)); /* dP = last' dhidden */
-    kd__gemm g = { 0,           1, w->rows, d->hidden, d->embedded, 1, dhidden, d->embedded, kd__tensor_values(w->model, d->projection),
-                   d->embedded, 0, *dlast,  d->hidden };
+    const kd__gemm g = kd__decoder_projection(w->model, 1, w->rows, dhidden, *dlast);
     return kd__gemm_run(w->model->object.context, &g);
 }
 

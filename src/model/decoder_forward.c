@@ -193,11 +193,9 @@ static kd_status linear(const work *w, int32_t weight, const float *x, int64_t i
     return kd__gemm_run(w->model->object.context, &g);
 }
 
-/* Through the projection of a factorised embedding: into the residual stream, y (R, d) = x P', or out of it, y (R, E) = x P. */
 static kd_status project(const work *w, int into, const float *x, float *y)
 {
-    const int64_t inner = w->d->embedded, inputs = into ? inner : w->d->hidden, outputs = into ? w->d->hidden : inner;
-    kd__gemm g = { 0, into, w->rows, outputs, inputs, 1, x, inputs, kd__tensor_values(w->model, w->d->projection), inner, 0, y, outputs };
+    const kd__gemm g = kd__decoder_projection(w->model, into, w->rows, x, y);
     return kd__gemm_run(w->model->object.context, &g);
 }
 

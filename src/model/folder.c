@@ -6,7 +6,6 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "math/gemm.h"
 #include "model/decoder.h"
 #include "model/gguf_model.h"
 #include "model/model.h"
@@ -109,19 +108,7 @@ static kd_status expand_embedding(kd_model *model, kd__tensor_entry *entry, floa
     kd_context *context = model->object.context;
     const int64_t dims[2] = { d->vocabulary, d->hidden };
     KD_TRY(KD_NEW(context, values, d->vocabulary * d->hidden));
-    kd__gemm g = { 0,
-                   1,
-                   d->vocabulary,
-                   d->hidden,
-                   d->embedded,
-                   1,
-                   kd__tensor_values(model, d->embedding),
-                   d->embedded,
-                   kd__tensor_values(model, d->projection),
-                   d->embedded,
-                   0,
-                   *values,
-                   d->hidden };
+    const kd__gemm g = kd__decoder_projection(model, 1, d->vocabulary, kd__tensor_values(model, d->embedding), *values);
     entry->name = model->net.tensors[d->embedding].name;
     kd__array_view(&entry->array, *values, KD_FLOAT32, 2, dims);
     return kd__gemm_run(context, &g);

@@ -108,6 +108,17 @@ START_TEST(prompts_that_are_there_are_not_made_again)
     kd_record_reader_free(augmented(ctx, "{\"prompt\":\"1250\"}", &o, &counts));
     ck_assert_int_eq(counts.written, 2); /* 1251 and 1252 */
     ck_assert_int_eq(counts.known, 48);
+    o.copies = 4;
+    o.low = 0;
+    o.high = 1e6; /* no number grows beyond fifteen digits */
+    kd_record_reader *out = augmented(ctx, "{\"prompt\":\"1250 and 999999999999999\"}", &o, &counts);
+    kd_record r = KD_RECORD_INIT;
+    ck_assert_int_eq(counts.written, 4);
+    while (kd_record_reader_next(out, &r) == KD_OK) {
+        ck_assert_int_eq(strspn(strstr(r.prompt, "and ") + 4, "0123456789"), strlen(strstr(r.prompt, "and ") + 4));
+        ck_assert(strlen(strstr(r.prompt, "and ") + 4) <= 15);
+    }
+    kd_record_reader_free(out);
     kd_context_free(ctx);
 }
 END_TEST

@@ -175,6 +175,16 @@ static void check_gradients(kd_model *model, kd_batch *batch, kd_loss *loss, con
     }
 }
 
+/* The model as it comes back from a folder, and its logits. */
+static kd_model *reloaded(kd_context *ctx, kd_model *model, const char *folder, const kd_model_save_options *o, kd_batch *batch, float *logits)
+{
+    kd_model *again;
+    OK(kd_model_save(model, folder, o));
+    OK(kd_model_load(&again, ctx, folder, NULL));
+    logits_of(again, batch, logits);
+    return again;
+}
+
 START_TEST(shared_layers_train_and_expand)
 {
     kd_context *ctx = make_context(2);
@@ -190,14 +200,10 @@ START_TEST(shared_layers_train_and_expand)
         int32_t own, all;
         check_gradients(model, batch, loss, NULL);
         logits_of(model, batch, a);
-        OK(kd_model_save(model, scratch_path("shared"), NULL));
-        OK(kd_model_load(&again, ctx, scratch_path("shared"), NULL));
-        logits_of(again, batch, b);
+        again = reloaded(ctx, model, scratch_path("shared"), NULL, batch, b);
         ck_assert(!memcmp(a, b, sizeof a));
         o.expand = 1;
-        OK(kd_model_save(model, scratch_path("expanded"), &o));
-        OK(kd_model_load(&whole, ctx, scratch_path("expanded"), NULL));
-        logits_of(whole, batch, b);
+        whole = reloaded(ctx, model, scratch_path("expanded"), &o, batch, b);
         ck_assert(!memcmp(a, b, sizeof a));
         OK(kd_model_tensors(model, &own));
         OK(kd_model_tensors(whole, &all));
@@ -264,14 +270,10 @@ START_TEST(factorised_embeddings_train_generate_and_expand)
     ck_assert(distance(a, b, ROWS * V) < 1e-4);
     check_gradients(student, batch, loss, NULL);
     logits_of(student, batch, a);
-    OK(kd_model_save(student, scratch_path("factorised"), NULL));
-    OK(kd_model_load(&again, ctx, scratch_path("factorised"), NULL));
-    logits_of(again, batch, b);
+    again = reloaded(ctx, student, scratch_path("factorised"), NULL, batch, b);
     ck_assert(!memcmp(a, b, sizeof a));
     o.expand = 1;
-    OK(kd_model_save(student, scratch_path("expanded"), &o));
-    OK(kd_model_load(&whole, ctx, scratch_path("expanded"), NULL));
-    logits_of(whole, batch, b);
+    whole = reloaded(ctx, student, scratch_path("expanded"), &o, batch, b);
     ck_assert(distance(a, b, ROWS * V) < 1e-4);
     OK(kd_model_get_facts(student, &facts[0]));
     OK(kd_model_get_facts(whole, &facts[1]));
