@@ -22,7 +22,7 @@ kd_status kd__attention_forward(kd_context *context, const kd__attention *a, con
 kd_status kd__attention_backward(kd_context *context, const kd__attention *a, const float *qkv, const float *out, const float *lse, const float *dout,
                                  float *dqkv);
 
-/* Floats of scratch that either takes for sequences of at most `longest` rows. */
-int64_t kd__attention_scratch(const kd_context *context, const kd__attention *a, int64_t longest);
+/* Floats of scratch that either takes, whatever the length. */
+int64_t kd__attention_scratch(const kd_context *context, const kd__attention *a);
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "math/kernels.h"
+#include "nn/attention.h"
 
 static kd_context *ctx;
 static void setup(void) { ck_assert_int_eq(kd_context_create(&ctx, NULL), KD_OK); }
@@ -198,6 +199,88 @@ START_TEST(a_full_disk_leaves_the_old_file)
 }
 END_TEST
 
+/* ---- attention in blocks against sums over whole rows in double ---- */
+
+static int sees(const kd__attention *a, int64_t t, int64_t j) { return j <= t && (!a->window || t - j < a->window || j < a->sinks); }
+
+static double dot(const float *x, const float *y, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (double)x[i] * y[i];
+    return sum;
+}
+
+/* Output of one row and head, and what it adds to the gradient of its sequence. `x` and `grad` are row 0 of the sequence. */
+static void plain_row(const kd__attention *a, const float *x, int64_t row, int64_t t, int64_t h, double *p, double *out, const float *dout,
+                      double *grad)
+{
+    const int64_t d = a->width, kv = h / (a->heads / a->kv_heads), key = (a->heads + kv) * d, value = key + a->kv_heads * d;
+    double sum = 0, mean = 0;
+    for (int64_t j = 0; j <= t; j++) sum += p[j] = sees(a, t, j) ? exp(a->scale * dot(x + t * row + h * d, x + j * row + key, d)) : 0;
+    for (int64_t i = 0; i < d; i++) out[i] = 0;
+    for (int64_t j = 0; j <= t; j++) {
+        p[j] /= sum;
+        for (int64_t i = 0; i < d; i++) out[i] += p[j] * x[j * row + value + i];
+    }
+    for (int64_t i = 0; i < d; i++) mean += dout[i] * out[i];
+    for (int64_t j = 0; j <= t; j++) {
+        const double s = a->scale * p[j] * (dot(dout, x + j * row + value, d) - mean);
+        for (int64_t i = 0; i < d; i++) {
+            grad[j * row + value + i] += p[j] * dout[i];
+            grad[j * row + key + i] += s * x[t * row + h * d + i];
+            grad[t * row + h * d + i] += s * x[j * row + key + i];
+        }
+    }
+}
+
+static void compare_attention(const kd__attention *a)
+{
+    const int64_t rows = a->offsets[a->sequences], row = (a->heads + 2 * a->kv_heads) * a->width, wide = a->heads * a->width;
+    float *x = malloc((size_t)(rows * (2 * row + 2 * wide + a->heads)) * sizeof *x), *dx = x + rows * row, *out = dx + rows * row,
+          *dout = out + rows * wide, *lse = dout + rows * wide;
+    double *grad = calloc((size_t)(rows * row + rows + a->width), sizeof *grad), *p = grad + rows * row, *y = p + rows, worst = 0, worst_gradient = 0;
+    for (int64_t i = 0; i < rows * row; i++)
+        x[i] = (float)(sin(.37 * (double)(i % 100003)) * (1 + 3. * (double)i / (double)(rows * row))), dx[i] = NAN;
+    for (int64_t i = 0; i < rows * wide; i++) dout[i] = (float)cos(.73 * (double)(i % 100003)), out[i] = NAN;
+    ck_assert_int_eq(kd__attention_forward(ctx, a, x, out, lse), KD_OK);
+    ck_assert_int_eq(kd__attention_backward(ctx, a, x, out, lse, dout, dx), KD_OK);
+    for (int64_t s = 0; s < a->sequences; s++)
+        for (int64_t t = 0; t < a->offsets[s + 1] - a->offsets[s]; t++)
+            for (int64_t h = 0; h < a->heads; h++) {
+                const int64_t at = (a->offsets[s] + t) * wide + h * a->width;
+                plain_row(a, x + a->offsets[s] * row, row, t, h, p, y, dout + at, grad + a->offsets[s] * row);
+                for (int64_t i = 0; i < a->width; i++) worst = fmax(worst, isfinite(out[at + i]) ? fabs(out[at + i] - y[i]) : INFINITY);
+            }
+    for (int64_t i = 0; i < rows * row; i++)
+        worst_gradient = fmax(worst_gradient, isfinite(dx[i]) ? fabs(dx[i] - grad[i]) / (1 + fabs(grad[i])) : INFINITY);
+    ck_assert_msg(worst < 2e-5 && worst_gradient < 1e-4, "window %d, sinks %d: %g, %g", (int)a->window, (int)a->sinks, worst, worst_gradient);
+    free(x);
+    free(grad);
+}
+
+START_TEST(attention_in_blocks_is_attention)
+{
+    static const int64_t offsets[] = { 0, 1, 50, 1180, 1180, 1693 }, long_sinks[] = { 0, 1130 };
+    kd__attention a = { .heads = 4, .kv_heads = 2, .width = 10, .scale = .3, .sequences = 5, .offsets = offsets };
+    static const int64_t masks[][2] = { { 0, 0 }, { 1, 0 }, { 37, 0 }, { 37, 4 }, { 600, 0 }, { 530, 3 }, { 5000, 2 } };
+    kd__attention b = { .heads = 1, .kv_heads = 1, .width = 33, .window = 100, .sinks = 700, .scale = .2, .sequences = 1, .offsets = long_sinks };
+    kd_context *own = ctx;
+    for (int32_t isa = KD_ISA_PORTABLE; isa <= KD_ISA_AVX512; isa++) {
+        kd_context_options o = KD_CONTEXT_OPTIONS_INIT;
+        o.isa = isa;
+        o.threads = 2;
+        if (kd_context_create(&ctx, &o)) continue;
+        for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
+            a.window = masks[i][0], a.sinks = masks[i][1];
+            compare_attention(&a);
+        }
+        compare_attention(&b);
+        kd_context_free(ctx);
+    }
+    ctx = own;
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("internal");
@@ -208,6 +291,7 @@ int main(void)
     tcase_add_test(tests, json_is_read_and_nonsense_refused);
     tcase_add_test(tests, safetensors_cover_their_data);
     tcase_add_test(tests, kernels_agree_with_double_arithmetic);
+    tcase_add_test(tests, attention_in_blocks_is_attention);
     tcase_add_test(tests, a_full_disk_leaves_the_old_file); /* last: without fork its limit stays */
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
