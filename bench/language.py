@@ -42,9 +42,9 @@ def tokens_of(shape, rows, length):
 
 
 # ---- ours ----
-def ours_context():
+def ours_context(products="FLOAT32"):
     import kdistill
-    return kdistill, kdistill.Context(threads=int(os.environ.get("THREADS", "2")))
+    return kdistill, kdistill.Context(threads=int(os.environ.get("THREADS", "2")), products=getattr(kdistill, "PRODUCTS_" + products))
 
 
 def packed(context, tokens):
@@ -53,8 +53,8 @@ def packed(context, tokens):
     return batch
 
 
-def ours_train(shape, rows, length, recompute=0):
-    kd, context = ours_context()
+def ours_train(shape, rows, length, recompute=0, products="FLOAT32"):
+    kd, context = ours_context(products)
     model = context.model(dict(shape, model_type="llama"), recompute=recompute)
     batch, loss, optimizer = packed(context, tokens_of(shape, rows, length)), context.loss(), context.optimizer(kd.ADAMW, model)
     loss.add(kd.LOSS_CROSS_ENTROPY, 1.0, label_field="tokens", align=kd.ALIGN_NEXT)
@@ -67,8 +67,8 @@ def ours_train(shape, rows, length, recompute=0):
     return rows * length / median_time(step, 5)
 
 
-def ours_forward(shape, rows, length, folder=None, weights="FLOAT32"):
-    kd, context = ours_context()
+def ours_forward(shape, rows, length, folder=None, weights="FLOAT32", products="FLOAT32"):
+    kd, context = ours_context(products)
     options = dict(frozen=1, weights=getattr(kd, weights))
     model = context.load_model(folder, **options) if folder else context.model(dict(shape, model_type="llama"), **options)
     batch = packed(context, tokens_of(shape, rows, length))
@@ -141,7 +141,11 @@ def torch_model(shape, folder=None):
     return torch, transformers.LlamaForCausalLM(transformers.LlamaConfig(**shape))
 
 
-def torch_train(shape, rows, length, compiled=False):
+def bfloat16_where(torch, wanted):
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=wanted)
+
+
+def torch_train(shape, rows, length, compiled=False, autocast=False):
     torch, model = torch_model(shape)
     model.train()
     optimizer, tokens = torch.optim.AdamW(model.parameters(), 1e-4, foreach=True), torch.from_numpy(tokens_of(shape, rows, length))
@@ -149,18 +153,20 @@ def torch_train(shape, rows, length, compiled=False):
 
     def step():
         optimizer.zero_grad()
-        run(tokens, labels=tokens).loss.backward()
+        with bfloat16_where(torch, autocast):
+            loss = run(tokens, labels=tokens).loss
+        loss.backward()
         optimizer.step()
 
     return rows * length / median_time(step, 5)
 
 
-def torch_forward(shape, rows, length, folder=None, compiled=False):
+def torch_forward(shape, rows, length, folder=None, compiled=False, autocast=False):
     torch, model = torch_model(shape, folder)
     tokens = torch.from_numpy(tokens_of(shape, rows, length))
     model.eval()
     run = torch.compile(model) if compiled else model
-    with torch.no_grad():
+    with torch.no_grad(), bfloat16_where(torch, autocast):
         return rows * length / median_time(lambda: run(tokens).logits, 7)
 
 
@@ -177,7 +183,15 @@ def torch_generate(folder, data, count):
     return count * NEW / (times[1] - times[0])
 
 
-def llama_generate(folder, data, count):
+def write_q8(folder, path):
+    """The same weights as a Q8_0 file, written by the library."""
+    import kdistill as kd
+    context = kd.Context()
+    context.load_model(folder, frozen=1).save_gguf(context.tokenizer(folder), path, kd.INT8)
+    return 0
+
+
+def llama_generate(folder, data, count, file):
     """llama.cpp's own batches: every sequence gets a token a call."""
     import llama_cpp as lc
     import transformers
@@ -186,7 +200,7 @@ def llama_generate(folder, data, count):
     quiet = lc.llama_log_callback(lambda *_: None)  # kept: a callback that is collected crashes later
     lc.llama_log_set(quiet, None)
     lc.llama_backend_init()
-    model = lc.llama_model_load_from_file(sorted(glob.glob(os.path.join(folder, "gguf", "*.gguf")))[0].encode(), lc.llama_model_default_params())
+    model = lc.llama_model_load_from_file(file.encode(), lc.llama_model_default_params())
     options = lc.llama_context_default_params()
     options.n_ctx, options.n_batch, options.n_ubatch, options.n_seq_max = count * (PROMPT + NEW + 32), 2048, 512, count
     options.n_threads = options.n_threads_batch = 2
@@ -207,6 +221,16 @@ def llama_generate(folder, data, count):
         put([(token, PROMPT + step, sequence, True) for sequence, token in enumerate(last)])
         last = [int(numpy.ctypeslib.as_array(lc.llama_get_logits_ith(context, i), (vocabulary,)).argmax()) for i in range(count)]
     return count * NEW / (time.perf_counter() - start)
+
+
+def llama_files(folder):
+    """What llama.cpp runs: the folder's own file, and a Q8_0 one beside it."""
+    own = [p for p in sorted(glob.glob(os.path.join(folder, "gguf", "*.gguf"))) if "Q8_0" not in p][:1]
+    files = {os.path.basename(path).split(".")[-2]: path for path in own}
+    q8 = os.path.join(folder, "gguf", "model.Q8_0.gguf")
+    if os.path.exists(q8) or measure("write_q8", folder, q8):
+        files["Q8_0"] = q8
+    return files
 
 
 # ---- driver ----
@@ -251,6 +275,10 @@ def main():
             if compiled:
                 sides["torch, compiled"] = ("torch_train", *shape, True)
             compare(f"training {name}, {shape[1]} x {shape[2]}, AdamW", sides)
+            half = {"ours, bfloat16 products": ("ours_train", *shape, 0, "BFLOAT16"), "torch, bfloat16 autocast": ("torch_train", *shape, False, True)}
+            if compiled:
+                half["torch, bfloat16, compiled"] = ("torch_train", *shape, True, True)
+            compare(f"training {name}, the same in bfloat16", half)
             compare(f"training {name}, layers computed again", {"ours, recomputing": ("ours_train", *shape, 1), "ours": ("ours_train", *shape)}, 1)
             print("  two threads / one:", round(measure("ours_train", *shape)[0] / json.loads(subprocess.run(
                 [sys.executable, __file__, "one", "ours_train", json.dumps(shape)], capture_output=True, text=True, env=dict(os.environ, THREADS="1")).stdout)[0], 2))
@@ -259,6 +287,8 @@ def main():
             if compiled:
                 sides["torch, compiled"] = ("torch_forward", *shape, None, True)
             compare(f"forward {name}, {shape[1]} x {shape[2]}, all logits", sides)
+            compare(f"forward {name}, the same in bfloat16", {"ours, bfloat16 products": ("ours_forward", *shape, None, "FLOAT32", "BFLOAT16"),
+                                                              "torch, bfloat16 autocast": ("torch_forward", *shape, None, False, True)})
     if not folder:
         return
     if "forward" in parts:
@@ -272,8 +302,8 @@ def main():
             if count in (1, 32):
                 sides["transformers, float32"] = ("torch_generate", folder, data, count)
             if count <= 32:
-                for gguf in sorted(glob.glob(os.path.join(folder, "gguf", "*.gguf")))[:1]:
-                    sides["llama.cpp, " + os.path.basename(gguf).split(".")[-2]] = ("llama_generate", folder, data, count)
+                for kind, path in llama_files(folder).items():
+                    sides["llama.cpp, " + kind] = ("llama_generate", folder, data, count, path)
             compare(f"generating with {os.path.basename(folder)}: {count} sequences, {NEW} new tokens behind {PROMPT}", sides)
 
 

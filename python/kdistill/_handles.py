@@ -9,56 +9,9 @@ import numpy
 
 from . import _api
 from ._arrays import describe, fresh, view
+from ._base import Handle, _guarded, _handles, _make
 from ._language import LanguageModel, ready_config
 from ._library import Error, as_dict, check, filled, lib, options
-
-
-class Handle:
-    """Owns one C handle; freed with the object, or at the end of a `with`."""
-
-    _free = ""
-
-    def __init__(self, pointer, *alive):
-        self._pointer, self._alive = pointer, list(alive)
-
-    def close(self) -> None:
-        """Frees the handle now."""
-        if getattr(self, "_pointer", None):
-            getattr(lib, self._free)(self._pointer)
-            self._pointer = None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def __del__(self):
-        self.close()
-
-
-def _make(function, *arguments) -> c_void_p:
-    out = c_void_p()
-    check(function(byref(out), *arguments))
-    return out
-
-
-def _handles(items: Sequence[Handle]):
-    return (c_void_p * len(items))(*[item._pointer.value for item in items])
-
-
-def _guarded(function, failed):
-    """A callback whose exception becomes a status: an exception must never reach C."""
-
-    def call(*arguments):
-        try:
-            result = function(*arguments)
-            return 0 if result is None else int(result)
-        except BaseException as error:  # noqa: B902
-            lib.kd_set_error(failed, f"{type(error).__name__}: {error}"[:400].encode())
-            return failed
-
-    return call
 
 
 class Context(Handle):
@@ -96,6 +49,12 @@ class Context(Handle):
 
     def set_blas_threads(self, threads: int) -> None:
         check(lib.kd_context_set_blas_threads(self._pointer, threads))
+
+    def measure_products(self) -> Tuple[float, float]:
+        """Operations a second of a product in float32 and in bfloat16."""
+        float32, bfloat16 = ctypes.c_double(), ctypes.c_double()
+        check(lib.kd_context_measure_products(self._pointer, byref(float32), byref(bfloat16)))
+        return float32.value, bfloat16.value
 
     def cancel(self, on: bool = True) -> None:
         check(lib.kd_context_cancel(self._pointer, on))

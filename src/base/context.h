@@ -10,6 +10,7 @@
 
 struct kd__pool;
 struct kd__kernels;
+struct kd__tiles;
 
 struct kd_context {
     atomic_int references;
@@ -23,6 +24,7 @@ struct kd_context {
     kd_progress progress;
     kd_matmul matmul;
     const struct kd__kernels *kernels;
+    const struct kd__tiles *bfloat16; /* of products; NULL: float32 */
     struct kd__pool *pool;
     locale_t locale; /* "C": numbers in files do not depend on the host's locale */
     atomic_uint_fast64_t allocations;

@@ -18,13 +18,13 @@
 
 typedef struct {
     const float *x; /* line i, depth p at x[i * row + p * column]; one of the two steps is 1 */
-    int64_t row, column, lines;
+    int64_t row, column, lines, depth;
 } side;
 
 typedef struct {
-    const kd__kernels *kernels;
+    kd__tiles tiles;
     side a, b;
-    int64_t k;                    /* depth packed now */
+    int64_t k;                    /* steps of depth packed now */
     int64_t lines, panels, chunk; /* lines of a block, panels in all, panels of a piece of work */
     float alpha, beta;
     float *c;
@@ -88,21 +88,23 @@ void kd__pack(const float *x, int64_t row, int64_t column, int64_t count, int64_
         for (int64_t i = p < deep ? whole : 0; i < count; i++) to[p * width + i] = from[i * row + p];
 }
 
-static void pack(const side *s, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t width, float *to)
+/* From here on depth is counted in steps of `unit` numbers, which take a float's room when they are packed. */
+static void pack(const kd__tiles *t, const side *s, int64_t first, int64_t count, int64_t start, int64_t steps, int64_t width, float *to)
 {
-    kd__pack(s->x + first * s->row + start * s->column, s->row, s->column, count, depth, width, to);
+    const int64_t from = start * t->unit, left = s->depth - from, depth = steps * t->unit < left ? steps * t->unit : left;
+    t->pack(s->x + first * s->row + from * s->column, s->row, s->column, count, depth, width, to);
 }
 
 /* Panel by panel within each depth block: packed + (start * panels + panel * depth) * width. */
 static void pack_panel(void *argument, int64_t panel, int32_t worker)
 {
     own *w = argument;
-    const int64_t width = w->kernels->tile_columns, first = panel * width;
+    const int64_t width = w->tiles.columns, first = panel * width;
     const int64_t count = w->b.lines - first < width ? w->b.lines - first : width;
     (void)worker;
     for (int64_t start = 0; start < w->k; start += DEPTH) {
         int64_t depth = w->k - start < DEPTH ? w->k - start : DEPTH;
-        pack(&w->b, first, count, start, depth, width, w->packed + (start * w->panels + panel * depth) * width);
+        pack(&w->tiles, &w->b, first, count, start, depth, width, w->packed + (start * w->panels + panel * depth) * width);
     }
 }
 
@@ -110,12 +112,11 @@ static void pack_panel(void *argument, int64_t panel, int32_t worker)
 static void multiply_panels(const own *w, int64_t line, int64_t lines, const float *a, const float *b, int64_t first, int64_t last, int64_t depth,
                             float beta)
 {
-    const kd__kernels *kernels = w->kernels;
-    const int64_t width = kernels->tile_columns, height = kernels->tile_rows;
+    const int64_t width = w->tiles.columns, height = w->tiles.rows;
     for (int64_t panel = first; panel < last; panel++)
         for (int64_t i = 0; i < lines; i += height) {
             int64_t rows = lines - i < height ? lines - i : height, columns = w->b.lines - panel * width;
-            kernels->tile(depth, w->alpha, a + i * depth, b + panel * width * depth, beta, w->c + (line + i) * w->ldc + panel * width, w->ldc,
+            w->tiles.tile(depth, w->alpha, a + i * depth, b + panel * width * depth, beta, w->c + (line + i) * w->ldc + panel * width, w->ldc,
                           (int32_t)rows, (int32_t)(columns < width ? columns : width));
         }
 }
@@ -123,7 +124,7 @@ static void multiply_panels(const own *w, int64_t line, int64_t lines, const flo
 static void multiply_piece(void *argument, int64_t piece, int32_t worker)
 {
     own *w = argument;
-    const int64_t chunks = (w->panels + w->chunk - 1) / w->chunk, height = w->kernels->tile_rows;
+    const int64_t chunks = (w->panels + w->chunk - 1) / w->chunk, height = w->tiles.rows;
     const int64_t line = piece / chunks * w->lines, first = piece % chunks * w->chunk;
     const int64_t lines = w->a.lines - line < w->lines ? w->a.lines - line : w->lines;
     const int64_t last = first + w->chunk < w->panels ? first + w->chunk : w->panels;
@@ -131,17 +132,17 @@ static void multiply_piece(void *argument, int64_t piece, int32_t worker)
     for (int64_t start = 0; start < w->k; start += DEPTH) {
         int64_t depth = w->k - start < DEPTH ? w->k - start : DEPTH;
         for (int64_t i = 0; i < lines; i += height)
-            pack(&w->a, line + i, lines - i < height ? lines - i : height, start, depth, height, a + i * depth);
-        multiply_panels(w, line, lines, a, w->packed + start * w->panels * w->kernels->tile_columns, first, last, depth, start ? 1 : w->beta);
+            pack(&w->tiles, &w->a, line + i, lines - i < height ? lines - i : height, start, depth, height, a + i * depth);
+        multiply_panels(w, line, lines, a, w->packed + start * w->panels * w->tiles.columns, first, last, depth, start ? 1 : w->beta);
     }
 }
 
 /* An even number of pieces of about equal work. A narrow result is cut along its lines only: each piece packs its own lines once. */
 static void cut_pieces(own *w)
 {
-    const int64_t height = w->kernels->tile_rows;
+    const int64_t height = w->tiles.rows;
     int64_t blocks = (w->a.lines + LINES - 1) / LINES, chunks = 1;
-    w->panels = (w->b.lines + w->kernels->tile_columns - 1) / w->kernels->tile_columns;
+    w->panels = (w->b.lines + w->tiles.columns - 1) / w->tiles.columns;
     if (w->panels < NARROW && blocks < PIECES) blocks = PIECES;
     if (w->panels < NARROW) blocks += blocks % 2;
     else chunks = (PIECES + blocks - 1) / blocks;
@@ -158,8 +159,11 @@ static void run_chunks(kd_context *context, own *w, int64_t k)
         w->k = k - p < MOST_DEPTH ? k - p : MOST_DEPTH;
         kd__parallel(context, w->panels, pack_panel, w);
         kd__parallel(context, pieces, multiply_piece, w);
-        w->a.x += w->k * w->a.column;
-        w->b.x += w->k * w->b.column;
+        const int64_t numbers = w->k * w->tiles.unit;
+        w->a.x += numbers * w->a.column;
+        w->b.x += numbers * w->b.column;
+        w->a.depth -= numbers;
+        w->b.depth -= numbers;
         w->beta = 1;
     }
 }
@@ -171,20 +175,20 @@ static void run_chunks(kd_context *context, own *w, int64_t k)
 
 static void thin_panels(own *w, int64_t first, int64_t last, int32_t worker)
 {
-    const int64_t height = w->kernels->tile_rows, width = w->kernels->tile_columns, lines = (w->a.lines + height - 1) / height * height;
+    const int64_t height = w->tiles.rows, width = w->tiles.columns, lines = (w->a.lines + height - 1) / height * height;
     float *panel_at = w->blocks + worker * (w->lines + width) * DEPTH, *a = panel_at + width * DEPTH;
     for (int64_t start = 0, depth; start < w->k; start += depth) {
         const int64_t cut = MOST_DEPTH - start % MOST_DEPTH, left = w->k - start < cut ? w->k - start : cut;
         depth = left < DEPTH ? left : DEPTH;
         const float *packed = w->packed ? w->packed + start * lines : a;
         for (int64_t i = 0; i < w->a.lines && !w->packed; i += height)
-            pack(&w->a, i, w->a.lines - i < height ? w->a.lines - i : height, start, depth, height, a + i * depth);
+            pack(&w->tiles, &w->a, i, w->a.lines - i < height ? w->a.lines - i : height, start, depth, height, a + i * depth);
         for (int64_t panel = first; panel < last; panel++) {
             const int64_t columns = w->b.lines - panel * width < width ? w->b.lines - panel * width : width;
-            pack(&w->b, panel * width, columns, start, depth, width, panel_at);
+            pack(&w->tiles, &w->b, panel * width, columns, start, depth, width, panel_at);
             for (int64_t i = 0; i < w->a.lines; i += height)
-                w->kernels->tile(depth, w->alpha, packed + i * depth, panel_at, start ? 1 : w->beta, w->c + i * w->ldc + panel * width, w->ldc,
-                                 (int32_t)(w->a.lines - i < height ? w->a.lines - i : height), (int32_t)columns);
+                w->tiles.tile(depth, w->alpha, packed + i * depth, panel_at, start ? 1 : w->beta, w->c + i * w->ldc + panel * width, w->ldc,
+                              (int32_t)(w->a.lines - i < height ? w->a.lines - i : height), (int32_t)columns);
         }
     }
 }
@@ -200,11 +204,11 @@ static void thin_piece(void *argument, int64_t piece, int32_t worker)
 static void pack_lines(void *argument, int64_t index, int32_t worker)
 {
     own *w = argument;
-    const int64_t height = w->kernels->tile_rows, i = index * height, lines = (w->a.lines + height - 1) / height * height;
+    const int64_t height = w->tiles.rows, i = index * height, lines = (w->a.lines + height - 1) / height * height;
     (void)worker;
     for (int64_t start = 0, depth; start < w->k; start += depth) {
         depth = w->k - start < DEPTH ? w->k - start : DEPTH;
-        pack(&w->a, i, w->a.lines - i < height ? w->a.lines - i : height, start, depth, height, w->packed + start * lines + i * depth);
+        pack(&w->tiles, &w->a, i, w->a.lines - i < height ? w->a.lines - i : height, start, depth, height, w->packed + start * lines + i * depth);
     }
 }
 
@@ -215,18 +219,29 @@ int64_t kd__gemm_thin_scratch(int64_t lines, int64_t depth, int32_t threads)
     return (whole ? (lines + 16) * depth : 0) + threads * ((whole ? 0 : lines + 16) + 32) * DEPTH;
 }
 
-static kd_status run_thin(kd_context *context, const kd__gemm *g)
+static own own_of(const kd__gemm *g, const kd__tiles *tiles)
 {
-    own w = { .kernels = context->kernels, .alpha = g->alpha, .beta = g->beta, .c = g->c, .ldc = g->ldc, .k = g->k };
-    const int64_t height = w.kernels->tile_rows, width = w.kernels->tile_columns, lines = (g->m + height - 1) / height * height;
-    const int whole = g->k <= MOST_DEPTH;
-    w.a = (side){ g->a, g->a_t ? 1 : g->lda, g->a_t ? g->lda : 1, g->m };
-    w.b = (side){ g->b, g->b_t ? g->ldb : 1, g->b_t ? 1 : g->ldb, g->n };
+    own w = { .tiles = *tiles, .alpha = g->alpha, .beta = g->beta, .c = g->c, .ldc = g->ldc, .k = (g->k + tiles->unit - 1) / tiles->unit };
+    w.a = (side){ g->a, g->a_t ? 1 : g->lda, g->a_t ? g->lda : 1, g->m, g->k };
+    w.b = (side){ g->b, g->b_t ? g->ldb : 1, g->b_t ? 1 : g->ldb, g->n, g->k };
+    return w;
+}
+
+static kd__tiles float32_tiles(const kd_context *context)
+{
+    return (kd__tiles){ context->kernels->tile_rows, context->kernels->tile_columns, 1, kd__pack, context->kernels->tile };
+}
+
+static kd_status run_thin(kd_context *context, const kd__gemm *g, const kd__tiles *tiles)
+{
+    own w = own_of(g, tiles);
+    const int64_t height = w.tiles.rows, width = w.tiles.columns, lines = (g->m + height - 1) / height * height;
+    const int whole = w.k <= MOST_DEPTH;
     w.panels = (g->n + width - 1) / width;
     w.lines = whole ? 0 : lines; /* of a thread's own */
     w.chunk = w.panels >= 4 * THIN_PANELS ? THIN_PANELS : (w.panels + context->threads - 1) / context->threads;
     float *scratch;
-    KD_TRY(kd__scratch_take(context, (whole ? lines * g->k : 0) + (int64_t)context->threads * (w.lines + width) * DEPTH, &scratch));
+    KD_TRY(kd__scratch_take(context, (whole ? lines * w.k : 0) + (int64_t)context->threads * (w.lines + width) * DEPTH, &scratch));
     w.blocks = scratch;
     w.packed = whole ? scratch + (int64_t)context->threads * width * DEPTH : NULL;
     if (whole) kd__parallel(context, lines / height, pack_lines, &w);
@@ -235,19 +250,23 @@ static kd_status run_thin(kd_context *context, const kd__gemm *g)
     return KD_OK;
 }
 
-static kd_status run_own(kd_context *context, const kd__gemm *g)
+kd_status kd__gemm_tiles(kd_context *context, const kd__gemm *g, const kd__tiles *tiles)
 {
-    if (g->m <= KD__THIN_LINES && g->n >= g->m && g->m >= 1) return run_thin(context, g);
-    own w = { .kernels = context->kernels, .alpha = g->alpha, .beta = g->beta, .c = g->c, .ldc = g->ldc };
-    w.a = (side){ g->a, g->a_t ? 1 : g->lda, g->a_t ? g->lda : 1, g->m };
-    w.b = (side){ g->b, g->b_t ? g->ldb : 1, g->b_t ? 1 : g->ldb, g->n };
+    if (g->m <= KD__THIN_LINES && g->n >= g->m && g->m >= 1) return run_thin(context, g, tiles);
+    own w = own_of(g, tiles);
     cut_pieces(&w);
-    int64_t packed = w.panels * w.kernels->tile_columns * (g->k < MOST_DEPTH ? g->k : MOST_DEPTH);
+    int64_t packed = w.panels * w.tiles.columns * (w.k < MOST_DEPTH ? w.k : MOST_DEPTH);
     KD_TRY(kd__scratch_take(context, packed + (int64_t)context->threads * LINES * DEPTH, &w.packed));
     w.blocks = w.packed + packed;
-    run_chunks(context, &w, g->k);
+    run_chunks(context, &w, w.k);
     kd__scratch_give(context, w.packed);
     return KD_OK;
+}
+
+static kd_status run_own(kd_context *context, const kd__gemm *g)
+{
+    const kd__tiles float32 = float32_tiles(context);
+    return kd__gemm_tiles(context, g, context->bfloat16 ? context->bfloat16 : &float32);
 }
 
 /* ---- over some cells of op(A) ---- */
@@ -264,7 +283,7 @@ static void cell_line(void *argument, int64_t line, int32_t worker)
     cells *c = argument;
     own *w = &c->w;
     const int64_t first = line * KD__CELL, lines = w->a.lines - first < KD__CELL ? w->a.lines - first : KD__CELL;
-    const int64_t depths = (w->k + KD__CELL - 1) / KD__CELL, height = w->kernels->tile_rows, width = w->kernels->tile_columns;
+    const int64_t depths = (w->k + KD__CELL - 1) / KD__CELL, height = w->tiles.rows, width = w->tiles.columns;
     const uint8_t *active = c->active + line * c->line_step;
     float *a = w->blocks + worker * LINES * DEPTH;
     for (int64_t i = 0; i < depths;) {
@@ -276,12 +295,12 @@ static void cell_line(void *argument, int64_t line, int32_t worker)
         }
         const int64_t start = i * KD__CELL, depth = (end * KD__CELL < w->k ? end * KD__CELL : w->k) - start;
         for (int64_t l = 0; l < lines; l += height)
-            pack(&w->a, first + l, lines - l < height ? lines - l : height, start, depth, height, a + l * depth);
+            pack(&w->tiles, &w->a, first + l, lines - l < height ? lines - l : height, start, depth, height, a + l * depth);
         for (int64_t panel = 0; panel < w->panels; panel++)
             for (int64_t l = 0; l < lines; l += height) {
                 const int64_t rows = lines - l < height ? lines - l : height, columns = w->b.lines - panel * width;
-                w->kernels->tile(depth, w->alpha, a + l * depth, w->packed + (panel * w->k + start) * width, 1,
-                                 w->c + (first + l) * w->ldc + panel * width, w->ldc, (int32_t)rows, (int32_t)(columns < width ? columns : width));
+                w->tiles.tile(depth, w->alpha, a + l * depth, w->packed + (panel * w->k + start) * width, 1,
+                              w->c + (first + l) * w->ldc + panel * width, w->ldc, (int32_t)rows, (int32_t)(columns < width ? columns : width));
             }
         i = end;
     }
@@ -291,19 +310,18 @@ static void pack_whole_panel(void *argument, int64_t panel, int32_t worker)
 {
     cells *c = argument;
     own *w = &c->w;
-    const int64_t width = w->kernels->tile_columns, left = w->b.lines - panel * width;
+    const int64_t width = w->tiles.columns, left = w->b.lines - panel * width;
     (void)worker;
-    pack(&w->b, panel * width, left < width ? left : width, 0, w->k, width, w->packed + panel * w->k * width);
+    pack(&w->tiles, &w->b, panel * width, left < width ? left : width, 0, w->k, width, w->packed + panel * w->k * width);
 }
 
 kd_status kd__gemm_cells(kd_context *context, const kd__gemm *g, const uint8_t *active, int64_t line_step, int64_t depth_step)
 {
-    cells c = { { .kernels = context->kernels, .k = g->k, .alpha = g->alpha, .c = g->c, .ldc = g->ldc }, active, line_step, depth_step };
+    const kd__tiles float32 = float32_tiles(context);
+    cells c = { own_of(g, &float32), active, line_step, depth_step };
     own *w = &c.w;
-    w->a = (side){ g->a, g->a_t ? 1 : g->lda, g->a_t ? g->lda : 1, g->m };
-    w->b = (side){ g->b, g->b_t ? g->ldb : 1, g->b_t ? 1 : g->ldb, g->n };
-    w->panels = (g->n + w->kernels->tile_columns - 1) / w->kernels->tile_columns;
-    const int64_t packed = w->panels * w->kernels->tile_columns * g->k;
+    w->panels = (g->n + w->tiles.columns - 1) / w->tiles.columns;
+    const int64_t packed = w->panels * w->tiles.columns * g->k;
     KD_TRY(kd__scratch_take(context, packed + (int64_t)context->threads * LINES * DEPTH, &w->packed));
     w->blocks = w->packed + packed;
     kd__parallel(context, w->panels, pack_whole_panel, &c);
@@ -352,26 +370,36 @@ static void run_blas_tiles(kd_context *context, const kd__gemm *g)
     kd__parallel(context, (g->m + t.rows - 1) / t.rows * t.across, blas_tile, &t);
 }
 
-kd_status kd__gemm_run(kd_context *context, const kd__gemm *g)
+static kd_status run_host(kd_context *context, const kd__gemm *g)
 {
+    const kd_status status =
+        context->matmul.matmul(context->matmul.user, g->a_t, g->b_t, g->m, g->n, g->k, g->alpha, g->a, g->lda, g->b, g->ldb, g->beta, g->c, g->ldc);
+    if (status < 0) return status;
+    KD_FAIL_IF(status > 0, KD_ERR_CALLBACK, "the host's matmul returned %d", status);
+    return KD_OK;
+}
+
+kd_status kd__gemm_float32(kd_context *context, const kd__gemm *g)
+{
+    const kd__tiles float32 = float32_tiles(context);
     if (g->m == 0 || g->n == 0) return KD_OK;
-    if (context->matmul.matmul) {
-        kd_status status = context->matmul.matmul(context->matmul.user, g->a_t, g->b_t, g->m, g->n, g->k, g->alpha, g->a, g->lda, g->b, g->ldb,
-                                                  g->beta, g->c, g->ldc);
-        if (status < 0) return status;
-        KD_FAIL_IF(status > 0, KD_ERR_CALLBACK, "the host's matmul returned %d", status);
-        return KD_OK;
-    }
-    if (context->gemm == KD_GEMM_OWN) return run_own(context, g);
+    if (context->matmul.matmul) return run_host(context, g);
+    if (context->gemm == KD_GEMM_OWN) return kd__gemm_tiles(context, g, &float32);
     if (kd__blas_threads() == 1) run_blas_tiles(context, g);
     else kd__blas_call(g);
     return KD_OK;
 }
 
+kd_status kd__gemm_run(kd_context *context, const kd__gemm *g)
+{
+    if (!context->bfloat16 || context->matmul.matmul) return kd__gemm_float32(context, g);
+    return g->m && g->n ? run_own(context, g) : KD_OK;
+}
+
 int kd__gemm_block_is_own(const kd_context *context)
 {
     if (context->matmul.matmul) return 0;
-    return context->gemm == KD_GEMM_OWN || (context->gemm_asked == KD_GEMM_AUTO && context->kernels->tile_columns > 8);
+    return context->gemm == KD_GEMM_OWN || context->bfloat16 || (context->gemm_asked == KD_GEMM_AUTO && context->kernels->tile_columns > 8);
 }
 
 kd_status kd__gemm_own(kd_context *context, const kd__gemm *g) { return g->m && g->n ? run_own(context, g) : KD_OK; }

@@ -20,6 +20,17 @@ typedef struct kd__gemm {
 } kd__gemm;
 
 kd_status kd__gemm_run(kd_context *context, const kd__gemm *product);
+/* The same in float32 whatever the context's products are. */
+kd_status kd__gemm_float32(kd_context *context, const kd__gemm *product);
+
+/* How the library's own product packs its sides and multiplies what it packed: tiles of rows x columns, a step of depth `unit` numbers. */
+typedef struct kd__tiles {
+    int32_t rows, columns, unit;
+    /* `count` lines `depth` numbers deep, x[i * row + p * column], one of the two steps 1: to[step * width + line], missing ones 0 */
+    void (*pack)(const float *x, int64_t row, int64_t column, int64_t count, int64_t depth, int64_t width, float *to);
+    void (*tile)(int64_t steps, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns);
+} kd__tiles;
+kd_status kd__gemm_tiles(kd_context *context, const kd__gemm *product, const kd__tiles *tiles);
 
 /* Up to so many lines the library's own product packs no more than its lines and a panel a thread, whatever n. */
 #define KD__THIN_LINES 384
@@ -31,11 +42,11 @@ int64_t kd__gemm_thin_scratch(int64_t lines, int64_t depth, int32_t threads);
 kd_status kd__gemm_block(kd_context *context, const kd__gemm *product);
 int kd__gemm_block_is_own(const kd_context *context);
 
-/* Always the library's own kernels: a line's bits do not depend on the number of lines. */
+/* Always the library's own kernels, in the context's precision: a line's bits do not depend on the number of lines. */
 kd_status kd__gemm_own(kd_context *context, const kd__gemm *product);
 
 /* C += alpha op(A) op(B) over the cells of op(A) that are on: KD__CELL lines x KD__CELL deep, active[line cell * line_step + depth cell *
- * depth_step]. Always the library's own kernels; C must hold numbers.                                                           */
+ * depth_step]. Always the library's own kernels in float32; C must hold numbers.                                                           */
 #define KD__CELL 48
 kd_status kd__gemm_cells(kd_context *context, const kd__gemm *product, const uint8_t *active, int64_t line_step, int64_t depth_step);
 

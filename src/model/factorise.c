@@ -31,16 +31,16 @@ kd_status kd__factorise(kd_context *context, const float *x, int64_t n, int64_t 
     kd_status status = KD_NEW(context, &square, d * d);
     if (status == KD_OK) status = KD_NEW(context, &next, d * e);
     kd__gemm s = { 1, 0, d, d, n, 1, x, d, x, d, 0, square, d };
-    if (status == KD_OK) status = kd__gemm_run(context, &s);
+    if (status == KD_OK) status = kd__gemm_float32(context, &s);
     for (int64_t i = 0; i < d * e && status == KD_OK; i++) columns[i] = (float)(kd__uniform(stream, (uint64_t)i) - 0.5);
     for (int32_t round = 0; round < ROUNDS && status == KD_OK; round++) {
         kd__gemm g = { 0, 0, d, e, d, 1, square, d, columns, e, 0, next, e };
-        status = kd__gemm_run(context, &g);
+        status = kd__gemm_float32(context, &g);
         for (int64_t i = 0; i < d * e; i++) columns[i] = next[i];
         orthonormalise(columns, d, e);
     }
     kd__gemm r = { 0, 0, n, e, d, 1, x, d, columns, e, 0, rows, e };
-    if (status == KD_OK) status = kd__gemm_run(context, &r);
+    if (status == KD_OK) status = kd__gemm_float32(context, &r);
     kd__release(context, square);
     kd__release(context, next);
     return status;

@@ -111,7 +111,7 @@ static kd_status expand_embedding(kd_model *model, kd__tensor_entry *entry, floa
     const kd__gemm g = kd__decoder_projection(model, 1, d->vocabulary, kd__tensor_values(model, d->embedding), *values);
     entry->name = model->net.tensors[d->embedding].name;
     kd__array_view(&entry->array, *values, KD_FLOAT32, 2, dims);
-    return kd__gemm_run(context, &g);
+    return kd__gemm_float32(context, &g);
 }
 
 /* A shared tensor under the name of every layer that has it. */

@@ -56,7 +56,7 @@ kd_status kd__lora_refresh(kd_model *model)
                        1,
                        to,
                        in };
-        KD_TRY(kd__gemm_run(model->object.context, &g));
+        KD_TRY(kd__gemm_float32(model->object.context, &g));
     }
     return KD_OK;
 }

@@ -72,6 +72,11 @@ class Everything(unittest.TestCase):
         self.assertEqual(self.ctx.info()["threads"], 2)
         a, b = self.x[:8], self.x[:4]
         np.testing.assert_allclose(self.ctx.matmul(a, b), a @ b, atol=1e-5)
+        rounded = kd.Context(threads=2, products=kd.PRODUCTS_BFLOAT16)
+        self.assertEqual(rounded.info()["products"], kd.PRODUCTS_BFLOAT16)
+        error = np.abs(rounded.matmul(a, b) - a @ b).max()
+        self.assertTrue(1e-5 < error < 0.1, error)
+        self.assertGreater(min(rounded.measure_products()), 0)
 
         def mine(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
             products.append((m, n, k))

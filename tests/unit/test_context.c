@@ -127,10 +127,22 @@ END_TEST
 
 /* ---- products ---- */
 
-static void check_products(kd_context *ctx)
+/* The nearest bfloat16, ties to even. */
+static float as_bfloat16(float x)
 {
-    const int64_t shapes[][3] = { { 1, 1, 1 }, { 5, 7, 3 }, { 33, 65, 17 }, { 128, 100, 300 }, { 200, 31, 400 }, { 13, 97, 4100 } };
-    for (int s = 0; s < 6; s++)
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
+static void check_products(kd_context *ctx, int rounded)
+{
+    const int64_t shapes[][3] = {
+        { 1, 1, 1 }, { 5, 7, 3 }, { 33, 65, 17 }, { 128, 100, 300 }, { 200, 31, 400 }, { 13, 97, 4100 }, { 400, 41, 9001 }
+    };
+    for (int s = 0; s < 6 + rounded; s++)
         for (int flags = 0; flags < 4; flags++) {
             int64_t m = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
             int ta = flags & 1, tb = flags >> 1;
@@ -139,7 +151,9 @@ static void check_products(kd_context *ctx)
             for (int64_t i = 0; i < k * n; i++) b[i] = (float)cos(1.1 * (double)i);
             for (int64_t i = 0; i < m * n; i++) c[i] = 1;
             OK(kd_context_matmul(ctx, ta, tb, m, n, k, 2, a, ta ? m : k, b, tb ? k : n, 0.5f, c, n));
-            for (int64_t i = 0; i < m; i++)
+            for (int64_t i = 0; i < m * k && rounded; i++) a[i] = as_bfloat16(a[i]);
+            for (int64_t i = 0; i < k * n && rounded; i++) b[i] = as_bfloat16(b[i]);
+            for (int64_t i = 0; i < m; i += 1 + m / 50)
                 for (int64_t j = 0; j < n; j++) {
                     double sum = 0;
                     for (int64_t p = 0; p < k; p++) sum += (double)a[ta ? p * m + i : i * k + p] * b[tb ? j * k + p : p * n + j];
@@ -176,7 +190,7 @@ START_TEST(products_are_right_whoever_computes_them)
                 o.threads = threads;
                 if (kd_context_create(&ctx, &o) == KD_ERR_UNSUPPORTED) continue;
                 OK(kd_context_set_blas_threads(ctx, threads));
-                check_products(ctx);
+                check_products(ctx, 0);
                 OK(kd_context_set_blas_threads(ctx, 1));
                 kd_context_free(ctx);
             }
@@ -186,7 +200,7 @@ START_TEST(products_are_right_whoever_computes_them)
     float one = 1;
     o.matmul = &mine;
     OK(kd_context_create(&ctx, &o));
-    check_products(ctx);
+    check_products(ctx, 0);
     ck_assert_int_eq(products_of_mine, 24);
     kd_context_free(ctx);
     mine.user = &one;
@@ -194,6 +208,41 @@ START_TEST(products_are_right_whoever_computes_them)
     FAILS(kd_context_matmul(ctx, 0, 0, 1, 1, 1, 1, &one, 1, &one, 1, 0, &one, 1), KD_ERR_CALLBACK, "no product today");
     FAILS(kd_context_matmul(ctx, 0, 0, 2, 2, 2, 1, &one, 1, &one, 2, 0, &one, 2), KD_ERR_SHAPE, "leading dimension");
     kd_context_free(ctx);
+}
+END_TEST
+
+START_TEST(products_of_bfloat16_round_both_sides)
+{
+    kd_context_options o = KD_CONTEXT_OPTIONS_INIT;
+    kd_context_info info = { .struct_size = sizeof info };
+    kd_matmul mine = { sizeof mine, 0, NULL, my_matmul };
+    kd_context *ctx = NULL;
+    double float32 = 0, bfloat16 = 0;
+    float nan_and_one[2] = { NAN, 1 }, two[2] = { 1, 1 }, sum = 0;
+    o.products = KD_PRODUCTS_BFLOAT16;
+    for (o.isa = KD_ISA_PORTABLE; o.isa <= KD_ISA_AVX512; o.isa++)
+        for (o.threads = 1; o.threads <= 2; o.threads++) {
+            if (kd_context_create(&ctx, &o) == KD_ERR_UNSUPPORTED) continue;
+            OK(kd_context_get_info(ctx, &info));
+            ck_assert_int_eq(info.products, KD_PRODUCTS_BFLOAT16);
+            ck_assert_int_eq(info.deterministic, 1);
+            check_products(ctx, 1);
+            OK(kd_context_matmul(ctx, 0, 0, 1, 1, 2, 1, nan_and_one, 2, two, 1, 0, &sum, 1));
+            ck_assert(isnan(sum));
+            kd_context_free(ctx);
+        }
+    o.isa = KD_ISA_AUTO;
+    o.products = KD_PRODUCTS_MEASURED;
+    OK(kd_context_create(&ctx, &o));
+    OK(kd_context_measure_products(ctx, &float32, &bfloat16));
+    ck_assert(float32 > 0 && bfloat16 > 0);
+    FAILS(kd_context_measure_products(ctx, NULL, &bfloat16), KD_ERR_INVALID, "NULL");
+    kd_context_free(ctx);
+    o.matmul = &mine;
+    FAILS(kd_context_create(&ctx, &o), KD_ERR_INVALID, "matmul");
+    o.matmul = NULL;
+    o.products = 3;
+    FAILS(kd_context_create(&ctx, &o), KD_ERR_RANGE, "products");
 }
 END_TEST
 
@@ -366,6 +415,7 @@ Suite *context_suite(void)
     tcase_add_test(tests, facts_and_limits);
     tcase_add_test(tests, an_old_blas_is_said_once_and_only_to_the_logger);
     tcase_add_test(tests, products_are_right_whoever_computes_them);
+    tcase_add_test(tests, products_of_bfloat16_round_both_sides);
 #ifndef __SANITIZE_THREAD__ /* ThreadSanitizer itself cannot start threads in a forked child */
     tcase_add_test(tests, fork_is_safe_before_and_after_use);
 #else

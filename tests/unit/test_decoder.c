@@ -5,10 +5,9 @@ static kd_context *ctx;
 static kd_batch *batch;
 static kd_loss *loss;
 
-static void setup(void)
+static void begin(void)
 {
     kd_term_options o = KD_TERM_OPTIONS_INIT;
-    ctx = make_context(2);
     OK(kd_batch_create(&batch, ctx, NULL));
     OK(kd_loss_create(&loss, ctx, NULL));
     o.label_field = "tokens";
@@ -16,7 +15,13 @@ static void setup(void)
     OK(kd_loss_add(loss, KD_LOSS_CROSS_ENTROPY, 1, &o, NULL));
 }
 
-static void teardown(void)
+static void setup(void)
+{
+    ctx = make_context(2);
+    begin();
+}
+
+static void end(void)
 {
     kd_loss_free(loss);
     kd_batch_free(batch);
@@ -86,6 +91,48 @@ START_TEST(gradients_are_central_differences_for_every_family)
         free(once);
         kd_model_free(model);
     }
+}
+END_TEST
+
+/* Gradients of the first model, as a copy of the caller's to free, made with a context of the given products. */
+static float *gradients_with(int32_t products, int64_t *count, double *value)
+{
+    const int64_t offsets[3] = { 0, 200, 330 };
+    kd_context_options o = KD_CONTEXT_OPTIONS_INIT;
+    kd_context *kept_ctx = ctx;
+    kd_batch *kept_batch = batch;
+    kd_loss *kept_loss = loss;
+    kd_model *model;
+    kd_array g;
+    kd_loss_result r = { .struct_size = sizeof r };
+    o.threads = 2;
+    o.products = products;
+    OK(kd_context_create(&ctx, &o));
+    begin();
+    fill(offsets, 2);
+    OK(kd_model_create(&model, ctx, configs[0], NULL));
+    OK(kd_model_gradients(model, &g));
+    OK(kd_model_forward(model, batch, KD_TRAIN));
+    OK(kd_loss_backward(loss, model, batch, NULL, NULL, &r));
+    *value = r.value;
+    *count = g.dims[0];
+    float *copy = malloc((size_t)*count * sizeof *copy);
+    memcpy(copy, g.data, (size_t)*count * sizeof *copy);
+    kd_model_free(model);
+    end();
+    ctx = kept_ctx, batch = kept_batch, loss = kept_loss;
+    return copy;
+}
+
+START_TEST(bfloat16_products_give_nearly_the_same_gradients)
+{
+    int64_t count;
+    double exact, rounded, size = 0, error = 0;
+    float *a = gradients_with(KD_PRODUCTS_FLOAT32, &count, &exact), *b = gradients_with(KD_PRODUCTS_BFLOAT16, &count, &rounded);
+    for (int64_t i = 0; i < count; i++) size += (double)a[i] * a[i], error += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    ck_assert_msg(sqrt(error / size) > 1e-4 && sqrt(error / size) < 5e-2, "relative error of the gradient %g", sqrt(error / size));
+    NEAR(rounded, exact, 1e-3);
+    free(a), free(b);
 }
 END_TEST
 
@@ -231,9 +278,10 @@ Suite *decoder_suite(void)
 {
     Suite *suite = suite_create("decoder");
     TCase *tests = tcase_create("all");
-    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_checked_fixture(tests, setup, end);
     tcase_set_timeout(tests, 240);
     tcase_add_test(tests, gradients_are_central_differences_for_every_family);
+    tcase_add_test(tests, bfloat16_products_give_nearly_the_same_gradients);
     tcase_add_test(tests, packed_sequences_do_not_see_each_other);
     tcase_add_test(tests, whole_logits_and_the_head_give_the_same_gradients);
     tcase_add_test(tests, folders_keep_the_model_and_a_live_teacher_teaches_through_its_head);
