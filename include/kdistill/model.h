@@ -64,12 +64,14 @@ typedef struct kd_model_save_options {
     int32_t dtype;  /* KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16 */
     int32_t expand; /* 1: layers that share tensors get copies, factorised embeddings are multiplied out, so that transformers loads the folder */
     int32_t reserved;
+    int64_t shard_bytes; /* 0: one file; else weights that take more are cut into shards of at most so many bytes (a tensor is never cut) */
 } kd_model_save_options;
-#define KD_MODEL_SAVE_OPTIONS_INIT { (uint32_t)sizeof(kd_model_save_options), KD_FLOAT32, 0, 0 }
+#define KD_MODEL_SAVE_OPTIONS_INIT { (uint32_t)sizeof(kd_model_save_options), KD_FLOAT32, 0, 0, 0 }
 KD_API void kd_model_save_options_init(kd_model_save_options *options, size_t size);
 
-/* Writes config.json and model.safetensors into `folder` (made if it is not there), each beside its place and moved in; a model that was
- * loaded takes its folder's tokenizer and generation files along. What a language model writes, transformers loads.           */
+/* Writes config.json and model.safetensors, or shards and model.safetensors.index.json in its stead, into `folder` (made if it is not there),
+ * each file beside its place and moved in; a model that was loaded takes its folder's tokenizer and generation files along. What a language
+ * model writes, transformers loads. Errors: KD_ERR_RANGE (more than 1,000 shards), KD_ERR_UNSUPPORTED (dtype), KD_ERR_IO.            */
 KD_API kd_status kd_model_save(kd_model *model, const char *folder, const kd_model_save_options *options);
 
 /* What a model takes, told before anything is allocated. */

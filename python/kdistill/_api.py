@@ -401,6 +401,7 @@ class kd_model_save_options(Structure):
         ("dtype", c_int32),
         ("expand", c_int32),
         ("reserved", c_int32),
+        ("shard_bytes", c_int64),
     ]
 
 
@@ -1299,7 +1300,7 @@ FUNCTIONS = {
     "kd_model_load": (c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_model_options)], 'A model from a folder with config.json and model.safetensors, or the shards of model.safetensors.index.json (F32, F16, BF16, F64; mapped\nwhile they are read), or from a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K). A tensor that is missing, or not in the model, or of another shape is an error that names it.'),
     "kd_model_free": (None, [c_void_p], 'A model from a folder with config.json and model.safetensors, or the shards of model.safetensors.index.json (F32, F16, BF16, F64; mapped\nwhile they are read), or from a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K). A tensor that is missing, or not in the model, or of another shape is an error that names it.'),
     "kd_model_save_options_init": (None, [POINTER(kd_model_save_options), c_size_t], ''),
-    "kd_model_save": (c_int32, [c_void_p, c_char_p, POINTER(kd_model_save_options)], "Writes config.json and model.safetensors into `folder` (made if it is not there), each beside its place and moved in; a model that was\nloaded takes its folder's tokenizer and generation files along. What a language model writes, transformers loads."),
+    "kd_model_save": (c_int32, [c_void_p, c_char_p, POINTER(kd_model_save_options)], "Writes config.json and model.safetensors, or shards and model.safetensors.index.json in its stead, into `folder` (made if it is not there),\neach file beside its place and moved in; a model that was loaded takes its folder's tokenizer and generation files along. What a language\nmodel writes, transformers loads. Errors: KD_ERR_RANGE (more than 1,000 shards), KD_ERR_UNSUPPORTED (dtype), KD_ERR_IO."),
     "kd_model_memory": (c_int32, [c_void_p, c_char_p, POINTER(kd_model_options), POINTER(kd_model_memory_info)], ''),
     "kd_model_forward": (c_int32, [c_void_p, c_void_p, c_int32], 'Runs the model on the batch\'s input field (config key "input", default "inputs"), mode KD_TRAIN or KD_EVALUATE. In KD_TRAIN\nthe random numbers of dropout are counted by pass (part of a checkpoint). Errors: KD_ERR_NOT_FOUND (no such field),\nKD_ERR_SHAPE (row size), KD_ERR_STATE (KD_TRAIN on a frozen model).'),
     "kd_model_output": (c_int32, [c_void_p, c_char_p, POINTER(kd_array)], 'View (rows, ...) of a named output of the last forward pass; valid until the next one.'),

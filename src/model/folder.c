@@ -130,7 +130,7 @@ static int64_t add_copies(const kd_model *model, const kd__tensor *tensor, kd__t
     return count;
 }
 
-static kd_status write_weights(kd_model *model, const char *path, const kd_model_save_options *o)
+static kd_status write_weights(kd_model *model, const char *folder, const kd_model_save_options *o)
 {
     kd_context *context = model->object.context;
     const int64_t repeats = o->expand && model->net.decoder ? model->net.decoder->repeats : 1;
@@ -154,7 +154,7 @@ static kd_status write_weights(kd_model *model, const char *path, const kd_model
         if (!copies) add_entry(model, tensor, tensor->name, &entries[count]);
         count += copies ? copies : 1;
     }
-    if (status == KD_OK) status = kd__safetensors_write(context, path, entries, count, o->dtype);
+    if (status == KD_OK) status = kd__weights_write(context, folder, entries, count, o->dtype, o->shard_bytes);
     kd__release(context, whole);
     kd__release(context, entries);
     kd__release(context, names);
@@ -219,16 +219,14 @@ kd_status kd_model_save(kd_model *model, const char *folder, const kd_model_save
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_model_save_options"));
     KD_FAIL_IF(o.dtype != KD_FLOAT32 && o.dtype != KD_FLOAT16 && o.dtype != KD_BFLOAT16, KD_ERR_UNSUPPORTED,
                "models are saved as float32 (%d), float16 (%d) or bfloat16 (%d), not %d", KD_FLOAT32, KD_FLOAT16, KD_BFLOAT16, o.dtype);
+    KD_FAIL_IF(o.shard_bytes < 0, KD_ERR_RANGE, "shard_bytes: expected 0 or more, got %lld", (long long)o.shard_bytes);
     kd_context *context = model->object.context;
     kd__text config = { .context = context };
     KD_TRY(kd__lora_refresh(model));
     KD_TRY(kd__folder_make(folder));
-    KD_TRY(kd__path_join(context, &path, folder, "model.safetensors"));
-    kd_status status = write_weights(model, path, &o);
-    kd__release(context, path);
-    KD_TRY(status);
+    KD_TRY(write_weights(model, folder, &o));
     KD_TRY(kd__path_join(context, &path, folder, "config.json"));
-    status = config_text(model, &o, &config);
+    kd_status status = config_text(model, &o, &config);
     if (status == KD_OK) status = kd__file_replace(context, path, config.bytes, config.size);
     kd__release(context, path);
     kd__text_free(&config);

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#define MOST_SHARDS 1000
-
 static kd_status open_file(kd__weights *w, const char *folder, const char *name)
 {
     char *path = NULL;
@@ -34,12 +32,12 @@ static int is_open(const char *const *names, int64_t count, const char *name)
 /* A map that names other tensors than the shards have shows when the model looks for its own; their numbers must agree here. */
 static kd_status open_shards(kd__weights *w, const char *folder, const kd__json *map, const char *path)
 {
-    const char *names[MOST_SHARDS];
+    const char *names[KD__MOST_SHARDS];
     KD_FAIL_IF(!map || map->type != KD__JSON_OBJECT || !map->first, KD_ERR_FORMAT, "%s: no weight_map", path);
     for (const kd__json *n = map->first; n; n = n->next) {
         KD_TRY(check_name(n, path));
         if (is_open(names, w->count, n->text)) continue;
-        KD_FAIL_IF(w->count == MOST_SHARDS, KD_ERR_FORMAT, "%s: more than %d shards", path, MOST_SHARDS);
+        KD_FAIL_IF(w->count == KD__MOST_SHARDS, KD_ERR_FORMAT, "%s: more than %d shards", path, KD__MOST_SHARDS);
         names[w->count] = n->text;
         KD_TRY(open_file(w, folder, n->text));
     }
@@ -62,7 +60,7 @@ kd_status kd__weights_open(kd__weights *w, kd_context *context, const char *fold
     char *path = NULL, *text = NULL;
     int64_t size;
     *w = (kd__weights){ .context = context };
-    KD_TRY(KD_NEW(context, &w->files, MOST_SHARDS));
+    KD_TRY(KD_NEW(context, &w->files, KD__MOST_SHARDS));
     kd_status status = open_file(w, folder, "model.safetensors");
     if (status == KD_ERR_NOT_FOUND) {
         status = kd__path_join(context, &path, folder, "model.safetensors.index.json");

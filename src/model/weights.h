@@ -4,6 +4,8 @@
 
 #include "base/formats.h"
 
+#define KD__MOST_SHARDS 1000
+
 typedef struct kd__weights {
     kd_context *context;
     kd__safetensors *files;
@@ -14,5 +16,9 @@ typedef struct kd__weights {
 kd_status kd__weights_open(kd__weights *weights, kd_context *context, const char *folder);
 void kd__weights_close(kd__weights *weights);
 const kd_array *kd__weights_find(const kd__weights *weights, const char *name);
+
+/* model.safetensors, or shards of at most `shard_bytes` (0: one file) with their index, which then replace it. */
+kd_status kd__weights_write(kd_context *context, const char *folder, const kd__tensor_entry *entries, int64_t count, int32_t dtype,
+                            int64_t shard_bytes);
 
 #endif

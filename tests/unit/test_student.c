@@ -1,4 +1,6 @@
 #include "textkit.h"
+#include <unistd.h>
+
 #include "unit.h"
 
 #define ROWS 24
@@ -184,6 +186,47 @@ static kd_model *reloaded(kd_context *ctx, kd_model *model, const char *folder, 
     logits_of(again, batch, logits);
     return again;
 }
+
+START_TEST(shards_are_written_and_stand_for_the_file)
+{
+    kd_context *ctx = make_context(1);
+    kd_batch *batch = make_batch(ctx);
+    kd_model *model = make_model(ctx, "llama", "", NULL), *again;
+    kd_model_save_options o = KD_MODEL_SAVE_OPTIONS_INIT;
+    const char *folder = scratch_path("shards");
+    static float a[ROWS * V], b[ROWS * V];
+    static char text[20000];
+    char path[600];
+    for (int i = 0; i < 3; i++) { /* one file, shards in its place, and one file again, which is then read */
+        o.shard_bytes = i == 1 ? 6000 : 0;
+        kd_array p;
+        OK(kd_model_parameters(model, &p));
+        ((float *)p.data)[0] += 1;
+        logits_of(model, batch, a);
+        again = reloaded(ctx, model, folder, &o, batch, b);
+        ck_assert(!memcmp(a, b, sizeof a));
+        kd_model_free(again);
+        snprintf(path, sizeof path, "%s/model.safetensors", folder);
+        ck_assert_int_eq(access(path, F_OK), i == 1 ? -1 : 0);
+    }
+    snprintf(path, sizeof path, "%s/model.safetensors.index.json", folder);
+    FILE *file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    ck_assert_ptr_nonnull(strstr(text, "\"model.norm.weight\":\"model-00"));
+    ck_assert_ptr_nonnull(strstr(text, "\"metadata\":{\"total_size\":"));
+    o.shard_bytes = -1;
+    FAILS(kd_model_save(model, folder, &o), KD_ERR_RANGE, "shard_bytes");
+    o.shard_bytes = 1; /* a shard a tensor */
+    again = reloaded(ctx, model, folder, &o, batch, b);
+    ck_assert(!memcmp(a, b, sizeof a));
+    kd_model_free(again);
+    kd_model_free(model);
+    kd_batch_free(batch);
+    kd_context_free(ctx);
+}
+END_TEST
 
 START_TEST(shared_layers_train_and_expand)
 {
@@ -535,6 +578,7 @@ Suite *student_suite(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_student_of_everything_is_its_teacher);
     tcase_add_test(tests, what_is_least_active_is_cut);
+    tcase_add_test(tests, shards_are_written_and_stand_for_the_file);
     tcase_add_test(tests, shared_layers_train_and_expand);
     tcase_add_test(tests, factorised_embeddings_train_generate_and_expand);
     tcase_add_test(tests, recomputed_gradients_are_the_same_bits);
