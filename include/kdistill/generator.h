@@ -27,8 +27,10 @@ typedef struct kd_generator_options {
     int32_t prompt_rows;     /* tokens of prompts that one step computes at most                        */
     int32_t weights;         /* KD_FLOAT32, or KD_INT8: products of 8-bit numbers, as in kd_model_options   */
     kd_tokenizer *tokenizer; /* for texts and stop texts; NULL: ids only. Kept alive                    */
+    int32_t cache;           /* keys and values are kept as KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16: half the memory, rounded */
+    int32_t reserved;
 } kd_generator_options;
-#define KD_GENERATOR_OPTIONS_INIT { (uint32_t)sizeof(kd_generator_options), 32, 0, 512, KD_FLOAT32, NULL }
+#define KD_GENERATOR_OPTIONS_INIT { (uint32_t)sizeof(kd_generator_options), 32, 0, 512, KD_FLOAT32, NULL, KD_FLOAT32, 0 }
 KD_API void kd_generator_options_init(kd_generator_options *options, size_t size);
 
 /* Keeps the model alive, which must not train while sequences run; kd_generator_refresh after it did. Errors: KD_ERR_UNSUPPORTED (not a language model). */

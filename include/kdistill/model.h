@@ -40,8 +40,7 @@ typedef struct kd_model_options {
     uint32_t struct_size;
     int32_t frozen;   /* 1: no gradients; the model only evaluates (a teacher)                     */
     uint64_t seed;    /* of the initial weights and of dropout; 0: the context's                   */
-    int64_t max_rows; /* activations are taken for so many rows at once; 0: at the first forward.
-                         Language models take them at the first forward of each size always */
+    int64_t max_rows; /* activations are taken for so many rows at once, a larger batch takes more; 0: at the first forward */
     int32_t weights;  /* KD_FLOAT32, or KD_INT8 for a frozen language model: products of 8-bit weights with 8-bit activations, a
                          scale for every 64 inputs, logits too; kept beside the parameters, which must not change              */
     int32_t recompute; /* 1: a language model keeps only what enters each layer; backward passes make the rest again, a layer at a time */
@@ -81,9 +80,9 @@ typedef struct kd_model_memory_info {
     int64_t parameters;        /* numbers                                        */
     int64_t parameter_bytes;
     int64_t gradient_bytes;    /* 0 for a frozen model                           */
-    int64_t activation_bytes;  /* for max_rows rows: outputs, their gradients, masks, scratch */
-    int64_t total_bytes;       /* what the allocator is asked for by create and the forward and backward passes; language models:
-                                  without the scratch of products and attention */
+    int64_t activation_bytes;  /* for max_rows rows: outputs, their gradients, masks, scratch; 8-bit copies of weights */
+    int64_t total_bytes;       /* what the allocator is asked for by create and the forward and backward passes; a language model's
+                                  whole logits and what a loss takes (kd_loss_memory) come beside */
 } kd_model_memory_info;
 KD_API kd_status kd_model_memory(kd_context *context, const char *config, const kd_model_options *options,
                                  kd_model_memory_info *info);

@@ -702,6 +702,8 @@ class kd_generator_options(Structure):
         ("prompt_rows", c_int32),
         ("weights", c_int32),
         ("tokenizer", c_void_p),
+        ("cache", c_int32),
+        ("reserved", c_int32),
     ]
 
 

@@ -5,7 +5,7 @@
 
 static int64_t up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
-void kd__cache_size(kd__cache *c, const kd_context *context, const kd__decoder *d, int64_t tokens)
+void kd__cache_size(kd__cache *c, const kd_context *context, const kd__decoder *d, int64_t tokens, int32_t dtype)
 {
     const int64_t columns = context->kernels->tile_columns;
     c->block_tokens = columns;
@@ -13,16 +13,18 @@ void kd__cache_size(kd__cache *c, const kd_context *context, const kd__decoder *
     c->width = d->width;
     c->kv_heads = d->kv_heads;
     c->layers = d->layers;
-    c->head_floats = columns * (d->width + up(d->width, columns));
+    c->dtype = dtype;
+    c->size = (int32_t)kd_dtype_size(dtype);
+    c->head_numbers = columns * (d->width + up(d->width, columns));
 }
 
-int64_t kd__cache_bytes(const kd__cache *c) { return c->layers * c->blocks * c->kv_heads * c->head_floats * (int64_t)sizeof(float); }
+int64_t kd__cache_bytes(const kd__cache *c) { return c->layers * c->blocks * c->kv_heads * c->head_numbers * c->size; }
 
 kd_status kd__cache_make(kd__cache *c, kd_context *context)
 {
     c->context = context;
     KD_TRY(KD_NEW(context, &c->block, c->blocks));
-    return KD_NEW(context, &c->values, kd__cache_bytes(c) / (int64_t)sizeof(float));
+    return KD_NEW(context, &c->values, kd__cache_bytes(c));
 }
 
 void kd__cache_free(kd__cache *c)

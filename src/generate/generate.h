@@ -11,7 +11,7 @@
 
 /* ---- cache: blocks of B tokens of all layers, counted by their users ----
  * A block of a layer and key-value head holds keys as one panel of the kernels' tile, k[d][token], and values as panels of tile_columns
- * numbers, v[panel][token][number]: both are read by products as they lie.                                                     */
+ * numbers, v[panel][token][number]: products read both as they lie, or widened a block at a time where the cache holds 16-bit numbers. */
 typedef struct kd__block {
     int32_t users;
     int32_t known;   /* 1: full of tokens that `key` tells: a prompt that begins alike may use it */
@@ -22,12 +22,13 @@ typedef struct kd__block {
 typedef struct kd__cache {
     kd_context *context;
     int64_t block_tokens, blocks, width, kv_heads, layers;
-    int64_t head_floats; /* of one block, layer and key-value head: keys, then values */
+    int64_t head_numbers; /* of one block, layer and key-value head: keys, then values */
+    int32_t dtype, size;  /* of a number: KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16, its bytes */
     kd__block *block;
-    float *values; /* (layers, blocks, kv_heads, head_floats) */
+    char *values; /* (layers, blocks, kv_heads, head_numbers) */
 } kd__cache;
 
-void kd__cache_size(kd__cache *cache, const kd_context *context, const kd__decoder *decoder, int64_t tokens);
+void kd__cache_size(kd__cache *cache, const kd_context *context, const kd__decoder *decoder, int64_t tokens, int32_t dtype);
 kd_status kd__cache_make(kd__cache *cache, kd_context *context);
 void kd__cache_free(kd__cache *cache);
 int64_t kd__cache_bytes(const kd__cache *cache);
@@ -39,9 +40,9 @@ void kd__cache_drop(kd__cache *cache, int32_t block);
 void kd__cache_forget(kd__cache *cache);
 /* The block that is full of the tokens that `key` tells, with one more user; -1: none. */
 int32_t kd__cache_share(kd__cache *cache, const uint64_t key[2], int64_t step);
-static inline float *kd__cache_at(const kd__cache *c, int64_t layer, int64_t block, int64_t head)
+static inline void *kd__cache_at(const kd__cache *c, int64_t layer, int64_t block, int64_t head)
 {
-    return c->values + ((layer * c->blocks + block) * c->kv_heads + head) * c->head_floats;
+    return c->values + ((layer * c->blocks + block) * c->kv_heads + head) * c->head_numbers * c->size;
 }
 
 /* ---- sequences ---- */

@@ -29,17 +29,19 @@ static kd_status read_options(kd_model *model, const kd_generator_options *optio
                (long long)o->cache_tokens);
     KD_FAIL_IF(o->weights != KD_FLOAT32 && o->weights != KD_INT8, KD_ERR_UNSUPPORTED, "weights: expected KD_FLOAT32 (%d) or KD_INT8 (%d), got %d",
                KD_FLOAT32, KD_INT8, o->weights);
+    KD_FAIL_IF(o->cache != KD_FLOAT32 && o->cache != KD_FLOAT16 && o->cache != KD_BFLOAT16, KD_ERR_UNSUPPORTED,
+               "cache: %d is not KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16", o->cache);
     if (!o->cache_tokens) o->cache_tokens = (int64_t)o->max_sequences * (d->positions < 512 ? d->positions : 512);
     return KD_OK;
 }
 
 static kd_generator_info plan(kd_model *model, const kd_generator_options *o, kd__cache *cache)
 {
-    kd__cache_size(cache, model->object.context, model->net.decoder, o->cache_tokens);
+    kd__cache_size(cache, model->object.context, model->net.decoder, o->cache_tokens, o->cache);
     return (kd_generator_info){ .block_tokens = (int32_t)cache->block_tokens,
                                 .cache_bytes = kd__cache_bytes(cache),
                                 .cache_tokens = cache->blocks * cache->block_tokens,
-                                .weight_bytes = o->weights == KD_INT8 && !model->int8 ? kd__int8_model_bytes(model) : 0 };
+                                .weight_bytes = o->weights == KD_INT8 && !model->int8 ? kd__int8_model_bytes(model->net.decoder) : 0 };
 }
 
 kd_status kd_generator_memory(kd_model *model, const kd_generator_options *options, kd_generator_info *info)

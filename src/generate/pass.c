@@ -103,20 +103,51 @@ static void add_residual(pass *w, const float *from, int32_t bias)
 
 /* ---- attention over the cache ---- */
 
+/* A column of a panel: `count` numbers of `size` bytes, `step` apart. */
+static void place_column(char *to, int64_t step, const char *from, int64_t count, int64_t size)
+{
+    if (size == 4)
+        for (int64_t p = 0; p < count; p++) memcpy(to + p * step * 4, from + p * 4, 4);
+    else
+        for (int64_t p = 0; p < count; p++) memcpy(to + p * step * 2, from + p * 2, 2);
+}
+
+/* A row's key as a column of the block's panel, its value as a row of the panels of values. `size`: bytes of a number. */
+static void place_token(const kd__cache *c, char *keys, int64_t token, const char *k, const char *v, int64_t columns)
+{
+    const int64_t b = c->block_tokens, d = c->width, size = c->size;
+    char *values = keys + b * d * size;
+    place_column(keys + token * size, b, k, d, size);
+    for (int64_t p = 0; p < d; p += columns)
+        memcpy(values + (p * b + token * columns) * size, v + p * size, (size_t)((d - p < columns ? d - p : columns) * size));
+}
+
 /* Keys and values of a span's new rows into its blocks. */
-static void write_cache(const pass *w, const struct kd__span *span, int64_t kv)
+static void write_cache(const pass *w, const struct kd__span *span, int64_t kv, char *narrow)
 {
     const kd__decoder *d = w->d;
     const kd__cache *c = &w->g->cache;
-    const int64_t all = (d->heads + 2 * d->kv_heads) * d->width, b = c->block_tokens, columns = w->kernels->tile_columns;
+    const int64_t all = (d->heads + 2 * d->kv_heads) * d->width, b = c->block_tokens;
     for (int64_t i = 0; i < span->count; i++) {
-        const int64_t position = span->position + i, token = position % b;
-        float *keys = kd__cache_at(c, w->index, span->sequence->blocks[position / b], kv), *values = keys + b * d->width;
+        const int64_t position = span->position + i;
+        void *keys = kd__cache_at(c, w->index, span->sequence->blocks[position / b], kv);
         const float *k = w->qkv + (span->first + i) * all + (d->heads + kv) * d->width, *v = k + d->kv_heads * d->width;
-        for (int64_t p = 0; p < d->width; p++) keys[p * b + token] = k[p];
-        for (int64_t p = 0; p < d->width; p += columns)
-            memcpy(values + p * b + token * columns, v + p, (size_t)(d->width - p < columns ? d->width - p : columns) * sizeof(float));
+        if (c->dtype != KD_FLOAT32) {
+            w->kernels->narrow(c->dtype, k, d->width, narrow);
+            w->kernels->narrow(c->dtype, v, d->width, narrow + d->width * c->size);
+            place_token(c, keys, position % b, narrow, narrow + d->width * c->size, w->kernels->tile_columns);
+        } else place_token(c, keys, position % b, (const char *)k, (const char *)v, w->kernels->tile_columns);
     }
+}
+
+/* Numbers of a block from `first` on, as float32. */
+static const float *read_cache(const pass *w, int64_t block, int64_t kv, int64_t first, int64_t count, float *wide)
+{
+    const kd__cache *c = &w->g->cache;
+    const char *at = (const char *)kd__cache_at(c, w->index, block, kv) + first * c->size;
+    if (c->dtype == KD_FLOAT32) return (const float *)(const void *)at;
+    w->kernels->widen(c->dtype, at, count, wide);
+    return wide;
 }
 
 /* Scores of keys that a row does not see become -infinity: those behind it, and those before its window that are no sinks. */
@@ -146,7 +177,7 @@ static void attend_lines(const pass *w, const struct kd__span *span, int64_t kv,
     const int64_t group = d->heads / d->kv_heads, all = (d->heads + 2 * d->kv_heads) * d->width, b = c->block_tokens, lines = last - first;
     const int64_t end = span->position + (last - 1) / group + 1, blocks = (end + b - 1) / b, ld = blocks * b, height = w->kernels->tile_rows,
                   columns = w->kernels->tile_columns, wide = up(d->width, columns);
-    float *packed = scratch, *s = packed + LINES * (d->width > b ? d->width : b), *out = s + LINES * ld;
+    float *packed = scratch, *s = packed + LINES * (d->width > b ? d->width : b), *out = s + LINES * ld, *widened = out + LINES * wide;
     for (int64_t i = 0; i < lines; i += height) /* queries, packed by tile_rows lines */
         for (int64_t l = 0; l < height; l++) {
             const int64_t at = first + i + l;
@@ -154,17 +185,20 @@ static void attend_lines(const pass *w, const struct kd__span *span, int64_t kv,
             for (int64_t p = 0; p < d->width; p++) packed[i * d->width + p * height + l] = i + l < lines ? q[p] : 0;
         }
     const float scale = (float)(1 / sqrt((double)d->width));
-    for (int64_t j = 0; j < blocks; j++)
-        for (int64_t i = 0; i < lines && !is_unseen(w, span, first / group, j); i += height)
-            w->kernels->tile(d->width, scale, packed + i * d->width, kd__cache_at(c, w->index, span->sequence->blocks[j], kv), 0, s + i * ld + j * b,
-                             ld, (int32_t)(lines - i < height ? lines - i : height), (int32_t)b);
+    for (int64_t j = 0; j < blocks; j++) {
+        if (is_unseen(w, span, first / group, j)) continue;
+        const float *keys = read_cache(w, span->sequence->blocks[j], kv, 0, b * d->width, widened);
+        for (int64_t i = 0; i < lines; i += height)
+            w->kernels->tile(d->width, scale, packed + i * d->width, keys, 0, s + i * ld + j * b, ld,
+                             (int32_t)(lines - i < height ? lines - i : height), (int32_t)b);
+    }
     for (int64_t i = 0; i < lines; i++) {
         const double sum = soften(w, s + i * ld, span->position + (first + i) / group, ld);
         w->kernels->axpby(s + i * ld, (float)(1 / sum), s + i * ld, 0, ld);
     }
     for (int64_t j = 0; j < blocks; j++) {
-        const float *values = kd__cache_at(c, w->index, span->sequence->blocks[j], kv) + b * d->width;
         if (j && is_unseen(w, span, first / group, j)) continue; /* the first one clears `out` */
+        const float *values = read_cache(w, span->sequence->blocks[j], kv, b * d->width, b * wide, widened);
         for (int64_t i = 0; i < lines; i += height) {
             const int64_t rows = lines - i < height ? lines - i : height;
             kd__pack(s + i * ld + j * b, ld, 1, rows, b, height, packed);
@@ -180,8 +214,7 @@ static void attend_lines(const pass *w, const struct kd__span *span, int64_t kv,
 static void write_job(void *argument, int64_t job, int32_t worker)
 {
     const pass *w = argument;
-    (void)worker;
-    write_cache(w, &w->g->rows.spans[job / w->d->kv_heads], job % w->d->kv_heads);
+    write_cache(w, &w->g->rows.spans[job / w->d->kv_heads], job % w->d->kv_heads, (char *)(void *)(w->scratch + worker * w->stride));
 }
 
 static void attend_job(void *argument, int64_t job, int32_t worker)
@@ -249,7 +282,8 @@ static kd_status prepare(pass *w)
         if (end > longest) longest = end;
     }
     const int64_t b = g->cache.block_tokens, deep = d->width > b ? d->width : b;
-    w->stride = up(LINES * (deep + up(longest, b) + up(d->width, w->kernels->tile_columns)), 16);
+    const int64_t wide = up(d->width, w->kernels->tile_columns);
+    w->stride = up(LINES * (deep + up(longest, b) + wide) + (g->cache.dtype == KD_FLOAT32 ? 0 : b * wide), 16);
     const int64_t x = place(&floats, r * d->hidden), normed = place(&floats, r * d->hidden), qkv = place(&floats, r * all),
                   att = place(&floats, r * q), gu = place(&floats, r * 2 * d->inner), act = place(&floats, r * d->inner),
                   cosine = place(&floats, r * d->width / 2), sine = place(&floats, r * d->width / 2),

@@ -138,7 +138,7 @@ kd_status kd_generation_speed(kd_model *model, const kd_speed_options *options, 
     KD_TRY(kd_generator_create(&g, model, &go));
     found.sequences = o.sequences;
     found.cache_bytes = g->info.cache_bytes;
-    found.parameter_bytes = o.weights == KD_INT8 || model->int8 ? kd__int8_model_bytes(model) : 4 * model->net.parameters;
+    found.parameter_bytes = o.weights == KD_INT8 || model->int8 ? kd__int8_model_bytes(model->net.decoder) : 4 * model->net.parameters;
     const kd_status status = measure(g, &o, &found);
     kd_generator_free(g);
     return status == KD_OK ? kd__info_write(speed, &found, sizeof found, "kd_speed") : status;
@@ -178,6 +178,6 @@ kd_status kd_model_get_facts(kd_model *model, kd_model_facts *facts)
     f.memory_bytes = 4 * n * (model->frozen ? 1 : 2);
     f.float32_bytes = 4 * n;
     f.float16_bytes = 2 * n;
-    f.int8_bytes = model->net.decoder && !model->net.decoder->classifier ? kd__int8_model_bytes(model) : n;
+    f.int8_bytes = model->net.decoder && !model->net.decoder->classifier ? kd__int8_model_bytes(model->net.decoder) : n;
     return kd__info_write(facts, &f, sizeof f, "kd_model_facts");
 }

@@ -232,34 +232,57 @@ static kd__tiles float32_tiles(const kd_context *context)
     return (kd__tiles){ context->kernels->tile_rows, context->kernels->tile_columns, 1, kd__pack, context->kernels->tile };
 }
 
-static kd_status run_thin(kd_context *context, const kd__gemm *g, const kd__tiles *tiles)
+/* ---- what a product takes beside its operands ---- */
+
+static int is_thin(const kd__gemm *g) { return g->m <= KD__THIN_LINES && g->n >= g->m && g->m >= 1; }
+
+static int64_t plan_thin(own *w, int32_t threads)
 {
-    own w = own_of(g, tiles);
-    const int64_t height = w.tiles.rows, width = w.tiles.columns, lines = (g->m + height - 1) / height * height;
-    const int whole = w.k <= MOST_DEPTH;
-    w.panels = (g->n + width - 1) / width;
-    w.lines = whole ? 0 : lines; /* of a thread's own */
-    w.chunk = w.panels >= 4 * THIN_PANELS ? THIN_PANELS : (w.panels + context->threads - 1) / context->threads;
-    float *scratch;
-    KD_TRY(kd__scratch_take(context, (whole ? lines * w.k : 0) + (int64_t)context->threads * (w.lines + width) * DEPTH, &scratch));
-    w.blocks = scratch;
-    w.packed = whole ? scratch + (int64_t)context->threads * width * DEPTH : NULL;
-    if (whole) kd__parallel(context, lines / height, pack_lines, &w);
-    kd__parallel(context, (w.panels + w.chunk - 1) / w.chunk, thin_piece, &w);
-    kd__scratch_give(context, scratch);
-    return KD_OK;
+    const int64_t lines = (w->a.lines + w->tiles.rows - 1) / w->tiles.rows * w->tiles.rows;
+    const int whole = w->k <= MOST_DEPTH;
+    w->panels = (w->b.lines + w->tiles.columns - 1) / w->tiles.columns;
+    w->lines = whole ? 0 : lines; /* of a thread's own */
+    w->chunk = w->panels >= 4 * THIN_PANELS ? THIN_PANELS : (w->panels + threads - 1) / threads;
+    return (whole ? lines * w->k : 0) + (int64_t)threads * (w->lines + w->tiles.columns) * DEPTH;
+}
+
+static int64_t plan_thick(own *w, int32_t threads)
+{
+    cut_pieces(w);
+    return w->panels * w->tiles.columns * (w->k < MOST_DEPTH ? w->k : MOST_DEPTH) + (int64_t)threads * LINES * DEPTH;
+}
+
+int64_t kd__gemm_scratch(const kd_context *context, int64_t m, int64_t n, int64_t k)
+{
+    const kd__gemm g = { .m = m, .n = n, .k = k };
+    const kd__tiles float32 = float32_tiles(context);
+    own w = own_of(&g, context->bfloat16 ? context->bfloat16 : &float32);
+    if (context->matmul.matmul || (context->gemm != KD_GEMM_OWN && !context->bfloat16)) return 0;
+    return is_thin(&g) ? plan_thin(&w, context->threads) : plan_thick(&w, context->threads);
+}
+
+static void run_thin(kd_context *context, own *w)
+{
+    w->packed = w->lines ? NULL : w->blocks + (int64_t)context->threads * w->tiles.columns * DEPTH;
+    if (w->packed) kd__parallel(context, (w->a.lines + w->tiles.rows - 1) / w->tiles.rows, pack_lines, w);
+    kd__parallel(context, (w->panels + w->chunk - 1) / w->chunk, thin_piece, w);
+}
+
+static void run_thick(kd_context *context, own *w)
+{
+    w->packed = w->blocks + (int64_t)context->threads * LINES * DEPTH;
+    run_chunks(context, w, w->k);
 }
 
 kd_status kd__gemm_tiles(kd_context *context, const kd__gemm *g, const kd__tiles *tiles)
 {
-    if (g->m <= KD__THIN_LINES && g->n >= g->m && g->m >= 1) return run_thin(context, g, tiles);
     own w = own_of(g, tiles);
-    cut_pieces(&w);
-    int64_t packed = w.panels * w.tiles.columns * (w.k < MOST_DEPTH ? w.k : MOST_DEPTH);
-    KD_TRY(kd__scratch_take(context, packed + (int64_t)context->threads * LINES * DEPTH, &w.packed));
-    w.blocks = w.packed + packed;
-    run_chunks(context, &w, w.k);
-    kd__scratch_give(context, w.packed);
+    const int thin = is_thin(g);
+    float *scratch;
+    KD_TRY(kd__scratch_take(context, thin ? plan_thin(&w, context->threads) : plan_thick(&w, context->threads), &scratch));
+    w.blocks = scratch;
+    (thin ? run_thin : run_thick)(context, &w);
+    kd__scratch_give(context, scratch);
     return KD_OK;
 }
 

@@ -265,12 +265,18 @@ static void multiply(void *argument, int64_t piece, int32_t worker)
         }
 }
 
+int64_t kd__int8_scratch(int64_t rows, int64_t inputs)
+{
+    const int64_t lines = up(rows, HIGH), groups = up(inputs, GROUP) / GROUP;
+    return lines * groups * GROUP / 4 + up(lines * groups, 16);
+}
+
 kd_status kd__int8_product(kd_context *context, const kd__int8 *q, const float *x, int64_t rows, float *y)
 {
     product p = { .q = q, .x = x, .y = y, .rows = rows, .tile = choose(context), .kernels = context->kernels };
-    const int64_t lines = up(rows, HIGH), deep = q->groups * GROUP;
+    const int64_t lines = up(rows, HIGH);
     float *scratch;
-    KD_TRY(kd__scratch_take(context, lines * deep / 4 + up(lines * q->groups, 16), &scratch));
+    KD_TRY(kd__scratch_take(context, kd__int8_scratch(rows, q->inputs), &scratch));
     p.by = scratch;
     p.a = (uint8_t *)(void *)(scratch + up(lines * q->groups, 16));
     p.chunk = q->panels >= 64 ? 8 : (q->panels + 2 * context->threads - 1) / (2 * context->threads);

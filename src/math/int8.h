@@ -20,6 +20,8 @@ int64_t kd__int8_bytes(int64_t outputs, int64_t inputs);
 kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_t outputs, int64_t inputs);
 void kd__int8_free(kd__int8 *q, kd_context *context);
 
+/* Floats of scratch that a product of so many rows takes. */
+int64_t kd__int8_scratch(int64_t rows, int64_t inputs);
 /* y (rows, outputs) = x W' */
 kd_status kd__int8_product(kd_context *context, const kd__int8 *q, const float *x, int64_t rows, float *y);
 

@@ -65,6 +65,7 @@ typedef struct kd__kernels {
     double (*mixture)(int32_t kind, const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float a, double *mean);
     /* float16 (KD_FLOAT16) or bfloat16 numbers to float32 */
     void (*widen)(int32_t dtype, const void *from, int64_t n, float *to);
+    void (*narrow)(int32_t dtype, const float *from, int64_t n, void *to); /* and back, to the nearest */
     /* out (+)= c ez (g - mean) */
     void (*softmax_gradient)(float *out, const float *ez, const float *g, int64_t n, float c, float mean, int32_t add);
     /* y = cap tanh(x / cap) in place; dy *= 1 - (y / cap)^2 */

@@ -1,6 +1,7 @@
 /* The kernels' source; included by each kernels_*.c with its instruction set. */
 #include <kdistill/context.h>
 
+#include "base/array.h"
 #include "math/kernels.h"
 #include "math/vector.h"
 
@@ -313,6 +314,19 @@ static void widen(int32_t dtype, const void *from, int64_t n, float *to)
     for (; i < n; i++) to[i] = half_to_float(x[i]);
 }
 
+/* Rounds to nearest, ties to even. */
+static void narrow(int32_t dtype, const float *from, int64_t n, void *to)
+{
+    uint16_t *y = to;
+    int64_t i = 0;
+#if W == 16
+    for (; dtype == KD_FLOAT16 && i + W <= n; i += W) _mm256_storeu_si256((__m256i *)(void *)(y + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + i), 0));
+#elif W == 8
+    for (; dtype == KD_FLOAT16 && i + W <= n; i += W) _mm_storeu_si128((__m128i *)(void *)(y + i), _mm256_cvtps_ph(_mm256_loadu_ps(from + i), 0));
+#endif
+    kd__convert_from_float32(y + i, dtype, from + i, n - i);
+}
+
 static void softmax_gradient(float *out, const float *ez, const float *g, int64_t n, float c, float mean, int32_t add)
 {
     EACH_VECTOR(i, n)
@@ -504,6 +518,6 @@ static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, i
 #define KERNELS(isa, name)                                                                                                                           \
     {                                                                                                                                                \
         isa, name, W, scan, scan_groups, count_from, sum_from, weighted_sum, argmax, sum, sum_squares, exponentials, relative, combine,              \
-            reverse_gradient, jensen, mixture, widen, softmax_gradient, soft_cap, soft_cap_gradient, largest_size, minhash, axpby, relu, add_bias,   \
-            relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient, swiglu, swiglu_gradient, rotate, ROWS, COLUMNS, tile                    \
+            reverse_gradient, jensen, mixture, widen, narrow, softmax_gradient, soft_cap, soft_cap_gradient, largest_size, minhash, axpby, relu,     \
+            add_bias, relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient, swiglu, swiglu_gradient, rotate, ROWS, COLUMNS, tile          \
     }

@@ -177,7 +177,32 @@ void kd__decoder_lay_out(kd__decoder *d, int64_t rows, int32_t train)
     p->dgu = place(&p->floats, rows, 2 * d->inner);
 }
 
-kd_status kd__decoder_memory(const kd__decoder *d, int64_t rows, int32_t train, int64_t *floats)
+/* The most that one of a layer's products takes: y (rows, outputs) = x W', and backwards dx and dW. */
+static int64_t product_scratch(const kd_context *context, int64_t rows, int64_t inputs, int64_t outputs, int32_t train, int32_t weights)
+{
+    if (weights == KD_INT8) return kd__int8_scratch(rows, inputs);
+    const int64_t y = kd__gemm_scratch(context, rows, outputs, inputs), dx = train ? kd__gemm_scratch(context, rows, inputs, outputs) : 0,
+                  dw = train ? kd__gemm_scratch(context, outputs, inputs, rows) : 0;
+    return y > dx ? (y > dw ? y : dw) : (dx > dw ? dx : dw);
+}
+
+static int64_t most_scratch(const kd__decoder *d, const kd_context *context, int64_t rows, int32_t train, int32_t weights)
+{
+    const int64_t q = d->heads * d->width, all = q + 2 * d->kv_heads * d->width;
+    const int64_t shapes[][2] = {
+        { d->hidden, all }, { q, d->hidden }, { d->hidden, 2 * d->inner }, { d->inner, d->hidden }, { d->embedded, d->hidden }
+    };
+    kd__attention a = kd__decoder_attention(d, &d->layer[0]);
+    a.sequences = rows; /* at most */
+    int64_t most = kd__attention_scratch(context, &a);
+    for (int i = 0; i < (d->projection < 0 ? 4 : 5); i++) {
+        const int64_t one = product_scratch(context, rows, shapes[i][0], shapes[i][1], train, i == 4 ? KD_FLOAT32 : weights);
+        if (one > most) most = one;
+    }
+    return most;
+}
+
+kd_status kd__decoder_memory(const kd__decoder *d, const kd_context *context, int64_t rows, int32_t train, int32_t weights, int64_t *floats)
 {
     kd__decoder copy = *d;
     int64_t a_row, whole;
@@ -185,7 +210,8 @@ kd_status kd__decoder_memory(const kd__decoder *d, int64_t rows, int32_t train, 
     KD_TRY(kd__multiply(copy.plan.floats, rows, &a_row));
     KD_TRY(kd__multiply(a_row, 8, &whole)); /* fits in bytes */
     kd__decoder_lay_out(&copy, rows, train);
-    *floats = copy.plan.floats + rows + (train ? rows * d->outer : 0);
+    *floats = copy.plan.floats + rows + (train ? rows * d->outer : 0) + (rows ? most_scratch(d, context, rows, train, weights) : 0);
+    if (weights == KD_INT8) *floats += kd__int8_model_bytes(d) / 4;
     return KD_OK;
 }
 

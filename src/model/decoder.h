@@ -78,8 +78,11 @@ kd_status kd__decoder_config(kd__decoder *decoder, kd_context *context, const kd
 
 /* Activations of `rows` rows; train: what a backward pass needs. */
 void kd__decoder_lay_out(kd__decoder *decoder, int64_t rows, int32_t train);
-/* Floats of activations, tokens and the gradient of the last hidden states; the products' and attention's scratch comes beside. */
-kd_status kd__decoder_memory(const kd__decoder *decoder, int64_t rows, int32_t train, int64_t *floats);
+/* Floats of activations, tokens, the gradient of the last hidden states, and the scratch of products and attention. `weights` as in
+ * kd_model_options.                                                                                                        */
+kd_status kd__decoder_memory(const kd__decoder *decoder, const kd_context *context, int64_t rows, int32_t train, int32_t weights, int64_t *floats);
+/* Takes the activations of `rows` rows now, for a training pass where the model is not frozen. */
+kd_status kd__decoder_reserve(kd_model *model, int64_t rows, int32_t train);
 extern const kd__engine kd__decoder_engine;
 
 /* One row of what the q, k, v products gave: biases, q and k norms, rotation, in place. raw, inverse (NULL: not kept): the values before the

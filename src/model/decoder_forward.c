@@ -51,10 +51,9 @@ static kd_status take_batch(kd_model *model, kd_batch *batch, int64_t *rows)
     return KD_OK;
 }
 
-static kd_status prepare(kd_model *model, int64_t rows)
+kd_status kd__decoder_reserve(kd_model *model, int64_t rows, int32_t train)
 {
     kd__decoder *d = model->net.decoder;
-    const int32_t train = model->mode == KD_TRAIN;
     if (rows <= model->max_rows && rows <= d->plan.rows && (d->plan.x_step > 0) == train) return KD_OK;
     const int64_t floats = d->plan.floats;
     kd__decoder_lay_out(d, rows > d->plan.rows ? rows : d->plan.rows, train);
@@ -272,7 +271,7 @@ kd_status kd__decoder_forward(kd_model *model, kd_batch *batch)
     kd__decoder *d = model->net.decoder;
     int64_t rows;
     KD_TRY(take_batch(model, batch, &rows));
-    KD_TRY(prepare(model, rows));
+    KD_TRY(kd__decoder_reserve(model, rows, model->mode == KD_TRAIN));
     work w = layer_work(model, 0, rows);
     kd__parallel(model->object.context, d->sequences, angles, &w);
     w.x = kd__tensor_values(model, d->embedding), w.y = model->block + (d->projection < 0 ? d->plan.x : d->plan.gathered);

@@ -16,9 +16,8 @@ static int64_t inputs_of(const kd__decoder *d, const kd__decoder_layer *l, int32
     return tensor == l->o ? d->heads * d->width : tensor == l->down ? d->inner : d->hidden;
 }
 
-int64_t kd__int8_model_bytes(const kd_model *model)
+int64_t kd__int8_model_bytes(const kd__decoder *d)
 {
-    const kd__decoder *d = model->net.decoder;
     int64_t bytes = kd__int8_bytes(d->classes, d->outer);
     for (int64_t i = 0; i < d->layers; i++) {
         if (d->layer[i].again) continue;

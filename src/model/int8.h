@@ -7,7 +7,7 @@
 
 typedef struct kd__int8_model kd__int8_model;
 
-int64_t kd__int8_model_bytes(const kd_model *model);
+int64_t kd__int8_model_bytes(const kd__decoder *decoder);
 kd_status kd__int8_model_make(kd__int8_model **out, kd_model *model);
 void kd__int8_model_free(kd__int8_model *quantised);
 /* The matrix whose first tensor this is: q, k and v are one, gate and up another. */

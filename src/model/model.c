@@ -23,7 +23,8 @@ static kd_status fill_model(kd_model *model, const char *config, const kd_model_
     model->gradients_fresh = 1;
     KD_TRY(KD_NEW(context, &model->parameters, model->net.parameters));
     if (!model->frozen) KD_TRY(KD_NEW(context, &model->gradients, model->net.parameters));
-    return o->max_rows && !model->net.decoder ? kd__model_prepare(model, o->max_rows) : KD_OK;
+    if (!o->max_rows) return KD_OK;
+    return model->net.decoder ? kd__decoder_reserve(model, o->max_rows, !model->frozen) : kd__model_prepare(model, o->max_rows);
 }
 
 kd_status kd__model_make(kd_model **out, kd_context *context, const char *config, const kd_model_options *options)
@@ -93,11 +94,11 @@ void kd_model_free(kd_model *model)
     kd__object_destroy(model);
 }
 
-static kd_status plan_of(kd__network *net, const kd_model_options *o, int64_t *a, int64_t *b, int64_t *c, int64_t *floats)
+static kd_status plan_of(kd__network *net, const kd_context *context, const kd_model_options *o, int64_t *a, int64_t *b, int64_t *c, int64_t *floats)
 {
     if (!net->decoder) return kd__plan(net, o->max_rows, o->frozen, a, b, c, floats);
     net->decoder->recompute = o->recompute != 0;
-    return kd__decoder_memory(net->decoder, o->max_rows, !o->frozen, floats);
+    return kd__decoder_memory(net->decoder, context, o->max_rows, !o->frozen, o->weights, floats);
 }
 
 kd_status kd_model_memory(kd_context *context, const char *config, const kd_model_options *options, kd_model_memory_info *info)
@@ -110,7 +111,7 @@ kd_status kd_model_memory(kd_context *context, const char *config, const kd_mode
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_model_options"));
     KD_FAIL_IF(o.max_rows < 0, KD_ERR_RANGE, "max_rows: %lld", (long long)o.max_rows);
     KD_TRY(kd__network_read(&net, context, config));
-    kd_status status = plan_of(&net, &o, &a, &b, &c, &floats);
+    kd_status status = plan_of(&net, context, &o, &a, &b, &c, &floats);
     kd_model_memory_info now = { .parameters = net.parameters, .parameter_bytes = net.parameters * 4 };
     int64_t last =
         o.frozen || net.decoder ? 0 : o.max_rows * (net.layers[net.layer_count - 1].outputs + net.input_size); /* its gradient, the kept input */

@@ -19,9 +19,16 @@ static void fill_page(const uint32_t *runs, int64_t count, int64_t *at, uint32_t
 
 static kd_status make_pages(kd_context *context, const uint32_t *runs, int64_t count, uint16_t index[0x1100], uint8_t **values)
 {
-    int64_t at = 0, pages = 0, room = 0;
+    int64_t at = 0, pages = 0, room = 0, even[256];
     uint8_t page[256];
+    for (int i = 0; i < 256; i++) even[i] = -1; /* the page that has this value throughout, as most have */
     for (uint32_t i = 0; i < 0x1100; i++) {
+        const int is_even = runs[at] >> 8 <= i << 8 && (at + 1 == count || runs[at + 1] >> 8 >= (i + 1) << 8);
+        const uint8_t value = (uint8_t)runs[at];
+        if (is_even && even[value] >= 0) {
+            index[i] = (uint16_t)even[value];
+            continue;
+        }
         fill_page(runs, count, &at, i << 8, page);
         int64_t same = 0;
         while (same < pages && memcmp(*values + same * 256, page, 256)) same++;
@@ -30,6 +37,7 @@ static kd_status make_pages(kd_context *context, const uint32_t *runs, int64_t c
             memcpy(*values + pages++ * 256, page, 256);
         }
         index[i] = (uint16_t)same;
+        if (is_even) even[value] = same;
     }
     return KD_OK;
 }

@@ -178,6 +178,7 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
     kd_beam_options beam = KD_BEAM_OPTIONS_INIT;
     const int32_t prompt[40] = { 1, 2, 3 };
     snprintf(path, sizeof path, "%s/oom-generator.json", folder);
+    o.cache = KD_FLOAT16;
     if (bytes_tokenizer(path, TEXT_CUT, TEXT_ADDED)) return KD_ERR_IO;
     kd_status status = kd_tokenizer_load(&t, ctx, path);
     if (status == KD_OK)
@@ -235,6 +236,7 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     so.config = "{\"kd_layer_repeats\":2,\"kd_embedding_size\":3,\"tie_word_embeddings\":true}";
     so.model.recompute = 1;
     save.expand = 1;
+    save.shard_bytes = 1500;
     term.label_field = "tokens";
     term.align = KD_ALIGN_NEXT;
     kd_status status = kd_model_create(&teacher, ctx,

@@ -226,6 +226,58 @@ START_TEST(folders_keep_the_model_and_a_live_teacher_teaches_through_its_head)
 }
 END_TEST
 
+/* Bytes at most that a model's passes over 300 rows take, beside what it was told before. */
+static void check_memory(int32_t gemm, int32_t products, const kd_model_options *o, const char *config)
+{
+    const int64_t offsets[4] = { 0, 280, 281, 300 };
+    kd_context_options co = KD_CONTEXT_OPTIONS_INIT;
+    kd_context_info before = { .struct_size = sizeof before }, after = before;
+    kd_model_memory_info info = { .struct_size = sizeof info };
+    kd_context *own, *kept = ctx;
+    kd_batch *its, *kept_batch = batch;
+    kd_model *model;
+    kd_array hidden;
+    co.gemm = gemm;
+    co.products = products;
+    co.threads = 2;
+    OK(kd_context_create(&own, &co));
+    OK(kd_batch_create(&its, own, NULL));
+    ctx = own, batch = its;
+    fill(offsets, 3);
+    OK(kd_context_get_info(own, &before));
+    OK(kd_model_memory(own, config, o, &info));
+    OK(kd_model_create(&model, own, config, o));
+    OK(kd_model_forward(model, batch, o->frozen ? KD_EVALUATE : KD_TRAIN));
+    if (!o->frozen) {
+        OK(kd_model_output(model, "hidden", &hidden));
+        OK(kd_model_add_output_gradient(model, "hidden", &hidden));
+        OK(kd_model_backward(model));
+    }
+    OK(kd_context_get_info(own, &after));
+    const int64_t taken = (int64_t)(after.peak_bytes - before.bytes);
+    ck_assert_msg(taken > info.total_bytes - 2000 && taken < info.total_bytes + 40000, "told %lld bytes, taken %lld", (long long)info.total_bytes,
+                  (long long)taken);
+    kd_model_free(model);
+    kd_batch_free(batch);
+    kd_context_free(ctx);
+    ctx = kept, batch = kept_batch;
+}
+
+START_TEST(memory_is_told_before_it_is_taken)
+{
+    static const char big[] = "{\"model_type\":\"llama\",\"vocab_size\":19,\"hidden_size\":192,\"intermediate_size\":440,\"num_hidden_layers\":2,"
+                              "\"num_attention_heads\":6,\"num_key_value_heads\":2,\"max_position_embeddings\":512}";
+    kd_model_options o = KD_MODEL_OPTIONS_INIT;
+    o.max_rows = 300;
+    for (o.recompute = 0; o.recompute < 2; o.recompute++) check_memory(KD_GEMM_OWN, KD_PRODUCTS_FLOAT32, &o, big);
+    check_memory(KD_GEMM_AUTO, KD_PRODUCTS_BFLOAT16, &o, big);
+    o.frozen = 1;
+    check_memory(KD_GEMM_OWN, KD_PRODUCTS_FLOAT32, &o, big);
+    o.weights = KD_INT8;
+    check_memory(KD_GEMM_OWN, KD_PRODUCTS_FLOAT32, &o, big);
+}
+END_TEST
+
 START_TEST(what_would_change_the_result_is_refused_by_name)
 {
     static const struct {
@@ -285,6 +337,7 @@ Suite *decoder_suite(void)
     tcase_add_test(tests, packed_sequences_do_not_see_each_other);
     tcase_add_test(tests, whole_logits_and_the_head_give_the_same_gradients);
     tcase_add_test(tests, folders_keep_the_model_and_a_live_teacher_teaches_through_its_head);
+    tcase_add_test(tests, memory_is_told_before_it_is_taken);
     tcase_add_test(tests, what_would_change_the_result_is_refused_by_name);
     suite_add_tcase(suite, tests);
     return suite;

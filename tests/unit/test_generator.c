@@ -18,6 +18,8 @@ static kd_model *make_model(kd_context *ctx, const char *json)
     return model;
 }
 
+static int32_t cache_of = KD_FLOAT32; /* generators of make_generator keep keys and values so */
+
 static kd_generator *make_generator(kd_model *model, int32_t sequences, int32_t rows, int32_t weights)
 {
     kd_generator *g;
@@ -26,6 +28,7 @@ static kd_generator *make_generator(kd_model *model, int32_t sequences, int32_t 
     o.prompt_rows = rows;
     o.weights = weights;
     o.cache_tokens = (int64_t)sequences * 160;
+    o.cache = cache_of;
     OK(kd_generator_create(&g, model, &o));
     return g;
 }
@@ -83,6 +86,61 @@ START_TEST(a_text_does_not_depend_on_the_others)
     kd_model_free(same);
     kd_context_free(two);
     kd_context_free(ctx);
+}
+END_TEST
+
+/* The first token behind a prompt of some blocks, and its log-probability. */
+static float first_logprob(kd_model *model, int32_t cache, int64_t *bytes)
+{
+    int32_t prompt[150];
+    kd_sampling s = KD_SAMPLING_INIT;
+    kd_generated text = { .struct_size = sizeof text };
+    kd_generator_info info = { .struct_size = sizeof info };
+    cache_of = cache;
+    kd_generator *g = make_generator(model, 1, 512, KD_FLOAT32);
+    cache_of = KD_FLOAT32;
+    fill_prompt(prompt, 150, 4);
+    s.max_tokens = 1;
+    s.seed = 3;
+    OK(kd_generator_get_info(g, &info));
+    *bytes = info.cache_bytes;
+    OK(kd_generator_add(g, prompt, 150, &s, NULL));
+    OK(kd_generator_next(g, &text));
+    const float logprob = text.logprobs[0];
+    kd_generator_free(g);
+    return logprob;
+}
+
+START_TEST(a_cache_of_16_bits_is_half_as_large_and_near)
+{
+    static const char *const more[] = { "", ",\"head_dim\":10", ",\"attention_sinks\":2,\"sliding_window\":9" };
+    for (int32_t isa = KD_ISA_PORTABLE; isa <= KD_ISA_AVX512; isa++)
+        for (int i = 0; i < 3; i++) {
+            kd_context *ctx = NULL;
+            kd_context_options co = KD_CONTEXT_OPTIONS_INIT;
+            char json[600];
+            int64_t whole, bytes;
+            int32_t alone[24], ids[24];
+            float logprobs[24], again[24];
+            co.isa = isa;
+            co.threads = 2;
+            if (kd_context_create(&ctx, &co) == KD_ERR_UNSUPPORTED) continue;
+            snprintf(json, sizeof json, "{\"model_type\":\"%s\"%.*s%s}", i == 2 ? "mistral" : "llama", (int)strlen(config) - 22, config + 21,
+                     more[i]);
+            kd_model *model = make_model(ctx, json);
+            const float exact = first_logprob(model, KD_FLOAT32, &whole), half = first_logprob(model, KD_FLOAT16, &bytes);
+            ck_assert_int_eq(2 * bytes, whole);
+            const float brain = first_logprob(model, KD_BFLOAT16, &bytes);
+            ck_assert_msg(half != exact && fabsf(half - exact) < 4e-3f && brain != exact && fabsf(brain - exact) < 4e-2f,
+                          "%g, float16 %g, bfloat16 %g", (double)exact, (double)half, (double)brain);
+            cache_of = KD_FLOAT16;
+            run_among(model, 1, 512, KD_FLOAT32, 0, alone, logprobs);
+            run_among(model, 5, 64, KD_FLOAT32, 12, ids, again);
+            cache_of = KD_FLOAT32;
+            ck_assert(!memcmp(alone, ids, sizeof ids) && !memcmp(logprobs, again, sizeof again));
+            kd_model_free(model);
+            kd_context_free(ctx);
+        }
 }
 END_TEST
 
@@ -592,6 +650,9 @@ START_TEST(generators_refuse_bad_input)
     ck_assert_int_eq(text.count, 5);
     o.weights = KD_FLOAT64;
     FAILS(kd_generator_create(&none, model, &o), KD_ERR_UNSUPPORTED, "weights");
+    o.weights = KD_FLOAT32;
+    o.cache = KD_INT8;
+    FAILS(kd_generator_create(&none, model, &o), KD_ERR_UNSUPPORTED, "cache");
     kd_generator_free(g);
     kd_model_free(layers);
     kd_model_free(model);
@@ -605,6 +666,7 @@ Suite *generator_suite(void)
     TCase *tests = tcase_create("generator");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_text_does_not_depend_on_the_others);
+    tcase_add_test(tests, a_cache_of_16_bits_is_half_as_large_and_near);
     tcase_add_test(tests, eight_bits_are_near_float32);
     tcase_add_test(tests, greedy_text_is_what_the_models_own_pass_says);
     tcase_add_test(tests, a_step_computes_no_more_of_prompts_than_was_asked);
