@@ -25,12 +25,11 @@ static kd_status read_options(kd_model *model, const kd_generator_options *optio
     KD_FAIL_IF(!d || d->classifier, KD_ERR_UNSUPPORTED, "generator: the model is no language model");
     KD_FAIL_IF(o->max_sequences < 1 || o->max_sequences > 65536, KD_ERR_RANGE, "max_sequences: expected 1 to 65536, got %d", o->max_sequences);
     KD_FAIL_IF(o->prompt_rows < 1 || o->prompt_rows > 65536, KD_ERR_RANGE, "prompt_rows: expected 1 to 65536, got %d", o->prompt_rows);
-    KD_FAIL_IF(o->cache_tokens < 0 || o->cache_tokens > (int64_t)1 << 31, KD_ERR_RANGE, "cache_tokens: expected 0 to 2^31, got %lld",
-               (long long)o->cache_tokens);
+    KD_FAIL_IF(o->cache_tokens < 0 || o->cache_tokens > (int64_t)1 << 31, KD_ERR_RANGE, "cache_tokens: %lld", (long long)o->cache_tokens);
     KD_FAIL_IF(o->weights != KD_FLOAT32 && o->weights != KD_INT8, KD_ERR_UNSUPPORTED, "weights: expected KD_FLOAT32 (%d) or KD_INT8 (%d), got %d",
                KD_FLOAT32, KD_INT8, o->weights);
-    KD_FAIL_IF(o->cache != KD_FLOAT32 && o->cache != KD_FLOAT16 && o->cache != KD_BFLOAT16, KD_ERR_UNSUPPORTED,
-               "cache: %d is not KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16", o->cache);
+    const int known = o->cache == KD_FLOAT32 || o->cache == KD_FLOAT16 || o->cache == KD_BFLOAT16;
+    KD_FAIL_IF(!known, KD_ERR_UNSUPPORTED, "cache: expected KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16, got %d", o->cache);
     if (!o->cache_tokens) o->cache_tokens = (int64_t)o->max_sequences * (d->positions < 512 ? d->positions : 512);
     return KD_OK;
 }
