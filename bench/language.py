@@ -1,7 +1,7 @@
 """Language models beside torch, transformers and llama.cpp: training, whole forward passes, generation. Every figure is a process of its own, the two sides
 alternate, medians and the ratio are printed, and the largest resident memory.
 
-    PEERS=folder sh bench/with_peers.sh bench/language.py [SMOLLM2 [DATA]] [part ...]     parts: train, forward, tokenize, generate (all of them)
+    PEERS=folder sh bench/with_peers.sh bench/language.py [SMOLLM2 [DATA]] [part ...]     parts: scale, train, forward, skip, tokenize, generate (all of them)
 
 SMOLLM2 is a Hugging Face folder of SmolLM2-135M (with gguf/*.gguf beside it for llama.cpp), DATA the folder of the texts.
 """
@@ -86,14 +86,14 @@ def prompts(tokenizer, data, count):
     return [list(map(int, ids[i * PROMPT:(i + 1) * PROMPT])) for i in range(count)]
 
 
-def ours_generate(folder, data, count, weights):
+def ours_generate(folder, data, count, weights, cache="FLOAT32"):
     kd, context = ours_context()
     tokenizer, model = context.tokenizer(folder), context.load_model(folder, frozen=1)
     texts, rates = prompts(tokenizer.encode, data, count), []
     for _ in range(3):  # the prompts alone, then with new tokens: the difference is the new tokens' time
         times = []
         for new in (1, NEW + 1):
-            generator = model.generator(max_sequences=count, weights=getattr(kd, weights), cache_tokens=count * (PROMPT + NEW + 32))
+            generator = model.generator(max_sequences=count, weights=getattr(kd, weights), cache=getattr(kd, cache), cache_tokens=count * (PROMPT + NEW + 32))
             for i, prompt in enumerate(texts):
                 generator.add(prompt, max_tokens=new, temperature=1.0, seed=i)
             start = time.perf_counter()
@@ -117,6 +117,21 @@ def ours_divergence(folder, data):
     return float((numpy.exp(kept[0]) * (kept[0] - kept[1])).sum(1).mean())
 
 
+def ours_cache_divergence(folder, data):
+    """Mean KL of the distributions behind 64 prompts with 16-bit keys and values to those with float32 ones, nats a token."""
+    kd, context = ours_context()
+    tokenizer, model, kept = context.tokenizer(folder), context.load_model(folder, frozen=1), []
+    tensors = dict(model.tensors())
+    head = tensors.get("lm_head.weight", tensors["model.embed_tokens.weight"])
+    for cache in (kd.FLOAT32, kd.FLOAT16):
+        generator = model.generator(max_sequences=64, cache=cache, cache_tokens=64 * (PROMPT + 64))
+        for prompt in prompts(tokenizer.encode, data, 64):
+            generator.add(prompt, max_tokens=1, keep_hidden=1)
+        z = (numpy.concatenate([text.hidden for text in sorted(generator, key=lambda t: t.request)]) @ head.T).astype(numpy.float64)
+        kept.append(z - z.max(1, keepdims=True) - numpy.log(numpy.exp(z - z.max(1, keepdims=True)).sum(1, keepdims=True)))
+    return float((numpy.exp(kept[0]) * (kept[0] - kept[1])).sum(1).mean())
+
+
 def ours_tokenize(folder, data):
     """Millions of bytes a second, one thread, tinyshakespeare."""
     import kdistill as kd
@@ -128,6 +143,125 @@ def peer_tokenize(folder, data):
     import tokenizers
     tokenizer, text = tokenizers.Tokenizer.from_file(os.path.join(folder, "tokenizer.json")), open(os.path.join(data, "text", "tinyshakespeare.txt")).read()
     return len(text) / 1e6 / median_time(lambda: tokenizer.encode(text, add_special_tokens=False), 3, 1)
+
+
+def operations(shape, length):
+    """Of a training step's products, a token: six a parameter of a matrix, and those of attention over half the length."""
+    d, q = shape["hidden_size"], shape["hidden_size"] // shape["num_attention_heads"] * (shape["num_attention_heads"] + 2 * shape["num_key_value_heads"])
+    layer = d * q + d * d + 3 * d * shape["intermediate_size"]
+    return 6 * (shape["num_hidden_layers"] * layer + shape["vocab_size"] * d) + shape["num_hidden_layers"] * 7 * d * length
+
+
+def product_speeds():
+    return ours_context()[1].measure_products()
+
+
+def print_share(shape, rows, length):
+    """The share of what the products alone reach here that whole training steps reach."""
+    speeds = measure("product_speeds")[0]
+    for speed, products in zip(speeds, ("FLOAT32", "BFLOAT16")):
+        rate = measure("ours_train", shape, rows, length, 0, products)[0] * operations(shape, length)
+        print(f"  {products.lower()}: products alone {speed / 1e9:.0f} GFLOP/s, a whole step {rate / 1e9:.0f}: {rate / speed:.2f}", flush=True)
+
+
+def scaling():
+    """Microseconds of a training step a token: the same for any number of tokens, and a straight line over layers."""
+    shape = SHAPES["llama-288x6"][0]
+    print("\ntraining Llama 288 wide, microseconds a token")
+    for layers in (3, 6, 12):
+        costs = [1e6 / measure("ours_train", dict(shape, num_hidden_layers=layers), rows, 256)[0] for rows in (2, 4, 8, 16)]
+        print(f"  {layers:2} layers, 2, 4, 8, 16 x 256 tokens: " + ", ".join(f"{cost:.0f}" for cost in costs), flush=True)
+
+
+# ---- a trained model's head, with small blocks of its gradient left out ----
+def trained_folder(tokenizer_folder, data, steps):
+    """A Llama of 288 x 6 trained on GSM8K and tinyshakespeare, made once. Ids are ranks: the vocabulary is sorted by frequency."""
+    import kdistill as kd
+    shape, rows, length = SHAPES["llama-288x6"]
+    folder = os.path.join(os.environ.get("BENCH_FOLDER", os.path.join(HERE, "..", "build", "bench")), f"llama-288x6-{steps}")
+    context = kd.Context(threads=2, products=kd.PRODUCTS_MEASURED)
+    tokenizer = context.tokenizer(tokenizer_folder)
+    text = "\n".join(json.loads(line)["question"] + "\n" + json.loads(line)["answer"] for line in open(os.path.join(data, "gsm8k", "train.jsonl")))
+    ids = tokenizer.encode(text + open(os.path.join(data, "text", "tinyshakespeare.txt")).read())
+    rank = numpy.empty(len(tokenizer), numpy.int64)
+    rank[numpy.argsort(-numpy.bincount(ids, minlength=len(tokenizer)), kind="stable")] = numpy.arange(len(tokenizer))
+    pieces = numpy.minimum(rank[ids], shape["vocab_size"] - 1)[:len(ids) // length * length].reshape(-1, length)
+    pieces = numpy.random.default_rng(0).permutation(pieces)
+    if not os.path.exists(os.path.join(folder, "config.json")):
+        model = context.model(dict(shape, model_type="llama"))
+        loss, optimizer, rate = context.loss(), context.optimizer(kd.ADAMW, model, weight_decay=0.01, clip_norm=1), context.cosine(1e-3, 1e-4, steps)
+        loss.add(kd.LOSS_CROSS_ENTROPY, 1.0, label_field="tokens", align=kd.ALIGN_NEXT)
+        for step in range(steps):
+            batch = packed(context, pieces[64 + (step * rows + numpy.arange(rows)) % (len(pieces) - 64)])
+            model.forward(batch, kd.TRAIN)
+            value = loss.backward(model, batch)["value"]
+            optimizer.step(rate(step) * min(1, (step + 1) / 50))
+            if step % 100 == 0:
+                print(f"  step {step}: {value:.3f} nats a token", file=sys.stderr, flush=True)
+        model.save(folder)
+    numpy.save(os.path.join(folder, "tokens.npy"), pieces[:rows])
+    return folder
+
+
+def trained_step(folder, bound):
+    kd, context = ours_context()
+    model, batch = context.load_model(folder), packed(context, numpy.load(os.path.join(folder, "tokens.npy")))
+    loss = context.loss(skip_bound=bound)
+    loss.add(kd.LOSS_CROSS_ENTROPY, 1.0, label_field="tokens", align=kd.ALIGN_NEXT)
+    return kd, context, model, batch, loss
+
+
+def ours_trained(folder, bound):
+    kd, context, model, batch, loss = trained_step(folder, bound)
+    optimizer, rows = context.optimizer(kd.ADAMW, model), numpy.load(os.path.join(folder, "tokens.npy")).size
+
+    def step():
+        model.forward(batch, kd.TRAIN)
+        loss.backward(model, batch)
+        optimizer.step(0)
+
+    return rows / median_time(step, 5)
+
+
+def skipping_errors(folder, bounds):
+    """Relative errors of the gradients of the (tied) head and of everything before it."""
+    exact, found = None, []
+    for bound in [0] + bounds:
+        kd, context, model, batch, loss = trained_step(folder, bound)
+        model.forward(batch, kd.TRAIN)
+        result = loss.backward(model, batch)
+        head = model.tensor_gradient(0).copy().ravel()
+        rest = numpy.concatenate([model.tensor_gradient(i).ravel() for i in range(1, len(list(model.tensors())))])
+        exact = exact or (head, rest)
+        found.append([result["skipped_share"]] + [float(numpy.linalg.norm(a - b) / numpy.linalg.norm(b)) for a, b in zip((head, rest), exact)])
+    return found[1:]
+
+
+def torch_trained(folder, compiled):
+    torch, model = torch_model(None, folder)
+    tokens = torch.from_numpy(numpy.load(os.path.join(folder, "tokens.npy")))
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), 0.0, foreach=True)
+    run = torch.compile(model) if compiled else model
+
+    def step():
+        optimizer.zero_grad()
+        run(tokens, labels=tokens).loss.backward()
+        optimizer.step()
+
+    return tokens.numel() / median_time(step, 5)
+
+
+def skipping(tokenizer_folder, data, compiled):
+    folder, bounds = trained_folder(tokenizer_folder, data, int(os.environ.get("STEPS", "1500"))), [1e-6, 1e-5, 3e-5, 1e-4, 1e-3]
+    print("\nLlama 288 x 6 as it was trained, its own text: blocks of the head's gradient below a bound left out")
+    for bound, (share, head, rest) in zip(bounds, skipping_errors(folder, bounds)):
+        print(f"  bound {bound:g}: {100 * share:.0f} % skipped, relative error of the head's gradient {head:.1e}, of all before it {rest:.1e}")
+    sides = {f"ours, bound {bound:g}": ("ours_trained", folder, bound) for bound in [1e-4, 3e-5, 1e-5, 0]}
+    sides["torch"] = ("torch_trained", folder, False)
+    if compiled:
+        sides["torch, compiled"] = ("torch_trained", folder, True)
+    compare("training it, 8 x 256, AdamW", sides)
 
 
 # ---- peers ----
@@ -265,10 +399,12 @@ def compare(title, sides, rounds=ROUNDS):
 
 def main():
     arguments = sys.argv[1:]
-    known = ["train", "forward", "tokenize", "generate"]
+    known = ["scale", "train", "forward", "skip", "tokenize", "generate"]
     parts, paths = [a for a in arguments if a in known] or known, [a for a in arguments if a not in known]
     folder, data = paths[0] if paths else None, paths[1] if len(paths) > 1 else os.environ.get("KD_DATA", "")
     compiled = os.environ.get("COMPILED", "1") == "1"
+    if "scale" in parts:
+        scaling()
     for name, shape in SHAPES.items():
         if "train" in parts:
             sides = {"ours": ("ours_train", *shape), "torch": ("torch_train", *shape)}
@@ -280,6 +416,7 @@ def main():
                 half["torch, bfloat16, compiled"] = ("torch_train", *shape, True, True)
             compare(f"training {name}, the same in bfloat16", half)
             compare(f"training {name}, layers computed again", {"ours, recomputing": ("ours_train", *shape, 1), "ours": ("ours_train", *shape)}, 1)
+            print_share(*shape)
             print("  two threads / one:", round(measure("ours_train", *shape)[0] / json.loads(subprocess.run(
                 [sys.executable, __file__, "one", "ours_train", json.dumps(shape)], capture_output=True, text=True, env=dict(os.environ, THREADS="1")).stdout)[0], 2))
         if "forward" in parts:
@@ -293,12 +430,16 @@ def main():
         return
     if "forward" in parts:
         print(f"\n8-bit logits of {os.path.basename(folder)}: mean KL to float32 on GSM8K text {measure('ours_divergence', folder, data)[0]:.4f} nat a token")
+    if "skip" in parts:
+        skipping(folder, data, compiled)
     if "tokenize" in parts:
         for path in (folder, os.path.join(data, "tinystories-656k")):
             compare(f"tokenizing with {os.path.basename(path)}'s tokenizer, millions of bytes a second instead of", {"ours": ("ours_tokenize", path, data), "Hugging Face": ("peer_tokenize", path, data)})
     if "generate" in parts:
+        print(f"\nkeys and values in float16: mean KL to float32 ones {measure('ours_cache_divergence', folder, data)[0]:.1e} nat a token")
         for count in (1, 8, 32, 128):
-            sides = {"ours, 8-bit": ("ours_generate", folder, data, count, "INT8"), "ours, float32": ("ours_generate", folder, data, count, "FLOAT32")}
+            sides = {"ours, 8-bit, float16 cache": ("ours_generate", folder, data, count, "INT8", "FLOAT16"),
+                     "ours, 8-bit": ("ours_generate", folder, data, count, "INT8"), "ours, float32": ("ours_generate", folder, data, count, "FLOAT32")}
             if count in (1, 32):
                 sides["transformers, float32"] = ("torch_generate", folder, data, count)
             if count <= 32:

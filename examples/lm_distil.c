@@ -3,8 +3,9 @@
  *   lm_distil TEACHER LAYERS STEPS TEXT ...      TEACHER: a Hugging Face folder or a GGUF file
  *   lm_distil train LAYERS STEPS TEXT ...        the teacher is trained here, on the bytes of the texts
  *
- * The teacher reads the text once; its last hidden states (8 bits a number) and its head go into a store, from which the loss makes whole
- * distributions at any temperature. The student begins as a part of the teacher. The last tenth of the text is kept for the table. */
+ * TEXT is a file, or stories:N: so many short stories that the teacher writes itself. The teacher reads the text once; its last hidden
+ * states (8 bits a number) and its head go into a store, from which the loss makes whole distributions at any temperature. The student
+ * begins as a part of the teacher. A tenth of the text's pieces, drawn once, is kept for the table.                              */
 #include "check.h"
 #include <math.h>
 #include <string.h>
@@ -29,45 +30,111 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static char *read_files(char **paths, int count, size_t *size)
+static void append(text *t, const int32_t *ids, const char *bytes, int64_t count)
 {
-    char *all = NULL;
-    *size = 0;
-    for (int i = 0; i < count; i++) {
-        FILE *file = fopen(paths[i], "rb");
-        if (!file) continue;
-        fseek(file, 0, SEEK_END);
-        const size_t more = (size_t)ftell(file);
-        rewind(file);
-        all = realloc(all, *size + more + 1);
-        *size += fread(all + *size, 1, more, file);
-        fclose(file);
-    }
-    return all;
+    t->tokens = realloc(t->tokens, (size_t)(t->count + count + 1) * sizeof *t->tokens);
+    for (int64_t i = 0; i < count; i++) t->tokens[t->count++] = ids ? ids[i] : (unsigned char)bytes[i];
 }
 
 /* With a tokenizer its ids, without one the bytes. */
-static text make_text(kd_tokenizer *tokenizer, int64_t vocabulary, char **paths, int count)
+static void append_file(text *t, kd_tokenizer *tokenizer, const char *path)
 {
-    size_t size;
-    char *all = read_files(paths, count, &size);
-    int64_t n = (int64_t)size;
-    int32_t *ids = NULL;
-    if (tokenizer) {
-        CHECK(kd_tokenizer_encode(tokenizer, all, (int64_t)size, 0, NULL, 0, &n));
-        ids = malloc((size_t)n * sizeof *ids);
-        CHECK(kd_tokenizer_encode(tokenizer, all, (int64_t)size, 0, ids, n, &n));
-    }
-    text t = { .count = n / LENGTH, .vocabulary = vocabulary };
-    if (t.count < 2 * TOGETHER) {
-        fprintf(stderr, "the text is too short: %lld tokens\n", (long long)n);
+    FILE *file = fopen(path, "rb");
+    if (!file || fseek(file, 0, SEEK_END)) {
+        fprintf(stderr, "%s: cannot be read\n", path);
         exit(1);
     }
+    const size_t size = (size_t)ftell(file);
+    char *bytes = malloc(size + 1);
+    int64_t n;
+    rewind(file);
+    if (fread(bytes, 1, size, file) != size) exit(1);
+    fclose(file);
+    if (tokenizer) {
+        CHECK(kd_tokenizer_encode(tokenizer, bytes, (int64_t)size, 0, NULL, 0, &n));
+        int32_t *ids = malloc((size_t)(n + 1) * sizeof *ids);
+        CHECK(kd_tokenizer_encode(tokenizer, bytes, (int64_t)size, 0, ids, n, &n));
+        append(t, ids, NULL, n);
+        free(ids);
+    } else append(t, NULL, bytes, (int64_t)size);
+    free(bytes);
+}
+
+/* The ids that ask for story number i: a chat where the model has one, else a beginning. */
+static int64_t ask(kd_tokenizer *tokenizer, int64_t i, int32_t ids[256])
+{
+    static const char *const who[] = { "boy", "girl", "cat", "dog", "bird", "rabbit", "bear", "mouse", "fish", "frog", "grandmother" },
+                             *const what[] = { "red ball", "lost key",  "tall tree", "small boat", "rainy day", "birthday cake", "new friend",
+                                               "big box",  "warm coat", "garden",    "song",       "bridge",    "toy train" };
+    kd_chat_options o = KD_CHAT_OPTIONS_INIT;
+    char line[200];
+    int64_t n;
+    snprintf(line, sizeof line, "Write a short story for small children about a %s and a %s.", who[i % 11], what[i % 13]);
+    kd_message message = { "user", line };
+    o.ask = 1;
+    if (kd_chat_encode(tokenizer, &message, 1, &o, ids, NULL, 256, &n) == KD_OK) return n;
+    snprintf(line, sizeof line, "Once upon a time there was a %s that had a %s.", who[i % 11], what[i % 13]);
+    CHECK(kd_tokenizer_encode(tokenizer, line, (int64_t)strlen(line), KD_ADD_SPECIAL, ids, 256, &n));
+    return n;
+}
+
+/* Stories with what asked for them, many at once. */
+static void append_stories(text *t, kd_model *model, kd_tokenizer *tokenizer, int64_t count)
+{
+    kd_generator *g;
+    kd_generator_options o = KD_GENERATOR_OPTIONS_INIT;
+    kd_sampling s = KD_SAMPLING_INIT;
+    kd_generated story = { .struct_size = sizeof story };
+    int32_t ids[256], end;
+    if (!tokenizer) {
+        fprintf(stderr, "stories: a teacher that is trained here on bytes has no tokenizer\n");
+        exit(1);
+    }
+    o.tokenizer = tokenizer;
+    o.weights = KD_INT8;
+    o.cache = KD_FLOAT16;
+    CHECK(kd_generator_create(&g, model, &o));
+    s.max_tokens = 300;
+    s.stop_tokens = &end;
+    s.stop_token_count = kd_tokenizer_id(tokenizer, "<|im_end|>", &end) == KD_OK || kd_tokenizer_id(tokenizer, "</s>", &end) == KD_OK;
+    for (int64_t i = 0; i < count; i++) {
+        s.seed = (uint64_t)i;
+        CHECK(kd_generator_add(g, ids, ask(tokenizer, i, ids), &s, NULL));
+    }
+    while (kd_generator_next(g, &story) == KD_OK) {
+        append(t, ids, NULL, ask(tokenizer, story.request, ids));
+        append(t, story.ids, NULL, story.count);
+    }
+    kd_generator_free(g);
+}
+
+/* Pieces in a drawn order, so that those held back are of every kind. */
+static void shuffle(text *t)
+{
+    uint64_t state = 1;
+    int64_t kept[LENGTH];
+    for (int64_t i = t->count - 1; i > 0; i--) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        int64_t *a = t->tokens + i * LENGTH, *b = t->tokens + (int64_t)(state >> 33) % (i + 1) * LENGTH;
+        memcpy(kept, a, sizeof kept);
+        memmove(a, b, sizeof kept);
+        memcpy(b, kept, sizeof kept);
+    }
+}
+
+static text make_text(kd_model *teacher, kd_tokenizer *tokenizer, int64_t vocabulary, char **sources, int count)
+{
+    text t = { .vocabulary = vocabulary };
+    for (int i = 0; i < count; i++)
+        if (!strncmp(sources[i], "stories:", 8)) append_stories(&t, teacher, tokenizer, atoll(sources[i] + 8));
+        else append_file(&t, tokenizer, sources[i]);
+    t.count /= LENGTH;
+    if (t.count < 2 * TOGETHER) {
+        fprintf(stderr, "the text is too short: %lld pieces of %d tokens\n", (long long)t.count, LENGTH);
+        exit(1);
+    }
+    shuffle(&t);
     t.held = t.count / 10 > 40 ? 40 : t.count / 10 + 1;
-    t.tokens = malloc((size_t)(t.count * LENGTH) * sizeof *t.tokens);
-    for (int64_t i = 0; i < t.count * LENGTH; i++) t.tokens[i] = ids ? ids[i] : (unsigned char)all[i];
-    free(ids);
-    free(all);
     return t;
 }
 
@@ -233,7 +300,12 @@ int main(int argc, char **argv)
     kd_tokenizer *tokenizer = NULL;
     kd_teacher *says;
     kd_array embedding;
-    CHECK(kd_context_create(&ctx, NULL));
+    kd_context_options co = KD_CONTEXT_OPTIONS_INIT;
+    kd_context_info info = { .struct_size = sizeof info };
+    co.products = KD_PRODUCTS_MEASURED; /* mixed precision where this processor gains by it */
+    CHECK(kd_context_create(&ctx, &co));
+    CHECK(kd_context_get_info(ctx, &info));
+    printf("products of %s\n", info.products == KD_PRODUCTS_BFLOAT16 ? "bfloat16" : "float32");
     if (trained_here) {
         CHECK(kd_ready_config("llama-1m", &json));
         CHECK(kd_model_create(&teacher, ctx, json, NULL));
@@ -243,7 +315,7 @@ int main(int argc, char **argv)
         CHECK(kd_model_load(&teacher, ctx, argv[1], NULL));
     }
     CHECK(kd_model_tensor(teacher, 0, NULL, &embedding));
-    text t = make_text(tokenizer, embedding.dims[0], argv + 4, argc - 4);
+    text t = make_text(teacher, tokenizer, embedding.dims[0], argv + 4, argc - 4);
     printf("text: %lld sequences of %d tokens, %lld of them held back\n", (long long)t.count, LENGTH, (long long)t.held);
     if (trained_here) {
         fprintf(stderr, "training the teacher\n");

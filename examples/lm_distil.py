@@ -1,4 +1,5 @@
-"""The same as lm_distil.c from Python: lm_distil.py TEACHER LAYERS STEPS TEXT ...   (TEACHER: a folder, a GGUF file, or "train")
+"""The same as lm_distil.c from Python: lm_distil.py TEACHER LAYERS STEPS TEXT ...   (TEACHER: a folder, a GGUF file, or "train"; TEXT: a file, or
+stories:N, which the teacher writes)
 
 A language model's student of fewer layers, distilled through a store, beside the same student trained on the text alone.
 """
@@ -13,6 +14,19 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import kdistill as kd
 
 LENGTH, TOGETHER = 256, 8
+
+
+WHO, WHAT = "boy girl cat dog bird rabbit bear mouse".split(), "ball key tree boat cake garden song bridge train".split()
+
+
+def stories(teacher, tokenizer, count):
+    """Ids of short stories that the teacher writes, each behind the chat that asked for it."""
+    writer, asked = teacher.generator(weights=kd.INT8, cache=kd.FLOAT16), []
+    for i in range(count):
+        line = f"Write a short story for small children about a {WHO[i % len(WHO)]} and a {WHAT[i % len(WHAT)]}."
+        asked.append(tokenizer.chat_encode([dict(role="user", content=line)], ask=1)[0])
+        writer.add(asked[-1], stop_tokens=[tokenizer.id("<|im_end|>")], max_tokens=300, seed=i)
+    return np.concatenate([part for story in writer for part in (asked[story.request], story.ids)])
 
 
 def batches(ctx, sequences, numbers):
@@ -54,13 +68,14 @@ def measure(ctx, model, held, said=None):
 
 def main(teacher_path, layers, steps, *paths):
     ctx = kd.Context()
-    raw = b"".join(open(path, "rb").read() for path in paths)
+    raw = b"".join(open(path, "rb").read() for path in paths if not path.startswith("stories:"))
     if teacher_path == "train":
         teacher = ctx.model(dict(kd.ready_config("llama-1m"), vocab_size=256))
         tokens = np.frombuffer(raw, np.uint8).astype(np.int64)
     else:
-        teacher, tokens = ctx.load_model(teacher_path), ctx.tokenizer(teacher_path).encode(raw).astype(np.int64)
-    sequences = tokens[:len(tokens) // LENGTH * LENGTH].reshape(-1, LENGTH)
+        teacher, tokenizer = ctx.load_model(teacher_path), ctx.tokenizer(teacher_path)
+        tokens = np.concatenate([tokenizer.encode(raw)] + [stories(teacher, tokenizer, int(path[8:])) for path in paths if path.startswith("stories:")]).astype(np.int64)
+    sequences = np.random.default_rng(1).permutation(tokens[:len(tokens) // LENGTH * LENGTH].reshape(-1, LENGTH))  # those held back are of every kind
     held, sequences = sequences[-max(1, len(sequences) // 10):], sequences[:-max(1, len(sequences) // 10)]
     rate = 3e-4
     if teacher_path == "train":

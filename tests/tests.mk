@@ -128,6 +128,7 @@ check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton stor
 	$(BUILD)/examples/store_write $(BUILD)/examples/teacher.kdt
 	$(BUILD)/examples/store_read $(BUILD)/examples/teacher.kdt
 	KD_STORE=$(BUILD)/examples/lm_distil.kdt $(BUILD)/examples/lm_distil train 2 12 docs/*.md
+	test -z "$$KD_DATA" || KD_STORE=$(BUILD)/examples/stories.kdt $(BUILD)/examples/lm_distil $$KD_DATA/tinystories-656k 1 4 stories:60
 	$(TOOL) stats $(BUILD)/examples/teacher.kdt
 	test -e $(SCRATCH)/whole/worked-1/config.json || $(BUILD)/examples/course $(SCRATCH)/whole 1 4 small > $(SCRATCH)/whole.log 2>&1
 	$(BUILD)/examples/server_answers examples/server.jsonl $(SCRATCH)/whole/worked-1 $(BUILD)/examples/served 20

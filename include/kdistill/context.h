@@ -72,8 +72,8 @@ typedef struct kd_matmul {
 #define KD_GEMM_OWN 2  /* the library's kernels always                                                         */
 
 /* In what numbers. bfloat16: both sides of every product are rounded to it as they are packed (8 bits of fraction), sums are
- * float32; parameters, activations, gradients and optimiser stay float32 (mixed precision with float32 masters). Attention and the
- * products of a loss that skips blocks stay float32. Processors without bfloat16 instructions compute the same in float32, slower.   */
+ * float32; parameters, activations, gradients and optimiser stay float32 (mixed precision with float32 masters), and so does attention.
+ * Processors without bfloat16 instructions compute the same in float32, slower.                                                  */
 #define KD_PRODUCTS_FLOAT32 0
 #define KD_PRODUCTS_BFLOAT16 1
 #define KD_PRODUCTS_MEASURED 2 /* bfloat16 where a measurement at creation finds it 1.2 times as fast as float32, else float32 */

@@ -21,7 +21,7 @@ typedef struct kd_head {
     const kd_array *bias_gradient;   /* (V) float32, added to; NULL: not wanted                                    */
     double scale;                    /* not 0                                                                      */
     double soft_cap;                 /* 0: none                                                                    */
-    double skip_bound;               /* blocks of 64 rows x 64 ids of the gradient, as for one row's loss sum (before the
+    double skip_bound;               /* blocks of 48 rows x 48 ids of the gradient, as for one row's loss sum (before the
                                         denominator and the term's weight), with no entry above it are left out of both
                                         products; 0: exact. Sort the ids by probability for the most effect         */
 } kd_head;

@@ -75,7 +75,6 @@ typedef struct kd_loss kd_loss;
 /* A row whose inputs are NaN or +infinity (-infinity is probability 0). */
 #define KD_NONFINITE_REFUSE 0 /* KD_ERR_NONFINITE with the row's number; nothing is accumulated */
 #define KD_NONFINITE_SKIP 1   /* skipped and counted                                           */
-
 /* What the denominators count. */
 #define KD_COUNT_ROWS 0    /* valid rows                 */
 #define KD_COUNT_WEIGHTS 1 /* the sum of their weights   */
@@ -84,8 +83,9 @@ typedef struct kd_loss_options {
     uint32_t struct_size;
     int32_t reserved;
     int64_t memory_limit; /* bytes for logits that the loss computes itself (heads); kd_loss_memory tells what is used */
+    double skip_bound;    /* of the heads of language models, as in kd_head; 0: exact */
 } kd_loss_options;
-#define KD_LOSS_OPTIONS_INIT { (uint32_t)sizeof(kd_loss_options), 0, 64 << 20 }
+#define KD_LOSS_OPTIONS_INIT { (uint32_t)sizeof(kd_loss_options), 0, 64 << 20, 0.0 }
 KD_API void kd_loss_options_init(kd_loss_options *options, size_t size);
 
 typedef struct kd_term_options {

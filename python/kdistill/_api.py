@@ -799,6 +799,7 @@ class kd_loss_options(Structure):
         ("struct_size", c_uint32),
         ("reserved", c_int32),
         ("memory_limit", c_int64),
+        ("skip_bound", c_double),
     ]
 
 

@@ -70,8 +70,10 @@ kd_status kd_loss_create(kd_loss **out, kd_context *context, const kd_loss_optio
     KD_NEED(context);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_loss_options"));
     KD_FAIL_IF(o.memory_limit < 1, KD_ERR_RANGE, "memory_limit: expected at least 1 byte, got %lld", (long long)o.memory_limit);
+    KD_FAIL_IF(!(o.skip_bound >= 0 && o.skip_bound < INFINITY), KD_ERR_RANGE, "skip_bound: expected 0 or more, got %g", o.skip_bound);
     KD_TRY(kd__object_create((void **)&loss, context, sizeof *loss));
     loss->memory_limit = o.memory_limit;
+    loss->skip_bound = o.skip_bound;
     *out = loss;
     return KD_OK;
 }

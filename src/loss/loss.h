@@ -90,6 +90,7 @@ typedef struct kd__sources {
 struct kd_loss {
     kd__object object;
     int64_t memory_limit;
+    double skip_bound;
     kd__term terms[KD_LOSS_MAX_TERMS];
     int32_t count;
     int32_t diagnostics;

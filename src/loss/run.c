@@ -246,6 +246,7 @@ kd_status kd_loss_backward(kd_loss *loss, kd_model *model, kd_batch *batch, kd_t
         kd_head head = KD_HEAD_INIT;
         const char *name = students[i].name;
         if (students[i].has_head && kd__model_head(model, name, 1, &head, &name)) students[i].head.weight_gradient = head.weight_gradient;
+        students[i].head.skip_bound = loss->skip_bound;
         status = kd__model_gradient_slot(model, name, &students[i].dz, &students[i].add);
     }
     if (status == KD_OK) status = kd__loss_run(loss, students, count, counts, result);

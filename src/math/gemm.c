@@ -306,17 +306,17 @@ static void cell_line(void *argument, int64_t line, int32_t worker)
     cells *c = argument;
     own *w = &c->w;
     const int64_t first = line * KD__CELL, lines = w->a.lines - first < KD__CELL ? w->a.lines - first : KD__CELL;
-    const int64_t depths = (w->k + KD__CELL - 1) / KD__CELL, height = w->tiles.rows, width = w->tiles.columns;
+    const int64_t cell = KD__CELL / w->tiles.unit, depths = (w->k + cell - 1) / cell, height = w->tiles.rows, width = w->tiles.columns;
     const uint8_t *active = c->active + line * c->line_step;
     float *a = w->blocks + worker * LINES * DEPTH;
     for (int64_t i = 0; i < depths;) {
         int64_t end = i;
-        while (end < depths && active[end * c->depth_step] && (end - i) * KD__CELL < DEPTH) end++;
+        while (end < depths && active[end * c->depth_step] && (end - i) * cell < DEPTH) end++;
         if (end == i) {
             i++;
             continue;
         }
-        const int64_t start = i * KD__CELL, depth = (end * KD__CELL < w->k ? end * KD__CELL : w->k) - start;
+        const int64_t start = i * cell, depth = (end * cell < w->k ? end * cell : w->k) - start;
         for (int64_t l = 0; l < lines; l += height)
             pack(&w->tiles, &w->a, first + l, lines - l < height ? lines - l : height, start, depth, height, a + l * depth);
         for (int64_t panel = 0; panel < w->panels; panel++)
@@ -341,10 +341,10 @@ static void pack_whole_panel(void *argument, int64_t panel, int32_t worker)
 kd_status kd__gemm_cells(kd_context *context, const kd__gemm *g, const uint8_t *active, int64_t line_step, int64_t depth_step)
 {
     const kd__tiles float32 = float32_tiles(context);
-    cells c = { own_of(g, &float32), active, line_step, depth_step };
+    cells c = { own_of(g, context->bfloat16 ? context->bfloat16 : &float32), active, line_step, depth_step };
     own *w = &c.w;
     w->panels = (g->n + w->tiles.columns - 1) / w->tiles.columns;
-    const int64_t packed = w->panels * w->tiles.columns * g->k;
+    const int64_t packed = w->panels * w->tiles.columns * w->k;
     KD_TRY(kd__scratch_take(context, packed + (int64_t)context->threads * LINES * DEPTH, &w->packed));
     w->blocks = w->packed + packed;
     kd__parallel(context, w->panels, pack_whole_panel, &c);

@@ -46,6 +46,8 @@ typedef struct kd__kernels {
     double (*sum_squares)(const float *x, int64_t n); /* not finite when some x is not finite */
     /* e = exp((x - max) / T); returns the sum. */
     double (*exponentials)(const float *x, int64_t n, float max, float inverse_t, float *e);
+    /* The sum of those of the x that are below `least`. */
+    double (*exponentials_below)(const float *x, int64_t n, float max, float inverse_t, float least);
     /* Both sides' exponentials and sums; returns sum e_b (a_b - a_a), a = (x - max) / T; b is the weighing side. A place with
      * e_b = 0 contributes 0. `floor` is the least a_a (-infinity: none); *hits counts the places below it.                  */
     double (*relative)(kd__side *a, kd__side *b, int64_t n, float inverse_t, float floor, int64_t *hits);

@@ -126,6 +126,21 @@ static double exponentials(const float *x, int64_t n, float max, float inverse_t
     return total;
 }
 
+static double exponentials_below(const float *x, int64_t n, float max, float inverse_t, float least)
+{
+    double total = 0;
+    for (int64_t start = 0; start < n; start += BLOCK * W) {
+        vf s = { 0 };
+        const int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;
+        for (int64_t i = start; i < stop; i += W) {
+            const vf y = load_at(x + i, stop - i, INFINITY); /* not below anything */
+            s = s + choose(y < splat(least), vexp((y - max) * inverse_t), splat(0));
+        }
+        total += sum_lanes(s);
+    }
+    return total;
+}
+
 static double relative(kd__side *a, kd__side *b, int64_t n, float inverse_t, float floor, int64_t *hits)
 {
     double total = 0, sum_a = 0, sum_b = 0;
@@ -517,7 +532,7 @@ static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, i
 
 #define KERNELS(isa, name)                                                                                                                           \
     {                                                                                                                                                \
-        isa, name, W, scan, scan_groups, count_from, sum_from, weighted_sum, argmax, sum, sum_squares, exponentials, relative, combine,              \
-            reverse_gradient, jensen, mixture, widen, narrow, softmax_gradient, soft_cap, soft_cap_gradient, largest_size, minhash, axpby, relu,     \
-            add_bias, relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient, swiglu, swiglu_gradient, rotate, ROWS, COLUMNS, tile          \
+        isa, name, W, scan, scan_groups, count_from, sum_from, weighted_sum, argmax, sum, sum_squares, exponentials, exponentials_below, relative,   \
+            combine, reverse_gradient, jensen, mixture, widen, narrow, softmax_gradient, soft_cap, soft_cap_gradient, largest_size, minhash, axpby,  \
+            relu, add_bias, relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient, swiglu, swiglu_gradient, rotate, ROWS, COLUMNS, tile    \
     }

@@ -67,30 +67,30 @@ float kd__largest_begin(kd__largest *l, const kd__kernels *kernels, const float 
     return max;
 }
 
-/* Of those equal to `least` only the first few, by their ids: `room` of them, or until `mass` is reached. */
-static void keep_from(kd__largest *l, int64_t n, float least, int64_t room, double mass, const float *e)
+/* Of those equal to `least` only the first `room`, by their ids. */
+static void keep_from(kd__largest *l, int64_t n, float least, int64_t room)
 {
     int64_t kept = 0, words = (n + 63) / 64;
-    double reached = 0;
     memset(l->bits, 0, (size_t)words * sizeof *l->bits);
     for (int64_t i = 0; i < l->count; i++) {
         const uint32_t id = l->ids[i];
         if (!(l->values[i] >= least)) continue;
         l->bits[id / 64] |= 1ULL << id % 64;
-        if (l->values[i] > least) room--, reached += e ? e[id] : 0;
+        room -= l->values[i] > least;
     }
-    float *values = l->values; /* from here on by id */
-    for (int64_t w = 0; w < words; w++)
+    l->least = INFINITY;
+    l->equal = 0;
+    for (int64_t w = 0; w < words; w++) /* from here on values stand by id */
         for (uint64_t bits = l->bits[w]; bits; bits &= bits - 1) {
             const uint32_t id = (uint32_t)(w * 64 + __builtin_ctzll(bits));
             const float x = l->x[id];
-            if (x == least) {
-                if (room < 1 || (e && reached >= mass)) continue;
-                room--;
-                reached += e ? e[id] : 0;
+            if (x == least && room-- < 1) {
+                l->equal++;
+                continue;
             }
             l->ids[kept] = id;
-            values[kept++] = x;
+            l->values[kept++] = x;
+            l->least = x < l->least ? x : l->least;
         }
     l->count = kept;
 }
@@ -98,13 +98,29 @@ static void keep_from(kd__largest *l, int64_t n, float least, int64_t room, doub
 void kd__largest_end(kd__largest *l, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, float max)
 {
     l->x = x;
-    keep_from(l, n, l->count > k ? kth_largest(kernels, l->values, l->count, k, k, max) : -FLT_MAX, k, 0, NULL);
+    keep_from(l, n, l->count > k ? kth_largest(kernels, l->values, l->count, k, k, max) : -FLT_MAX, k);
 }
 
-int kd__largest_of_mass(kd__largest *l, const kd__kernels *kernels, const float *e, int64_t n, double mass, float max)
+double kd__largest_of_mass(kd__largest *l, const kd__kernels *kernels, double mass, float max)
 {
-    for (int64_t i = 0; i < l->count; i++) l->maxima[i] = e[l->ids[i]];
-    if (kernels->sum(l->maxima, l->count) < mass) return 0;
-    keep_from(l, n, mass_threshold(kernels, l->values, l->maxima, l->count, mass, max), l->count, mass, e);
-    return 1;
+    if (kernels->sum(l->maxima, l->count) < mass) return -1;
+    const float least = mass_threshold(kernels, l->values, l->maxima, l->count, mass, max);
+    double reached = 0, gone = 0;
+    int64_t kept = 0;
+    if (least > l->least) l->equal = 0;
+    l->least = least;
+    for (int64_t i = 0; i < l->count; i++) reached += l->values[i] > least ? l->maxima[i] : 0;
+    for (int64_t i = 0; i < l->count; i++) {
+        const float x = l->values[i], e = l->maxima[i];
+        if (x < least || (x == least && reached >= mass)) {
+            gone += e;
+            l->equal += x == least;
+            continue;
+        }
+        if (x == least) reached += e;
+        l->ids[kept] = l->ids[i];
+        l->values[kept++] = x;
+    }
+    l->count = kept;
+    return gone;
 }

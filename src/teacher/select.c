@@ -53,16 +53,40 @@ static const float *row_of(const work *w, int64_t r, float *scratch)
     return scratch;
 }
 
-/* log of the share of `e` outside the ids, added up directly; e is changed. */
-static double outside(const kd__kernels *kernels, float *e, int64_t n, const uint32_t *ids, int64_t count)
+/* What the largest hold at a temperature, their exponentials left in `maxima`; *outside is what the others hold, added up directly. */
+static double share_of(const kd__kernels *kernels, const kd__largest *l, const float *x, int64_t n, float max, double temperature, double *outside)
 {
-    double inside = 0;
-    for (int64_t i = 0; i < count; i++) {
-        inside += e[ids[i]];
-        e[ids[i]] = 0;
+    const float inverse_t = (float)(1 / temperature);
+    *outside = kernels->exponentials_below(x, n, max, inverse_t, l->least) + (double)l->equal * exp(((double)l->least - max) * (double)inverse_t);
+    return kernels->exponentials(l->values, l->count, max, inverse_t, l->maxima);
+}
+
+/* The same when what all hold is known: only where little is left outside must it be added up again. */
+static void share_of_more(const kd__kernels *kernels, const kd__largest *l, const float *x, int64_t n, float max, double temperature, double sum,
+                          double *outside)
+{
+    const double inside = kernels->exponentials(l->values, l->count, max, (float)(1 / temperature), l->maxima);
+    *outside = sum - inside;
+    if (*outside < 1e-3 * sum) share_of(kernels, l, x, n, max, temperature, outside);
+}
+
+/* The k largest of a row, or as few as hold the mass; what all and what the others hold. */
+static int choose(work *w, kd__largest *l, const float *x, float *max, double *sum, double *outside)
+{
+    const kd__kernels *kernels = w->context->kernels;
+    *sum = 0;
+    for (int64_t few = w->mass > 0 && w->k > FEW ? FEW : w->k;; few = w->k) { /* most often a few hold the mass */
+        int32_t bad;
+        *max = kd__largest_begin(l, kernels, x, w->n, few, &bad);
+        if (bad || *max == -INFINITY) return 0;
+        kd__largest_end(l, kernels, x, w->n, few, *max);
+        if (*sum > 0) share_of_more(kernels, l, x, w->n, *max, w->temperature, *sum, outside);
+        else *sum = share_of(kernels, l, x, w->n, *max, w->temperature, outside) + *outside;
+        if (!(w->mass > 0)) return 1;
+        const double gone = kd__largest_of_mass(l, kernels, w->mass * *sum, *max);
+        *outside += gone > 0 ? gone : 0;
+        if (gone >= 0 || few == w->k) return 1;
     }
-    double rest = kernels->sum(e, n);
-    return log(rest / (inside + rest));
 }
 
 static void select_row(void *argument, int64_t r, int32_t worker)
@@ -73,25 +97,17 @@ static void select_row(void *argument, int64_t r, int32_t worker)
     kd__largest *l = &p.largest;
     const float *x = row_of(w, r, p.row);
     uint32_t *ids = w->s->ids + r * w->k;
-    float *values = w->s->values + r * w->k;
-    int32_t bad;
-    const int64_t few = w->mass > 0 && w->k > FEW ? FEW : w->k; /* most often they hold the mass */
-    const float max = kd__largest_begin(l, kernels, x, w->n, few, &bad);
+    float *values = w->s->values + r * w->k, max;
+    double sum, outside;
     w->counts[r] = -1;
-    if (bad || max == -INFINITY) return;
-    kd__largest_end(l, kernels, x, w->n, few, max);
-    const double sum = kernels->exponentials(x, w->n, max, (float)(1 / w->temperature), p.e), log_sum = log(sum);
-    if (w->mass > 0 && !kd__largest_of_mass(l, kernels, p.e, w->n, w->mass * sum, max) && few < w->k) {
-        kd__largest_begin(l, kernels, x, w->n, w->k, &bad);
-        kd__largest_end(l, kernels, x, w->n, w->k, max);
-        kd__largest_of_mass(l, kernels, p.e, w->n, w->mass * sum, max);
-    }
+    if (!choose(w, l, x, &max, &sum, &outside)) return;
+    const double log_sum = log(sum);
     memcpy(ids, l->ids, (size_t)l->count * sizeof *ids);
     for (int64_t i = 0; i < l->count; i++) values[i] = (float)(((double)l->values[i] - max) / w->temperature - log_sum);
-    w->s->tail[r] = (float)outside(kernels, p.e, w->n, ids, l->count);
+    w->s->tail[r] = (float)log(outside / sum);
     for (int32_t t = 0; t < w->s->temperature_count; t++) {
-        kernels->exponentials(x, w->n, max, (float)(1 / w->s->temperatures[t]), p.e);
-        w->s->tails[r * w->s->temperature_count + t] = (float)outside(kernels, p.e, w->n, ids, l->count);
+        const double inside = share_of(kernels, l, x, w->n, max, w->s->temperatures[t], &outside);
+        w->s->tails[r * w->s->temperature_count + t] = (float)log(outside / (inside + outside));
     }
     w->counts[r] = l->count;
 }

@@ -50,20 +50,22 @@ const kd__sparse *kd__sparse_find(const kd_targets *targets, const char *name);
 const kd__virtual *kd__virtual_find(const kd_targets *targets, const char *name);
 void kd__sparse_free(kd_targets *targets);
 
-/* The k largest of a row of n numbers, in order of their places. Arrays are the caller's: ids, values (n), maxima (n + 256), bits ((n + 63) / 64). */
+/* The k largest of a row of n numbers, in order of their places. Arrays are the caller's: ids, values (n), maxima (n + 256), bits ((n + 63) / 64).
+ * What is left out is below `least`, or one of `equal` numbers that equal it.                                                    */
 typedef struct kd__largest {
     const float *x;
     uint32_t *ids;
     float *values, *maxima;
     uint64_t *bits;
-    int64_t count;
+    int64_t count, equal;
+    float least;
 } kd__largest;
 /* Looks at all of the row: returns its largest number, *bad as kd__kernels.scan says; then the k largest, fewer where there are not so many above
- * -infinity, the first of equal ones; then only the largest of those, as few as hold `mass` of e (n):
- * 0 when they do not hold it, and all stay.               */
+ * -infinity, the first of equal ones; then only the largest of those, as few as hold `mass` of `maxima`, which the caller filled with their
+ * exponentials: returns the sum of those that left, -1 when all of them do not hold it, and all stay.                              */
 float kd__largest_begin(kd__largest *largest, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, int32_t *bad);
 void kd__largest_end(kd__largest *largest, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, float max);
-int kd__largest_of_mass(kd__largest *largest, const kd__kernels *kernels, const float *e, int64_t n, double mass, float max);
+double kd__largest_of_mass(kd__largest *largest, const kd__kernels *kernels, double mass, float max);
 
 /* Sorts a row by id; returns 0 when an id is there twice (counts: they are added, and *count falls). */
 int kd__sparse_sort(uint32_t *ids, float *values, int64_t *count, int add);

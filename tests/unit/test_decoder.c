@@ -226,6 +226,48 @@ START_TEST(folders_keep_the_model_and_a_live_teacher_teaches_through_its_head)
 }
 END_TEST
 
+START_TEST(a_models_head_skips_small_blocks)
+{
+    static const char wide[] = "{\"model_type\":\"llama\",\"vocab_size\":300,\"hidden_size\":16,\"intermediate_size\":20,\"num_hidden_layers\":1,"
+                               "\"num_attention_heads\":2,\"max_position_embeddings\":512}";
+    const int64_t offsets[3] = { 0, 90, 150 };
+    const double bounds[] = { 0, 0.01 };
+    kd_model *model;
+    kd_array g;
+    kd_loss_options lo = KD_LOSS_OPTIONS_INIT;
+    kd_term_options o = KD_TERM_OPTIONS_INIT;
+    kd_loss_result r = { .struct_size = sizeof r };
+    int32_t tensors;
+    fill(offsets, 2);
+    OK(kd_model_create(&model, ctx, wide, NULL));
+    OK(kd_model_tensors(model, &tensors));
+    OK(kd_model_tensor_gradient(model, tensors - 1, &g)); /* lm_head.weight */
+    static float exact[300 * 16];
+    double error = 0;
+    o.label_field = "tokens";
+    o.align = KD_ALIGN_NEXT;
+    for (int i = 0; i < 2; i++) {
+        kd_loss *own;
+        lo.skip_bound = bounds[i];
+        OK(kd_loss_create(&own, ctx, &lo));
+        OK(kd_loss_add(own, KD_LOSS_CROSS_ENTROPY, 1, &o, NULL));
+        OK(kd_model_zero_gradients(model));
+        OK(kd_model_forward(model, batch, KD_TRAIN));
+        OK(kd_loss_backward(own, model, batch, NULL, NULL, &r));
+        kd_loss_free(own);
+        if (i) break;
+        ck_assert(r.skipped_share == 0 && r.dw_error_bound == 0);
+        memcpy(exact, g.data, sizeof exact);
+    }
+    ck_assert_double_eq_tol(r.skipped_share, 6.0 / 7, 1e-9); /* labels are below 19: of seven blocks of ids one has them */
+    for (int i = 0; i < 300 * 16; i++) error += pow(((float *)g.data)[i] - exact[i], 2);
+    ck_assert(error > 0 && sqrt(error) < r.dw_error_bound);
+    lo.skip_bound = NAN;
+    FAILS(kd_loss_create(&loss, ctx, &lo), KD_ERR_RANGE, "skip_bound");
+    kd_model_free(model);
+}
+END_TEST
+
 /* Bytes at most that a model's passes over 300 rows take, beside what it was told before. */
 static void check_memory(int32_t gemm, int32_t products, const kd_model_options *o, const char *config)
 {
@@ -337,6 +379,7 @@ Suite *decoder_suite(void)
     tcase_add_test(tests, packed_sequences_do_not_see_each_other);
     tcase_add_test(tests, whole_logits_and_the_head_give_the_same_gradients);
     tcase_add_test(tests, folders_keep_the_model_and_a_live_teacher_teaches_through_its_head);
+    tcase_add_test(tests, a_models_head_skips_small_blocks);
     tcase_add_test(tests, memory_is_told_before_it_is_taken);
     tcase_add_test(tests, what_would_change_the_result_is_refused_by_name);
     suite_add_tcase(suite, tests);

@@ -38,7 +38,7 @@ static void check_row(kd_targets *targets, const float *x, int64_t n, int64_t k,
 {
     static entry all[MOST];
     static uint32_t wanted[MOST];
-    double sum = 0, reached = 0;
+    double sum = 0, reached = 0, rest = 0;
     int64_t count = 0;
     kd_array xs = KD_ARRAY_2D((void *)(uintptr_t)x, KD_FLOAT32, 1, n), ids, values, tail;
     for (int64_t i = 0; i < n; i++) all[i] = (entry){ x[i], (uint32_t)i };
@@ -49,12 +49,15 @@ static void check_row(kd_targets *targets, const float *x, int64_t n, int64_t k,
         wanted[count] = all[count].id;
         count++;
     }
+    for (int64_t i = count; i < n; i++) rest += exp((double)all[i].value - all[0].value);
     qsort(wanted, (size_t)count, sizeof *wanted, compare_ids);
     OK(kd_targets_begin(targets, 1));
     OK(kd_targets_select(targets, "topk", &xs, k, mass, 1, NULL));
     OK(kd_targets_sparse(targets, "topk", NULL, &ids, &values, &tail, NULL));
     ck_assert_int_eq(ids.dims[0], count);
     ck_assert(count == 0 || !memcmp(ids.data, wanted, (size_t)count * sizeof *wanted));
+    if (rest > 0) ck_assert_double_eq_tol(((float *)tail.data)[0], log(rest / sum), 1e-5 * (1 + fabs(log(rest / sum))));
+    else ck_assert(((float *)tail.data)[0] == -INFINITY);
     for (int64_t i = 0; i < count; i++)
         ck_assert_double_eq_tol(((float *)values.data)[i], (double)x[wanted[i]] - all[0].value - log(sum),
                                 1e-5 * (1 + fabs((double)x[wanted[i]] - all[0].value)));
