@@ -130,7 +130,7 @@ KD_API kd_status kd_context_get_info(kd_context *context, kd_context_info *info)
 KD_API kd_status kd_context_set_blas_threads(kd_context *context, int32_t threads);
 
 /* Operations a second (a multiplication and an addition are two) of a product 192 x 768 x 768 on the context's threads, in float32 as
- * this context computes it and in bfloat16, the best of four each: some milliseconds.                                          */
+ * this context computes it and in bfloat16, the best of six each: some tens of milliseconds.                                          */
 KD_API kd_status kd_context_measure_products(kd_context *context, double *float32, double *bfloat16);
 
 /* Asks every running and future call that checks for it to end with KD_ERR_CANCELLED (on = 1), or not any more

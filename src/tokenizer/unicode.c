@@ -11,33 +11,28 @@
 /* Values of one page of 256 code points from runs (first code point << 8 | value), the run at *at covering its beginning. */
 static void fill_page(const uint32_t *runs, int64_t count, int64_t *at, uint32_t first, uint8_t page[256])
 {
-    for (uint32_t i = 0; i < 256; i++) {
+    for (uint32_t i = 0, end; i < 256; i = end) {
         while (*at + 1 < count && runs[*at + 1] >> 8 <= first + i) ++*at;
-        page[i] = (uint8_t)runs[*at];
+        end = *at + 1 < count && runs[*at + 1] >> 8 < first + 256 ? (runs[*at + 1] >> 8) - first : 256;
+        memset(page + i, (int)(runs[*at] & 0xff), end - i);
     }
 }
 
+/* A page of one value throughout, as most are, is kept once. */
 static kd_status make_pages(kd_context *context, const uint32_t *runs, int64_t count, uint16_t index[0x1100], uint8_t **values)
 {
     int64_t at = 0, pages = 0, room = 0, even[256];
-    uint8_t page[256];
-    for (int i = 0; i < 256; i++) even[i] = -1; /* the page that has this value throughout, as most have */
+    for (int i = 0; i < 256; i++) even[i] = -1;
     for (uint32_t i = 0; i < 0x1100; i++) {
-        const int is_even = runs[at] >> 8 <= i << 8 && (at + 1 == count || runs[at + 1] >> 8 >= (i + 1) << 8);
+        while (at + 1 < count && runs[at + 1] >> 8 <= i << 8) at++;
+        const int is_even = at + 1 == count || runs[at + 1] >> 8 >= (i + 1) << 8;
         const uint8_t value = (uint8_t)runs[at];
-        if (is_even && even[value] >= 0) {
-            index[i] = (uint16_t)even[value];
-            continue;
-        }
-        fill_page(runs, count, &at, i << 8, page);
-        int64_t same = 0;
-        while (same < pages && memcmp(*values + same * 256, page, 256)) same++;
-        if (same == pages) {
+        if (!is_even || even[value] < 0) {
             if (pages * 256 == room) KD_TRY(KD_RESERVE(context, values, &room, 2 * room + 64 * 256));
-            memcpy(*values + pages++ * 256, page, 256);
-        }
-        index[i] = (uint16_t)same;
-        if (is_even) even[value] = same;
+            fill_page(runs, count, &at, i << 8, *values + pages * 256);
+            if (is_even) even[value] = pages;
+            index[i] = (uint16_t)pages++;
+        } else index[i] = (uint16_t)even[value];
     }
     return KD_OK;
 }
