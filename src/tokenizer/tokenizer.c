@@ -46,6 +46,8 @@ kd_status kd__tokenizer_parse(kd_tokenizer **out, kd_context *context, char *sou
     t->source = source;
     t->source_bytes = bytes;
     t->unknown = -1;
+    const int64_t valid = kd__utf8_valid(source, bytes, NULL); /* texts of every part are walked a character at a time */
+    if (valid != bytes) KD_TRY_GOTO(status, kd__fail(KD_ERR_FORMAT, "%s: byte %lld is not UTF-8", what, (long long)valid), failed);
     KD_TRY_GOTO(status, kd__unicode_make(&t->unicode, context), failed);
     KD_TRY_GOTO(status, kd__json_parse(&t->document, context, source, (size_t)bytes, what), failed);
     KD_TRY_GOTO(status, kd__tokenizer_read(t, what), failed);

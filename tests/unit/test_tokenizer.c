@@ -270,7 +270,9 @@ START_TEST(what_is_not_supported_is_refused_by_name)
                                             { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a b\"]}}", "not in the vocabulary" },
                                             { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a\"]}}", "no pair" },
                                             { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1e9},\"merges\":[]}}", "expected 0 to" },
-                                            { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"\xff\":0},\"merges\":[]}}", "UTF-8" },
+                                            { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"\xff\":0},\"merges\":[]}}", "byte 33 is not UTF-8" },
+                                            { "{\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"\xff\xff\xff\xff\"},\"model\":{\"type\":\"BPE\"}}",
+                                              "not UTF-8" },
                                             { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}", "belongs to" } };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         kd_tokenizer *t;
