@@ -87,19 +87,27 @@ def prompts(tokenizer, data, count):
 
 
 def ours_generate(folder, data, count, weights, cache="FLOAT32"):
+    """New tokens a second while all sequences run: from the last one's first token to the first one's last."""
     kd, context = ours_context()
     tokenizer, model = context.tokenizer(folder), context.load_model(folder, frozen=1)
     texts, rates = prompts(tokenizer.encode, data, count), []
-    for _ in range(3):  # the prompts alone, then with new tokens: the difference is the new tokens' time
-        times = []
-        for new in (1, NEW + 1):
-            generator = model.generator(max_sequences=count, weights=getattr(kd, weights), cache=getattr(kd, cache), cache_tokens=count * (PROMPT + NEW + 32))
-            for i, prompt in enumerate(texts):
-                generator.add(prompt, max_tokens=new, temperature=1.0, seed=i)
-            start = time.perf_counter()
-            list(generator)
-            times.append(time.perf_counter() - start)
-        rates.append(count * NEW / (times[1] - times[0]))
+    for _ in range(3):
+        generator = model.generator(max_sequences=count, weights=getattr(kd, weights), cache=getattr(kd, cache), cache_tokens=count * (PROMPT + NEW + 32))
+        times, made, begun = [], [0] * count, [0]
+
+        def token(request, *_):
+            times.append(time.perf_counter())
+            made[request] += 1
+            if made[request] == 1:
+                begun[0] = len(times)
+            elif made[request] == NEW:
+                ended.append(len(times))
+
+        ended = []
+        for i, prompt in enumerate(texts):
+            generator.add(prompt, max_tokens=NEW, temperature=1.0, seed=i, token=token)
+        list(generator)
+        rates.append((ended[0] - begun[0]) / (times[ended[0] - 1] - times[begun[0] - 1]))
     return statistics.median(rates)
 
 
