@@ -154,7 +154,7 @@ check-tsan:
 check-valgrind: $(BUILD)/tests/unit $(BUILD)/tests/internal
 	CK_FORK=no CK_TIMEOUT_MULTIPLIER=30 OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_DATA= KD_TEST_FEW=1 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
 	    --errors-for-leak-kinds=definite $(BUILD)/tests/unit
-	CK_FORK=no OPENBLAS_NUM_THREADS=1 $(TEST_ENV) valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite $(BUILD)/tests/internal
+	CK_FORK=no OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_TEST_FEW=1 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite $(BUILD)/tests/internal
 
 check-blas:
 	$(MAKE) --no-print-directory BLAS=blis BUILD=build/blis LIB=build/blis/lib unit internal check-threads

@@ -270,11 +270,11 @@ START_TEST(attention_in_blocks_is_attention)
         o.isa = isa;
         o.threads = 2;
         if (kd_context_create(&ctx, &o)) continue;
-        for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
+        for (size_t i = 0; i < sizeof masks / sizeof *masks; i += getenv("KD_TEST_FEW") ? 5 : 1) {
             a.window = masks[i][0], a.sinks = masks[i][1];
             compare_attention(&a);
         }
-        compare_attention(&b);
+        if (!getenv("KD_TEST_FEW")) compare_attention(&b);
         kd_context_free(ctx);
     }
     ctx = own;
