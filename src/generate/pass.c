@@ -236,7 +236,7 @@ static kd_status linear(pass *w, int32_t weight, const float *x, int64_t inputs,
     return kd__gemm_own(w->context, &product);
 }
 
-/* In float32 always. */
+/* Never in 8 bits. */
 static kd_status project(pass *w, int into, const float *x, float *y)
 {
     const kd__gemm product = kd__decoder_projection(w->g->model, into, w->rows, x, y);

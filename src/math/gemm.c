@@ -232,6 +232,8 @@ static kd__tiles float32_tiles(const kd_context *context)
     return (kd__tiles){ context->kernels->tile_rows, context->kernels->tile_columns, 1, kd__pack, context->kernels->tile };
 }
 
+static kd__tiles tiles_of(const kd_context *context) { return context->bfloat16 ? *context->bfloat16 : float32_tiles(context); }
+
 /* ---- what a product takes beside its operands ---- */
 
 static int is_thin(const kd__gemm *g) { return g->m <= KD__THIN_LINES && g->n >= g->m && g->m >= 1; }
@@ -255,8 +257,8 @@ static int64_t plan_thick(own *w, int32_t threads)
 int64_t kd__gemm_scratch(const kd_context *context, int64_t m, int64_t n, int64_t k)
 {
     const kd__gemm g = { .m = m, .n = n, .k = k };
-    const kd__tiles float32 = float32_tiles(context);
-    own w = own_of(&g, context->bfloat16 ? context->bfloat16 : &float32);
+    const kd__tiles tiles = tiles_of(context);
+    own w = own_of(&g, &tiles);
     if (context->matmul.matmul || (context->gemm != KD_GEMM_OWN && !context->bfloat16)) return 0;
     return is_thin(&g) ? plan_thin(&w, context->threads) : plan_thick(&w, context->threads);
 }
@@ -288,8 +290,8 @@ kd_status kd__gemm_tiles(kd_context *context, const kd__gemm *g, const kd__tiles
 
 static kd_status run_own(kd_context *context, const kd__gemm *g)
 {
-    const kd__tiles float32 = float32_tiles(context);
-    return kd__gemm_tiles(context, g, context->bfloat16 ? context->bfloat16 : &float32);
+    const kd__tiles tiles = tiles_of(context);
+    return kd__gemm_tiles(context, g, &tiles);
 }
 
 /* ---- over some cells of op(A) ---- */
@@ -340,8 +342,8 @@ static void pack_whole_panel(void *argument, int64_t panel, int32_t worker)
 
 kd_status kd__gemm_cells(kd_context *context, const kd__gemm *g, const uint8_t *active, int64_t line_step, int64_t depth_step)
 {
-    const kd__tiles float32 = float32_tiles(context);
-    cells c = { own_of(g, context->bfloat16 ? context->bfloat16 : &float32), active, line_step, depth_step };
+    const kd__tiles tiles = tiles_of(context);
+    cells c = { own_of(g, &tiles), active, line_step, depth_step };
     own *w = &c.w;
     w->panels = (g->n + w->tiles.columns - 1) / w->tiles.columns;
     const int64_t packed = w->panels * w->tiles.columns * w->k;

@@ -45,7 +45,7 @@ enum {
 
 enum { KD__NFC, KD__NFD, KD__NFKC, KD__NFKD };
 
-/* Values and combining classes in pages of 256 code points; pages that are alike are kept once. */
+/* Values and combining classes in pages of 256 code points; a page of one value throughout is kept once. */
 typedef struct kd__unicode {
     kd_context *context;
     uint16_t page[0x1100], mark_page[0x1100];
