@@ -24,7 +24,10 @@ static kd_status fill_model(kd_model *model, const char *config, const kd_model_
     KD_TRY(KD_NEW(context, &model->parameters, model->net.parameters));
     if (!model->frozen) KD_TRY(KD_NEW(context, &model->gradients, model->net.parameters));
     if (!o->max_rows) return KD_OK;
-    return model->net.decoder ? kd__decoder_reserve(model, o->max_rows, !model->frozen) : kd__model_prepare(model, o->max_rows);
+    if (!model->net.decoder) return kd__model_prepare(model, o->max_rows);
+    int64_t floats;
+    KD_TRY(kd__decoder_memory(model->net.decoder, context, o->max_rows, !model->frozen, o->weights, &floats)); /* it fits in 64 bits */
+    return kd__decoder_reserve(model, o->max_rows, !model->frozen);
 }
 
 kd_status kd__model_make(kd_model **out, kd_context *context, const char *config, const kd_model_options *options)

@@ -317,6 +317,9 @@ START_TEST(memory_is_told_before_it_is_taken)
     check_memory(KD_GEMM_OWN, KD_PRODUCTS_FLOAT32, &o, big);
     o.weights = KD_INT8;
     check_memory(KD_GEMM_OWN, KD_PRODUCTS_FLOAT32, &o, big);
+    kd_model *none;
+    o.max_rows = (int64_t)1 << 62;
+    FAILS(kd_model_create(&none, ctx, big, &o), KD_ERR_RANGE, "64 bits");
 }
 END_TEST
 
