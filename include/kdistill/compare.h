@@ -66,7 +66,7 @@ typedef struct kd_speed {
     uint32_t struct_size;
     int32_t sequences;
     double prompt_tokens_per_second;
-    double tokens_per_second;     /* generated, all sequences together             */
+    double tokens_per_second;     /* generated, all sequences together, from the last one's first token on; NaN when new_tokens is 1 */
     double first_token;           /* seconds from the prompts to the first token of the last one */
     double token_p50, token_p99;  /* seconds of one step: the time between two tokens of a sequence */
     int64_t parameter_bytes;      /* of the weights that are used, 8-bit ones with their scales */

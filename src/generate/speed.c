@@ -9,11 +9,19 @@
 static const kd_speed_options defaults = KD_SPEED_OPTIONS_INIT;
 void kd_speed_options_init(kd_speed_options *o, size_t size) { kd__options_init(o, size, &defaults, sizeof defaults); }
 
+/* One run: when every sequence had its first token, and what was written from then on in whole steps (from one token of the last sequence to its next),
+ * up to the step in which a sequence comes to its end. */
 typedef struct {
     kd_context *context;
-    int64_t first; /* request */
+    int64_t first, last; /* requests: the first, and the one that began last */
+    int32_t *counts;     /* tokens of each sequence */
+    int32_t sequences, new_tokens;
+    int32_t begun; /* sequences that have a token */
     int64_t peak;
-    double *steps; /* times between its tokens */
+    double ready_at, end_at;
+    int64_t pending, counted; /* tokens since ready_at, and up to end_at */
+    int32_t ended, closed;    /* a sequence came to its end; its step was counted */
+    double *steps;            /* times between the first one's tokens, of all runs */
     int64_t step_count;
     double step_at;
 } watch;
@@ -23,14 +31,22 @@ static int32_t see_token(void *user, int64_t request, int32_t sample, int32_t to
     watch *w = user;
     const double at = kd__now();
     const int64_t held = (int64_t)atomic_load(&w->context->bytes);
+    const int32_t count = ++w->counts[request - w->first];
     (void)sample;
     (void)token;
     (void)text;
     if (held > w->peak) w->peak = held;
     if (request == w->first) {
-        if (w->step_at > 0) w->steps[w->step_count++] = at - w->step_at;
+        if (count > 1) w->steps[w->step_count++] = at - w->step_at;
         w->step_at = at;
     }
+    if (w->begun < w->sequences) {
+        if (count == 1 && ++w->begun == w->sequences) w->ready_at = at, w->last = request;
+        return 0;
+    }
+    w->pending++;
+    if (count == w->new_tokens) w->ended = 1;
+    if (request == w->last && !w->closed) w->counted = w->pending, w->end_at = at, w->closed = w->ended;
     return 0;
 }
 
@@ -41,11 +57,11 @@ static double part_of(double *values, int64_t n, double share)
     return kd__percentile(values, n, share);
 }
 
-static kd_status add_prompts(kd_generator *g, const kd_speed_options *o, int32_t new_tokens, int32_t *prompt, watch *w)
+static kd_status add_prompts(kd_generator *g, const kd_speed_options *o, int32_t *prompt, watch *w)
 {
     const int64_t vocabulary = g->model->net.decoder->vocabulary;
     kd_sampling s = KD_SAMPLING_INIT;
-    s.max_tokens = new_tokens;
+    s.max_tokens = o->new_tokens;
     s.token = see_token;
     s.user = w;
     for (int32_t i = 0; i < o->sequences; i++) {
@@ -53,6 +69,7 @@ static kd_status add_prompts(kd_generator *g, const kd_speed_options *o, int32_t
         for (int32_t j = 0; j < o->prompt_tokens; j++) prompt[j] = (int32_t)(((int64_t)i * 7919 + (int64_t)j * 104729 + 1) % vocabulary);
         KD_TRY(kd_generator_add(g, prompt, o->prompt_tokens, &s, &request));
         if (i == 0) w->first = request;
+        w->counts[i] = 0;
     }
     return KD_OK;
 }
@@ -66,53 +83,51 @@ static kd_status drain(kd_generator *g)
     return status == KD_END ? KD_OK : status;
 }
 
-/* Prompts alone (one new token each), then prompts with all new tokens: the difference is the generation's. */
-static kd_status measure_once(kd_generator *g, const kd_speed_options *o, int32_t *prompt, watch *w, double *prompts, double *whole)
+/* Seconds to the last sequence's first token, and of a token after it; NaN where each has but one. */
+static kd_status measure_once(kd_generator *g, const kd_speed_options *o, int32_t *prompt, watch *w, double *first, double *token)
 {
     kd__cache_forget(&g->cache);
-    w->step_at = 0;
-    double begin = kd__now();
-    KD_TRY(add_prompts(g, o, 1, prompt, w));
+    w->begun = 0;
+    w->pending = w->counted = 0;
+    w->ended = w->closed = 0;
+    const double begin = kd__now();
+    KD_TRY(add_prompts(g, o, prompt, w));
     KD_TRY(drain(g));
-    *prompts = kd__now() - begin;
-    kd__cache_forget(&g->cache);
-    w->step_at = 0;
-    begin = kd__now();
-    KD_TRY(add_prompts(g, o, o->new_tokens, prompt, w));
-    KD_TRY(drain(g));
-    *whole = kd__now() - begin;
+    *first = w->ready_at - begin;
+    *token = w->counted ? (w->end_at - w->ready_at) / (double)w->counted : NAN;
     return KD_OK;
 }
 
 static kd_status measure(kd_generator *g, const kd_speed_options *o, kd_speed *speed)
 {
     kd_context *context = g->object.context;
-    watch w = { .context = context };
+    watch w = { .context = context, .sequences = o->sequences, .new_tokens = o->new_tokens };
     int32_t *prompt = NULL;
     double *times = NULL;
     kd_status status = KD_NEW(context, &prompt, o->prompt_tokens);
+    if (status == KD_OK) status = KD_NEW(context, &w.counts, o->sequences);
     if (status == KD_OK) status = KD_NEW(context, &times, 2 * o->repeats);
-    if (status == KD_OK) status = KD_NEW(context, &w.steps, (int64_t)(o->repeats + 1) * (o->new_tokens + 1));
+    if (status == KD_OK) status = KD_NEW(context, &w.steps, (int64_t)(o->repeats + 1) * o->new_tokens);
     for (int32_t i = -1; i < o->repeats && status == KD_OK; i++) { /* the first one warms up */
-        double prompts, whole;
-        status = measure_once(g, o, prompt, &w, &prompts, &whole);
+        double first, token;
+        status = measure_once(g, o, prompt, &w, &first, &token);
         if (i < 0) {
             w.step_count = 0;
             continue;
         }
-        times[i] = prompts;
-        times[o->repeats + i] = whole - prompts;
+        times[i] = first;
+        times[o->repeats + i] = token;
     }
     if (status == KD_OK) {
-        const double first = part_of(times, o->repeats, 0.5), rest = part_of(times + o->repeats, o->repeats, 0.5);
-        speed->first_token = first;
-        speed->prompt_tokens_per_second = (double)o->sequences * o->prompt_tokens / first;
-        speed->tokens_per_second = o->new_tokens > 1 && rest > 0 ? (double)o->sequences * (o->new_tokens - 1) / rest : NAN;
+        speed->first_token = part_of(times, o->repeats, 0.5);
+        speed->prompt_tokens_per_second = (double)o->sequences * o->prompt_tokens / speed->first_token;
+        speed->tokens_per_second = 1 / part_of(times + o->repeats, o->repeats, 0.5);
         speed->token_p50 = part_of(w.steps, w.step_count, 0.5);
         speed->token_p99 = part_of(w.steps, w.step_count, 0.99);
         speed->peak_bytes = w.peak;
     }
     kd__release(context, prompt);
+    kd__release(context, w.counts);
     kd__release(context, times);
     kd__release(context, w.steps);
     return status;

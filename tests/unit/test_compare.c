@@ -104,6 +104,11 @@ START_TEST(speed_and_facts_of_a_model)
     OK(kd_generation_speed(model, &o, &s));
     ck_assert(s.tokens_per_second > 0 && s.prompt_tokens_per_second > 0 && s.first_token > 0 && s.token_p99 >= s.token_p50 &&
               s.peak_bytes > 4 * f.parameters);
+    o.repeats = 1;
+    for (o.new_tokens = 1; o.new_tokens < 5; o.new_tokens++) { /* one run of few tokens has a speed too */
+        OK(kd_generation_speed(model, &o, &s));
+        ck_assert(o.new_tokens == 1 ? isnan(s.tokens_per_second) && isnan(s.token_p50) : s.tokens_per_second > 0 && s.token_p50 > 0);
+    }
     o.new_tokens = 60;
     FAILS(kd_generation_speed(model, &o, &s), KD_ERR_RANGE, "64 positions");
     kd_model_free(model);
