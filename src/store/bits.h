@@ -16,11 +16,14 @@ static inline void kd__bits_put(kd__bits_out *b, uint64_t value, int32_t count) 
 {
     b->word |= value << b->count;
     b->count += count;
-    while (b->count >= 8) {
-        b->bytes[b->size++] = (uint8_t)b->word;
-        b->word >>= 8;
-        b->count -= 8;
-    }
+    uint64_t word = b->word;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    memcpy(b->bytes + b->size, &word, 8); /* fewer than 8 bits stay, and are written again */
+    b->size += b->count >> 3;
+    b->word >>= b->count & ~7;
+    b->count &= 7;
 }
 
 static inline void kd__bits_flush(kd__bits_out *b)

@@ -15,11 +15,13 @@ typedef struct kd__curve {
 } kd__curve;
 void kd__curve_make(kd__curve *curve);
 
+void kd__topk_codes(int64_t k, const float *log_p, uint32_t *codes);
+
 /* One row: ids rise. Appends its bits; `tails`: logs of the mass outside at every temperature of the store. */
-void kd__topk_encode(kd__bits_out *out, int64_t vocabulary, int64_t k, const uint32_t *ids, const float *log_p, int32_t tail_count,
+void kd__topk_encode(kd__bits_out *out, int64_t vocabulary, int64_t k, const uint32_t *ids, const uint32_t *codes, int32_t tail_count,
                      const float *tails);
 /* Bits that encoding would append. */
-int64_t kd__topk_bits(int64_t vocabulary, int64_t k, const uint32_t *ids, const float *log_p, int32_t tail_count);
+int64_t kd__topk_bits(int64_t vocabulary, int64_t k, const uint32_t *ids, const uint32_t *codes, int32_t tail_count);
 /* Entries of the next row: at most `most` are written. Ids rise and lie below the vocabulary whatever the bits say.
  * Returns the number of entries, -1 when it is above `most` (or above the vocabulary).                                          */
 int64_t kd__topk_decode(kd__bits_in *in, const kd__curve *curve, int64_t vocabulary, int64_t most, uint32_t *ids, float *log_p, int32_t tail_count,

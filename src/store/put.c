@@ -22,6 +22,7 @@ static kd_status put_presence(kd_store_writer *w, const uint8_t *present, int64_
     return KD_OK;
 }
 
+/* 16 more bytes are there, into which bits may be written ahead. */
 static kd_status room_for(kd_store_writer *w, int64_t bytes, uint8_t **to)
 {
     const int64_t at = w->record.size;
@@ -176,52 +177,71 @@ kd_status kd_store_writer_put_text(kd_store_writer *w, const char *field, const 
 /* ---- sparse rows ---- */
 
 typedef struct {
-    uint32_t *ids;
-    float *values;
+    const uint32_t *ids;
+    const float *values;
+    uint32_t *codes;
+    int64_t count;
     float tails[1 + KD__MAX_TEMPERATURES];
 } entries;
 
-/* As many of the largest entries as fit into the budget; what is left out goes to the tails. */
-static int64_t fit_bytes(const kd_store_writer *w, const kd__store_field *f, int64_t k, entries *r, uint32_t *ids, float *values)
+/* The n most likely entries; of those with the last one's code the first ones. */
+static void keep_likely(const entries *r, const int64_t *below, int64_t n, uint32_t *ids, uint32_t *codes)
 {
+    uint32_t last = 0;
+    int64_t kept = 0;
+    while (below[last + 1] < n) last++;
+    int64_t room = n - below[last];
+    for (int64_t i = 0; i < r->count && kept < n; i++) {
+        const uint32_t code = r->codes[i];
+        if (code > last || (code == last && room-- < 1)) continue;
+        ids[kept] = r->ids[i];
+        codes[kept++] = code;
+    }
+}
+
+/* What is left out goes to the tails: shares of the whole at each temperature. */
+static void widen_tails(const kd_store_writer *w, entries *r, const uint32_t *ids, int64_t n)
+{
+    for (int32_t t = 0; t < 1 + w->temperature_count; t++) {
+        const double a = t ? w->temperature / w->temperatures[t - 1] : 1, tail = exp((double)r->tails[t]);
+        double left = 0, inside = 0;
+        for (int64_t i = 0, kept = 0; i < r->count; i++) {
+            const double e = exp(a * r->values[i]);
+            inside += e;
+            if (kept < n && ids[kept] == r->ids[i]) kept++;
+            else left += e;
+        }
+        r->tails[t] = (float)log(tail + (inside > 0 ? left / inside * (1 - tail) : 0));
+    }
+}
+
+/* As many of the most likely entries as fit into the field's bytes, one at least: `ids` and `codes` are room for all. Bits are nearly a straight line over
+ * entries, so that the next guess comes from it.                                                                                       */
+static void fit_bytes(const kd_store_writer *w, const kd__store_field *f, entries *r, uint32_t *ids, uint32_t *codes)
+{
+    const int64_t budget = 8 * f->bytes;
     const int32_t tails = 1 + w->temperature_count;
-    float cut = -INFINITY;
-    int64_t low = 1, high = k, n = k;
-    memcpy(ids, r->ids, (size_t)k * sizeof *ids);
-    memcpy(values, r->values, (size_t)k * sizeof *values);
-    float sorted[4096];
-    if (k > 4096 || kd__topk_bits(w->vocabulary, k, ids, values, tails) <= 8 * f->bytes) return k;
-    memcpy(sorted, values, (size_t)k * sizeof *sorted);
-    for (int64_t i = 1; i < k; i++) /* falling */
-        for (int64_t j = i; j && sorted[j] > sorted[j - 1]; j--) {
-            const float swap = sorted[j];
-            sorted[j] = sorted[j - 1], sorted[j - 1] = swap;
-        }
-    while (low < high) { /* the most entries that fit */
-        const int64_t middle = (low + high + 1) / 2;
-        n = 0;
-        for (int64_t i = 0; i < k && n < middle; i++)
-            if (r->values[i] >= sorted[middle - 1]) ids[n] = r->ids[i], values[n++] = r->values[i];
-        if (kd__topk_bits(w->vocabulary, n, ids, values, tails) <= 8 * f->bytes) low = middle;
-        else high = middle - 1;
+    int64_t below[KD__CURVE + 1] = { 0 }; /* entries with a smaller code */
+    int64_t low = 1, high = r->count, low_bits = 0, high_bits = kd__topk_bits(w->vocabulary, r->count, r->ids, r->codes, tails);
+    if (high_bits <= budget) return;
+    for (int64_t i = 0; i < r->count; i++) below[r->codes[i] + 1]++;
+    for (int c = 0; c < KD__CURVE; c++) below[c + 1] += below[c];
+    for (int round = 0; high - low > 1; round++) { /* low fits, high does not */
+        int64_t n = low + (high - low) / 2;
+        if (round < 6) n = low + (int64_t)((double)(high - low) * (double)(budget - low_bits) / (double)(high_bits - low_bits));
+        n = n <= low ? low + 1 : n >= high ? high - 1 : n;
+        keep_likely(r, below, n, ids, codes);
+        const int64_t bits = kd__topk_bits(w->vocabulary, n, ids, codes, tails);
+        if (bits <= budget) low = n, low_bits = bits;
+        else high = n, high_bits = bits;
     }
-    cut = sorted[low - 1];
-    n = 0;
-    double left[1 + KD__MAX_TEMPERATURES] = { 0 }, inside[1 + KD__MAX_TEMPERATURES] = { 0 };
-    for (int64_t i = 0; i < k; i++) {
-        const int kept = r->values[i] >= cut && n < low;
-        for (int32_t t = 0; t < tails; t++) {
-            const double a = t ? w->temperature / w->temperatures[t - 1] : 1;
-            inside[t] += exp(a * r->values[i]);
-            if (!kept) left[t] += exp(a * r->values[i]);
-        }
-        if (kept) ids[n] = r->ids[i], values[n++] = r->values[i];
+    if (r->count > low) {
+        keep_likely(r, below, low, ids, codes);
+        widen_tails(w, r, ids, low);
+        r->ids = ids;
+        r->codes = codes;
+        r->count = low;
     }
-    for (int32_t t = 0; t < tails; t++) { /* shares of the whole at that temperature */
-        const double tail = exp((double)r->tails[t]), share = inside[t] > 0 ? left[t] / inside[t] * (1 - tail) : 0;
-        r->tails[t] = (float)log(tail + share);
-    }
-    return n;
 }
 
 /* The tails of a row at the store's temperatures. */
@@ -249,12 +269,11 @@ static kd_status check_sparse(const kd_store_writer *w, const kd__store_field *f
     return KD_OK;
 }
 
-static kd_status put_sparse_row(kd_store_writer *w, const kd__store_field *f, const kd__sparse *s, int64_t r, kd__bits_out *out, uint32_t *ids,
-                                float *values)
+/* room: three times the row's entries. */
+static kd_status put_sparse_row(kd_store_writer *w, const kd__store_field *f, const kd__sparse *s, int64_t r, kd__bits_out *out, uint32_t *room)
 {
-    const int64_t at = s->offsets[r];
-    int64_t k = s->offsets[r + 1] - at;
-    entries x = { s->ids + at, s->values + at, { 0 } };
+    const int64_t at = s->offsets[r], k = s->offsets[r + 1] - at;
+    entries x = { s->ids + at, s->values + at, room, k, { 0 } };
     KD_FAIL_IF(k && x.ids[k - 1] >= w->vocabulary, KD_ERR_RANGE, "field '%s': row %lld: id %u is not in 0 to %lld", f->name, (long long)r,
                x.ids[k - 1], (long long)w->vocabulary - 1);
     if (f->kind == KD_STORE_COUNTS) {
@@ -269,11 +288,9 @@ static kd_status put_sparse_row(kd_store_writer *w, const kd__store_field *f, co
         return KD_OK;
     }
     KD_TRY(read_tails(w, s, r, x.tails));
-    if (f->bytes) {
-        k = fit_bytes(w, f, k, &x, ids, values);
-        x.ids = ids, x.values = values;
-    }
-    kd__topk_encode(out, w->vocabulary, k, x.ids, x.values, 1 + w->temperature_count, x.tails);
+    kd__topk_codes(k, x.values, x.codes);
+    if (f->bytes && k) fit_bytes(w, f, &x, room + k, room + 2 * k);
+    kd__topk_encode(out, w->vocabulary, x.count, x.ids, x.codes, 1 + w->temperature_count, x.tails);
     return KD_OK;
 }
 
@@ -287,7 +304,7 @@ static kd_status put_blocks(kd_store_writer *w, int32_t field, const kd__sparse 
     KD_TRY(put_presence(w, s->present ? s->present + first : NULL, rows, &flags));
     const int64_t directory = w->record.size;
     KD_TRY(room_for(w, 4 * blocks, &to));
-    KD_TRY(KD_RESERVE(w->object.context, &w->scratch, &w->scratch_room, 2 * s->most));
+    KD_TRY(KD_RESERVE(w->object.context, &w->scratch, &w->scratch_room, 3 * s->most));
     for (int64_t b = 0; b < blocks; b++) {
         const int64_t last = (b + 1) * KD__BLOCK < rows ? (b + 1) * KD__BLOCK : rows, start = w->record.size;
         int64_t in_block = 0;
@@ -296,7 +313,7 @@ static kd_status put_blocks(kd_store_writer *w, int32_t field, const kd__sparse 
         kd__bits_out out = { .bytes = room };
         for (int64_t r = b * KD__BLOCK; r < last; r++) {
             if (s->present && !s->present[first + r]) continue;
-            KD_TRY(put_sparse_row(w, f, s, first + r, &out, (uint32_t *)(void *)w->scratch, w->scratch + s->most));
+            KD_TRY(put_sparse_row(w, f, s, first + r, &out, (uint32_t *)(void *)w->scratch));
         }
         kd__bits_flush(&out);
         w->record.size = start + out.size;

@@ -47,17 +47,36 @@ static int32_t width_of(uint32_t x) { return x ? 32 - __builtin_clz(x) : 0; }
 /* x in 0 .. range - 1; the middle of the range has the shorter codes. */
 static int32_t bounded_bits(uint32_t range) { return width_of(range - 1); }
 
-static void put_bounded(kd__bits_out *out, uint32_t x, uint32_t range)
+/* The short codes of a range, and where they begin. */
+typedef struct {
+    int32_t bits;
+    uint32_t spare, start;
+} bounded;
+
+static bounded bounded_of(uint32_t range)
 {
     const int32_t bits = bounded_bits(range);
-    const uint32_t spare = (uint32_t)((1ULL << bits) - range), start = (range - spare) / 2;
-    if (!bits) return;
-    x = x >= start ? x - start : x + range - start;
-    if (x < spare) kd__bits_put(out, x, bits - 1);
-    else { /* the first bits - 1 bits, then the last one */ const uint32_t code = x + spare;
-        kd__bits_put(out, code >> 1, bits - 1);
-        kd__bits_put(out, code & 1, 1);
+    const uint32_t spare = (uint32_t)((1ULL << bits) - range);
+    return (bounded){ bits, spare, (range - spare) / 2 };
+}
+
+static uint32_t turned(const bounded *b, uint32_t x, uint32_t range) { return x >= b->start ? x - b->start : x + range - b->start; }
+
+static void put_bounded(kd__bits_out *out, uint32_t x, uint32_t range)
+{
+    const bounded b = bounded_of(range);
+    if (!b.bits) return;
+    x = turned(&b, x, range);
+    if (x < b.spare) kd__bits_put(out, x, b.bits - 1);
+    else { /* the first bits - 1 bits, then the last one */ const uint32_t code = x + b.spare;
+        kd__bits_put(out, code >> 1 | (uint64_t)(code & 1) << (b.bits - 1), b.bits);
     }
+}
+
+static int32_t bounded_size(uint32_t x, uint32_t range)
+{
+    const bounded b = bounded_of(range);
+    return b.bits - (b.bits && turned(&b, x, range) < b.spare);
 }
 
 static uint32_t get_bounded(kd__bits_in *in, uint32_t range)
@@ -79,8 +98,7 @@ static void put_rice(kd__bits_out *out, uint32_t x, int32_t low)
         kd__bits_put(out, x, 32);
         return;
     }
-    kd__bits_put(out, 1ULL << high, (int32_t)high + 1);
-    kd__bits_put(out, x & ((1U << low) - 1), low);
+    kd__bits_put(out, (1ULL << high) | (uint64_t)(x & ((1U << low) - 1)) << (high + 1), (int32_t)high + 1 + low);
 }
 
 static uint32_t get_rice(kd__bits_in *in, int32_t low)
@@ -134,8 +152,6 @@ static void get_ids(kd__bits_in *in, int64_t vocabulary, int64_t k, uint32_t *id
 
 static int64_t id_bits(int64_t vocabulary, int64_t k, const uint32_t *ids)
 {
-    uint8_t bytes[16];
-    kd__bits_out out = { .bytes = bytes };
     span stack[DEPTH];
     int64_t bits = 0;
     int depth = 0;
@@ -145,9 +161,7 @@ static int64_t id_bits(int64_t vocabulary, int64_t k, const uint32_t *ids)
         if (s.first >= s.last) continue;
         const int64_t middle = s.first + (s.last - s.first) / 2;
         const uint32_t low = s.low + (uint32_t)(middle - s.first), high = s.high - (uint32_t)(s.last - 1 - middle);
-        out.size = 0, out.count = 0, out.word = 0;
-        put_bounded(&out, ids[middle] - low, high - low);
-        bits += 8 * out.size + out.count;
+        bits += bounded_size(ids[middle] - low, high - low);
         stack[depth++] = (span){ middle + 1, s.last, ids[middle] + 1, s.high };
         stack[depth++] = (span){ s.first, middle, s.low, ids[middle] };
     }
@@ -156,47 +170,54 @@ static int64_t id_bits(int64_t vocabulary, int64_t k, const uint32_t *ids)
 
 /* ---- rows: k in a Rice code of 6, tails, the smallest probability's code, the Rice number, ids, codes ---- */
 
-static int32_t best_rice(int64_t k, const float *log_p, uint32_t most)
+void kd__topk_codes(int64_t k, const float *log_p, uint32_t *codes)
 {
-    int64_t best = INT64_MAX;
-    int32_t found = 0;
-    for (int32_t low = 0; low < 8; low++) {
-        int64_t bits = 0;
-        for (int64_t i = 0; i < k; i++) bits += rice_bits(most - code_of(log_p[i]), low);
-        if (bits < best) best = bits, found = low;
-    }
-    return found;
+    for (int64_t i = 0; i < k; i++) codes[i] = code_of(log_p[i]);
 }
 
-static uint32_t largest_code(int64_t k, const float *log_p)
+/* How a row's codes are written: below the largest one, in the Rice code that takes fewest bits. */
+typedef struct {
+    uint32_t most;
+    int32_t low;
+    int64_t bits;
+} rice;
+
+static rice best_rice(int64_t k, const uint32_t *codes)
 {
-    uint32_t most = 0;
-    for (int64_t i = 0; i < k; i++) most = code_of(log_p[i]) > most ? code_of(log_p[i]) : most;
-    return most;
+    uint32_t most = 0, least = UINT32_MAX;
+    rice best = { .bits = INT64_MAX };
+    for (int64_t i = 0; i < k; i++) most = codes[i] > most ? codes[i] : most, least = codes[i] < least ? codes[i] : least;
+    for (int32_t low = 0; low < 8; low++) {
+        int64_t bits = 0;
+        if (k && (most - least) >> low >= ESCAPE)
+            for (int64_t i = 0; i < k; i++) bits += rice_bits(most - codes[i], low);
+        else {
+            uint32_t sum = 0; /* codes are below 1024 and k below 2^27 */
+            for (int64_t i = 0; i < k; i++) sum += (most - codes[i]) >> low;
+            bits = sum + k * (1 + low);
+        }
+        if (bits < best.bits) best = (rice){ most, low, bits };
+    }
+    return best;
 }
 
 int64_t kd__row_room(int64_t k) { return 64 + k * 12; }
 
-void kd__topk_encode(kd__bits_out *out, int64_t vocabulary, int64_t k, const uint32_t *ids, const float *log_p, int32_t tail_count,
+void kd__topk_encode(kd__bits_out *out, int64_t vocabulary, int64_t k, const uint32_t *ids, const uint32_t *codes, int32_t tail_count,
                      const float *tails)
 {
-    const uint32_t most = largest_code(k, log_p);
-    const int32_t low = best_rice(k, log_p, most);
+    const rice r = best_rice(k, codes);
     put_rice(out, (uint32_t)k, 6);
     for (int32_t t = 0; t < tail_count; t++) kd__bits_put(out, tail_code(tails[t]), 12);
-    kd__bits_put(out, most, 10);
-    kd__bits_put(out, (uint32_t)low, 3);
+    kd__bits_put(out, r.most, 10);
+    kd__bits_put(out, (uint32_t)r.low, 3);
     put_ids(out, vocabulary, k, ids);
-    for (int64_t i = 0; i < k; i++) put_rice(out, most - code_of(log_p[i]), low);
+    for (int64_t i = 0; i < k; i++) put_rice(out, r.most - codes[i], r.low);
 }
 
-int64_t kd__topk_bits(int64_t vocabulary, int64_t k, const uint32_t *ids, const float *log_p, int32_t tail_count)
+int64_t kd__topk_bits(int64_t vocabulary, int64_t k, const uint32_t *ids, const uint32_t *codes, int32_t tail_count)
 {
-    const uint32_t most = largest_code(k, log_p);
-    const int32_t low = best_rice(k, log_p, most);
-    int64_t bits = rice_bits((uint32_t)k, 6) + 12 * tail_count + 13 + id_bits(vocabulary, k, ids);
-    for (int64_t i = 0; i < k; i++) bits += rice_bits(most - code_of(log_p[i]), low);
-    return bits;
+    return rice_bits((uint32_t)k, 6) + 12 * tail_count + 13 + id_bits(vocabulary, k, ids) + best_rice(k, codes).bits;
 }
 
 int64_t kd__topk_decode(kd__bits_in *in, const kd__curve *curve, int64_t vocabulary, int64_t most_k, uint32_t *ids, float *log_p, int32_t tail_count,
