@@ -22,8 +22,11 @@ typedef struct kd_head {
     double scale;                    /* not 0                                                                      */
     double soft_cap;                 /* 0: none                                                                    */
     double skip_bound;               /* blocks of 48 rows x 48 ids of the gradient, as for one row's loss sum (before the
-                                        denominator and the term's weight), with no entry above it are left out of both
-                                        products; 0: exact. Sort the ids by probability for the most effect         */
+                                        denominator and the term's weight), with no entry above it are not multiplied: each
+                                        row's sum over a block meets the mean of its ids' head rows, each id's weighted sum
+                                        over the 48 rows the same sum of their hidden states (weights: what the rows leave
+                                        out); what that misses is bounded in the result. 0: exact. Sort the ids by
+                                        probability for the most effect. Takes 1/24 of the logits' memory beside      */
 } kd_head;
 #define KD_HEAD_INIT { (uint32_t)sizeof(kd_head), 0, NULL, NULL, NULL, NULL, 1.0, 0.0, 0.0 }
 KD_API void kd_head_init(kd_head *head, size_t size);

@@ -178,8 +178,8 @@ typedef struct kd_loss_result {
     double sum[KD_LOSS_MAX_TERMS];       /* sum over valid rows, T^2 and row weights in, the term's weight not */
     int64_t rows[KD_LOSS_MAX_TERMS];     /* rows that were summed                                              */
     int64_t skipped[KD_LOSS_MAX_TERMS];  /* rows left out as non-finite (KD_NONFINITE_SKIP)                     */
-    double skipped_share;                /* heads: share of the blocks of logit gradients left out of the products */
-    double dw_error_bound;               /* at most this Frobenius norm is missing in the head's gradient by that   */
+    double skipped_share;                /* heads: share of the blocks of logit gradients that were not multiplied  */
+    double dw_error_bound;               /* the head's gradient is at most this Frobenius norm off by that          */
     double dh_error_bound;               /* the same for the hidden states' gradient                               */
 } kd_loss_result;
 

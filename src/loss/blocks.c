@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/thread.h"
+#include "loss/cells.h"
 #include "loss/loss.h"
 #include "math/gemm.h"
 
@@ -23,13 +24,7 @@ typedef struct {
     const kd__sources *sources[KD__MAX_HEADS];
     int32_t head_count;
     int64_t rows, block, classes;
-    /* skipping */
-    uint8_t *active; /* (row cells, class cells) */
-    int64_t class_cells;
-    float threshold;
-    double *dropped;                    /* (B, 2): sum |dz| and sum dz^2 left out, a row */
-    double cells, skipped, norm, rows1; /* rows1: sum over rows of (sum |dz|)^2 */
-    double hidden_norm;
+    kd__cells cells; /* skipping */
 } blocks;
 
 int kd__needs_blocks(const kd__pass *w)
@@ -72,12 +67,15 @@ static plan plan_with(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t
     return p;
 }
 
-static plan make_plan(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t widest, int64_t hidden, int32_t threads)
+/* skipped: classes of a head whose small cells are skipped, or 0. */
+static plan make_plan(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t widest, int64_t hidden, int64_t skipped, int32_t threads)
 {
     const int64_t deepest = hidden > widest ? hidden : widest, deep = kd__gemm_thin_scratch(KD__THIN_LINES, deepest, 2);
     const int64_t thin = kd__gemm_thin_scratch(KD__THIN_LINES, hidden, 2), whole = CHUNK * (hidden + 64);
-    const plan p = plan_with(limit, rows, floats_a_row, widest, thin > deep ? thin : deep, threads);
-    return p.block <= KD__THIN_LINES ? p : plan_with(limit, rows, floats_a_row, widest, whole, threads);
+    const int64_t many = 64 * KD__CELL, beside = skipped ? kd__cells_room(KD__CELL, skipped, hidden) + whole : 0;
+    if (skipped) floats_a_row += (kd__cells_room(many, skipped, hidden) - kd__cells_room(0, skipped, hidden)) / many + hidden + 1;
+    const plan p = plan_with(limit, rows, floats_a_row, widest, beside ? beside : thin > deep ? thin : deep, threads);
+    return p.block <= KD__THIN_LINES || skipped ? p : plan_with(limit, rows, floats_a_row, widest, whole, threads);
 }
 
 kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t student_width, int64_t teacher_width, int64_t *bytes,
@@ -89,8 +87,8 @@ kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t s
                (long long)teacher_width);
     kd_context *context = loss->object.context;
     const int64_t floats = (student_width ? classes : 0) + (teacher_width ? classes : 0);
-    const plan p =
-        make_plan(loss->memory_limit, rows, floats, classes, student_width > teacher_width ? student_width : teacher_width, context->threads);
+    const plan p = make_plan(loss->memory_limit, rows, floats, classes, student_width > teacher_width ? student_width : teacher_width,
+                             loss->skip_bound > 0 && student_width ? classes : 0, context->threads);
     if (bytes) *bytes = floats ? p.bytes : 4 * KD__ROWS_OF_SCRATCH * context->threads * (classes + 32);
     if (block_rows) *block_rows = floats ? p.block : rows;
     return KD_OK;
@@ -146,46 +144,6 @@ static void uncap_row(void *argument, int64_t r, int32_t worker)
     f->kernels->soft_cap_gradient(f->y + r * f->n, f->x + r * f->n, f->n, f->cap);
 }
 
-/* ---- skipping ---- */
-
-/* A cell of KD__CELL rows is on when some entry is above the threshold. */
-static void mark_cells(void *argument, int64_t row_cell, int32_t worker)
-{
-    blocks *b = argument;
-    const kd__kernels *kernels = b->context->kernels;
-    const int64_t first = row_cell * KD__CELL, last = first + KD__CELL < b->w->last - b->w->first ? first + KD__CELL : b->w->last - b->w->first;
-    uint8_t *active = b->active + row_cell * b->class_cells;
-    (void)worker;
-    for (int64_t c = 0; c < b->class_cells; c++) {
-        const int64_t start = c * KD__CELL, n = b->classes - start < KD__CELL ? b->classes - start : KD__CELL;
-        active[c] = 0;
-        for (int64_t r = first; r < last && !active[c]; r++) active[c] = kernels->largest_size(b->dz + r * b->classes + start, n) > b->threshold;
-    }
-    for (int64_t r = first; r < last; r++) {
-        double size = 0, square = 0;
-        for (int64_t c = 0; c < b->class_cells; c++) {
-            const int64_t start = c * KD__CELL, n = b->classes - start < KD__CELL ? b->classes - start : KD__CELL;
-            if (active[c]) continue;
-            const double s = kernels->sum_squares(b->dz + r * b->classes + start, n);
-            square += s;
-            size += sqrt(s * (double)n); /* at least the sum of sizes */
-        }
-        b->dropped[2 * r] = size;
-        b->dropped[2 * r + 1] = square;
-    }
-}
-
-static void count_skipped(blocks *b, int64_t rows)
-{
-    const int64_t cells = (rows + KD__CELL - 1) / KD__CELL * b->class_cells;
-    for (int64_t i = 0; i < cells; i++) b->skipped += !b->active[i];
-    b->cells += (double)cells;
-    for (int64_t r = 0; r < rows; r++) {
-        b->rows1 += b->dropped[2 * r] * b->dropped[2 * r];
-        b->norm += b->dropped[2 * r + 1];
-    }
-}
-
 /* ---- products ---- */
 
 typedef struct {
@@ -227,7 +185,7 @@ static kd_status push_back(blocks *b, int64_t rows)
                        .beta = 1,
                        .c = dh,
                        .ldc = st->dz_step };
-        if (skip) KD_TRY(kd__gemm_cells(b->context, &g, b->active + i / KD__CELL, b->class_cells, 1));
+        if (skip) KD_TRY(kd__cells_times_head(&b->cells, &g, i));
         else KD_TRY(kd__gemm_block(b->context, &g));
     }
     if (head->weight_gradient) {
@@ -243,7 +201,7 @@ static kd_status push_back(blocks *b, int64_t rows)
                        .beta = 1,
                        .c = head->weight_gradient->data,
                        .ldc = d };
-        if (skip) KD_TRY(kd__gemm_cells(b->context, &g, b->active, 1, b->class_cells));
+        if (skip) KD_TRY(kd__cells_times_hidden(&b->cells, &g));
         else KD_TRY(kd__gemm_block(b->context, &g));
     }
     if (head->bias_gradient) {
@@ -276,10 +234,7 @@ static kd_status run_block(blocks *b)
         finish f = { b->context->kernels, b->z, b->dz, b->classes, NULL, 1, (float)st->head.soft_cap };
         kd__parallel(b->context, rows, uncap_row, &f);
     }
-    if (st->head.skip_bound > 0) {
-        kd__parallel(b->context, (rows + KD__CELL - 1) / KD__CELL, mark_cells, b);
-        count_skipped(b, rows);
-    }
+    if (st->head.skip_bound > 0) kd__cells_mark(&b->cells, b->dz, rows, (const float *)(const void *)st->z + w->first * st->z_step, st->z_step);
     return push_back(b, rows);
 }
 
@@ -294,17 +249,17 @@ static void report(blocks *b, kd_loss_result *made)
 {
     const kd_head *head = &b->student->head;
     const kd__kernels *kernels = b->context->kernels;
-    if (!b->student->has_head || head->skip_bound == 0 || b->cells == 0) return;
+    if (!b->student->has_head || head->skip_bound == 0 || b->cells.cells == 0) return;
     const float *w = head->weight->data;
     double longest = 0, scale = fabs(head->scale);
     for (int64_t i = 0; i < b->classes; i++) {
         const double square = kernels->sum_squares(w + i * b->student->hidden_width, b->student->hidden_width);
         longest = square > longest ? square : longest;
     }
-    made->skipped_share = b->skipped / b->cells;
-    made->dw_error_bound = scale * sqrt(b->norm) *
+    made->skipped_share = b->cells.skipped / b->cells.cells;
+    made->dw_error_bound = scale * sqrt(b->cells.squares) *
                            norm_of(kernels, (const float *)(const void *)b->student->z, b->rows, b->student->z_step, b->student->hidden_width);
-    made->dh_error_bound = scale * sqrt(b->rows1 * longest);
+    made->dh_error_bound = scale * sqrt(b->cells.row_sizes * longest);
 }
 
 /* Buffers behind each other in loss->logits. */
@@ -320,13 +275,18 @@ static kd_status lay_out(blocks *b)
         floats += b->heads[i]->weight.dims[0];
         if (b->heads[i]->weight.dims[1] > hidden) hidden = b->heads[i]->weight.dims[1];
     }
-    b->block = make_plan(loss->memory_limit, b->rows, floats, w->room, hidden, b->context->threads).block;
-    b->class_cells = (b->classes + KD__CELL - 1) / KD__CELL;
-    const int64_t marks = st->head.skip_bound > 0 ? b->block * 4 + (b->block / KD__CELL + 2) * b->class_cells / 4 + 64 : 0;
-    KD_TRY(KD_RESERVE(b->context, &loss->logits, &loss->logits_room, b->block * floats + marks + 16));
-    float *at = loss->logits + (marks + 15) / 16 * 16;
-    b->dropped = (double *)(void *)loss->logits;
-    b->active = (uint8_t *)(b->dropped + 2 * b->block);
+    const int skip = wants && st->head.skip_bound > 0;
+    b->block = make_plan(loss->memory_limit, b->rows, floats, w->room, hidden, skip ? b->classes : 0, b->context->threads).block;
+    const int64_t room = skip ? kd__cells_room(b->block, b->classes, st->hidden_width) : 0;
+    KD_TRY(KD_RESERVE(b->context, &loss->logits, &loss->logits_room, room + b->block * floats + 16));
+    float *at = loss->logits + room;
+    if (skip) {
+        b->cells.context = b->context;
+        b->cells.classes = b->classes;
+        b->cells.width = st->hidden_width;
+        kd__cells_lay_out(&b->cells, loss->logits, b->block);
+        kd__cells_head(&b->cells, st->head.weight->data);
+    }
     for (int32_t i = 0; i < b->head_count; i++) {
         b->v[i] = at;
         at += b->block * b->heads[i]->weight.dims[0];
@@ -358,7 +318,7 @@ static void find_heads(blocks *b)
     }
     for (int32_t i = 0; i < w->count; i++) {
         const double size = fabs(w->scales[w->terms[i]]) * b->student->head.skip_bound;
-        if (size > b->threshold) b->threshold = (float)size;
+        if (size > b->cells.threshold) b->cells.threshold = (float)size;
     }
 }
 

@@ -297,18 +297,32 @@ static kd_status run_own(kd_context *context, const kd__gemm *g)
 /* ---- over some cells of op(A) ---- */
 
 typedef struct {
-    own w;
+    own w, rest;
     const uint8_t *active;
     int64_t line_step, depth_step;
 } cells;
 
-/* Cells of one line that follow each other are one run, at most DEPTH deep; the depth of panels in `packed` is all of k. */
+/* C += lines x depth of op(A) times all panels; the depth of panels in `packed` is all of k. */
+static void multiply_run(const own *w, int64_t first, int64_t lines, int64_t start, int64_t depth, float *a)
+{
+    const int64_t height = w->tiles.rows, width = w->tiles.columns;
+    for (int64_t l = 0; l < lines; l += height)
+        pack(&w->tiles, &w->a, first + l, lines - l < height ? lines - l : height, start, depth, height, a + l * depth);
+    for (int64_t panel = 0; panel < w->panels; panel++)
+        for (int64_t l = 0; l < lines; l += height) {
+            const int64_t rows = lines - l < height ? lines - l : height, columns = w->b.lines - panel * width;
+            w->tiles.tile(depth, w->alpha, a + l * depth, w->packed + (panel * w->k + start) * width, 1, w->c + (first + l) * w->ldc + panel * width,
+                          w->ldc, (int32_t)rows, (int32_t)(columns < width ? columns : width));
+        }
+}
+
+/* Cells of one line that follow each other are one run, at most DEPTH deep. */
 static void cell_line(void *argument, int64_t line, int32_t worker)
 {
     cells *c = argument;
-    own *w = &c->w;
+    const own *w = &c->w, *rest = &c->rest;
     const int64_t first = line * KD__CELL, lines = w->a.lines - first < KD__CELL ? w->a.lines - first : KD__CELL;
-    const int64_t cell = KD__CELL / w->tiles.unit, depths = (w->k + cell - 1) / cell, height = w->tiles.rows, width = w->tiles.columns;
+    const int64_t cell = KD__CELL / w->tiles.unit, depths = (w->k + cell - 1) / cell;
     const uint8_t *active = c->active + line * c->line_step;
     float *a = w->blocks + worker * LINES * DEPTH;
     for (int64_t i = 0; i < depths;) {
@@ -318,38 +332,33 @@ static void cell_line(void *argument, int64_t line, int32_t worker)
             i++;
             continue;
         }
-        const int64_t start = i * cell, depth = (end * cell < w->k ? end * cell : w->k) - start;
-        for (int64_t l = 0; l < lines; l += height)
-            pack(&w->tiles, &w->a, first + l, lines - l < height ? lines - l : height, start, depth, height, a + l * depth);
-        for (int64_t panel = 0; panel < w->panels; panel++)
-            for (int64_t l = 0; l < lines; l += height) {
-                const int64_t rows = lines - l < height ? lines - l : height, columns = w->b.lines - panel * width;
-                w->tiles.tile(depth, w->alpha, a + l * depth, w->packed + (panel * w->k + start) * width, 1,
-                              w->c + (first + l) * w->ldc + panel * width, w->ldc, (int32_t)rows, (int32_t)(columns < width ? columns : width));
-            }
+        multiply_run(w, first, lines, i * cell, (end * cell < w->k ? end * cell : w->k) - i * cell, a);
         i = end;
     }
+    for (int64_t start = 0; start < rest->k; start += DEPTH)
+        multiply_run(rest, first, lines, start, rest->k - start < DEPTH ? rest->k - start : DEPTH, a);
 }
 
 static void pack_whole_panel(void *argument, int64_t panel, int32_t worker)
 {
-    cells *c = argument;
-    own *w = &c->w;
+    own *w = argument;
     const int64_t width = w->tiles.columns, left = w->b.lines - panel * width;
     (void)worker;
     pack(&w->tiles, &w->b, panel * width, left < width ? left : width, 0, w->k, width, w->packed + panel * w->k * width);
 }
 
-kd_status kd__gemm_cells(kd_context *context, const kd__gemm *g, const uint8_t *active, int64_t line_step, int64_t depth_step)
+kd_status kd__gemm_cells(kd_context *context, const kd__gemm *g, const uint8_t *active, int64_t line_step, int64_t depth_step, const kd__gemm *more)
 {
     const kd__tiles tiles = tiles_of(context);
-    cells c = { own_of(g, &tiles), active, line_step, depth_step };
-    own *w = &c.w;
-    w->panels = (g->n + w->tiles.columns - 1) / w->tiles.columns;
-    const int64_t packed = w->panels * w->tiles.columns * w->k;
-    KD_TRY(kd__scratch_take(context, packed + (int64_t)context->threads * LINES * DEPTH, &w->packed));
-    w->blocks = w->packed + packed;
-    kd__parallel(context, w->panels, pack_whole_panel, &c);
+    cells c = { own_of(g, &tiles), own_of(more, &tiles), active, line_step, depth_step };
+    own *w = &c.w, *rest = &c.rest;
+    rest->panels = w->panels = (g->n + w->tiles.columns - 1) / w->tiles.columns;
+    const int64_t width = w->panels * w->tiles.columns;
+    KD_TRY(kd__scratch_take(context, width * (w->k + rest->k) + (int64_t)context->threads * LINES * DEPTH, &w->packed));
+    rest->packed = w->packed + width * w->k;
+    w->blocks = rest->packed + width * rest->k;
+    kd__parallel(context, w->panels, pack_whole_panel, w);
+    kd__parallel(context, w->panels, pack_whole_panel, rest);
     kd__parallel(context, (g->m + KD__CELL - 1) / KD__CELL, cell_line, &c);
     kd__scratch_give(context, w->packed);
     return KD_OK;

@@ -49,9 +49,10 @@ int kd__gemm_block_is_own(const kd_context *context);
 kd_status kd__gemm_own(kd_context *context, const kd__gemm *product);
 
 /* C += alpha op(A) op(B) over the cells of op(A) that are on: KD__CELL lines x KD__CELL deep, active[line cell * line_step + depth cell *
- * depth_step]. Always the library's own kernels; C must hold numbers.                                                           */
+ * depth_step]; and C += the whole product `rest`, of the same C, m and n. Always the library's own kernels; C must hold numbers.   */
 #define KD__CELL 48
-kd_status kd__gemm_cells(kd_context *context, const kd__gemm *product, const uint8_t *active, int64_t line_step, int64_t depth_step);
+kd_status kd__gemm_cells(kd_context *context, const kd__gemm *product, const uint8_t *active, int64_t line_step, int64_t depth_step,
+                         const kd__gemm *rest);
 
 /* `count` lines `depth` deep, x[i * row + p * column], as to[p * width + i] for the kernels' tile; missing lines are zero. One of the two
  * steps is 1.                                                                                                              */

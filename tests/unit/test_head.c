@@ -193,6 +193,37 @@ START_TEST(bits_do_not_depend_on_threads_and_gradients_add_up)
 }
 END_TEST
 
+/* Rows that are alike, or classes whose head rows are: what stands in for skipped cells is then all that they held. */
+START_TEST(stand_ins_of_skipped_cells_keep_what_rows_and_classes_share)
+{
+    for (int side = 0; side < 2; side++) {
+        parts p;
+        kd_loss_result result;
+        setup();
+        for (int r = 1; r < N && side == 0; r++) {
+            memcpy(hidden + r * D, hidden, D * sizeof *hidden);
+            memcpy(v + r * V, v, V * sizeof *v);
+            labels[r] = labels[0];
+        }
+        for (int j = 0; j < V && side == 1; j++) memcpy(weight + j * D, weight + j / 48 * 48 * D, D * sizeof *weight);
+        const double value = whole(1.5, 0, NULL, dh0, dw0, db0);
+        make(&p, 2, 64 << 20);
+        dense_teacher(&p);
+        memset(dw, 0, sizeof dw);
+        OK(run(&p, 1.5, 0, NULL, 1e9, dh, dw, NULL, &result));
+        ck_assert_double_eq_tol(result.value, value, 1e-5);
+        ck_assert(result.skipped_share == 1);
+        const double kept = side == 0 ? distance(dw, dw0, V * D) : distance(dh, dh0, N * D),
+                     other = side == 1 ? distance(dw, dw0, V * D) : distance(dh, dh0, N * D);
+        ck_assert_msg(kept < 1e-5 && other > 0.01, "side %d: %g, the other %g", side, kept, other);
+        double size = 0;
+        for (int i = 0; i < V * D; i++) size += (double)dw0[i] * dw0[i];
+        if (side == 0) ck_assert_msg(result.dw_error_bound < 0.005 * sqrt(size), "%g of %g", result.dw_error_bound, sqrt(size));
+        drop(&p);
+    }
+}
+END_TEST
+
 START_TEST(skipping_keeps_within_the_bounds_it_reports)
 {
     parts p;
@@ -285,6 +316,7 @@ Suite *head_suite(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, heads_give_what_whole_logits_give);
     tcase_add_test(tests, bits_do_not_depend_on_threads_and_gradients_add_up);
+    tcase_add_test(tests, stand_ins_of_skipped_cells_keep_what_rows_and_classes_share);
     tcase_add_test(tests, skipping_keeps_within_the_bounds_it_reports);
     tcase_add_test(tests, memory_is_what_the_query_says);
     tcase_add_test(tests, bad_heads_are_refused);
