@@ -47,14 +47,22 @@ static int64_t chunk_of(const kd_context *context, int64_t rows, int64_t classes
     return kd__gemm_block_is_own(context) && rows > KD__THIN_LINES ? CHUNK : classes;
 }
 
-/* floats_a_row: logits held for one row; packed: what the products take beside, for two threads. */
-static plan plan_with(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t widest, int64_t packed, int32_t threads)
+/* What a call has to hold. */
+typedef struct {
+    int64_t rows, floats_a_row; /* logits held for one row */
+    int64_t widest, hidden;     /* classes, hidden states: of the wider side */
+    int64_t skipped;            /* classes of a head whose small cells are skipped, or 0 */
+    int64_t wide;               /* floats of a thread's arrays of doubles */
+} sizes;
+
+/* packed: what the products take beside, for two threads. */
+static plan plan_with(int64_t limit, const sizes *s, int64_t floats_a_row, int64_t packed, int32_t threads)
 {
-    int64_t most = (limit / 4 - packed - THREAD_ROWS * widest) / (floats_a_row + 4), pieces;
+    int64_t most = (limit / 4 - packed - THREAD_ROWS * s->widest - 2 * s->wide) / (floats_a_row + 4), pieces;
     if (most < 1) most = 1;
-    if (most > rows) most = rows < 1 ? 1 : rows;
-    pieces = (rows + most - 1) / most;
-    plan p = { pieces ? (rows + pieces - 1) / pieces : 1, 0 };
+    if (most > s->rows) most = s->rows < 1 ? 1 : s->rows;
+    pieces = (s->rows + most - 1) / most;
+    plan p = { pieces ? (s->rows + pieces - 1) / pieces : 1, 0 };
     for (int64_t unit = KD__CELL; unit >= TILE_LINES; unit -= KD__CELL - TILE_LINES) { /* whole cells, or whole tiles of the products */
         const int64_t even = (p.block + unit - 1) / unit * unit, below = most / unit * unit;
         if (even <= most || (unit == TILE_LINES && below)) {
@@ -62,20 +70,30 @@ static plan plan_with(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t
             break;
         }
     }
-    if (p.block > rows && rows) p.block = rows;
-    p.bytes = 4 * (p.block * floats_a_row + packed + threads * (KD__ROWS_OF_SCRATCH * (widest + 32) + 96 * 384));
+    if (p.block > s->rows && s->rows) p.block = s->rows;
+    p.bytes = 4 * (p.block * floats_a_row + packed + threads * (KD__ROWS_OF_SCRATCH * (s->widest + 32) + s->wide + 96 * 384));
     return p;
 }
 
-/* skipped: classes of a head whose small cells are skipped, or 0. */
-static plan make_plan(int64_t limit, int64_t rows, int64_t floats_a_row, int64_t widest, int64_t hidden, int64_t skipped, int32_t threads)
+static plan make_plan(int64_t limit, const sizes *s, int32_t threads)
 {
-    const int64_t deepest = hidden > widest ? hidden : widest, deep = kd__gemm_thin_scratch(KD__THIN_LINES, deepest, 2);
-    const int64_t thin = kd__gemm_thin_scratch(KD__THIN_LINES, hidden, 2), whole = CHUNK * (hidden + 64);
-    const int64_t many = 64 * KD__CELL, beside = skipped ? kd__cells_room(KD__CELL, skipped, hidden) + whole : 0;
-    if (skipped) floats_a_row += (kd__cells_room(many, skipped, hidden) - kd__cells_room(0, skipped, hidden)) / many + hidden + 1;
-    const plan p = plan_with(limit, rows, floats_a_row, widest, beside ? beside : thin > deep ? thin : deep, threads);
-    return p.block <= KD__THIN_LINES || skipped ? p : plan_with(limit, rows, floats_a_row, widest, whole, threads);
+    const int64_t deepest = s->hidden > s->widest ? s->hidden : s->widest, deep = kd__gemm_thin_scratch(KD__THIN_LINES, deepest, 2);
+    const int64_t thin = kd__gemm_thin_scratch(KD__THIN_LINES, s->hidden, 2), whole = CHUNK * (s->hidden + 64);
+    if (s->skipped) {
+        const int64_t many = 64 * KD__CELL, none = kd__cells_room(0, s->skipped, s->hidden);
+        const int64_t a_row = (kd__cells_room(many, s->skipped, s->hidden) - none) / many + s->hidden + 1;
+        return plan_with(limit, s, s->floats_a_row + a_row, kd__cells_room(KD__CELL, s->skipped, s->hidden) + whole, threads);
+    }
+    const plan p = plan_with(limit, s, s->floats_a_row, thin > deep ? thin : deep, threads);
+    return p.block <= KD__THIN_LINES ? p : plan_with(limit, s, s->floats_a_row, whole, threads);
+}
+
+/* Arrays of doubles that some kinds keep for all classes (src/loss/run.c). */
+static int64_t wide_floats(const kd_loss *loss, int64_t classes)
+{
+    for (int32_t t = 0; t < loss->count; t++)
+        if (kd__needs_wide(loss->terms[t].kind)) return 8 * (classes + 6);
+    return 0;
 }
 
 kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t student_width, int64_t teacher_width, int64_t *bytes,
@@ -86,11 +104,15 @@ kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t s
                "kd_loss_memory: rows %lld, classes %lld, widths %lld and %lld", (long long)rows, (long long)classes, (long long)student_width,
                (long long)teacher_width);
     kd_context *context = loss->object.context;
-    const int64_t floats = (student_width ? classes : 0) + (teacher_width ? classes : 0);
-    const plan p = make_plan(loss->memory_limit, rows, floats, classes, student_width > teacher_width ? student_width : teacher_width,
-                             loss->skip_bound > 0 && student_width ? classes : 0, context->threads);
-    if (bytes) *bytes = floats ? p.bytes : 4 * KD__ROWS_OF_SCRATCH * context->threads * (classes + 32);
-    if (block_rows) *block_rows = floats ? p.block : rows;
+    const sizes s = { .rows = rows,
+                      .floats_a_row = (student_width ? classes : 0) + (teacher_width ? classes : 0),
+                      .widest = classes,
+                      .hidden = student_width > teacher_width ? student_width : teacher_width,
+                      .skipped = loss->skip_bound > 0 && student_width ? classes : 0,
+                      .wide = wide_floats(loss, classes) };
+    const plan p = make_plan(loss->memory_limit, &s, context->threads);
+    if (bytes) *bytes = s.floats_a_row ? p.bytes : 4 * context->threads * (KD__ROWS_OF_SCRATCH * (classes + 32) + s.wide);
+    if (block_rows) *block_rows = s.floats_a_row ? p.block : rows;
     return KD_OK;
 }
 
@@ -276,7 +298,8 @@ static kd_status lay_out(blocks *b)
         if (b->heads[i]->weight.dims[1] > hidden) hidden = b->heads[i]->weight.dims[1];
     }
     const int skip = wants && st->head.skip_bound > 0;
-    b->block = make_plan(loss->memory_limit, b->rows, floats, w->room, hidden, skip ? b->classes : 0, b->context->threads).block;
+    const sizes size = { b->rows, floats, w->room, hidden, skip ? b->classes : 0, wide_floats(loss, w->room) };
+    b->block = make_plan(loss->memory_limit, &size, b->context->threads).block;
     const int64_t room = skip ? kd__cells_room(b->block, b->classes, st->hidden_width) : 0;
     KD_TRY(KD_RESERVE(b->context, &loss->logits, &loss->logits_room, room + b->block * floats + 16));
     float *at = loss->logits + room;

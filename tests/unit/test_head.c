@@ -258,25 +258,34 @@ END_TEST
 
 START_TEST(memory_is_what_the_query_says)
 {
-    parts p;
+    for (int i = 0; i < 2; i++) { /* as it is, cells skipped */
+        parts p;
+        int64_t bytes, rows;
+        kd_context_info before = { .struct_size = sizeof before }, after = { .struct_size = sizeof after };
+        kd_loss_options o = KD_LOSS_OPTIONS_INIT;
+        kd_loss_result result;
+        make(&p, 2, 600000);
+        hidden_teacher(&p);
+        o.memory_limit = 600000;
+        o.skip_bound = i == 1 ? 0.01 : 0;
+        kd_loss_free(p.loss);
+        OK(kd_loss_create(&p.loss, p.ctx, &o));
+        OK(kd_loss_add(p.loss, KD_LOSS_FORWARD_KL, 1, NULL, NULL));
+        OK(kd_loss_memory(p.loss, N, V, D, DT, &bytes, &rows));
+        ck_assert_int_ge(rows, 1);
+        OK(kd_context_get_info(p.ctx, &before));
+        memset(dw, 0, sizeof dw);
+        OK(run(&p, 1, 0, NULL, o.skip_bound, dh, dw, NULL, &result));
+        OK(kd_context_get_info(p.ctx, &after));
+        const int64_t taken = (int64_t)(after.peak_bytes - before.bytes);
+        ck_assert_msg(taken <= bytes + N * 256, "%d: %lld bytes taken, %lld told", i, (long long)taken, (long long)bytes);
+        const uint64_t calls = after.allocations; /* a second call allocates nothing */
+        OK(run(&p, 1, 0, NULL, o.skip_bound, dh, dw, NULL, &result));
+        OK(kd_context_get_info(p.ctx, &after));
+        ck_assert_uint_eq(after.allocations, calls);
+        drop(&p);
+    }
     int64_t bytes, rows;
-    kd_context_info before = { .struct_size = sizeof before }, after = { .struct_size = sizeof after };
-    kd_loss_result result;
-    make(&p, 2, 600000);
-    hidden_teacher(&p);
-    OK(kd_loss_memory(p.loss, N, V, D, DT, &bytes, &rows));
-    ck_assert_int_ge(rows, 1);
-    OK(kd_context_get_info(p.ctx, &before));
-    memset(dw, 0, sizeof dw);
-    OK(run(&p, 1, 0, NULL, 0, dh, dw, NULL, &result));
-    OK(kd_context_get_info(p.ctx, &after));
-    ck_assert_msg((int64_t)(after.peak_bytes - before.bytes) <= bytes + N * 256, "%lld bytes taken, %lld told",
-                  (long long)(after.peak_bytes - before.bytes), (long long)bytes);
-    const uint64_t calls = after.allocations; /* a second call allocates nothing */
-    OK(run(&p, 1, 0, NULL, 0, dh, dw, NULL, &result));
-    OK(kd_context_get_info(p.ctx, &after));
-    ck_assert_uint_eq(after.allocations, calls);
-    drop(&p);
     kd_context *ctx = make_context(2);
     kd_loss *loss;
     OK(kd_loss_create(&loss, ctx, NULL));
@@ -284,6 +293,50 @@ START_TEST(memory_is_what_the_query_says)
     ck_assert_int_le(bytes, 64 << 20);
     kd_loss_free(loss);
     kd_context_free(ctx);
+}
+END_TEST
+
+/* Kinds that keep doubles of every class tell these too, and the limit holds. */
+START_TEST(memory_of_wide_kinds_is_told)
+{
+    enum { FEW = 40, WIDE = 60000, THIN = 2 };
+    const int32_t kinds[] = { KD_LOSS_FORWARD_KL, KD_LOSS_ADAPTIVE_KL };
+    float *w = calloc(WIDE * THIN, sizeof *w), *t = calloc(FEW * WIDE, sizeof *t), h[FEW * THIN] = { 1 }, g[FEW * THIN];
+    kd_array ws = KD_ARRAY_2D(w, KD_FLOAT32, WIDE, THIN), ts = KD_ARRAY_2D(t, KD_FLOAT32, FEW, WIDE), hs = KD_ARRAY_2D(h, KD_FLOAT32, FEW, THIN),
+             gs = KD_ARRAY_2D(g, KD_FLOAT32, FEW, THIN);
+    for (int i = 0; i < 2; i++) {
+        kd_head head = KD_HEAD_INIT;
+        kd_loss_output output = { sizeof output, 0, NULL, &hs, &gs, &head };
+        kd_loss_options o = KD_LOSS_OPTIONS_INIT;
+        kd_context_info before = { .struct_size = sizeof before }, after = { .struct_size = sizeof after };
+        kd_context *ctx = make_context(2);
+        kd_loss *loss;
+        kd_batch *batch;
+        kd_targets *targets;
+        int64_t bytes, rows;
+        head.weight = &ws;
+        o.memory_limit = 16 << 20;
+        OK(kd_loss_create(&loss, ctx, &o));
+        OK(kd_loss_add(loss, kinds[i], 1, NULL, NULL));
+        OK(kd_batch_create(&batch, ctx, NULL));
+        OK(kd_batch_begin(batch, FEW));
+        OK(kd_targets_create(&targets, ctx, NULL));
+        OK(kd_targets_begin(targets, FEW));
+        OK(kd_targets_borrow(targets, "logits", &ts, NULL));
+        OK(kd_loss_memory(loss, FEW, WIDE, THIN, 0, &bytes, &rows));
+        ck_assert_msg(bytes <= 16 << 20, "%d: %lld bytes", i, (long long)bytes);
+        OK(kd_context_get_info(ctx, &before));
+        OK(kd_loss_eval(loss, &output, 1, batch, targets, NULL, NULL));
+        OK(kd_context_get_info(ctx, &after));
+        const int64_t taken = (int64_t)(after.peak_bytes - before.bytes);
+        ck_assert_msg(taken <= bytes + FEW * 256 && taken > bytes / 2, "%d: %lld bytes taken, %lld told", i, (long long)taken, (long long)bytes);
+        kd_targets_free(targets);
+        kd_batch_free(batch);
+        kd_loss_free(loss);
+        kd_context_free(ctx);
+    }
+    free(w);
+    free(t);
 }
 END_TEST
 
@@ -319,6 +372,7 @@ Suite *head_suite(void)
     tcase_add_test(tests, stand_ins_of_skipped_cells_keep_what_rows_and_classes_share);
     tcase_add_test(tests, skipping_keeps_within_the_bounds_it_reports);
     tcase_add_test(tests, memory_is_what_the_query_says);
+    tcase_add_test(tests, memory_of_wide_kinds_is_told);
     tcase_add_test(tests, bad_heads_are_refused);
     suite_add_tcase(suite, tests);
     return suite;
