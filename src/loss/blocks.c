@@ -11,7 +11,7 @@
 #include "math/gemm.h"
 
 #define CHUNK 2048        /* classes of a product of many rows with the library's own kernels: what it packs is CHUNK x d */
-#define THREAD_ROWS 16    /* rows of V floats set aside for the threads' scratch */
+#define THREADS 2         /* whose scratch the limit covers; more take more, and the plan tells */
 #define TILE_LINES 12     /* of the products' tiles */
 #define COLUMN_CHUNK 1024 /* classes of a piece of the bias's gradient */
 
@@ -58,7 +58,8 @@ typedef struct {
 /* packed: what the products take beside, for two threads. */
 static plan plan_with(int64_t limit, const sizes *s, int64_t floats_a_row, int64_t packed, int32_t threads)
 {
-    int64_t most = (limit / 4 - packed - THREAD_ROWS * s->widest - 2 * s->wide) / (floats_a_row + 4), pieces;
+    const int64_t a_thread = KD__ROWS_OF_SCRATCH * (s->widest + 32) + s->wide + 96 * 384;
+    int64_t most = (limit / 4 - packed - THREADS * a_thread) / (floats_a_row + 4), pieces;
     if (most < 1) most = 1;
     if (most > s->rows) most = s->rows < 1 ? 1 : s->rows;
     pieces = (s->rows + most - 1) / most;
@@ -71,20 +72,23 @@ static plan plan_with(int64_t limit, const sizes *s, int64_t floats_a_row, int64
         }
     }
     if (p.block > s->rows && s->rows) p.block = s->rows;
-    p.bytes = 4 * (p.block * floats_a_row + packed + threads * (KD__ROWS_OF_SCRATCH * (s->widest + 32) + s->wide + 96 * 384));
+    p.bytes = 4 * (p.block * floats_a_row + packed + threads * a_thread);
     return p;
 }
 
 static plan make_plan(int64_t limit, const sizes *s, int32_t threads)
 {
-    const int64_t deepest = s->hidden > s->widest ? s->hidden : s->widest, deep = kd__gemm_thin_scratch(KD__THIN_LINES, deepest, 2);
-    const int64_t thin = kd__gemm_thin_scratch(KD__THIN_LINES, s->hidden, 2), whole = CHUNK * (s->hidden + 64);
+    const int64_t lines = limit / 4 / (s->floats_a_row + 1), few = lines < KD__THIN_LINES ? lines : KD__THIN_LINES;
+    const int64_t deep = kd__gemm_thin_scratch(few, s->hidden > s->widest ? s->hidden : s->widest, THREADS);
+    const int64_t thin = kd__gemm_thin_scratch(few, s->hidden, THREADS), whole = CHUNK * (s->hidden + 64);
     if (s->skipped) {
         const int64_t many = 64 * KD__CELL, none = kd__cells_room(0, s->skipped, s->hidden);
         const int64_t a_row = (kd__cells_room(many, s->skipped, s->hidden) - none) / many + s->hidden + 1;
         return plan_with(limit, s, s->floats_a_row + a_row, kd__cells_room(KD__CELL, s->skipped, s->hidden) + whole, threads);
     }
-    const plan p = plan_with(limit, s, s->floats_a_row, thin > deep ? thin : deep, threads);
+    const int64_t narrow = s->hidden < few ? (s->hidden + 32) * KD__MOST_DEPTH : 0; /* a result of fewer columns than lines packs all of them */
+    const int64_t packed = thin > deep ? thin : deep;
+    const plan p = plan_with(limit, s, s->floats_a_row, packed > narrow ? packed : narrow, threads);
     return p.block <= KD__THIN_LINES ? p : plan_with(limit, s, s->floats_a_row, whole, threads);
 }
 

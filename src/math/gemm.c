@@ -11,7 +11,6 @@
  * a product has the same bits in every product of the same k and B.                                                                  */
 #define DEPTH 288
 #define LINES 96        /* a multiple of every tile_rows */
-#define MOST_DEPTH 4096 /* packed at once */
 #define TILE_WORK 1.2e9 /* floating-point operations of two tiles for CBLAS */
 #define PIECES 8        /* of work at least, where the shape allows */
 #define NARROW 32       /* panels */
@@ -155,8 +154,8 @@ static void cut_pieces(own *w)
 static void run_chunks(kd_context *context, own *w, int64_t k)
 {
     const int64_t pieces = (w->a.lines + w->lines - 1) / w->lines * ((w->panels + w->chunk - 1) / w->chunk);
-    for (int64_t p = 0; p < k; p += MOST_DEPTH) {
-        w->k = k - p < MOST_DEPTH ? k - p : MOST_DEPTH;
+    for (int64_t p = 0; p < k; p += KD__MOST_DEPTH) {
+        w->k = k - p < KD__MOST_DEPTH ? k - p : KD__MOST_DEPTH;
         kd__parallel(context, w->panels, pack_panel, w);
         kd__parallel(context, pieces, multiply_piece, w);
         const int64_t numbers = w->k * w->tiles.unit;
@@ -178,7 +177,7 @@ static void thin_panels(own *w, int64_t first, int64_t last, int32_t worker)
     const int64_t height = w->tiles.rows, width = w->tiles.columns, lines = (w->a.lines + height - 1) / height * height;
     float *panel_at = w->blocks + worker * (w->lines + width) * DEPTH, *a = panel_at + width * DEPTH;
     for (int64_t start = 0, depth; start < w->k; start += depth) {
-        const int64_t cut = MOST_DEPTH - start % MOST_DEPTH, left = w->k - start < cut ? w->k - start : cut;
+        const int64_t cut = KD__MOST_DEPTH - start % KD__MOST_DEPTH, left = w->k - start < cut ? w->k - start : cut;
         depth = left < DEPTH ? left : DEPTH;
         const float *packed = w->packed ? w->packed + start * lines : a;
         for (int64_t i = 0; i < w->a.lines && !w->packed; i += height)
@@ -215,7 +214,7 @@ static void pack_lines(void *argument, int64_t index, int32_t worker)
 /* The largest tile of all instruction sets is 16 x 32. */
 int64_t kd__gemm_thin_scratch(int64_t lines, int64_t depth, int32_t threads)
 {
-    const int64_t whole = depth <= MOST_DEPTH;
+    const int64_t whole = depth <= KD__MOST_DEPTH;
     return (whole ? (lines + 16) * depth : 0) + threads * ((whole ? 0 : lines + 16) + 32) * DEPTH;
 }
 
@@ -241,7 +240,7 @@ static int is_thin(const kd__gemm *g) { return g->m <= KD__THIN_LINES && g->n >=
 static int64_t plan_thin(own *w, int32_t threads)
 {
     const int64_t lines = (w->a.lines + w->tiles.rows - 1) / w->tiles.rows * w->tiles.rows;
-    const int whole = w->k <= MOST_DEPTH;
+    const int whole = w->k <= KD__MOST_DEPTH;
     w->panels = (w->b.lines + w->tiles.columns - 1) / w->tiles.columns;
     w->lines = whole ? 0 : lines; /* of a thread's own */
     w->chunk = w->panels >= 4 * THIN_PANELS ? THIN_PANELS : (w->panels + threads - 1) / threads;
@@ -251,7 +250,7 @@ static int64_t plan_thin(own *w, int32_t threads)
 static int64_t plan_thick(own *w, int32_t threads)
 {
     cut_pieces(w);
-    return w->panels * w->tiles.columns * (w->k < MOST_DEPTH ? w->k : MOST_DEPTH) + (int64_t)threads * LINES * DEPTH;
+    return w->panels * w->tiles.columns * (w->k < KD__MOST_DEPTH ? w->k : KD__MOST_DEPTH) + (int64_t)threads * LINES * DEPTH;
 }
 
 int64_t kd__gemm_scratch(const kd_context *context, int64_t m, int64_t n, int64_t k)

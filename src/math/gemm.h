@@ -35,6 +35,7 @@ kd_status kd__gemm_tiles(kd_context *context, const kd__gemm *product, const kd_
 /* Floats of scratch that kd__gemm_run takes for a product of this shape. */
 int64_t kd__gemm_scratch(const kd_context *context, int64_t m, int64_t n, int64_t k);
 
+#define KD__MOST_DEPTH 4096 /* packed at once */
 /* Up to so many lines the library's own product packs no more than its lines and a panel a thread, whatever n. */
 #define KD__THIN_LINES 384
 /* Floats of scratch that such a product takes. */

@@ -38,7 +38,9 @@ typedef struct kd__kernels {
     /* As scan, with the maxima of groups: number l of group g (l < lanes) is the largest of x[(g KD__GROUP + v) lanes + l], v < KD__GROUP. Room for
      * kd__groups(n, lanes) numbers.                                                                                            */
     float (*scan_groups)(const float *x, int64_t n, int32_t *bad, float *maxima);
-    int64_t (*count_from)(const float *x, int64_t n, float least);                /* how many are at least `least`        */
+    int64_t (*count_from)(const float *x, int64_t n, float least); /* how many are at least `least`        */
+    /* Those that are at least `least`, in order: values, and first + their places as ids; room for n of each. Returns how many. */
+    int64_t (*collect_from)(const float *x, int64_t n, float least, uint32_t first, uint32_t *ids, float *values);
     double (*sum_from)(const float *x, const float *e, int64_t n, float least);   /* sum of e where x is at least `least` */
     double (*weighted_sum)(const float *x, const float *e, int64_t n, float max); /* sum e (x - max), where e is above 0 */
     int64_t (*argmax)(const float *x, int64_t n);                                 /* the first of the largest */

@@ -57,6 +57,35 @@ static int64_t count_from(const float *x, int64_t n, float least)
     return n && least == -INFINITY ? n : total;
 }
 
+static int64_t collect_from(const float *x, int64_t n, float least, uint32_t first, uint32_t *ids, float *values)
+{
+    int64_t count = 0, i = 0;
+#if W == 16
+    const __m512i steps = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (; i + W <= n; i += W) { /* whole vectors are written: what is too much is written again, or lies behind the last one */
+        const __m512 v = _mm512_loadu_ps(x + i);
+        const __mmask16 mask = _mm512_cmp_ps_mask(v, _mm512_set1_ps(least), _CMP_GE_OQ);
+        _mm512_storeu_ps(values + count, _mm512_maskz_compress_ps(mask, v));
+        _mm512_storeu_si512(ids + count, _mm512_maskz_compress_epi32(mask, _mm512_add_epi32(steps, _mm512_set1_epi32((int)(first + (uint32_t)i)))));
+        count += __builtin_popcount(mask);
+    }
+#elif W == 8
+    for (; i + W <= n; i += W)
+        for (uint32_t mask = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(x + i), _mm256_set1_ps(least), _CMP_GE_OQ)); mask;
+             mask &= mask - 1) {
+            const int64_t at = i + __builtin_ctz(mask);
+            ids[count] = first + (uint32_t)at;
+            values[count++] = x[at];
+        }
+#endif
+    for (; i < n; i++) {
+        ids[count] = first + (uint32_t)i;
+        values[count] = x[i];
+        count += x[i] >= least;
+    }
+    return count;
+}
+
 static int64_t argmax(const float *x, int64_t n)
 {
     int32_t bad;
@@ -532,7 +561,8 @@ static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, i
 
 #define KERNELS(isa, name)                                                                                                                           \
     {                                                                                                                                                \
-        isa, name, W, scan, scan_groups, count_from, sum_from, weighted_sum, argmax, sum, sum_squares, exponentials, exponentials_below, relative,   \
-            combine, reverse_gradient, jensen, mixture, widen, narrow, softmax_gradient, soft_cap, soft_cap_gradient, largest_size, minhash, axpby,  \
-            relu, add_bias, relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient, swiglu, swiglu_gradient, rotate, ROWS, COLUMNS, tile    \
+        isa, name, W, scan, scan_groups, count_from, collect_from, sum_from, weighted_sum, argmax, sum, sum_squares, exponentials,                   \
+            exponentials_below, relative, combine, reverse_gradient, jensen, mixture, widen, narrow, softmax_gradient, soft_cap, soft_cap_gradient,  \
+            largest_size, minhash, axpby, relu, add_bias, relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient, swiglu, swiglu_gradient,  \
+            rotate, ROWS, COLUMNS, tile                                                                                                              \
     }

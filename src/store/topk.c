@@ -182,22 +182,34 @@ typedef struct {
     int64_t bits;
 } rice;
 
+static int64_t bits_with(int64_t k, const uint32_t *codes, uint32_t most, uint32_t least, int32_t low)
+{
+    int64_t bits = 0;
+    if ((most - least) >> low >= ESCAPE) {
+        for (int64_t i = 0; i < k; i++) bits += rice_bits(most - codes[i], low);
+        return bits;
+    }
+    for (int64_t i = 0; i < k; i++) bits += (most - codes[i]) >> low;
+    return bits + k * (1 + low);
+}
+
+/* From the number that the mean asks for, as long as a neighbour is better: bits fall and then rise. */
 static rice best_rice(int64_t k, const uint32_t *codes)
 {
     uint32_t most = 0, least = UINT32_MAX;
-    rice best = { .bits = INT64_MAX };
-    for (int64_t i = 0; i < k; i++) most = codes[i] > most ? codes[i] : most, least = codes[i] < least ? codes[i] : least;
-    for (int32_t low = 0; low < 8; low++) {
-        int64_t bits = 0;
-        if (k && (most - least) >> low >= ESCAPE)
-            for (int64_t i = 0; i < k; i++) bits += rice_bits(most - codes[i], low);
-        else {
-            uint32_t sum = 0; /* codes are below 1024 and k below 2^27 */
-            for (int64_t i = 0; i < k; i++) sum += (most - codes[i]) >> low;
-            bits = sum + k * (1 + low);
+    uint64_t sum = 0;
+    if (!k) return (rice){ 0, 0, 0 };
+    for (int64_t i = 0; i < k; i++) most = codes[i] > most ? codes[i] : most, least = codes[i] < least ? codes[i] : least, sum += codes[i];
+    int32_t low = width_of((uint32_t)(((uint64_t)k * most - sum) / (uint64_t)k)) - 1;
+    low = low < 0 ? 0 : low > 7 ? 7 : low;
+    rice best = { most, low, bits_with(k, codes, most, least, low) };
+    for (int32_t step = -1; step <= 1; step += 2)
+        for (low = best.low + step; low >= 0 && low < 8; low += step) {
+            const int64_t bits = bits_with(k, codes, most, least, low);
+            if (bits >= best.bits) break;
+            best.low = low;
+            best.bits = bits;
         }
-        if (bits < best.bits) best = (rice){ most, low, bits };
-    }
     return best;
 }
 

@@ -49,56 +49,37 @@ static float mass_threshold(const kd__kernels *kernels, const float *x, const fl
 
 float kd__largest_begin(kd__largest *l, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, int32_t *bad)
 {
-    const int32_t lanes = kernels->lanes;
-    const int64_t groups = kd__groups(n, lanes);
+    const int64_t lanes = kernels->lanes, groups = kd__groups(n, kernels->lanes), chunk = KD__GROUP * lanes;
     const float max = kernels->scan_groups(x, n, bad, l->maxima);
     l->count = 0;
     if (*bad || max == -INFINITY) return max;
     const float least = k < groups ? kth_largest(kernels, l->maxima, groups, k, k + k / 4 + 4, max) : -FLT_MAX;
-    for (int64_t m = 0; m < groups; m++) {
-        if (!(l->maxima[m] >= least)) continue;
-        const int64_t first = m / lanes * KD__GROUP * lanes + m % lanes;
-        for (int64_t v = 0, i = first; v < KD__GROUP && i < n; v++, i += lanes) {
-            l->ids[l->count] = (uint32_t)i;
-            l->values[l->count] = x[i];
-            l->count += x[i] >= least;
-        }
-    }
+    for (int64_t first = 0, m = 0; first < n; first += chunk, m += lanes)
+        if (kernels->count_from(l->maxima + m, lanes, least))
+            l->count += kernels->collect_from(x + first, n - first < chunk ? n - first : chunk, least, (uint32_t)first, l->ids + l->count,
+                                              l->values + l->count);
     return max;
 }
 
-/* Of those equal to `least` only the first `room`, by their ids. */
-static void keep_from(kd__largest *l, int64_t n, float least, int64_t room)
+void kd__largest_end(kd__largest *l, const kd__kernels *kernels, int64_t k, float max)
 {
-    int64_t kept = 0, words = (n + 63) / 64;
-    memset(l->bits, 0, (size_t)words * sizeof *l->bits);
-    for (int64_t i = 0; i < l->count; i++) {
-        const uint32_t id = l->ids[i];
-        if (!(l->values[i] >= least)) continue;
-        l->bits[id / 64] |= 1ULL << id % 64;
-        room -= l->values[i] > least;
-    }
+    const float least = l->count > k ? kth_largest(kernels, l->values, l->count, k, k, max) : -FLT_MAX;
+    int64_t kept = 0, room = k; /* for those that equal it: the first ones */
+    for (int64_t i = 0; i < l->count; i++) room -= l->values[i] > least;
     l->least = INFINITY;
     l->equal = 0;
-    for (int64_t w = 0; w < words; w++) /* from here on values stand by id */
-        for (uint64_t bits = l->bits[w]; bits; bits &= bits - 1) {
-            const uint32_t id = (uint32_t)(w * 64 + __builtin_ctzll(bits));
-            const float x = l->x[id];
-            if (x == least && room-- < 1) {
-                l->equal++;
-                continue;
-            }
-            l->ids[kept] = id;
-            l->values[kept++] = x;
-            l->least = x < l->least ? x : l->least;
+    for (int64_t i = 0; i < l->count; i++) {
+        const float x = l->values[i];
+        if (!(x >= least)) continue;
+        if (x == least && room-- < 1) {
+            l->equal++;
+            continue;
         }
+        l->ids[kept] = l->ids[i];
+        l->values[kept++] = x;
+        l->least = x < l->least ? x : l->least;
+    }
     l->count = kept;
-}
-
-void kd__largest_end(kd__largest *l, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, float max)
-{
-    l->x = x;
-    keep_from(l, n, l->count > k ? kth_largest(kernels, l->values, l->count, k, k, max) : -FLT_MAX, k);
 }
 
 double kd__largest_of_mass(kd__largest *l, const kd__kernels *kernels, double mass, float max)

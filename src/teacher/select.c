@@ -22,21 +22,23 @@ typedef struct {
     int64_t *counts; /* (rows): entries, -1: not finite */
 } work;
 
-enum { FEW = 128, BLOCK = 128 };
+enum { FEW = 128, MORE = 4, BLOCK = 128 };
 
-/* What one thread works in: bits, then floats. */
+/* What one thread works in: sums of blocks, then floats. */
 typedef struct {
+    double *before;
     float *row, *e;
     kd__largest largest;
 } place;
 
-static int64_t place_size(int64_t n) { return 2 * ((n + 63) / 64 + 2) + 5 * n + 256; }
+static int64_t sums_of(int64_t n) { return n / BLOCK + 2; }
+static int64_t place_size(int64_t n) { return 2 * sums_of(n) + 5 * n + 256; }
 
 static place place_of(const work *w, int32_t worker)
 {
-    float *at = w->scratch + worker * (place_size(w->n) + place_size(w->n) % 2); /* bits and doubles want whole 8 bytes */
-    place p = { .largest.bits = (uint64_t *)(void *)at };
-    at += 2 * ((w->n + 63) / 64 + 2);
+    float *at = w->scratch + worker * (place_size(w->n) + place_size(w->n) % 2); /* doubles want whole 8 bytes */
+    place p = { .before = (double *)(void *)at };
+    at += 2 * sums_of(w->n);
     p.row = at;
     p.e = at + w->n;
     p.largest.values = at + 2 * w->n;
@@ -75,11 +77,11 @@ static int choose(work *w, kd__largest *l, const float *x, float *max, double *s
 {
     const kd__kernels *kernels = w->context->kernels;
     *sum = 0;
-    for (int64_t few = w->mass > 0 && w->k > FEW ? FEW : w->k;; few = w->k) { /* most often a few hold the mass */
+    for (int64_t few = w->mass > 0 && w->k > FEW ? FEW : w->k;; few = MORE * few < w->k ? MORE * few : w->k) { /* most often a few hold the mass */
         int32_t bad;
         *max = kd__largest_begin(l, kernels, x, w->n, few, &bad);
         if (bad || *max == -INFINITY) return 0;
-        kd__largest_end(l, kernels, x, w->n, few, *max);
+        kd__largest_end(l, kernels, few, *max);
         if (*sum > 0) share_of_more(kernels, l, x, w->n, *max, w->temperature, *sum, outside);
         else *sum = share_of(kernels, l, x, w->n, *max, w->temperature, outside) + *outside;
         if (!(w->mass > 0)) return 1;
@@ -126,7 +128,7 @@ static void sample_row(void *argument, int64_t r, int32_t worker)
     const kd__kernels *kernels = w->context->kernels;
     const place p = place_of(w, worker);
     const float *x = row_of(w, r, p.row), *e = p.e;
-    double *before = (double *)(void *)p.largest.bits;
+    double *before = p.before;
     uint32_t *ids = w->s->ids + r * w->k;
     float *values = w->s->values + r * w->k;
     const uint64_t stream = kd__stream(w->seed, 0x73616d70, (uint64_t)r);
