@@ -39,7 +39,7 @@ typedef struct kd__kernels {
      * kd__groups(n, lanes) numbers.                                                                                            */
     float (*scan_groups)(const float *x, int64_t n, int32_t *bad, float *maxima);
     int64_t (*count_from)(const float *x, int64_t n, float least); /* how many are at least `least`        */
-    /* Those that are at least `least`, in order: values, and first + their places as ids; room for n of each. Returns how many. */
+    /* Those that are at least `least`, in order: values, and first + their places as ids; room for n of each, values may be x. Returns how many. */
     int64_t (*collect_from)(const float *x, int64_t n, float least, uint32_t first, uint32_t *ids, float *values);
     double (*sum_from)(const float *x, const float *e, int64_t n, float least);   /* sum of e where x is at least `least` */
     double (*weighted_sum)(const float *x, const float *e, int64_t n, float max); /* sum e (x - max), where e is above 0 */
@@ -96,7 +96,7 @@ typedef struct kd__kernels {
     /* ---- matrix product (src/math/gemm.c) ---- */
     int32_t tile_rows, tile_columns;
     /* c[i * ldc + j] = alpha sum_k a[k * tile_rows + i] b[k * tile_columns + j] + beta c[..] for the first rows x columns of a tile;
-     * a and b are packed.                                                                                                       */
+     * a and b are packed; k is at least 1.                                                                                                       */
     void (*tile)(int64_t k, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns);
 } kd__kernels;
 

@@ -508,18 +508,30 @@ static void adam(float *p, const float *g, float *m, float *v, int64_t n, float 
 static inline __attribute__((always_inline)) void tile_of(int made, int64_t k, float alpha, const float *a, const float *b, float beta, float *c,
                                                           int64_t ldc, int32_t rows, int32_t columns)
 {
-    vf low[ROWS], high[ROWS];
-    for (int i = 0; i < made; i++) low[i] = high[i] = (vf){ 0 };
+    vf low[ROWS], high[ROWS], b0 = load(b), b1 = load(b + W);
     for (int i = 0; i < rows; i++) { /* it is far away when the result is large, and comes while the sums are made */
         __builtin_prefetch(c + i * ldc, 1, 3);
         __builtin_prefetch(c + i * ldc + columns - 1, 1, 3);
     }
-    for (int64_t p = 0; p < k; p++, a += ROWS, b += COLUMNS) {
-        vf b0 = load(b), b1 = load(b + W);
+    for (int i = 0; i < made; i++) low[i] = b0 * a[i], high[i] = b1 * a[i]; /* zeros first would go through memory */
+    for (int64_t p = 1; p < k; p++) {
+        a += ROWS, b += COLUMNS;
+        b0 = load(b), b1 = load(b + W);
         for (int i = 0; i < made; i++) {
             low[i] += b0 * a[i];
             high[i] += b1 * a[i];
         }
+    }
+    if (rows == made && columns == COLUMNS) { /* as below, without memory between */
+        for (int i = 0; i < made; i++) {
+            vf y0 = low[i] * alpha, y1 = high[i] * alpha;
+            ROUNDED(y0);
+            ROUNDED(y1);
+            if (beta != 0) y0 = y0 + load(c + i * ldc) * beta, y1 = y1 + load(c + i * ldc + W) * beta;
+            store(c + i * ldc, y0);
+            store(c + i * ldc + W, y1);
+        }
+        return;
     }
     float sums[ROWS][COLUMNS];
     for (int i = 0; i < made; i++) {

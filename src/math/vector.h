@@ -43,6 +43,15 @@ static inline vf from_bits(vi x)
     memcpy(&y, &x, sizeof y);
     return y;
 }
+/* Keeps a product from being fused with the sum that it goes into. */
+#if defined(__x86_64__)
+#define ROUNDED(x) __asm__("" : "+v"(x))
+#elif defined(__aarch64__)
+#define ROUNDED(x) __asm__("" : "+w"(x))
+#else
+#define ROUNDED(x) (void)(x)
+#endif
+
 static inline vf choose(vi mask, vf a, vf b) { return from_bits((mask & bits(a)) | (~mask & bits(b))); }
 static inline vf larger(vf a, vf b) { return choose(a > b, a, b); }
 

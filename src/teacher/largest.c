@@ -47,52 +47,58 @@ static float mass_threshold(const kd__kernels *kernels, const float *x, const fl
     return of_key((int32_t)low);
 }
 
-float kd__largest_begin(kd__largest *l, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, int32_t *bad)
+static void collect(kd__largest *l, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, float max)
 {
     const int64_t lanes = kernels->lanes, groups = kd__groups(n, kernels->lanes), chunk = KD__GROUP * lanes;
-    const float max = kernels->scan_groups(x, n, bad, l->maxima);
     l->count = 0;
-    if (*bad || max == -INFINITY) return max;
     const float least = k < groups ? kth_largest(kernels, l->maxima, groups, k, k + k / 4 + 4, max) : -FLT_MAX;
     for (int64_t first = 0, m = 0; first < n; first += chunk, m += lanes)
         if (kernels->count_from(l->maxima + m, lanes, least))
             l->count += kernels->collect_from(x + first, n - first < chunk ? n - first : chunk, least, (uint32_t)first, l->ids + l->count,
                                               l->values + l->count);
-    return max;
 }
 
-void kd__largest_end(kd__largest *l, const kd__kernels *kernels, int64_t k, float max)
+/* Of those that equal `least` only the first, so that k stay. */
+static void drop_equal(kd__largest *l, const kd__kernels *kernels, float least, int64_t k)
 {
-    const float least = l->count > k ? kth_largest(kernels, l->values, l->count, k, k, max) : -FLT_MAX;
-    int64_t kept = 0, room = k; /* for those that equal it: the first ones */
-    for (int64_t i = 0; i < l->count; i++) room -= l->values[i] > least;
-    l->least = INFINITY;
-    l->equal = 0;
+    int64_t kept = 0, room = k - kernels->count_from(l->values, l->count, nextafterf(least, INFINITY));
     for (int64_t i = 0; i < l->count; i++) {
         const float x = l->values[i];
-        if (!(x >= least)) continue;
-        if (x == least && room-- < 1) {
-            l->equal++;
-            continue;
-        }
+        if (x == least && room-- < 1) continue;
         l->ids[kept] = l->ids[i];
         l->values[kept++] = x;
-        l->least = x < l->least ? x : l->least;
     }
+    l->equal = l->count - kept;
     l->count = kept;
+}
+
+void kd__largest_take(kd__largest *l, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, float max)
+{
+    collect(l, kernels, x, n, k, max);
+    l->equal = 0;
+    l->least = INFINITY;
+    if (l->count > k) {
+        uint32_t *places = (uint32_t *)(void *)l->e;
+        l->least = kth_largest(kernels, l->values, l->count, k, k, max);
+        l->count = kernels->collect_from(l->values, l->count, l->least, 0, places, l->values);
+        for (int64_t i = 0; i < l->count; i++) l->ids[i] = l->ids[places[i]];
+        if (l->count > k) drop_equal(l, kernels, l->least, k);
+        return;
+    }
+    for (int64_t i = 0; i < l->count; i++) l->least = l->values[i] < l->least ? l->values[i] : l->least;
 }
 
 double kd__largest_of_mass(kd__largest *l, const kd__kernels *kernels, double mass, float max)
 {
-    if (kernels->sum(l->maxima, l->count) < mass) return -1;
-    const float least = mass_threshold(kernels, l->values, l->maxima, l->count, mass, max);
+    if (kernels->sum(l->e, l->count) < mass) return -1;
+    const float least = mass_threshold(kernels, l->values, l->e, l->count, mass, max);
     double reached = 0, gone = 0;
     int64_t kept = 0;
     if (least > l->least) l->equal = 0;
     l->least = least;
-    for (int64_t i = 0; i < l->count; i++) reached += l->values[i] > least ? l->maxima[i] : 0;
+    for (int64_t i = 0; i < l->count; i++) reached += l->values[i] > least ? l->e[i] : 0;
     for (int64_t i = 0; i < l->count; i++) {
-        const float x = l->values[i], e = l->maxima[i];
+        const float x = l->values[i], e = l->e[i];
         if (x < least || (x == least && reached >= mass)) {
             gone += e;
             l->equal += x == least;

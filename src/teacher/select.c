@@ -44,6 +44,7 @@ static place place_of(const work *w, int32_t worker)
     p.largest.values = at + 2 * w->n;
     p.largest.ids = (uint32_t *)(void *)(at + 3 * w->n);
     p.largest.maxima = at + 4 * w->n;
+    p.largest.e = p.e;
     return p;
 }
 
@@ -55,39 +56,33 @@ static const float *row_of(const work *w, int64_t r, float *scratch)
     return scratch;
 }
 
-/* What the largest hold at a temperature, their exponentials left in `maxima`; *outside is what the others hold, added up directly. */
+/* What the largest hold at a temperature, their exponentials left in `e`; *outside is what the others hold, added up directly. */
 static double share_of(const kd__kernels *kernels, const kd__largest *l, const float *x, int64_t n, float max, double temperature, double *outside)
 {
     const float inverse_t = (float)(1 / temperature);
     *outside = kernels->exponentials_below(x, n, max, inverse_t, l->least) + (double)l->equal * exp(((double)l->least - max) * (double)inverse_t);
-    return kernels->exponentials(l->values, l->count, max, inverse_t, l->maxima);
-}
-
-/* The same when what all hold is known: only where little is left outside must it be added up again. */
-static void share_of_more(const kd__kernels *kernels, const kd__largest *l, const float *x, int64_t n, float max, double temperature, double sum,
-                          double *outside)
-{
-    const double inside = kernels->exponentials(l->values, l->count, max, (float)(1 / temperature), l->maxima);
-    *outside = sum - inside;
-    if (*outside < 1e-3 * sum) share_of(kernels, l, x, n, max, temperature, outside);
+    return kernels->exponentials(l->values, l->count, max, inverse_t, l->e);
 }
 
 /* The k largest of a row, or as few as hold the mass; what all and what the others hold. */
 static int choose(work *w, kd__largest *l, const float *x, float *max, double *sum, double *outside)
 {
     const kd__kernels *kernels = w->context->kernels;
+    int32_t bad;
     *sum = 0;
+    *max = kernels->scan_groups(x, w->n, &bad, l->maxima);
+    if (bad || *max == -INFINITY) return 0;
     for (int64_t few = w->mass > 0 && w->k > FEW ? FEW : w->k;; few = MORE * few < w->k ? MORE * few : w->k) { /* most often a few hold the mass */
-        int32_t bad;
-        *max = kd__largest_begin(l, kernels, x, w->n, few, &bad);
-        if (bad || *max == -INFINITY) return 0;
-        kd__largest_end(l, kernels, few, *max);
-        if (*sum > 0) share_of_more(kernels, l, x, w->n, *max, w->temperature, *sum, outside);
+        const int again = *sum > 0;
+        kd__largest_take(l, kernels, x, w->n, few, *max);
+        if (again) *outside = *sum - kernels->exponentials(l->values, l->count, *max, (float)(1 / w->temperature), l->e);
         else *sum = share_of(kernels, l, x, w->n, *max, w->temperature, outside) + *outside;
         if (!(w->mass > 0)) return 1;
         const double gone = kd__largest_of_mass(l, kernels, w->mass * *sum, *max);
         *outside += gone > 0 ? gone : 0;
-        if (gone >= 0 || few == w->k) return 1;
+        if (gone < 0 && few < w->k) continue;
+        if (again && *outside < 1e-3 * *sum) share_of(kernels, l, x, w->n, *max, w->temperature, outside); /* the difference tells too little */
+        return 1;
     }
 }
 

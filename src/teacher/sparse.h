@@ -50,19 +50,19 @@ const kd__sparse *kd__sparse_find(const kd_targets *targets, const char *name);
 const kd__virtual *kd__virtual_find(const kd_targets *targets, const char *name);
 void kd__sparse_free(kd_targets *targets);
 
-/* The k largest of a row of n numbers, in order of their places. Arrays are the caller's: ids, values (n), maxima (n + 256).
- * What is left out is below `least`, or one of `equal` numbers that equal it.                                                    */
+/* The k largest of a row of n numbers, in order of their places. Arrays are the caller's: ids, values, e (n), maxima (n + 256). What is left out is
+ * below `least`, or one of `equal` numbers that equal it.                                                                        */
 typedef struct kd__largest {
     uint32_t *ids;
-    float *values, *maxima;
+    float *values, *maxima, *e;
     int64_t count, equal;
     float least;
 } kd__largest;
-/* Looks at all of the row: returns its largest number, *bad as kd__kernels.scan says; then the k largest, fewer where there are not so many above
- * -infinity, the first of equal ones; then only the largest of those, as few as hold `mass` of `maxima`, which the caller filled with their
- * exponentials: returns the sum of those that left, -1 when all of them do not hold it, and all stay.                              */
-float kd__largest_begin(kd__largest *largest, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, int32_t *bad);
-void kd__largest_end(kd__largest *largest, const kd__kernels *kernels, int64_t k, float max);
+/* The k largest, as often as wanted, once kd__kernels.scan_groups has filled `maxima` and told the largest: fewer where there are not so many above
+ * -infinity, the first of equal ones. */
+void kd__largest_take(kd__largest *largest, const kd__kernels *kernels, const float *x, int64_t n, int64_t k, float max);
+/* Then only the largest of those, as few as hold `mass` of `e`, which the caller filled with their exponentials: returns the sum of those that left,
+ * -1 when all of them do not hold it, and all stay.                                                                              */
 double kd__largest_of_mass(kd__largest *largest, const kd__kernels *kernels, double mass, float max);
 
 /* Sorts a row by id; returns 0 when an id is there twice (counts: they are added, and *count falls). */
