@@ -26,7 +26,7 @@ typedef struct kd_head {
                                         row's sum over a block meets the mean of its ids' head rows, each id's weighted sum
                                         over the 48 rows the same sum of their hidden states (weights: what the rows leave
                                         out); what that misses is bounded in the result. 0: exact. Sort the ids by
-                                        probability for the most effect. Takes 1/24 of the logits' memory beside      */
+                                        probability for the most effect. Takes 1/24 of the logits and 1/48 of the head beside */
 } kd_head;
 #define KD_HEAD_INIT { (uint32_t)sizeof(kd_head), 0, NULL, NULL, NULL, NULL, 1.0, 0.0, 0.0 }
 KD_API void kd_head_init(kd_head *head, size_t size);

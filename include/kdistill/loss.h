@@ -209,8 +209,8 @@ typedef struct kd_loss_output {
                                  head's (rows, V) logits under `name`; tokens x V numbers are never held       */
 } kd_loss_output;
 
-/* Bytes that a call with these sides takes beyond the caller's arrays, and the rows that go through the head at once.
- * student_head, teacher_head: 1 when that side's logits are computed from hidden states; widths are those of the hidden states. */
+/* Bytes that a call with these sides takes beyond the caller's arrays, and the rows that go through the head at once. Widths: of a side's hidden
+ * states where its logits are computed from them, else 0. A head that skips without the loss's skip_bound takes fewer rows at once than told.  */
 KD_API kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t student_width, int64_t teacher_width,
                                 int64_t *bytes, int64_t *block_rows);
 

@@ -104,9 +104,10 @@ kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t s
                          int64_t *block_rows)
 {
     KD_NEED(loss);
-    KD_FAIL_IF(rows < 0 || classes < 1 || student_width < 0 || teacher_width < 0 || classes > INT32_MAX, KD_ERR_RANGE,
-               "kd_loss_memory: rows %lld, classes %lld, widths %lld and %lld", (long long)rows, (long long)classes, (long long)student_width,
-               (long long)teacher_width);
+    KD_FAIL_IF(rows < 0 || rows > (int64_t)1 << 48 || classes < 1 || classes > INT32_MAX || student_width < 0 || student_width > INT32_MAX ||
+                   teacher_width < 0 || teacher_width > INT32_MAX,
+               KD_ERR_RANGE, "kd_loss_memory: rows %lld, classes %lld, widths %lld and %lld", (long long)rows, (long long)classes,
+               (long long)student_width, (long long)teacher_width);
     kd_context *context = loss->object.context;
     const sizes s = { .rows = rows,
                       .floats_a_row = (student_width ? classes : 0) + (teacher_width ? classes : 0),

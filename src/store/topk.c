@@ -44,10 +44,7 @@ static uint32_t tail_code(float tail)
 
 static int32_t width_of(uint32_t x) { return x ? 32 - __builtin_clz(x) : 0; }
 
-/* x in 0 .. range - 1; the middle of the range has the shorter codes. */
-static int32_t bounded_bits(uint32_t range) { return width_of(range - 1); }
-
-/* The short codes of a range, and where they begin. */
+/* x in 0 .. range - 1 in `bits` bits; the middle of the range, `spare` numbers from `start` on, takes one less. */
 typedef struct {
     int32_t bits;
     uint32_t spare, start;
@@ -55,22 +52,22 @@ typedef struct {
 
 static bounded bounded_of(uint32_t range)
 {
-    const int32_t bits = bounded_bits(range);
+    const int32_t bits = width_of(range - 1);
     const uint32_t spare = (uint32_t)((1ULL << bits) - range);
     return (bounded){ bits, spare, (range - spare) / 2 };
 }
 
 static uint32_t turned(const bounded *b, uint32_t x, uint32_t range) { return x >= b->start ? x - b->start : x + range - b->start; }
 
+/* A longer code: its first bits - 1 bits, then the last one. */
 static void put_bounded(kd__bits_out *out, uint32_t x, uint32_t range)
 {
     const bounded b = bounded_of(range);
     if (!b.bits) return;
     x = turned(&b, x, range);
+    const uint32_t code = x + b.spare;
     if (x < b.spare) kd__bits_put(out, x, b.bits - 1);
-    else { /* the first bits - 1 bits, then the last one */ const uint32_t code = x + b.spare;
-        kd__bits_put(out, code >> 1 | (uint64_t)(code & 1) << (b.bits - 1), b.bits);
-    }
+    else kd__bits_put(out, code >> 1 | (uint64_t)(code & 1) << (b.bits - 1), b.bits);
 }
 
 static int32_t bounded_size(uint32_t x, uint32_t range)
@@ -81,12 +78,11 @@ static int32_t bounded_size(uint32_t x, uint32_t range)
 
 static uint32_t get_bounded(kd__bits_in *in, uint32_t range)
 {
-    const int32_t bits = bounded_bits(range);
-    const uint32_t spare = (uint32_t)((1ULL << bits) - range), start = (range - spare) / 2;
-    if (!bits) return 0;
-    uint32_t x = bits > 1 ? kd__bits_get(in, bits - 1) : 0;
-    if (x >= spare) x = (x << 1 | kd__bits_get(in, 1)) - spare;
-    x += start;
+    const bounded b = bounded_of(range);
+    if (!b.bits) return 0;
+    uint32_t x = b.bits > 1 ? kd__bits_get(in, b.bits - 1) : 0;
+    if (x >= b.spare) x = (x << 1 | kd__bits_get(in, 1)) - b.spare;
+    x += b.start;
     return x >= range ? x - range : x;
 }
 

@@ -291,6 +291,8 @@ START_TEST(memory_is_what_the_query_says)
     OK(kd_loss_create(&loss, ctx, NULL));
     OK(kd_loss_memory(loss, 1024, 151936, 896, 0, &bytes, &rows));
     ck_assert_int_le(bytes, 64 << 20);
+    FAILS(kd_loss_memory(loss, INT64_MAX, 10, 10, 0, &bytes, &rows), KD_ERR_RANGE, "rows");
+    FAILS(kd_loss_memory(loss, 10, 10, INT64_MAX, 0, &bytes, &rows), KD_ERR_RANGE, "widths");
     kd_loss_free(loss);
     kd_context_free(ctx);
 }
