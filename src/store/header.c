@@ -136,10 +136,10 @@ static kd_status parse_field(const kd__json *node, kd__store_field *f, const cha
     KD_FAIL_IF(!f->encoding, KD_ERR_VERSION, "%s: header: encoding '%s' of field '%s' is unknown to this version", path, text, f->name);
     KD_TRY(get_integer(node, "bits", 3, 8, &bits, path));
     f->bits = (int32_t)bits;
-    KD_TRY(get_integer(node, "width", 0, 1 << 24, &f->width, path));
-    KD_TRY(get_integer(node, "projection", 0, 1 << 24, &f->projection, path));
+    KD_TRY(get_integer(node, "width", 0, KD__MOST_WIDTH, &f->width, path));
+    KD_TRY(get_integer(node, "projection", 0, KD__MOST_WIDTH, &f->projection, path));
     KD_TRY(get_integer(node, "k", 0, INT32_MAX, &f->k, path));
-    KD_TRY(get_integer(node, "bytes", 0, 1LL << 40, &f->bytes, path));
+    KD_TRY(get_integer(node, "bytes", 0, KD__MOST_BYTES, &f->bytes, path));
     KD_TRY(get_integer(node, "draws", 0, 1LL << 40, &f->draws, path));
     KD_TRY(get_number(kd__json_member(node, "mass"), 0, 1, &f->mass, path, "mass"));
     const int vector = f->kind == KD_STORE_HIDDEN || f->kind == KD_STORE_VECTORS;

@@ -219,11 +219,11 @@ static void widen_tails(const kd_store_writer *w, entries *r, const uint32_t *id
  * entries, so that the next guess comes from it.                                                                                       */
 static void fit_bytes(const kd_store_writer *w, const kd__store_field *f, entries *r, uint32_t *ids, uint32_t *codes)
 {
+    const int64_t budget = 8 * f->bytes;
     const int32_t tails = 1 + w->temperature_count;
     int64_t below[KD__CURVE + 1] = { 0 }; /* entries with a smaller code */
     int64_t low = 1, high = r->count, low_bits = 0, high_bits = kd__topk_bits(w->vocabulary, r->count, r->ids, r->codes, tails);
-    if (high_bits / 8 < f->bytes || high_bits == 8 * f->bytes) return; /* bytes may be as large as they like */
-    const int64_t budget = 8 * f->bytes;
+    if (high_bits <= budget) return;
     for (int64_t i = 0; i < r->count; i++) below[r->codes[i] + 1]++;
     for (int c = 0; c < KD__CURVE; c++) below[c + 1] += below[c];
     for (int round = 0; high - low > 1; round++) { /* low fits, high does not */

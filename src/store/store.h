@@ -18,7 +18,9 @@
 #define KD__FOOTER 16
 #define KD__FOOTER_MAGIC 0x5849444bU /* "KDIX" */
 #define KD__MAX_FIELDS 32
-#define KD__BLOCK 16 /* positions that share an entry of a top-k directory */
+#define KD__MOST_WIDTH (1 << 24)   /* of a field, and of its projection: a writer refuses what a reader would */
+#define KD__MOST_BYTES (1LL << 40) /* of a budget a position */
+#define KD__BLOCK 16               /* positions that share an entry of a top-k directory */
 #define KD__MAX_HEADER (64 << 20)
 
 enum { KD__RECORD_SAMPLE, KD__RECORD_HEAD, KD__RECORD_INDEX };

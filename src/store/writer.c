@@ -90,8 +90,9 @@ static kd_status read_fields(kd_store_writer *w, const kd_store_options *o, cons
         KD_FAIL_IF((dense || f.kind == KD_STORE_VECTORS) && !plain, KD_ERR_DTYPE, "field '%s': encoding %d is not for this kind", to->name,
                    f.encoding);
         KD_FAIL_IF(f.bits < 3 || f.bits > 8, KD_ERR_RANGE, "field '%s': expected 3 to 8 bits, got %d", to->name, f.bits);
-        KD_FAIL_IF(vector && (f.width < 1 || f.width > 1 << 24), KD_ERR_RANGE, "field '%s': width: %lld", to->name, (long long)f.width);
-        KD_FAIL_IF(f.projection < 0 || f.projection > 1 << 24 || f.bytes < 0, KD_ERR_RANGE, "field '%s': projection or bytes", to->name);
+        KD_FAIL_IF(f.width < vector || f.width > KD__MOST_WIDTH, KD_ERR_RANGE, "field '%s': width: %lld", to->name, (long long)f.width);
+        KD_FAIL_IF(f.projection < 0 || f.projection > KD__MOST_WIDTH || f.bytes < 0 || f.bytes > KD__MOST_BYTES, KD_ERR_RANGE,
+                   "field '%s': projection %lld, bytes %lld", to->name, (long long)f.projection, (long long)f.bytes);
         KD_FAIL_IF(f.k < 1 || f.k > INT32_MAX || f.draws < 1 || f.draws > 1 << 20 || !(f.mass >= 0 && f.mass < 1), KD_ERR_RANGE,
                    "field '%s': k %lld, draws %lld, mass %g", to->name, (long long)f.k, (long long)f.draws, f.mass);
         KD_FAIL_IF(f.kind <= KD_STORE_COUNTS && o->vocabulary < 1, KD_ERR_RANGE, "field '%s' needs the vocabulary", to->name);

@@ -687,6 +687,33 @@ START_TEST(budgets_in_mass_and_bytes_are_kept)
 }
 END_TEST
 
+/* What a reader would refuse is refused before a file is there. */
+START_TEST(fields_beyond_what_readers_take_are_refused)
+{
+    const char *path = scratch_path("beyond.kdt");
+    const struct {
+        int32_t kind;
+        int64_t width, bytes;
+        const char *says;
+    } cases[] = { { KD_STORE_TOPK, 0, (1LL << 40) + 1, "bytes" },
+                  { KD_STORE_TOPK, (1 << 24) + 1, 0, "width" },
+                  { KD_STORE_TOPK, -1, 0, "width" },
+                  { KD_STORE_HIDDEN, 0, 0, "width" } };
+    unlink(path);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        kd_store_options o = options();
+        kd_store_field f = KD_STORE_FIELD_INIT;
+        kd_store_writer *w;
+        f.kind = cases[i].kind;
+        f.name = "field";
+        f.width = cases[i].width;
+        f.bytes = cases[i].bytes;
+        FAILS(kd_store_writer_create(&w, ctx, path, &o, &f, 1), KD_ERR_RANGE, cases[i].says);
+        ck_assert_int_ne(access(path, F_OK), 0);
+    }
+}
+END_TEST
+
 /* Flat rows of which every entry is asked for: the budget decides, entries are the most likely ones, and no mass is lost. */
 START_TEST(a_budget_holds_for_thousands_of_entries)
 {
@@ -784,6 +811,7 @@ Suite *store_suite(void)
     tcase_add_test(tests, a_store_cut_at_any_byte_keeps_what_was_committed);
     tcase_add_test(tests, answers_of_servers_are_imported);
     tcase_add_test(tests, budgets_in_mass_and_bytes_are_kept);
+    tcase_add_test(tests, fields_beyond_what_readers_take_are_refused);
     tcase_add_test(tests, a_budget_holds_for_thousands_of_entries);
     tcase_add_test(tests, stores_of_version_1_open_for_ever);
     suite_add_tcase(suite, tests);
