@@ -201,7 +201,7 @@ static void attend_lines(const pass *w, const struct kd__span *span, int64_t kv,
         const float *values = read_cache(w, span->sequence->blocks[j], kv, b * d->width, b * wide, widened);
         for (int64_t i = 0; i < lines; i += height) {
             const int64_t rows = lines - i < height ? lines - i : height;
-            kd__pack(s + i * ld + j * b, ld, 1, rows, b, height, packed);
+            w->kernels->pack(s + i * ld + j * b, ld, 1, rows, b, height, packed);
             for (int64_t p = 0; p < d->width; p += columns)
                 w->kernels->tile(b, 1, packed, values + p * b, j ? 1 : 0, out + i * wide + p, wide, (int32_t)rows, (int32_t)columns);
         }

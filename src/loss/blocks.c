@@ -23,8 +23,8 @@ typedef struct {
     const kd__virtual *heads[KD__MAX_HEADS];
     const kd__sources *sources[KD__MAX_HEADS];
     int32_t head_count;
-    int64_t rows, block, classes;
-    kd__cells cells; /* skipping */
+    int64_t rows, block, classes, step; /* step: of z and dz */
+    kd__cells cells;                    /* skipping */
 } blocks;
 
 int kd__needs_blocks(const kd__pass *w)
@@ -58,13 +58,13 @@ typedef struct {
 /* packed: what the products take beside, for two threads. */
 static plan plan_with(int64_t limit, const sizes *s, int64_t floats_a_row, int64_t packed, int32_t threads)
 {
-    const int64_t a_thread = KD__ROWS_OF_SCRATCH * (s->widest + 32) + s->wide + 96 * 384;
+    const int64_t a_thread = KD__ROWS_OF_SCRATCH * (s->widest + 32) + s->wide + KD__LINES * KD__DEPTH;
     int64_t most = (limit / 4 - packed - THREADS * a_thread) / (floats_a_row + 4), pieces;
     if (most < 1) most = 1;
     if (most > s->rows) most = s->rows < 1 ? 1 : s->rows;
     pieces = (s->rows + most - 1) / most;
     plan p = { pieces ? (s->rows + pieces - 1) / pieces : 1, 0 };
-    for (int64_t unit = KD__CELL; unit >= TILE_LINES; unit -= KD__CELL - TILE_LINES) { /* whole cells, or whole tiles of the products */
+    for (int64_t unit = KD__CELL; pieces > 1 && unit >= TILE_LINES; unit -= KD__CELL - TILE_LINES) { /* whole cells, or whole tiles of the products */
         const int64_t even = (p.block + unit - 1) / unit * unit, below = most / unit * unit;
         if (even <= most || (unit == TILE_LINES && below)) {
             p.block = even <= most ? even : below;
@@ -110,7 +110,7 @@ kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t s
                (long long)student_width, (long long)teacher_width);
     kd_context *context = loss->object.context;
     const sizes s = { .rows = rows,
-                      .floats_a_row = (student_width ? classes : 0) + (teacher_width ? classes : 0),
+                      .floats_a_row = ((student_width ? 1 : 0) + (teacher_width ? 1 : 0)) * kd__row_step(classes),
                       .widest = classes,
                       .hidden = student_width > teacher_width ? student_width : teacher_width,
                       .skipped = loss->skip_bound > 0 && student_width ? classes : 0,
@@ -126,7 +126,7 @@ kd_status kd_loss_memory(kd_loss *loss, int64_t rows, int64_t classes, int64_t s
 typedef struct {
     const kd__kernels *kernels;
     float *x, *y;
-    int64_t n;
+    int64_t n, step;
     const float *bias;
     float scale, cap;
 } finish;
@@ -134,7 +134,7 @@ typedef struct {
 static void finish_row(void *argument, int64_t r, int32_t worker)
 {
     finish *f = argument;
-    float *x = f->x + r * f->n;
+    float *x = f->x + r * f->step;
     (void)worker;
     if (f->bias) f->kernels->axpby(x, f->scale, f->bias, 1, f->n);
     if (f->cap > 0) f->kernels->soft_cap(x, f->n, f->cap);
@@ -156,10 +156,10 @@ static kd_status make_logits(kd_context *context, const kd_head *head, const flo
                        .ldb = d,
                        .beta = 0,
                        .c = x + i,
-                       .ldc = n };
+                       .ldc = kd__row_step(n) };
         KD_TRY(kd__gemm_block(context, &g));
     }
-    finish f = { context->kernels, x, NULL, n, head->bias ? head->bias->data : NULL, (float)head->scale, (float)head->soft_cap };
+    finish f = { context->kernels, x, NULL, n, kd__row_step(n), head->bias ? head->bias->data : NULL, (float)head->scale, (float)head->soft_cap };
     if (f.bias || f.cap > 0) kd__parallel(context, rows, finish_row, &f);
     return KD_OK;
 }
@@ -168,7 +168,7 @@ static void uncap_row(void *argument, int64_t r, int32_t worker)
 {
     finish *f = argument;
     (void)worker;
-    f->kernels->soft_cap_gradient(f->y + r * f->n, f->x + r * f->n, f->n, f->cap);
+    f->kernels->soft_cap_gradient(f->y + r * f->step, f->x + r * f->step, f->n, f->cap);
 }
 
 /* ---- products ---- */
@@ -176,7 +176,7 @@ static void uncap_row(void *argument, int64_t r, int32_t worker)
 typedef struct {
     const float *dz;
     float *db;
-    int64_t rows, n;
+    int64_t rows, n, step;
     float scale;
 } bias_sum;
 
@@ -186,7 +186,7 @@ static void add_bias_chunk(void *argument, int64_t chunk, int32_t worker)
     const int64_t first = chunk * COLUMN_CHUNK, last = first + COLUMN_CHUNK < s->n ? first + COLUMN_CHUNK : s->n;
     (void)worker;
     for (int64_t r = 0; r < s->rows; r++)
-        for (int64_t i = first; i < last; i++) s->db[i] += s->scale * s->dz[r * s->n + i];
+        for (int64_t i = first; i < last; i++) s->db[i] += s->scale * s->dz[r * s->step + i];
 }
 
 /* dH = dZ W and dW += dZ^T H, times the head's scale. */
@@ -206,7 +206,7 @@ static kd_status push_back(blocks *b, int64_t rows)
                        .k = n - i < chunk ? n - i : chunk,
                        .alpha = (float)head->scale,
                        .a = b->dz + i,
-                       .lda = n,
+                       .lda = b->step,
                        .b = (const float *)head->weight->data + i * d,
                        .ldb = d,
                        .beta = 1,
@@ -222,7 +222,7 @@ static kd_status push_back(blocks *b, int64_t rows)
                        .k = rows,
                        .alpha = (float)head->scale,
                        .a = b->dz,
-                       .lda = n,
+                       .lda = b->step,
                        .b = h,
                        .ldb = st->z_step,
                        .beta = 1,
@@ -232,7 +232,7 @@ static kd_status push_back(blocks *b, int64_t rows)
         else KD_TRY(kd__gemm_block(b->context, &g));
     }
     if (head->bias_gradient) {
-        bias_sum s = { b->dz, head->bias_gradient->data, rows, n, (float)head->scale };
+        bias_sum s = { b->dz, head->bias_gradient->data, rows, n, b->step, (float)head->scale };
         kd__parallel(b->context, (n + COLUMN_CHUNK - 1) / COLUMN_CHUNK, add_bias_chunk, &s);
     }
     return KD_OK;
@@ -258,10 +258,11 @@ static kd_status run_block(blocks *b)
     kd__run_rows(w);
     if (!w->dz) return KD_OK;
     if (st->head.soft_cap > 0) {
-        finish f = { b->context->kernels, b->z, b->dz, b->classes, NULL, 1, (float)st->head.soft_cap };
+        finish f = { b->context->kernels, b->z, b->dz, b->classes, b->step, NULL, 1, (float)st->head.soft_cap };
         kd__parallel(b->context, rows, uncap_row, &f);
     }
-    if (st->head.skip_bound > 0) kd__cells_mark(&b->cells, b->dz, rows, (const float *)(const void *)st->z + w->first * st->z_step, st->z_step);
+    if (st->head.skip_bound > 0)
+        kd__cells_mark(&b->cells, b->dz, b->step, rows, (const float *)(const void *)st->z + w->first * st->z_step, st->z_step);
     return push_back(b, rows);
 }
 
@@ -297,9 +298,9 @@ static kd_status lay_out(blocks *b)
     const kd__student *st = b->student;
     const int wants = st->has_head && (st->dz || st->head.weight_gradient || st->head.bias_gradient);
     const int apart = wants && st->head.soft_cap > 0; /* dz beside z */
-    int64_t floats = st->has_head ? (apart ? 2 : 1) * b->classes : 0, hidden = st->hidden_width;
+    int64_t floats = st->has_head ? (apart ? 2 : 1) * b->step : 0, hidden = st->hidden_width;
     for (int32_t i = 0; i < b->head_count; i++) {
-        floats += b->heads[i]->weight.dims[0];
+        floats += kd__row_step(b->heads[i]->weight.dims[0]);
         if (b->heads[i]->weight.dims[1] > hidden) hidden = b->heads[i]->weight.dims[1];
     }
     const int skip = wants && st->head.skip_bound > 0;
@@ -317,15 +318,15 @@ static kd_status lay_out(blocks *b)
     }
     for (int32_t i = 0; i < b->head_count; i++) {
         b->v[i] = at;
-        at += b->block * b->heads[i]->weight.dims[0];
+        at += b->block * kd__row_step(b->heads[i]->weight.dims[0]);
     }
     b->z = at;
-    b->dz = apart ? at + b->block * b->classes : at;
+    b->dz = apart ? at + b->block * b->step : at;
     if (!st->has_head) return KD_OK;
     w->z = (const char *)b->z;
     w->z_dtype = KD_FLOAT32;
     w->dz = wants ? b->dz : NULL;
-    w->z_step = w->dz_step = b->classes;
+    w->z_step = w->dz_step = b->step;
     w->add = 0;
     w->alias = wants && !apart;
     return KD_OK;
@@ -353,6 +354,7 @@ static void find_heads(blocks *b)
 kd_status kd__run_blocks(kd__pass *w, kd_loss_result *made)
 {
     blocks b = { .w = w, .context = w->loss->object.context, .student = w->student, .rows = w->last, .classes = w->student->width };
+    b.step = kd__row_step(b.classes);
     find_heads(&b);
     KD_TRY(lay_out(&b));
     for (int64_t first = 0; first < b.rows; first += b.block) {

@@ -69,7 +69,7 @@ static void sum_cell(kd__cells *c, int64_t first, int64_t last, int64_t cell, in
 {
     const kd__kernels *kernels = c->context->kernels;
     for (int64_t r = first; r < last; r++) {
-        const float *x = c->z + r * c->classes + cell * KD__CELL;
+        const float *x = c->z + r * c->z_step + cell * KD__CELL;
         const double sum = kernels->sum(x, n), squares = kernels->sum_squares(x, n), apart = squares - sum * sum / (double)n;
         c->sums[r * c->across + cell] = (float)sum;
         c->left[2 * r] += squares;
@@ -84,7 +84,7 @@ static void mark_row_cells(kd__cells *c, int64_t first, int64_t last, uint8_t *a
     for (int64_t cell = 0; cell < c->across; cell++) {
         const int64_t start = cell * KD__CELL, n = c->classes - start < KD__CELL ? c->classes - start : KD__CELL;
         active[cell] = 0;
-        for (int64_t r = first; r < last && !active[cell]; r++) active[cell] = kernels->largest_size(c->z + r * c->classes + start, n) > c->threshold;
+        for (int64_t r = first; r < last && !active[cell]; r++) active[cell] = kernels->largest_size(c->z + r * c->z_step + start, n) > c->threshold;
         if (!active[cell]) sum_cell(c, first, last, cell, n);
         for (int64_t r = first; r < last && active[cell]; r++) c->sums[r * c->across + cell] = 0;
     }
@@ -111,7 +111,7 @@ static void project(kd__cells *c, int64_t row_cell, int64_t first, int64_t last,
     memset(states, 0, (size_t)c->width * sizeof *states);
     for (int64_t cell = 0; cell < c->across; cell++) {
         const int64_t start = cell * KD__CELL, n = c->classes - start < KD__CELL ? c->classes - start : KD__CELL;
-        for (int64_t r = first; r < last && !active[cell]; r++) kernels->axpby(columns + start, c->weights[r], c->z + r * c->classes + start, 1, n);
+        for (int64_t r = first; r < last && !active[cell]; r++) kernels->axpby(columns + start, c->weights[r], c->z + r * c->z_step + start, 1, n);
     }
     for (int64_t r = first; r < last; r++) kernels->axpby(states, c->weights[r], c->hidden + r * c->hidden_step, 1, c->width);
     double squares = 0;
@@ -131,10 +131,11 @@ static void mark_rows(void *argument, int64_t row_cell, int32_t worker)
     project(c, row_cell, first, last, active);
 }
 
-void kd__cells_mark(kd__cells *c, const float *z, int64_t rows, const float *hidden, int64_t hidden_step)
+void kd__cells_mark(kd__cells *c, const float *z, int64_t z_step, int64_t rows, const float *hidden, int64_t hidden_step)
 {
     const int64_t down = cells_of(rows), count = down * c->across;
     c->z = z;
+    c->z_step = z_step;
     c->rows = rows;
     c->hidden = hidden;
     c->hidden_step = hidden_step;

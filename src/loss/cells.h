@@ -11,6 +11,7 @@ typedef struct kd__cells {
     int64_t classes, width, across; /* across: cells of classes */
     float threshold;
     const float *z; /* the gradient (rows, classes) of the block at hand */
+    int64_t z_step;
     int64_t rows;
     const float *hidden; /* its hidden states */
     int64_t hidden_step;
@@ -30,7 +31,7 @@ void kd__cells_lay_out(kd__cells *c, float *room, int64_t rows);
 /* Once for all blocks: the means. weight: (classes, width). */
 void kd__cells_head(kd__cells *c, const float *weight);
 /* Which cells of a block are off, and what stands in for them. */
-void kd__cells_mark(kd__cells *c, const float *z, int64_t rows, const float *hidden, int64_t hidden_step);
+void kd__cells_mark(kd__cells *c, const float *z, int64_t z_step, int64_t rows, const float *hidden, int64_t hidden_step);
 /* The products: with the head's rows from class `first` on (a multiple of KD__CELL), and with the hidden states. */
 kd_status kd__cells_times_head(const kd__cells *c, const kd__gemm *product, int64_t first);
 kd_status kd__cells_times_hidden(const kd__cells *c, const kd__gemm *product);

@@ -83,7 +83,7 @@ typedef struct kd__sources {
     int64_t teacher_classes;      /* differs from classes for ULD only */
     int64_t count;
     double weight_sum;
-    float *virtual_logits; /* (block rows, teacher classes) of the block at hand */
+    float *virtual_logits; /* (block rows, teacher classes) of the block at hand, kd__row_step apart */
     double *columns;       /* DIST's sums over columns */
 } kd__sources;
 
@@ -198,6 +198,8 @@ int64_t kd__scratch_of(kd__pass *work);
 /* A student with a head, or teachers with one: blocks of rows (src/loss/blocks.c). */
 kd_status kd__run_blocks(kd__pass *work, kd_loss_result *made);
 int kd__needs_blocks(const kd__pass *work);
+/* From a row of a block's logits to the next: an odd number of cache lines, so that rows do not meet in a few sets of a cache. */
+static inline int64_t kd__row_step(int64_t classes) { return ((classes + 15) / 16 | 1) * 16; }
 /* DIST's sums over columns, before the rows. */
 kd_status kd__dist_columns(kd__pass *work, int32_t term);
 

@@ -14,7 +14,7 @@ int64_t kd__scratch_of(kd__pass *w) { return KD__ROWS_OF_SCRATCH * w->room + 8 *
 /* The teacher's row as float32, or NULL (sparse and label terms). */
 static const float *teacher_row(const kd__pass *w, const kd__sources *s, int64_t r, float *scratch)
 {
-    if (s->virtual_logits) return s->virtual_logits + (r - w->first) * s->teacher_classes;
+    if (s->virtual_logits) return s->virtual_logits + (r - w->first) * kd__row_step(s->teacher_classes);
     if (!s->teacher) return NULL;
     const char *row = s->teacher + r * s->teacher_width * (int64_t)kd_dtype_size(s->teacher_dtype);
     if (s->teacher_dtype == KD_FLOAT32) return (const float *)(const void *)row;

@@ -116,7 +116,7 @@ NATIVE static void pack_along(const float *x, int64_t row, int64_t count, int64_
                 const __m512 first = _mm512_maskz_loadu_ps(mask_of(some - p), at), second = _mm512_maskz_loadu_ps(mask_of(some - p - 16), at + 16);
                 _mm512_storeu_si512(steps[i] + p / 2, (__m512i)_mm512_cvtne2ps_pbh(second, first));
             }
-        kd__pack(steps[0], DEEP, 1, count, (some + 1) / 2, width, to + start / 2 * width);
+        kd__kernels_avx512.pack(steps[0], DEEP, 1, count, (some + 1) / 2, width, to + start / 2 * width);
     }
 }
 

@@ -7,10 +7,8 @@
 #include "math/kernels.h"
 
 /* The library's own product. op(B) is packed whole into panels of `tile_columns`; op(A) a block of lines at a time, by the thread that
- * multiplies it. The depth is cut at DEPTH, so that a panel stays in the first cache, and the order of sums depends on k alone: a line of
+ * multiplies it. The depth is cut at KD__DEPTH, so that what is packed stays in near caches, and the order of sums depends on k alone: a line of
  * a product has the same bits in every product of the same k and B.                                                                  */
-#define DEPTH 288
-#define LINES 96        /* a multiple of every tile_rows */
 #define TILE_WORK 1.2e9 /* floating-point operations of two tiles for CBLAS */
 #define PIECES 8        /* of work at least, where the shape allows */
 #define NARROW 32       /* panels */
@@ -28,64 +26,8 @@ typedef struct {
     float alpha, beta;
     float *c;
     int64_t ldc;
-    float *packed, *blocks; /* op(B); a block of lines for each thread */
+    float *packed, *blocks; /* op(B), or op(A) of few lines; a block or a panel of the other for each thread */
 } own;
-
-typedef float four __attribute__((vector_size(16)));
-typedef int32_t four_places __attribute__((vector_size(16)));
-
-#if defined(__clang__) || __GNUC__ >= 12
-#define SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
-#else
-#define SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, (four_places){ i, j, k, l })
-#endif
-
-/* Four lines of four to four columns. */
-static void transpose_four(const float *from, int64_t row, float *to, int64_t width)
-{
-    four r[4], t[4];
-    for (int i = 0; i < 4; i++) memcpy(&r[i], from + i * row, sizeof r[i]);
-    t[0] = SHUFFLE(r[0], r[1], 0, 4, 1, 5), t[1] = SHUFFLE(r[2], r[3], 0, 4, 1, 5);
-    t[2] = SHUFFLE(r[0], r[1], 2, 6, 3, 7), t[3] = SHUFFLE(r[2], r[3], 2, 6, 3, 7);
-    r[0] = SHUFFLE(t[0], t[1], 0, 1, 4, 5), r[1] = SHUFFLE(t[0], t[1], 2, 3, 6, 7);
-    r[2] = SHUFFLE(t[2], t[3], 0, 1, 4, 5), r[3] = SHUFFLE(t[2], t[3], 2, 3, 6, 7);
-    for (int i = 0; i < 4; i++) memcpy(to + i * width, &r[i], sizeof r[i]);
-}
-
-/* `width` numbers of `depth` columns that lie `column` apart. */
-static void copy_columns(const float *from, int64_t column, int64_t depth, int64_t width, float *to)
-{
-    for (int64_t p = 0; p < depth; p++, from += column, to += width) {
-        for (int64_t i = 0; i < width; i += 4) {
-            four x;
-            memcpy(&x, from + i, sizeof x);
-            memcpy(to + i, &x, sizeof x);
-        }
-    }
-}
-
-void kd__pack(const float *x, int64_t row, int64_t column, int64_t count, int64_t depth, int64_t width, float *to)
-{
-    const float *from = x;
-    const int64_t whole = count / 4 * 4, deep = depth / 4 * 4;
-    if (count < width) memset(to, 0, (size_t)(width * depth) * sizeof *to);
-    if (row == 1) {
-        if (count == width && width % 4 == 0 && width < 32) { /* a call of memcpy would cost more */
-            copy_columns(from, column, depth, width, to);
-            return;
-        }
-        for (int64_t p = 0; p < depth; p++) memcpy(to + p * width, from + p * column, (size_t)count * sizeof *to);
-        return;
-    }
-    for (int64_t p = 0; p < deep; p += 4)
-        for (int64_t i = 0; i < whole; i += 4) {
-            if (p % 16 == 0)
-                for (int j = 0; j < 4; j++) __builtin_prefetch(from + (i + j) * row + p + 64);
-            transpose_four(from + i * row + p, row, to + p * width + i, width);
-        }
-    for (int64_t p = 0; p < depth; p++)
-        for (int64_t i = p < deep ? whole : 0; i < count; i++) to[p * width + i] = from[i * row + p];
-}
 
 /* From here on depth is counted in steps of `unit` numbers, which take a float's room when they are packed. */
 static void pack(const kd__tiles *t, const side *s, int64_t first, int64_t count, int64_t start, int64_t steps, int64_t width, float *to)
@@ -101,8 +43,8 @@ static void pack_panel(void *argument, int64_t panel, int32_t worker)
     const int64_t width = w->tiles.columns, first = panel * width;
     const int64_t count = w->b.lines - first < width ? w->b.lines - first : width;
     (void)worker;
-    for (int64_t start = 0; start < w->k; start += DEPTH) {
-        int64_t depth = w->k - start < DEPTH ? w->k - start : DEPTH;
+    for (int64_t start = 0; start < w->k; start += KD__DEPTH) {
+        int64_t depth = w->k - start < KD__DEPTH ? w->k - start : KD__DEPTH;
         pack(&w->tiles, &w->b, first, count, start, depth, width, w->packed + (start * w->panels + panel * depth) * width);
     }
 }
@@ -127,9 +69,9 @@ static void multiply_piece(void *argument, int64_t piece, int32_t worker)
     const int64_t line = piece / chunks * w->lines, first = piece % chunks * w->chunk;
     const int64_t lines = w->a.lines - line < w->lines ? w->a.lines - line : w->lines;
     const int64_t last = first + w->chunk < w->panels ? first + w->chunk : w->panels;
-    float *a = w->blocks + worker * LINES * DEPTH;
-    for (int64_t start = 0; start < w->k; start += DEPTH) {
-        int64_t depth = w->k - start < DEPTH ? w->k - start : DEPTH;
+    float *a = w->blocks + worker * KD__LINES * KD__DEPTH;
+    for (int64_t start = 0; start < w->k; start += KD__DEPTH) {
+        int64_t depth = w->k - start < KD__DEPTH ? w->k - start : KD__DEPTH;
         for (int64_t i = 0; i < lines; i += height)
             pack(&w->tiles, &w->a, line + i, lines - i < height ? lines - i : height, start, depth, height, a + i * depth);
         multiply_panels(w, line, lines, a, w->packed + start * w->panels * w->tiles.columns, first, last, depth, start ? 1 : w->beta);
@@ -140,7 +82,7 @@ static void multiply_piece(void *argument, int64_t piece, int32_t worker)
 static void cut_pieces(own *w)
 {
     const int64_t height = w->tiles.rows;
-    int64_t blocks = (w->a.lines + LINES - 1) / LINES, chunks = 1;
+    int64_t blocks = (w->a.lines + KD__LINES - 1) / KD__LINES, chunks = 1;
     w->panels = (w->b.lines + w->tiles.columns - 1) / w->tiles.columns;
     if (w->panels < NARROW && blocks < PIECES) blocks = PIECES;
     if (w->panels < NARROW) blocks += blocks % 2;
@@ -151,72 +93,80 @@ static void cut_pieces(own *w)
     w->chunk = (w->panels + chunks - 1) / chunks;
 }
 
-static void run_chunks(kd_context *context, own *w, int64_t k)
+/* To the next `w->k` steps of depth, whose products are added. */
+static void advance(own *w)
 {
-    const int64_t pieces = (w->a.lines + w->lines - 1) / w->lines * ((w->panels + w->chunk - 1) / w->chunk);
-    for (int64_t p = 0; p < k; p += KD__MOST_DEPTH) {
+    const int64_t numbers = w->k * w->tiles.unit;
+    w->a.x += numbers * w->a.column;
+    w->b.x += numbers * w->b.column;
+    w->a.depth -= numbers;
+    w->b.depth -= numbers;
+    w->beta = 1;
+}
+
+static void run_thick(kd_context *context, own *w)
+{
+    const int64_t pieces = (w->a.lines + w->lines - 1) / w->lines * ((w->panels + w->chunk - 1) / w->chunk), k = w->k;
+    w->packed = w->blocks + (int64_t)context->threads * KD__LINES * KD__DEPTH;
+    for (int64_t p = 0; p < k; p += KD__MOST_DEPTH, advance(w)) {
         w->k = k - p < KD__MOST_DEPTH ? k - p : KD__MOST_DEPTH;
         kd__parallel(context, w->panels, pack_panel, w);
         kd__parallel(context, pieces, multiply_piece, w);
-        const int64_t numbers = w->k * w->tiles.unit;
-        w->a.x += numbers * w->a.column;
-        w->b.x += numbers * w->b.column;
-        w->a.depth -= numbers;
-        w->b.depth -= numbers;
-        w->beta = 1;
     }
 }
 
 /* ---- few lines, many columns: nothing but op(A) is packed before; each panel of op(B) is packed by the thread that uses it, into its
- * first caches, and used once for all lines. The depth is cut where run_chunks cuts it, so that the sums are the same.               ---- */
+ * first caches, and used once for all lines.                                                                                          ---- */
 
-#define THIN_PANELS 16 /* of a piece of work */
+#define THIN_PANELS 16       /* of a piece of work */
+#define SPAN (2 * KD__DEPTH) /* packed of lines that are deeper than KD__MOST_DEPTH: it stays in a near cache */
 
-static void thin_panels(own *w, int64_t first, int64_t last, int32_t worker)
-{
-    const int64_t height = w->tiles.rows, width = w->tiles.columns, lines = (w->a.lines + height - 1) / height * height;
-    float *panel_at = w->blocks + worker * (w->lines + width) * DEPTH, *a = panel_at + width * DEPTH;
-    for (int64_t start = 0, depth; start < w->k; start += depth) {
-        const int64_t cut = KD__MOST_DEPTH - start % KD__MOST_DEPTH, left = w->k - start < cut ? w->k - start : cut;
-        depth = left < DEPTH ? left : DEPTH;
-        const float *packed = w->packed ? w->packed + start * lines : a;
-        for (int64_t i = 0; i < w->a.lines && !w->packed; i += height)
-            pack(&w->tiles, &w->a, i, w->a.lines - i < height ? w->a.lines - i : height, start, depth, height, a + i * depth);
-        for (int64_t panel = first; panel < last; panel++) {
-            const int64_t columns = w->b.lines - panel * width < width ? w->b.lines - panel * width : width;
-            pack(&w->tiles, &w->b, panel * width, columns, start, depth, width, panel_at);
-            for (int64_t i = 0; i < w->a.lines; i += height)
-                w->tiles.tile(depth, w->alpha, packed + i * depth, panel_at, start ? 1 : w->beta, w->c + i * w->ldc + panel * width, w->ldc,
-                              (int32_t)(w->a.lines - i < height ? w->a.lines - i : height), (int32_t)columns);
-        }
-    }
-}
+static int64_t span_of(int64_t depth) { return depth <= KD__MOST_DEPTH ? depth : SPAN; }
+static int64_t whole_tiles(const own *w) { return (w->a.lines + w->tiles.rows - 1) / w->tiles.rows * w->tiles.rows; }
 
 static void thin_piece(void *argument, int64_t piece, int32_t worker)
 {
     own *w = argument;
     const int64_t first = piece * w->chunk, last = first + w->chunk < w->panels ? first + w->chunk : w->panels;
-    thin_panels(w, first, last, worker);
+    const int64_t height = w->tiles.rows, width = w->tiles.columns, lines = whole_tiles(w);
+    float *panel_at = w->blocks + worker * width * KD__DEPTH;
+    for (int64_t start = 0; start < w->k; start += KD__DEPTH) {
+        const int64_t depth = w->k - start < KD__DEPTH ? w->k - start : KD__DEPTH;
+        for (int64_t panel = first; panel < last; panel++) {
+            const int64_t columns = w->b.lines - panel * width < width ? w->b.lines - panel * width : width;
+            pack(&w->tiles, &w->b, panel * width, columns, start, depth, width, panel_at);
+            for (int64_t i = 0; i < w->a.lines; i += height)
+                w->tiles.tile(depth, w->alpha, w->packed + start * lines + i * depth, panel_at, start ? 1 : w->beta,
+                              w->c + i * w->ldc + panel * width, w->ldc, (int32_t)(w->a.lines - i < height ? w->a.lines - i : height),
+                              (int32_t)columns);
+        }
+    }
 }
 
-/* op(A) of all depth blocks, when it is not larger than a few of them. */
 static void pack_lines(void *argument, int64_t index, int32_t worker)
 {
     own *w = argument;
-    const int64_t height = w->tiles.rows, i = index * height, lines = (w->a.lines + height - 1) / height * height;
+    const int64_t height = w->tiles.rows, i = index * height, lines = whole_tiles(w);
     (void)worker;
     for (int64_t start = 0, depth; start < w->k; start += depth) {
-        depth = w->k - start < DEPTH ? w->k - start : DEPTH;
+        depth = w->k - start < KD__DEPTH ? w->k - start : KD__DEPTH;
         pack(&w->tiles, &w->a, i, w->a.lines - i < height ? w->a.lines - i : height, start, depth, height, w->packed + start * lines + i * depth);
     }
 }
 
-/* The largest tile of all instruction sets is 16 x 32. */
-int64_t kd__gemm_thin_scratch(int64_t lines, int64_t depth, int32_t threads)
+static void run_thin(kd_context *context, own *w)
 {
-    const int64_t whole = depth <= KD__MOST_DEPTH;
-    return (whole ? (lines + 16) * depth : 0) + threads * ((whole ? 0 : lines + 16) + 32) * DEPTH;
+    const int64_t k = w->k, span = span_of(k);
+    w->packed = w->blocks + (int64_t)context->threads * w->tiles.columns * KD__DEPTH;
+    for (int64_t p = 0; p < k; p += span, advance(w)) {
+        w->k = k - p < span ? k - p : span;
+        kd__parallel(context, whole_tiles(w) / w->tiles.rows, pack_lines, w);
+        kd__parallel(context, (w->panels + w->chunk - 1) / w->chunk, thin_piece, w);
+    }
 }
+
+/* The largest tile of all instruction sets is 16 x 32. */
+int64_t kd__gemm_thin_scratch(int64_t lines, int64_t depth, int32_t threads) { return (lines + 16) * span_of(depth) + threads * 32 * KD__DEPTH; }
 
 static own own_of(const kd__gemm *g, const kd__tiles *tiles)
 {
@@ -228,7 +178,7 @@ static own own_of(const kd__gemm *g, const kd__tiles *tiles)
 
 static kd__tiles float32_tiles(const kd_context *context)
 {
-    return (kd__tiles){ context->kernels->tile_rows, context->kernels->tile_columns, 1, kd__pack, context->kernels->tile };
+    return (kd__tiles){ context->kernels->tile_rows, context->kernels->tile_columns, 1, context->kernels->pack, context->kernels->tile };
 }
 
 static kd__tiles tiles_of(const kd_context *context) { return context->bfloat16 ? *context->bfloat16 : float32_tiles(context); }
@@ -239,18 +189,15 @@ static int is_thin(const kd__gemm *g) { return g->m <= KD__THIN_LINES && g->n >=
 
 static int64_t plan_thin(own *w, int32_t threads)
 {
-    const int64_t lines = (w->a.lines + w->tiles.rows - 1) / w->tiles.rows * w->tiles.rows;
-    const int whole = w->k <= KD__MOST_DEPTH;
     w->panels = (w->b.lines + w->tiles.columns - 1) / w->tiles.columns;
-    w->lines = whole ? 0 : lines; /* of a thread's own */
     w->chunk = w->panels >= 4 * THIN_PANELS ? THIN_PANELS : (w->panels + threads - 1) / threads;
-    return (whole ? lines * w->k : 0) + (int64_t)threads * (w->lines + w->tiles.columns) * DEPTH;
+    return whole_tiles(w) * span_of(w->k) + (int64_t)threads * w->tiles.columns * KD__DEPTH;
 }
 
 static int64_t plan_thick(own *w, int32_t threads)
 {
     cut_pieces(w);
-    return w->panels * w->tiles.columns * (w->k < KD__MOST_DEPTH ? w->k : KD__MOST_DEPTH) + (int64_t)threads * LINES * DEPTH;
+    return w->panels * w->tiles.columns * (w->k < KD__MOST_DEPTH ? w->k : KD__MOST_DEPTH) + (int64_t)threads * KD__LINES * KD__DEPTH;
 }
 
 int64_t kd__gemm_scratch(const kd_context *context, int64_t m, int64_t n, int64_t k)
@@ -260,19 +207,6 @@ int64_t kd__gemm_scratch(const kd_context *context, int64_t m, int64_t n, int64_
     own w = own_of(&g, &tiles);
     if (context->matmul.matmul || (context->gemm != KD_GEMM_OWN && !context->bfloat16)) return 0;
     return is_thin(&g) ? plan_thin(&w, context->threads) : plan_thick(&w, context->threads);
-}
-
-static void run_thin(kd_context *context, own *w)
-{
-    w->packed = w->lines ? NULL : w->blocks + (int64_t)context->threads * w->tiles.columns * DEPTH;
-    if (w->packed) kd__parallel(context, (w->a.lines + w->tiles.rows - 1) / w->tiles.rows, pack_lines, w);
-    kd__parallel(context, (w->panels + w->chunk - 1) / w->chunk, thin_piece, w);
-}
-
-static void run_thick(kd_context *context, own *w)
-{
-    w->packed = w->blocks + (int64_t)context->threads * LINES * DEPTH;
-    run_chunks(context, w, w->k);
 }
 
 kd_status kd__gemm_tiles(kd_context *context, const kd__gemm *g, const kd__tiles *tiles)
@@ -315,7 +249,7 @@ static void multiply_run(const own *w, int64_t first, int64_t lines, int64_t sta
         }
 }
 
-/* Cells of one line that follow each other are one run, at most DEPTH deep. */
+/* Cells of one line that follow each other are one run, at most KD__DEPTH deep. */
 static void cell_line(void *argument, int64_t line, int32_t worker)
 {
     cells *c = argument;
@@ -323,10 +257,10 @@ static void cell_line(void *argument, int64_t line, int32_t worker)
     const int64_t first = line * KD__CELL, lines = w->a.lines - first < KD__CELL ? w->a.lines - first : KD__CELL;
     const int64_t cell = KD__CELL / w->tiles.unit, depths = (w->k + cell - 1) / cell;
     const uint8_t *active = c->active + line * c->line_step;
-    float *a = w->blocks + worker * LINES * DEPTH;
+    float *a = w->blocks + worker * KD__LINES * KD__DEPTH;
     for (int64_t i = 0; i < depths;) {
         int64_t end = i;
-        while (end < depths && active[end * c->depth_step] && (end - i) * cell < DEPTH) end++;
+        while (end < depths && active[end * c->depth_step] && (end - i) * cell < KD__DEPTH) end++;
         if (end == i) {
             i++;
             continue;
@@ -334,8 +268,8 @@ static void cell_line(void *argument, int64_t line, int32_t worker)
         multiply_run(w, first, lines, i * cell, (end * cell < w->k ? end * cell : w->k) - i * cell, a);
         i = end;
     }
-    for (int64_t start = 0; start < rest->k; start += DEPTH)
-        multiply_run(rest, first, lines, start, rest->k - start < DEPTH ? rest->k - start : DEPTH, a);
+    for (int64_t start = 0; start < rest->k; start += KD__DEPTH)
+        multiply_run(rest, first, lines, start, rest->k - start < KD__DEPTH ? rest->k - start : KD__DEPTH, a);
 }
 
 static void pack_whole_panel(void *argument, int64_t panel, int32_t worker)
@@ -353,7 +287,7 @@ kd_status kd__gemm_cells(kd_context *context, const kd__gemm *g, const uint8_t *
     own *w = &c.w, *rest = &c.rest;
     rest->panels = w->panels = (g->n + w->tiles.columns - 1) / w->tiles.columns;
     const int64_t width = w->panels * w->tiles.columns;
-    KD_TRY(kd__scratch_take(context, width * (w->k + rest->k) + (int64_t)context->threads * LINES * DEPTH, &w->packed));
+    KD_TRY(kd__scratch_take(context, width * (w->k + rest->k) + (int64_t)context->threads * KD__LINES * KD__DEPTH, &w->packed));
     rest->packed = w->packed + width * w->k;
     w->blocks = rest->packed + width * rest->k;
     kd__parallel(context, w->panels, pack_whole_panel, w);

@@ -35,7 +35,9 @@ kd_status kd__gemm_tiles(kd_context *context, const kd__gemm *product, const kd_
 /* Floats of scratch that kd__gemm_run takes for a product of this shape. */
 int64_t kd__gemm_scratch(const kd_context *context, int64_t m, int64_t n, int64_t k);
 
-#define KD__MOST_DEPTH 4096 /* packed at once */
+#define KD__DEPTH 576                  /* of a piece of the sums */
+#define KD__LINES 96                   /* that a thread packs at once, at most: a multiple of every tile's rows */
+#define KD__MOST_DEPTH (7 * KD__DEPTH) /* packed at once */
 /* Up to so many lines the library's own product packs no more than its lines and a panel a thread, whatever n. */
 #define KD__THIN_LINES 384
 /* Floats of scratch that such a product takes. */
@@ -54,10 +56,6 @@ kd_status kd__gemm_own(kd_context *context, const kd__gemm *product);
 #define KD__CELL 48
 kd_status kd__gemm_cells(kd_context *context, const kd__gemm *product, const uint8_t *active, int64_t line_step, int64_t depth_step,
                          const kd__gemm *rest);
-
-/* `count` lines `depth` deep, x[i * row + p * column], as to[p * width + i] for the kernels' tile; missing lines are zero. One of the two
- * steps is 1.                                                                                                              */
-void kd__pack(const float *x, int64_t row, int64_t column, int64_t count, int64_t depth, int64_t width, float *to);
 
 /* Facts about the BLAS library: fills context->blas, blas_kernels, blas_remedy, blas_is_slow. */
 void kd__blas_facts(kd_context *context);

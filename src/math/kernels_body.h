@@ -496,63 +496,7 @@ static void adam(float *p, const float *g, float *m, float *v, int64_t n, float 
     }
 }
 
-/* ---- matrix product: a tile of ROWS x (2 W) sums kept in registers ---- */
-#if W == 16
-#define ROWS 12
-#else
-#define ROWS 6
-#endif
-#define COLUMNS (2 * W)
-
-/* The sums go over k in one order, whatever the tile, and whatever part of it is made: `made` rows of the ROWS that are packed. */
-static inline __attribute__((always_inline)) void tile_of(int made, int64_t k, float alpha, const float *a, const float *b, float beta, float *c,
-                                                          int64_t ldc, int32_t rows, int32_t columns)
-{
-    vf low[ROWS], high[ROWS], b0 = load(b), b1 = load(b + W);
-    for (int i = 0; i < rows; i++) { /* it is far away when the result is large, and comes while the sums are made */
-        __builtin_prefetch(c + i * ldc, 1, 3);
-        __builtin_prefetch(c + i * ldc + columns - 1, 1, 3);
-    }
-    for (int i = 0; i < made; i++) low[i] = b0 * a[i], high[i] = b1 * a[i]; /* zeros first would go through memory */
-    for (int64_t p = 1; p < k; p++) {
-        a += ROWS, b += COLUMNS;
-        b0 = load(b), b1 = load(b + W);
-        for (int i = 0; i < made; i++) {
-            low[i] += b0 * a[i];
-            high[i] += b1 * a[i];
-        }
-    }
-    if (rows == made && columns == COLUMNS) { /* as below, without memory between */
-        for (int i = 0; i < made; i++) {
-            vf y0 = low[i] * alpha, y1 = high[i] * alpha;
-            ROUNDED(y0);
-            ROUNDED(y1);
-            if (beta != 0) y0 = y0 + load(c + i * ldc) * beta, y1 = y1 + load(c + i * ldc + W) * beta;
-            store(c + i * ldc, y0);
-            store(c + i * ldc + W, y1);
-        }
-        return;
-    }
-    float sums[ROWS][COLUMNS];
-    for (int i = 0; i < made; i++) {
-        store(sums[i], low[i] * alpha);
-        store(sums[i] + W, high[i] * alpha);
-    }
-    for (int32_t i = 0; i < rows; i++, c += ldc)
-        for (int32_t j = 0; j < columns; j += W) {
-            vf y = load(sums[i] + j);
-            if (beta != 0) y = y + load_at(c + j, columns - j, 0) * beta;
-            store_at(c + j, y, columns - j);
-        }
-}
-
-static void tile(int64_t k, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns)
-{
-    if (rows <= 1) tile_of(1, k, alpha, a, b, beta, c, ldc, rows, columns);
-    else if (rows <= 3) tile_of(3, k, alpha, a, b, beta, c, ldc, rows, columns);
-    else if (rows <= ROWS / 2) tile_of(ROWS / 2, k, alpha, a, b, beta, c, ldc, rows, columns);
-    else tile_of(ROWS, k, alpha, a, b, beta, c, ldc, rows, columns);
-}
+#include "math/kernels_product.h"
 
 /* Sixteen orders at a time: their smallest hashes stay in registers. */
 static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, int64_t n, const uint32_t *hashes, int64_t count)
@@ -576,5 +520,5 @@ static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, i
         isa, name, W, scan, scan_groups, count_from, collect_from, sum_from, weighted_sum, argmax, sum, sum_squares, exponentials,                   \
             exponentials_below, relative, combine, reverse_gradient, jensen, mixture, widen, narrow, softmax_gradient, soft_cap, soft_cap_gradient,  \
             largest_size, minhash, axpby, relu, add_bias, relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient, swiglu, swiglu_gradient,  \
-            rotate, ROWS, COLUMNS, tile                                                                                                              \
+            rotate, ROWS, COLUMNS, pack, tile                                                                                                        \
     }

@@ -88,9 +88,9 @@ static float mask_row(const pass *w, float *s, block b, int64_t t, int64_t colum
 /* ---- products ---- */
 
 /* Lines of x as panels of `width`, `depth` deep: to[panel][p][line]. x(line, p) = x[line * row + p * column]. */
-static void pack(const float *x, int64_t row, int64_t column, int64_t lines, int64_t depth, int64_t width, float *to)
+static void pack(const kd__kernels *kernels, const float *x, int64_t row, int64_t column, int64_t lines, int64_t depth, int64_t width, float *to)
 {
-    for (int64_t i = 0; i < lines; i += width) kd__pack(x + i * row, row, column, least(lines - i, width), depth, width, to + i * depth);
+    for (int64_t i = 0; i < lines; i += width) kernels->pack(x + i * row, row, column, least(lines - i, width), depth, width, to + i * depth);
 }
 
 /* c (lines x columns, ldc) = alpha a b + beta c; a packed by tile_rows, b by panels of tile_columns that are `stored` deep, of which `depth` count. */
@@ -149,10 +149,10 @@ static void forward_block(const pass *w, const job *j, int64_t g, int64_t first,
     const int64_t lines = last - first, columns = least(b.last, last) - b.first, ld = up(columns, 32), gone = b.first - whole.first;
     float *out = w->to + at * wide + head * d, *max = r->max + g * CHUNK + first - j->first, *sum = r->sum + g * CHUNK + first - j->first;
     const float beta = *sum > 0; /* of all its rows or of none */
-    pack(w->qkv + at * w->row + head * d, w->row, 1, lines, d, kernels->tile_rows, r->q);
+    pack(w->kernels, w->qkv + at * w->row + head * d, w->row, 1, lines, d, kernels->tile_rows, r->q);
     product(kernels, lines, columns, d, (float)a->scale, r->q, r->packed_k + gone * d, d, 0, r->s, ld);
     for (int64_t i = 0; i < lines; i++) add_row(w, r->s + i * ld, b, first + i, columns, out + i * wide, max + i, sum + i);
-    pack(r->s, ld, 1, lines, columns, kernels->tile_rows, r->p);
+    pack(w->kernels, r->s, ld, 1, lines, columns, kernels->tile_rows, r->p);
     product(kernels, lines, d, columns, 1, r->p, r->packed_v + gone * kernels->tile_columns, whole.last - whole.first, beta, out, wide);
 }
 
@@ -184,8 +184,8 @@ static void forward_job(void *argument, int64_t index, int32_t worker)
     for (int64_t key = sinks ? 0 : from; key < j.last;) {
         const block b = block_at(a, key, j.last);
         const int64_t count = b.last - b.first;
-        pack(keys + key * w->row, w->row, 1, count, d, width, r.packed_k);
-        pack(values + key * w->row, 1, w->row, d, count, width, r.packed_v);
+        pack(w->kernels, keys + key * w->row, w->row, 1, count, d, width, r.packed_k);
+        pack(w->kernels, values + key * w->row, 1, w->row, d, count, width, r.packed_v);
         for (int64_t first = j.first; first < j.last; first += BLOCK)
             for (int64_t g = 0; g < group && first + BLOCK > b.first; g++) forward_block(w, &j, g, first, least(first + BLOCK, j.last), b, &r);
         key = b.sinks && b.last == sinks && from > sinks ? from : b.last;
@@ -230,8 +230,8 @@ static void add_to_keys(const pass *w, const backward_room *r, const float *s, i
                         int64_t lines, float *to)
 {
     const int64_t d = w->a->width;
-    pack(s, 1, ld, columns, lines, w->kernels->tile_rows, r->again);
-    pack(x, 1, row, d, lines, w->kernels->tile_columns, r->numbers);
+    pack(w->kernels, s, 1, ld, columns, lines, w->kernels->tile_rows, r->again);
+    pack(w->kernels, x, 1, row, d, lines, w->kernels->tile_columns, r->numbers);
     product(w->kernels, columns, d, lines, 1, r->again, r->numbers, lines, 1, to, w->row);
 }
 
@@ -244,9 +244,9 @@ static void backward_block(const pass *w, int64_t head, int64_t first, int64_t l
     const int64_t lines = last - first, columns = least(b.last, last) - b.first, ld = up(columns, 32), gone = b.first - whole.first;
     const float *q = w->qkv + at * w->row + head * d, *dout = w->dout + at * wide + head * d, *out = w->out + at * wide + head * d;
     float *dk = w->dqkv + (begin + b.first) * w->row + (a->heads + r->kv) * d;
-    pack(q, w->row, 1, lines, d, kernels->tile_rows, r->lines);
+    pack(w->kernels, q, w->row, 1, lines, d, kernels->tile_rows, r->lines);
     product(kernels, lines, columns, d, (float)a->scale, r->lines, r->packed_k + gone * d, d, 0, r->s, ld);
-    pack(dout, wide, 1, lines, d, kernels->tile_rows, r->lines);
+    pack(w->kernels, dout, wide, 1, lines, d, kernels->tile_rows, r->lines);
     product(kernels, lines, columns, d, 1, r->lines, r->packed_v + gone * d, d, 0, r->ds, ld);
     for (int64_t i = 0; i < lines; i++) {
         float *s = r->s + i * ld, *ds = r->ds + i * ld, sum = 0;
@@ -257,7 +257,7 @@ static void backward_block(const pass *w, int64_t head, int64_t first, int64_t l
     }
     add_to_keys(w, r, r->s, ld, columns, dout, wide, lines, dk + a->kv_heads * d);
     add_to_keys(w, r, r->ds, ld, columns, q, w->row, lines, dk);
-    pack(r->ds, ld, 1, lines, columns, kernels->tile_rows, r->again);
+    pack(w->kernels, r->ds, ld, 1, lines, columns, kernels->tile_rows, r->again);
     product(kernels, lines, d, columns, 1, r->again, r->k_numbers + gone * kernels->tile_columns, whole.last - whole.first, 1,
             w->dqkv + at * w->row + head * d, w->row);
 }
@@ -288,9 +288,9 @@ static void backward_job(void *argument, int64_t index, int32_t worker)
     for (int64_t key = 0; key < rows;) {
         const block b = block_at(a, key, rows);
         const int64_t count = b.last - b.first, end = a->window && !b.sinks ? least(rows, b.last - 1 + a->window) : rows;
-        pack(keys + key * w->row, w->row, 1, count, d, width, r.packed_k);
-        pack(values + key * w->row, w->row, 1, count, d, width, r.packed_v);
-        pack(keys + key * w->row, 1, w->row, d, count, width, r.k_numbers);
+        pack(w->kernels, keys + key * w->row, w->row, 1, count, d, width, r.packed_k);
+        pack(w->kernels, values + key * w->row, w->row, 1, count, d, width, r.packed_v);
+        pack(w->kernels, keys + key * w->row, 1, w->row, d, count, width, r.k_numbers);
         for (int64_t first = b.first; first < end; first += BLOCK)
             for (int64_t g = 0; g < group; g++) backward_block(w, r.kv * group + g, first, least(first + BLOCK, end), b, &r);
         key = b.last;
