@@ -1,7 +1,8 @@
 """Language models beside torch, transformers and llama.cpp: training, whole forward passes, generation. Every figure is a process of its own, the two sides
 alternate, medians and the ratio are printed, and the largest resident memory.
 
-    PEERS=folder sh bench/with_peers.sh bench/language.py [SMOLLM2 [DATA]] [part ...]     parts: scale, train, forward, skip, tokenize, generate (all of them)
+    PEERS=folder sh bench/with_peers.sh bench/language.py [SMOLLM2 [DATA]] [part ...] [shape ...]
+    parts: scale, train, forward, skip, tokenize, generate (all of them); shapes, for train and forward: llama-288x6, smollm2-135m (both)
 
 SMOLLM2 is a Hugging Face folder of SmolLM2-135M (with gguf/*.gguf beside it for llama.cpp), DATA the folder of the texts.
 """
@@ -53,9 +54,10 @@ def packed(context, tokens):
     return batch
 
 
-def ours_train(shape, rows, length, recompute=0, products="FLOAT32"):
+def ours_train(shape, rows, length, again=0, products="FLOAT32", activations="FLOAT32"):
+    """again: layers whose values are computed again."""
     kd, context = ours_context(products)
-    model = context.model(dict(shape, model_type="llama"), recompute=recompute)
+    model = context.model(dict(shape, model_type="llama"), recompute=int(again > 0), recompute_layers=again, activations=getattr(kd, activations))
     batch, loss, optimizer = packed(context, tokens_of(shape, rows, length)), context.loss(), context.optimizer(kd.ADAMW, model)
     loss.add(kd.LOSS_CROSS_ENTROPY, 1.0, label_field="tokens", align=kd.ALIGN_NEXT)
 
@@ -409,12 +411,13 @@ def compare(title, sides, rounds=ROUNDS):
 def main():
     arguments = sys.argv[1:]
     known = ["scale", "train", "forward", "skip", "tokenize", "generate"]
-    parts, paths = [a for a in arguments if a in known] or known, [a for a in arguments if a not in known]
+    parts, paths = [a for a in arguments if a in known] or known, [a for a in arguments if a not in known and a not in SHAPES]
+    shapes = {name: shape for name, shape in SHAPES.items() if name in arguments or not set(arguments) & set(SHAPES)}
     folder, data = paths[0] if paths else None, paths[1] if len(paths) > 1 else os.environ.get("KD_DATA", "")
     compiled = os.environ.get("COMPILED", "1") == "1"
     if "scale" in parts:
         scaling()
-    for name, shape in SHAPES.items():
+    for name, shape in shapes.items():
         if "train" in parts:
             sides = {"ours": ("ours_train", *shape), "torch": ("torch_train", *shape)}
             if compiled:
@@ -424,7 +427,11 @@ def main():
             if compiled:
                 half["torch, bfloat16, compiled"] = ("torch_train", *shape, True, True)
             compare(f"training {name}, the same in bfloat16", half)
-            compare(f"training {name}, layers computed again", {"ours, recomputing": ("ours_train", *shape, 1), "ours": ("ours_train", *shape)}, 1)
+            layers = shape[0]["num_hidden_layers"]
+            compare(f"training {name}, less memory", {"ours": ("ours_train", *shape), "ours, half the layers again": ("ours_train", *shape, layers // 2),
+                                                      "ours, all layers again": ("ours_train", *shape, layers),
+                                                      "ours, values in 16 bits": ("ours_train", *shape, 0, "FLOAT32", "BFLOAT16"),
+                                                      "ours, bfloat16, 16 bits": ("ours_train", *shape, 0, "BFLOAT16", "BFLOAT16")})
             print_share(*shape)
             print("  two threads / one:", round(measure("ours_train", *shape)[0] / json.loads(subprocess.run(
                 [sys.executable, __file__, "one", "ours_train", json.dumps(shape)], capture_output=True, text=True, env=dict(os.environ, THREADS="1")).stdout)[0], 2))

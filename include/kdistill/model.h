@@ -44,8 +44,11 @@ typedef struct kd_model_options {
     int32_t weights;  /* KD_FLOAT32, or KD_INT8 for a frozen language model: products of 8-bit weights with 8-bit activations, a
                          scale for every 64 inputs, logits too; kept beside the parameters, which must not change              */
     int32_t recompute; /* 1: a language model keeps only what enters each layer; backward passes make the rest again, a layer at a time */
+    int32_t recompute_layers; /* with recompute: of the first so many layers only, a choice between memory and time; 0: of all */
+    int32_t activations; /* KD_FLOAT32, or KD_BFLOAT16 for a language model: what a training pass keeps of a layer beside what enters it is
+                            rounded for the backward pass, half the memory; the forward pass itself is not rounded         */
 } kd_model_options;
-#define KD_MODEL_OPTIONS_INIT { (uint32_t)sizeof(kd_model_options), 0, 0, 0, KD_FLOAT32, 0 }
+#define KD_MODEL_OPTIONS_INIT { (uint32_t)sizeof(kd_model_options), 0, 0, 0, KD_FLOAT32, 0, 0, KD_FLOAT32 }
 KD_API void kd_model_options_init(kd_model_options *options, size_t size);
 
 /* A model with fresh weights: U(-a, a), a = 1 / sqrt(fan-in), for weights and biases (PyTorch's default), from the seed; language

@@ -392,6 +392,8 @@ class kd_model_options(Structure):
         ("max_rows", c_int64),
         ("weights", c_int32),
         ("recompute", c_int32),
+        ("recompute_layers", c_int32),
+        ("activations", c_int32),
     ]
 
 

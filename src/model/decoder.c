@@ -140,6 +140,22 @@ static int64_t place(int64_t *floats, int64_t rows, int64_t width)
     return at;
 }
 
+/* Places for the values of layers that are kept, behind the first: as they are, or in 16 bits. */
+static void keep_layers(kd__decoder *d, int32_t train, int64_t place)
+{
+    kd__decoder_plan *p = &d->plan;
+    const int64_t kept = d->layers - d->again;
+    if (!train || !kept) return;
+    if (d->kept == KD_FLOAT32) {
+        p->step = place;
+        p->floats += p->step * (kept - 1);
+        return;
+    }
+    p->stored = p->floats;
+    p->stored_step = p->halved / 2 + p->whole;
+    p->floats += p->stored_step * kept;
+}
+
 /* A pass that is not pushed back keeps one layer's values, and the next layer writes over them. */
 void kd__decoder_lay_out(kd__decoder *d, int64_t rows, int32_t train)
 {
@@ -151,16 +167,18 @@ void kd__decoder_lay_out(kd__decoder *d, int64_t rows, int32_t train)
     p->x_step = train ? p->floats : 0;
     p->floats += p->x_step * d->layers;
     const int64_t first = p->floats;
-    p->r1 = place(&p->floats, rows, 1);
     p->qkv = place(&p->floats, rows, all);
-    if (d->qk_norm) p->raw = place(&p->floats, rows, q + d->kv_heads * d->width), p->rq = place(&p->floats, rows, d->heads + d->kv_heads);
+    if (d->qk_norm) p->raw = place(&p->floats, rows, q + d->kv_heads * d->width);
     p->att = place(&p->floats, rows, q);
-    p->lse = place(&p->floats, rows, d->heads);
-    p->mid = place(&p->floats, rows, d->hidden);
-    p->r2 = place(&p->floats, rows, 1);
     p->gu = place(&p->floats, rows, 2 * d->inner);
-    p->step = train && !d->recompute ? p->floats - first : 0;
-    p->floats += p->step * (d->layers - 1);
+    p->mid = place(&p->floats, rows, d->hidden);
+    p->halved = p->floats - first;
+    p->lse = place(&p->floats, rows, d->heads);
+    p->r1 = place(&p->floats, rows, 1);
+    p->r2 = place(&p->floats, rows, 1);
+    if (d->qk_norm) p->rq = place(&p->floats, rows, d->heads + d->kv_heads);
+    p->whole = p->floats - first - p->halved;
+    keep_layers(d, train, p->floats - first);
     p->hidden = place(&p->floats, rows, d->outer);
     if (d->projection >= 0) p->gathered = place(&p->floats, rows, d->embedded);
     p->last_r = place(&p->floats, rows, 1);

@@ -27,8 +27,9 @@ typedef struct kd__decoder_layer {
 typedef struct kd__decoder_plan {
     int64_t rows;
     int64_t x;                                       /* of layer 0; that of layer l lies l * x_step further, what the last layer leaves at L */
-    int64_t qkv, raw, att, lse, mid, r1, r2, rq, gu; /* of layer 0; layer l lies l * step further. 0 with recomputation */
+    int64_t qkv, raw, att, gu, mid, lse, r1, r2, rq; /* of the first place for a layer's values (kd__decoder_at) */
     int64_t x_step, step;
+    int64_t halved, whole, stored, stored_step;   /* a place's numbers that are kept in 16 bits, those behind them; where, for layer `again` on */
     int64_t hidden, last_r, cosine, sine;         /* hidden (R, O) */
     int64_t gathered, dgathered;                  /* (R, E): rows of a factorised embedding, and their gradients */
     int64_t normed, act, dx, dy, dqkv, dgu, wide; /* scratch */
@@ -36,7 +37,8 @@ typedef struct kd__decoder_plan {
 } kd__decoder_plan;
 
 typedef struct kd__decoder {
-    int32_t recompute;            /* backward passes make a layer's values again from its x */
+    int64_t again;                /* backward passes make the values of the first so many layers again from their x */
+    int32_t kept;                 /* KD_FLOAT32, KD_BFLOAT16: how the others' values are kept */
     int64_t repeats, whole_stack; /* layers are repeated so many times: each at once, or all of them in turn */
     int32_t family, tied, qkv_bias, o_bias, mlp_bias, qk_norm;
     int32_t classifier; /* ForSequenceClassification: the head gives num_labels logits, tensor "score.weight" */
@@ -93,8 +95,11 @@ void kd__decoder_finish_qkv(const kd_model *model, const kd__decoder_layer *laye
 void kd__decoder_gate(const kd_model *model, const kd__decoder_layer *layer, float *gate_up, float *to);
 kd__attention kd__decoder_attention(const kd__decoder *decoder, const kd__decoder_layer *layer);
 kd_status kd__decoder_forward(kd_model *model, kd_batch *batch);
-/* A layer's values of the last forward pass once more, from the x that was kept. */
+/* A layer's values of the last forward pass in their place once more: made again from the x that was kept, or widened. */
 kd_status kd__decoder_layer_again(kd_model *model, int64_t layer);
+/* Where a layer's values are, or are put when they are needed: those that are made again share the first place with the first that is kept,
+ * which comes behind them and is pushed back before them.                                                                      */
+static inline int64_t kd__decoder_at(const kd__decoder *d, int64_t layer) { return layer < d->again ? 0 : (layer - d->again) * d->plan.step; }
 kd_status kd__decoder_backward(kd_model *model);
 /* The last hidden states' head: W, and its gradient made ready to be added to (gradient 1). */
 void kd__decoder_head(kd_model *model, kd_head *head, int gradient);

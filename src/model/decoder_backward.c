@@ -321,10 +321,10 @@ kd_status kd__decoder_backward(kd_model *model)
         KD_TRY(kd__progress(model->object.context, "backward", d->layers - 1 - l, d->layers));
         if (d->has_dlayer[l]) w.kernels->axpby(dx, 1, d->dlayers[l], 1, n);
         w.layer = &d->layer[l];
-        w.at = w.block + l * p->step;
+        w.at = w.block + kd__decoder_at(d, l);
         w.in = w.block + p->x + l * p->x_step;
         w.add = !model->gradients_fresh || w.layer->again;
-        if (d->recompute) KD_TRY(kd__decoder_layer_again(model, l));
+        KD_TRY(kd__decoder_layer_again(model, l));
         KD_TRY(backward_layer(&w));
     }
     w.add = !model->gradients_fresh;

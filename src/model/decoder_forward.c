@@ -247,6 +247,42 @@ static kd_status forward_layer(work *w)
     return KD_OK;
 }
 
+/* ---- values that are kept in 16 bits ---- */
+
+#define PIECE 8192 /* numbers */
+
+typedef struct {
+    const kd__kernels *kernels;
+    float *values, *stored;
+    int64_t halved, whole;
+    int32_t back;
+} keeping;
+
+static void keep_piece(void *argument, int64_t piece, int32_t worker)
+{
+    const keeping *k = argument;
+    const int64_t first = piece * PIECE, n = k->halved - first < PIECE ? k->halved - first : PIECE;
+    float *values = k->values + first, *stored = k->stored + first / 2;
+    (void)worker;
+    if (k->back) k->kernels->widen(KD_BFLOAT16, stored, n, values);
+    else k->kernels->narrow(KD_BFLOAT16, values, n, stored);
+}
+
+static void keep_layer(kd_model *model, int64_t layer, int32_t back)
+{
+    const kd__decoder *d = model->net.decoder;
+    const kd__decoder_plan *p = &d->plan;
+    keeping k = { model->object.context->kernels,
+                  model->block + kd__decoder_at(d, layer) + p->qkv,
+                  model->block + p->stored + (layer - d->again) * p->stored_step,
+                  p->halved,
+                  p->whole,
+                  back };
+    float *values = k.values + k.halved, *stored = k.stored + k.halved / 2;
+    kd__parallel(model->object.context, (k.halved + PIECE - 1) / PIECE, keep_piece, &k);
+    memcpy(back ? values : stored, back ? stored : values, (size_t)k.whole * sizeof(float));
+}
+
 static work layer_work(kd_model *model, int64_t layer, int64_t rows)
 {
     kd__decoder *d = model->net.decoder;
@@ -256,14 +292,19 @@ static work layer_work(kd_model *model, int64_t layer, int64_t rows)
                    .kernels = model->object.context->kernels,
                    .block = model->block,
                    .rows = rows,
-                   .step = layer * d->plan.step,
+                   .step = layer < 0 ? 0 : kd__decoder_at(d, layer),
                    .x_step = layer * d->plan.x_step };
 }
 
 kd_status kd__decoder_layer_again(kd_model *model, int64_t layer)
 {
-    work w = layer_work(model, layer, model->rows);
-    return first_part(&w);
+    const kd__decoder *d = model->net.decoder;
+    if (layer < d->again) {
+        work w = layer_work(model, layer, model->rows);
+        return first_part(&w);
+    }
+    if (d->plan.stored) keep_layer(model, layer, 1);
+    return KD_OK;
 }
 
 kd_status kd__decoder_forward(kd_model *model, kd_batch *batch)
@@ -281,6 +322,7 @@ kd_status kd__decoder_forward(kd_model *model, kd_batch *batch)
         KD_TRY(kd__progress(model->object.context, "forward", l, d->layers));
         w = layer_work(model, l, rows);
         KD_TRY(forward_layer(&w));
+        if (d->plan.stored && l >= d->again) keep_layer(model, l, 0);
     }
     const int apart = d->outer < d->hidden;
     float *hidden = model->block + d->plan.hidden, *last = apart ? model->block + d->plan.normed : hidden;

@@ -12,11 +12,25 @@ static const kd_model_save_options save_defaults = KD_MODEL_SAVE_OPTIONS_INIT;
 void kd_model_options_init(kd_model_options *o, size_t size) { kd__options_init(o, size, &defaults, sizeof defaults); }
 void kd_model_save_options_init(kd_model_save_options *o, size_t size) { kd__options_init(o, size, &save_defaults, sizeof save_defaults); }
 
+/* What a training pass keeps of a language model's layers. */
+static kd_status choose_kept(kd__network *net, const kd_model_options *o)
+{
+    kd__decoder *d = net->decoder;
+    KD_FAIL_IF(o->activations != KD_FLOAT32 && (o->activations != KD_BFLOAT16 || !d), KD_ERR_UNSUPPORTED,
+               "activations: expected KD_FLOAT32 (%d), or KD_BFLOAT16 (%d) for a language model, got %d", KD_FLOAT32, KD_BFLOAT16, o->activations);
+    KD_FAIL_IF(o->recompute_layers < 0 || (o->recompute_layers && !o->recompute) || (d && o->recompute_layers > d->layers), KD_ERR_RANGE,
+               "recompute_layers: expected 0, or with recompute up to %lld layers, got %d", d ? (long long)d->layers : 0, o->recompute_layers);
+    if (!d) return KD_OK;
+    d->again = !o->recompute ? 0 : o->recompute_layers ? o->recompute_layers : d->layers;
+    d->kept = o->activations;
+    return KD_OK;
+}
+
 static kd_status fill_model(kd_model *model, const char *config, const kd_model_options *o)
 {
     kd_context *context = model->object.context;
     KD_TRY(kd__network_read(&model->net, context, config));
-    if (model->net.decoder) model->net.decoder->recompute = o->recompute != 0;
+    KD_TRY(choose_kept(&model->net, o));
     model->engine = model->net.decoder ? &kd__decoder_engine : &kd__layers_engine;
     model->frozen = o->frozen != 0;
     model->seed = o->seed ? o->seed : context->seed;
@@ -100,7 +114,7 @@ void kd_model_free(kd_model *model)
 static kd_status plan_of(kd__network *net, const kd_context *context, const kd_model_options *o, int64_t *a, int64_t *b, int64_t *c, int64_t *floats)
 {
     if (!net->decoder) return kd__plan(net, o->max_rows, o->frozen, a, b, c, floats);
-    net->decoder->recompute = o->recompute != 0;
+    KD_TRY(choose_kept(net, o));
     return kd__decoder_memory(net->decoder, context, o->max_rows, !o->frozen, o->weights, floats);
 }
 

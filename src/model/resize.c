@@ -46,7 +46,9 @@ kd_status kd_model_resize(kd_model *model, int64_t vocabulary)
     o.frozen = model->frozen;
     o.seed = model->seed;
     o.weights = model->weights;
-    o.recompute = d->recompute;
+    o.recompute = d->again > 0;
+    o.recompute_layers = (int32_t)d->again;
+    o.activations = d->kept;
     kd_status status = config_with(model, vocabulary, &config);
     if (status == KD_OK) status = kd__model_make(&made, config.context, config.bytes, &o);
     kd__text_free(&config);

@@ -76,12 +76,15 @@ static void measure(const cutter *c, double *hidden, double *inner, double *kv)
 static kd_status run_calibration(cutter *c)
 {
     kd_model *m = c->teacher;
-    const int32_t recompute = c->t->recompute;
+    const int64_t again = c->t->again;
+    const int32_t kept = c->t->kept;
     m->mode = KD_TRAIN; /* all layers' values are kept; nothing is pushed back */
-    m->net.decoder->recompute = 0;
+    m->net.decoder->again = 0;
+    m->net.decoder->kept = KD_FLOAT32;
     m->max_rows = 0;
     const kd_status status = kd__decoder_forward(m, c->o.calibration);
-    m->net.decoder->recompute = recompute;
+    m->net.decoder->again = again;
+    m->net.decoder->kept = kept;
     return status;
 }
 

@@ -312,6 +312,12 @@ START_TEST(memory_is_told_before_it_is_taken)
     kd_model_options o = KD_MODEL_OPTIONS_INIT;
     o.max_rows = 300;
     for (o.recompute = 0; o.recompute < 2; o.recompute++) check_memory(KD_GEMM_OWN, KD_PRODUCTS_FLOAT32, &o, big);
+    o.recompute = o.recompute_layers = 1;
+    check_memory(KD_GEMM_OWN, KD_PRODUCTS_FLOAT32, &o, big);
+    o.recompute = o.recompute_layers = 0;
+    o.activations = KD_BFLOAT16;
+    check_memory(KD_GEMM_OWN, KD_PRODUCTS_FLOAT32, &o, big);
+    o.activations = KD_FLOAT32;
     check_memory(KD_GEMM_AUTO, KD_PRODUCTS_BFLOAT16, &o, big);
     o.frozen = 1;
     check_memory(KD_GEMM_OWN, KD_PRODUCTS_FLOAT32, &o, big);

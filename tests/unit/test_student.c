@@ -376,6 +376,92 @@ START_TEST(recomputed_gradients_are_the_same_bits)
 }
 END_TEST
 
+/* Values of the first layers are made again, the others' kept: the same bits, and memory between the two. */
+START_TEST(some_layers_are_computed_again)
+{
+    kd_context *ctx = make_context(2);
+    kd_batch *batch = make_batch(ctx);
+    kd_loss *loss = make_loss(ctx);
+    kd_model_options o = KD_MODEL_OPTIONS_INIT;
+    kd_model_memory_info info = { .struct_size = sizeof info };
+    int64_t bytes[3];
+    char json[700];
+    kd_array x, y;
+    kd_model *whole = make_model(ctx, "qwen3", "", NULL);
+    const double value = value_of(whole, batch, loss);
+    OK(kd_model_gradients(whole, &x));
+    snprintf(json, sizeof json, base, "qwen3", "");
+    o.max_rows = 1000;
+    for (int i = 0; i < 3; i++) {
+        o.recompute = i > 0;
+        o.recompute_layers = i == 1;
+        kd_model *model = make_model(ctx, "qwen3", "", &o);
+        ck_assert(value == value_of(model, batch, loss));
+        OK(kd_model_gradients(model, &y));
+        ck_assert(!memcmp(x.data, y.data, (size_t)kd_array_count(&x) * sizeof(float)));
+        OK(kd_model_memory(ctx, json, &o, &info));
+        bytes[i] = info.activation_bytes;
+        kd_model_free(model);
+    }
+    ck_assert_int_lt(bytes[2], bytes[1]);
+    ck_assert_int_lt(bytes[1], bytes[0]);
+    kd_model *none;
+    o.recompute_layers = 100;
+    FAILS(kd_model_create(&none, ctx, json, &o), KD_ERR_RANGE, "recompute_layers");
+    o.recompute_layers = -1;
+    FAILS(kd_model_memory(ctx, json, &o, &info), KD_ERR_RANGE, "recompute_layers");
+    o.recompute = 0, o.recompute_layers = 1;
+    FAILS(kd_model_create(&none, ctx, json, &o), KD_ERR_RANGE, "recompute_layers");
+    kd_model_free(whole);
+    kd_loss_free(loss);
+    kd_batch_free(batch);
+    kd_context_free(ctx);
+}
+END_TEST
+
+/* Kept in 16 bits: the forward pass is the same, gradients are near, memory is less; with layers computed again, too. */
+START_TEST(activations_are_kept_in_16_bits)
+{
+    kd_context *ctx = make_context(2);
+    kd_batch *batch = make_batch(ctx);
+    kd_loss *loss = make_loss(ctx);
+    kd_model_options o = KD_MODEL_OPTIONS_INIT;
+    kd_model_memory_info info = { .struct_size = sizeof info };
+    char json[700];
+    kd_array x, y;
+    kd_model *whole = make_model(ctx, "qwen3", "", NULL), *none;
+    const double value = value_of(whole, batch, loss);
+    OK(kd_model_gradients(whole, &x));
+    const int64_t n = kd_array_count(&x);
+    snprintf(json, sizeof json, base, "qwen3", "");
+    o.max_rows = 1000;
+    OK(kd_model_memory(ctx, json, &o, &info));
+    const int64_t before = info.activation_bytes;
+    o.activations = KD_BFLOAT16;
+    for (o.recompute = 0; o.recompute < 2; o.recompute++) {
+        o.recompute_layers = o.recompute;
+        kd_model *model = make_model(ctx, "qwen3", "", &o);
+        double apart = 0, size = 0;
+        ck_assert(value == value_of(model, batch, loss));
+        OK(kd_model_gradients(model, &y));
+        for (int64_t i = 0; i < n; i++) {
+            const double a = ((const float *)x.data)[i], b = ((const float *)y.data)[i];
+            apart += (a - b) * (a - b), size += a * a;
+        }
+        ck_assert_msg(apart > 0 && sqrt(apart / size) < 0.01, "relative error %g", sqrt(apart / size));
+        OK(kd_model_memory(ctx, json, &o, &info));
+        ck_assert_int_lt(info.activation_bytes, before);
+        kd_model_free(model);
+    }
+    o.activations = KD_FLOAT16;
+    FAILS(kd_model_create(&none, ctx, json, &o), KD_ERR_UNSUPPORTED, "activations");
+    kd_model_free(whole);
+    kd_loss_free(loss);
+    kd_batch_free(batch);
+    kd_context_free(ctx);
+}
+END_TEST
+
 START_TEST(adapters_alone_learn_and_are_merged_when_saved)
 {
     kd_context *ctx = make_context(2);
@@ -582,6 +668,8 @@ Suite *student_suite(void)
     tcase_add_test(tests, shared_layers_train_and_expand);
     tcase_add_test(tests, factorised_embeddings_train_generate_and_expand);
     tcase_add_test(tests, recomputed_gradients_are_the_same_bits);
+    tcase_add_test(tests, some_layers_are_computed_again);
+    tcase_add_test(tests, activations_are_kept_in_16_bits);
     tcase_add_test(tests, adapters_alone_learn_and_are_merged_when_saved);
     tcase_add_test(tests, a_vocabulary_grows_and_shrinks);
     tcase_add_test(tests, gguf_files_come_back);
