@@ -190,7 +190,7 @@ static void attend_lines(const pass *w, const struct kd__span *span, int64_t kv,
         const float *keys = read_cache(w, span->sequence->blocks[j], kv, 0, b * d->width, widened);
         for (int64_t i = 0; i < lines; i += height)
             w->kernels->tile(d->width, scale, packed + i * d->width, keys, 0, s + i * ld + j * b, ld,
-                             (int32_t)(lines - i < height ? lines - i : height), (int32_t)b);
+                             (int32_t)(lines - i < height ? lines - i : height), (int32_t)b, NULL);
     }
     for (int64_t i = 0; i < lines; i++) {
         const double sum = soften(w, s + i * ld, span->position + (first + i) / group, ld);
@@ -203,7 +203,7 @@ static void attend_lines(const pass *w, const struct kd__span *span, int64_t kv,
             const int64_t rows = lines - i < height ? lines - i : height;
             w->kernels->pack(s + i * ld + j * b, ld, 1, rows, b, height, packed);
             for (int64_t p = 0; p < d->width; p += columns)
-                w->kernels->tile(b, 1, packed, values + p * b, j ? 1 : 0, out + i * wide + p, wide, (int32_t)rows, (int32_t)columns);
+                w->kernels->tile(b, 1, packed, values + p * b, j ? 1 : 0, out + i * wide + p, wide, (int32_t)rows, (int32_t)columns, NULL);
         }
     }
     for (int64_t i = 0; i < lines; i++)

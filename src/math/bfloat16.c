@@ -47,11 +47,13 @@ static inline __attribute__((always_inline)) void pack_plain(const float *x, int
 }
 
 static inline __attribute__((always_inline)) void tile_plain(int64_t steps, float alpha, const float *a, const float *b, float beta, float *c,
-                                                             int64_t ldc, int32_t rows, int32_t columns)
+                                                             int64_t ldc, int32_t rows, int32_t columns, const kd__ahead *ahead)
 {
     const pair *x = (const pair *)(const void *)a, *y = (const pair *)(const void *)b;
     float sums[HIGH][WIDE] = { { 0 } };
+    kd__fetching next = kd__fetch_begin(ahead);
     for (int64_t p = 0; p < steps; p++, x += HIGH, y += WIDE) {
+        if (p % KD__AHEAD_STEPS == 0) kd__fetch_line(&next);
         float first[WIDE], second[WIDE];
         for (int j = 0; j < WIDE; j++) first[j] = widened(y[j] << 16), second[j] = widened(y[j] & 0xffff0000);
         for (int32_t i = 0; i < rows; i++) {
@@ -69,9 +71,9 @@ static inline __attribute__((always_inline)) void tile_plain(int64_t steps, floa
         pack_plain(x, row, column, count, depth, width, to);                                                                                         \
     }                                                                                                                                                \
     attribute static void tile_##name(int64_t steps, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows,   \
-                                      int32_t columns)                                                                                               \
+                                      int32_t columns, const kd__ahead *ahead)                                                                       \
     {                                                                                                                                                \
-        tile_plain(steps, alpha, a, b, beta, c, ldc, rows, columns);                                                                                 \
+        tile_plain(steps, alpha, a, b, beta, c, ldc, rows, columns, ahead);                                                                          \
     }                                                                                                                                                \
     static const kd__tiles tiles_##name = { HIGH, WIDE, 2, pack_##name, tile_##name };
 
@@ -147,7 +149,7 @@ NATIVE static void pack_native(const float *x, int64_t row, int64_t column, int6
     }
 #define TILE(name, rows_of)                                                                                                                          \
     NATIVE static void name(int64_t steps, float alpha, const float *lines, const float *panel, float beta, float *c, int64_t ldc, int32_t rows,     \
-                            int32_t columns)                                                                                                         \
+                            int32_t columns, const kd__ahead *ahead)                                                                                 \
     {                                                                                                                                                \
         typedef int32_t aliased __attribute__((may_alias, aligned(4)));                                                                              \
         const aliased *a = (const aliased *)(const void *)lines;                                                                                     \
@@ -158,19 +160,25 @@ NATIVE static void pack_native(const float *x, int64_t row, int64_t column, int6
             __builtin_prefetch(c + i * ldc, 1, 3);                                                                                                   \
             __builtin_prefetch(c + i * ldc + columns - 1, 1, 3);                                                                                     \
         }                                                                                                                                            \
-        for (int64_t p = 0; p < steps; p++, a += HIGH, panel += WIDE) {                                                                              \
-            const __m512bh b0 = (__m512bh)_mm512_loadu_ps(panel), b1 = (__m512bh)_mm512_loadu_ps(panel + 16);                                        \
-            __m512bh x;                                                                                                                              \
-            rows_of(ADD)                                                                                                                             \
+        kd__fetching next = kd__fetch_begin(ahead);                                                                                                  \
+        for (int64_t p = 0; p < steps;) {                                                                                                            \
+            const int64_t stop = p + KD__AHEAD_STEPS < steps ? p + KD__AHEAD_STEPS : steps;                                                          \
+            kd__fetch_line(&next);                                                                                                                   \
+            for (; p < stop; p++, a += HIGH, panel += WIDE) {                                                                                        \
+                const __m512bh b0 = (__m512bh)_mm512_loadu_ps(panel), b1 = (__m512bh)_mm512_loadu_ps(panel + 16);                                    \
+                __m512bh x;                                                                                                                          \
+                rows_of(ADD)                                                                                                                         \
+            }                                                                                                                                        \
         }                                                                                                                                            \
         rows_of(END)                                                                                                                                 \
     }
 TILE(tile_six, SIX_ROWS)
 TILE(tile_twelve, TWELVE_ROWS)
 
-static void tile_native(int64_t steps, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns)
+static void tile_native(int64_t steps, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns,
+                        const kd__ahead *ahead)
 {
-    (rows <= 6 ? tile_six : tile_twelve)(steps, alpha, a, b, beta, c, ldc, rows, columns);
+    (rows <= 6 ? tile_six : tile_twelve)(steps, alpha, a, b, beta, c, ldc, rows, columns, ahead);
 }
 
 static const kd__tiles tiles_native = { HIGH, WIDE, 2, pack_native, tile_native };

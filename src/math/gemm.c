@@ -58,7 +58,7 @@ static void multiply_panels(const own *w, int64_t line, int64_t lines, const flo
         for (int64_t i = 0; i < lines; i += height) {
             int64_t rows = lines - i < height ? lines - i : height, columns = w->b.lines - panel * width;
             w->tiles.tile(depth, w->alpha, a + i * depth, b + panel * width * depth, beta, w->c + (line + i) * w->ldc + panel * width, w->ldc,
-                          (int32_t)rows, (int32_t)(columns < width ? columns : width));
+                          (int32_t)rows, (int32_t)(columns < width ? columns : width), NULL);
         }
 }
 
@@ -124,21 +124,43 @@ static void run_thick(kd_context *context, own *w)
 static int64_t span_of(int64_t depth) { return depth <= KD__MOST_DEPTH ? depth : SPAN; }
 static int64_t whole_tiles(const own *w) { return (w->a.lines + w->tiles.rows - 1) / w->tiles.rows * w->tiles.rows; }
 
+/* Part `part` of `parts` of what pack reads for a panel. */
+static kd__ahead panel_part(const own *w, int64_t panel, int64_t start, int64_t part, int64_t parts)
+{
+    const side *s = &w->b;
+    const int64_t width = w->tiles.columns, first = panel * width, count = s->lines - first < width ? s->lines - first : width;
+    const int64_t from = start * w->tiles.unit, most = KD__DEPTH * w->tiles.unit, depth = s->depth - from < most ? s->depth - from : most;
+    const int64_t strips = s->row == 1 ? depth : count, length = s->row == 1 ? count : depth, step = s->row == 1 ? s->column : s->row;
+    const int64_t begin = strips * part / parts;
+    return (kd__ahead){ s->x + first * s->row + from * s->column + begin * step, step, strips * (part + 1) / parts - begin, (length + 15) / 16 };
+}
+
+/* All lines times one packed panel; the panel that comes next is fetched meanwhile. */
+static void multiply_panel(const own *w, int64_t panel, int64_t start, const float *packed, int64_t next, int64_t next_start)
+{
+    const int64_t height = w->tiles.rows, width = w->tiles.columns, lines = whole_tiles(w);
+    const int64_t depth = w->k - start < KD__DEPTH ? w->k - start : KD__DEPTH, left = w->b.lines - panel * width;
+    for (int64_t i = 0; i < w->a.lines; i += height) {
+        const kd__ahead ahead = panel_part(w, next, next_start, i / height, lines / height);
+        w->tiles.tile(depth, w->alpha, w->packed + start * lines + i * depth, packed, start ? 1 : w->beta, w->c + i * w->ldc + panel * width, w->ldc,
+                      (int32_t)(w->a.lines - i < height ? w->a.lines - i : height), (int32_t)(left < width ? left : width),
+                      next_start < w->k ? &ahead : NULL);
+    }
+}
+
 static void thin_piece(void *argument, int64_t piece, int32_t worker)
 {
     own *w = argument;
     const int64_t first = piece * w->chunk, last = first + w->chunk < w->panels ? first + w->chunk : w->panels;
-    const int64_t height = w->tiles.rows, width = w->tiles.columns, lines = whole_tiles(w);
-    float *panel_at = w->blocks + worker * width * KD__DEPTH;
+    const int64_t width = w->tiles.columns;
+    float *packed = w->blocks + worker * width * KD__DEPTH;
     for (int64_t start = 0; start < w->k; start += KD__DEPTH) {
         const int64_t depth = w->k - start < KD__DEPTH ? w->k - start : KD__DEPTH;
         for (int64_t panel = first; panel < last; panel++) {
             const int64_t columns = w->b.lines - panel * width < width ? w->b.lines - panel * width : width;
-            pack(&w->tiles, &w->b, panel * width, columns, start, depth, width, panel_at);
-            for (int64_t i = 0; i < w->a.lines; i += height)
-                w->tiles.tile(depth, w->alpha, w->packed + start * lines + i * depth, panel_at, start ? 1 : w->beta,
-                              w->c + i * w->ldc + panel * width, w->ldc, (int32_t)(w->a.lines - i < height ? w->a.lines - i : height),
-                              (int32_t)columns);
+            const int is_last = panel + 1 == last;
+            pack(&w->tiles, &w->b, panel * width, columns, start, depth, width, packed);
+            multiply_panel(w, panel, start, packed, is_last ? first : panel + 1, is_last ? start + depth : start);
         }
     }
 }
@@ -245,7 +267,7 @@ static void multiply_run(const own *w, int64_t first, int64_t lines, int64_t sta
         for (int64_t l = 0; l < lines; l += height) {
             const int64_t rows = lines - l < height ? lines - l : height, columns = w->b.lines - panel * width;
             w->tiles.tile(depth, w->alpha, a + l * depth, w->packed + (panel * w->k + start) * width, 1, w->c + (first + l) * w->ldc + panel * width,
-                          w->ldc, (int32_t)rows, (int32_t)(columns < width ? columns : width));
+                          w->ldc, (int32_t)rows, (int32_t)(columns < width ? columns : width), NULL);
         }
 }
 

@@ -3,6 +3,7 @@
 #define KD_MATH_GEMM_H
 
 #include "base/context.h"
+#include "math/ahead.h"
 
 /* One matrix product, row-major: C (m x n) = alpha op(A) op(B) + beta C. `a_t` 1: A is stored (k x m). C is not read when beta = 0.
  * Cut into tiles by shape alone. Errors: a host's callback failed, or no memory for the packed side.                                */
@@ -28,7 +29,8 @@ typedef struct kd__tiles {
     int32_t rows, columns, unit;
     /* `count` lines `depth` numbers deep, x[i * row + p * column], one of the two steps 1: to[step * width + line], missing ones 0 */
     void (*pack)(const float *x, int64_t row, int64_t column, int64_t count, int64_t depth, int64_t width, float *to);
-    void (*tile)(int64_t steps, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns);
+    void (*tile)(int64_t steps, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns,
+                 const kd__ahead *ahead);
 } kd__tiles;
 kd_status kd__gemm_tiles(kd_context *context, const kd__gemm *product, const kd__tiles *tiles);
 

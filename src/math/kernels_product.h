@@ -80,7 +80,7 @@ static void pack(const float *x, int64_t row, int64_t column, int64_t count, int
 
 /* The sums go over k in one order, whatever the tile, and whatever part of it is made: `made` rows of the ROWS that are packed. */
 static inline __attribute__((always_inline)) void tile_of(int made, int64_t k, float alpha, const float *a, const float *b, float beta, float *c,
-                                                          int64_t ldc, int32_t rows, int32_t columns)
+                                                          int64_t ldc, int32_t rows, int32_t columns, const kd__ahead *ahead)
 {
     vf low[ROWS], high[ROWS], b0 = load(b), b1 = load(b + W);
     for (int i = 0; i < rows; i++) { /* it is far away when the result is large, and comes while the sums are made */
@@ -88,12 +88,17 @@ static inline __attribute__((always_inline)) void tile_of(int made, int64_t k, f
         __builtin_prefetch(c + i * ldc + columns - 1, 1, 3);
     }
     for (int i = 0; i < made; i++) low[i] = b0 * a[i], high[i] = b1 * a[i]; /* zeros first would go through memory */
-    for (int64_t p = 1; p < k; p++) {
-        a += ROWS, b += COLUMNS;
-        b0 = load(b), b1 = load(b + W);
-        for (int i = 0; i < made; i++) {
-            low[i] += b0 * a[i];
-            high[i] += b1 * a[i];
+    kd__fetching next = kd__fetch_begin(ahead);
+    for (int64_t p = 1; p < k;) {
+        const int64_t stop = p + KD__AHEAD_STEPS < k ? p + KD__AHEAD_STEPS : k;
+        kd__fetch_line(&next);
+        for (; p < stop; p++) {
+            a += ROWS, b += COLUMNS;
+            b0 = load(b), b1 = load(b + W);
+            for (int i = 0; i < made; i++) {
+                low[i] += b0 * a[i];
+                high[i] += b1 * a[i];
+            }
         }
     }
     if (rows == made && columns == COLUMNS) { /* as below, without memory between */
@@ -120,10 +125,11 @@ static inline __attribute__((always_inline)) void tile_of(int made, int64_t k, f
         }
 }
 
-static void tile(int64_t k, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns)
+static void tile(int64_t k, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns,
+                 const kd__ahead *ahead)
 {
-    if (rows <= 1) tile_of(1, k, alpha, a, b, beta, c, ldc, rows, columns);
-    else if (rows <= 3) tile_of(3, k, alpha, a, b, beta, c, ldc, rows, columns);
-    else if (rows <= ROWS / 2) tile_of(ROWS / 2, k, alpha, a, b, beta, c, ldc, rows, columns);
-    else tile_of(ROWS, k, alpha, a, b, beta, c, ldc, rows, columns);
+    if (rows <= 1) tile_of(1, k, alpha, a, b, beta, c, ldc, rows, columns, ahead);
+    else if (rows <= 3) tile_of(3, k, alpha, a, b, beta, c, ldc, rows, columns, ahead);
+    else if (rows <= ROWS / 2) tile_of(ROWS / 2, k, alpha, a, b, beta, c, ldc, rows, columns, ahead);
+    else tile_of(ROWS, k, alpha, a, b, beta, c, ldc, rows, columns, ahead);
 }

@@ -101,7 +101,7 @@ static void product(const kd__kernels *kernels, int64_t lines, int64_t columns, 
     for (int64_t j = 0; j < columns; j += width)
         for (int64_t i = 0; i < lines; i += height)
             kernels->tile(depth, alpha, a + i * depth, b + j * stored, beta, c + i * ldc + j, ldc, (int32_t)least(lines - i, height),
-                          (int32_t)least(columns - j, width));
+                          (int32_t)least(columns - j, width), NULL);
 }
 
 /* ---- forward ---- */
