@@ -25,6 +25,7 @@ results = []
 
 
 def clock(work):
+    time.sleep(0.3)  # the threads of the side that ran before spin for a while
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

@@ -141,10 +141,9 @@ static void multiply_panel(const own *w, int64_t panel, int64_t start, const flo
     const int64_t height = w->tiles.rows, width = w->tiles.columns, lines = whole_tiles(w);
     const int64_t depth = w->k - start < KD__DEPTH ? w->k - start : KD__DEPTH, left = w->b.lines - panel * width;
     for (int64_t i = 0; i < w->a.lines; i += height) {
-        const kd__ahead ahead = panel_part(w, next, next_start, i / height, lines / height);
+        const kd__ahead none = { 0 }, ahead = next_start < w->k ? panel_part(w, next, next_start, i / height, lines / height) : none;
         w->tiles.tile(depth, w->alpha, w->packed + start * lines + i * depth, packed, start ? 1 : w->beta, w->c + i * w->ldc + panel * width, w->ldc,
-                      (int32_t)(w->a.lines - i < height ? w->a.lines - i : height), (int32_t)(left < width ? left : width),
-                      next_start < w->k ? &ahead : NULL);
+                      (int32_t)(w->a.lines - i < height ? w->a.lines - i : height), (int32_t)(left < width ? left : width), &ahead);
     }
 }
 

@@ -99,7 +99,7 @@ typedef struct kd__kernels {
     /* `count` lines `depth` deep, x[i * row + p * column], as to[p * width + i]; missing lines are zero. One of the two steps is 1. */
     void (*pack)(const float *x, int64_t row, int64_t column, int64_t count, int64_t depth, int64_t width, float *to);
     /* c[i * ldc + j] = alpha sum_k a[k * tile_rows + i] b[k * tile_columns + j] + beta c[..] for the first rows x columns of a tile;
-     * a and b are packed; k is at least 1. ahead, or NULL: fetched meanwhile.                                                                                                       */
+     * a and b are packed; k is at least 1. ahead, or NULL: fetched meanwhile.                              */
     void (*tile)(int64_t k, float alpha, const float *a, const float *b, float beta, float *c, int64_t ldc, int32_t rows, int32_t columns,
                  const kd__ahead *ahead);
 } kd__kernels;
