@@ -148,7 +148,7 @@ check-ubsan:
 	CK_FORK=no $(call VARIANT,ubsan,-fsanitize=undefined -fno-sanitize-recover=all) $(SUITES) fuzz-corpus
 
 check-tsan:
-	CK_FORK=no TSAN_OPTIONS="die_after_fork=0 halt_on_error=1" $(call VARIANT,tsan,-fsanitize=thread) unit check-threads
+	CK_FORK=no KD_TEST_FEW=1 TSAN_OPTIONS="die_after_fork=0 halt_on_error=1" $(call VARIANT,tsan,-fsanitize=thread) unit check-threads
 
 # valgrind tells the library and BLAS of a processor without AVX-512.
 check-valgrind: $(BUILD)/tests/unit $(BUILD)/tests/internal
