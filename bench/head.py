@@ -1,7 +1,8 @@
 """The head fused with the loss, beside PyTorch in the same run: python bench/head.py [REAL]   (make bench-head)
 
 REAL: a folder made by bench/smollm2.py; without it logits are made up and the parts on real distributions are left out.
-Ours and torch alternate; medians of ROUNDS. torch: eager and compiled, two threads, big blocks kept by malloc (bench/with_peers.sh).
+Ours and torch alternate; medians of ROUNDS, and of the ratios of each round: a machine that is slow for a while is slow for both.
+torch: eager and compiled, two threads, big blocks kept by malloc (bench/with_peers.sh).
 """
 import ctypes
 import json
@@ -31,19 +32,25 @@ def clock(work):
     return time.perf_counter() - start
 
 
-def medians(*works):
+def time_all(works):
+    """Of each work its times, round by round."""
     for work in works:
         work()
     times = [[] for _ in works]
     for _ in range(ROUNDS):
         for i, work in enumerate(works):
             times[i].append(clock(work))
-    return [statistics.median(t) for t in times]
+    return times
+
+
+def faster(*times):
+    return min(times, key=statistics.median)
 
 
 def row(name, mine, peer, peer_name, goal, note=""):
-    results.append({"name": name, "ours_ms": 1e3 * mine, "peer_ms": 1e3 * peer, "peer": peer_name, "ratio": peer / mine, "goal": goal, "note": note})
-    print(f"{name:58s} {1e3 * mine:9.1f} {1e3 * peer:9.1f} ms  {peer_name:24s} {peer / mine:5.2f} (goal {goal:.2f}) {note}", flush=True)
+    ours_ms, peer_ms, ratio = 1e3 * statistics.median(mine), 1e3 * statistics.median(peer), statistics.median(b / a for a, b in zip(mine, peer))
+    results.append({"name": name, "ours_ms": ours_ms, "peer_ms": peer_ms, "peer": peer_name, "ratio": ratio, "goal": goal, "note": note})
+    print(f"{name:58s} {ours_ms:9.1f} {peer_ms:9.1f} ms  {peer_name:24s} {ratio:5.2f} (goal {goal:.2f}) {note}", flush=True)
 
 
 def pointer(array):
@@ -147,22 +154,18 @@ def made_up(d, v):
     return hidden, head, teacher, generator.integers(0, v, TOKENS)
 
 
-def best(works):
-    return medians(*works)
-
-
 def against_torch(hidden, weight, teacher, labels):
     alone = products(hidden, weight)
     dense = ours(hidden, weight, kd.FORWARD_KL, teacher, temperature=2)
-    mine, product, eager, compiled = best([dense, alone, torch_head(hidden, weight, torch_kl(teacher), False), torch_head(hidden, weight, torch_kl(teacher), True)])
+    mine, product, eager, compiled = time_all([dense, alone, torch_head(hidden, weight, torch_kl(teacher), False), torch_head(hidden, weight, torch_kl(teacher), True)])
     row("head 576 -> 49,152, dense KL, over its products", mine, product, "its three products", 1 / 1.1)
-    row("  dense KL against the best torch", mine, min(eager, compiled), "torch, best", 1.15)
+    row("  dense KL against the best torch", mine, faster(eager, compiled), "torch, best", 1.15)
     row("  dense KL against eager", mine, eager, "torch eager", 1.35)
     values, ids = torch.topk(torch.log_softmax(torch.from_numpy(teacher), -1), 64)
     ids, values = ids.numpy(), values.numpy()
     top = ours(hidden, weight, kd.FORWARD_KL, lambda t: t.set_sparse("topk", ids, values), teacher_field="topk")
-    mine, eager, compiled = best([top, torch_head(hidden, weight, torch_top(ids, values), False), torch_head(hidden, weight, torch_top(ids, values), True)])
-    row("  top-64 with a bucket against the best torch", mine, min(eager, compiled), "torch, best", 1.1)
+    mine, eager, compiled = time_all([top, torch_head(hidden, weight, torch_top(ids, values), False), torch_head(hidden, weight, torch_top(ids, values), True)])
+    row("  top-64 with a bucket against the best torch", mine, faster(eager, compiled), "torch, best", 1.1)
     row("  top-64 against eager", mine, eager, "torch eager", 1.2)
     y = torch.from_numpy(labels)
 
@@ -170,15 +173,15 @@ def against_torch(hidden, weight, teacher, labels):
         return F.cross_entropy(h @ w.T, y)
 
     hard = ours(hidden, weight, kd.CROSS_ENTROPY, labels=labels)
-    mine, eager, compiled = best([hard, torch_head(hidden, weight, value, False), torch_head(hidden, weight, value, True)])
-    row("  cross-entropy against the best torch", mine, min(eager, compiled), "torch, best", 1.0)
-    return min(eager, compiled)
+    mine, eager, compiled = time_all([hard, torch_head(hidden, weight, value, False), torch_head(hidden, weight, value, True)])
+    row("  cross-entropy against the best torch", mine, faster(eager, compiled), "torch, best", 1.0)
+    return faster(eager, compiled)
 
 
 def kinds(hidden, weight, teacher):
     works = [ours(hidden, weight, kind, teacher, temperature=2) for kind in
              (kd.FORWARD_KL, kd.JSD, kd.REVERSE_KL, kd.SKEWED_FORWARD_KL, kd.SKEWED_REVERSE_KL, kd.TOTAL_VARIATION)]
-    times = best(works)
+    times = time_all(works)
     for name, mine in zip(("JSD", "reverse KL", "skewed forward KL", "skewed reverse KL", "total variation"), times[1:]):
         row(f"  {name} against forward KL", mine, times[0], "forward KL", 1 / 1.25)
 
@@ -186,7 +189,7 @@ def kinds(hidden, weight, teacher):
 def blocks(hidden, weight, teacher):
     limits = (16, 64, 256)
     works = [ours(hidden, weight, kd.FORWARD_KL, teacher, limit=limit << 20, temperature=2) for limit in limits]
-    times = best(works)
+    times = time_all(works)
     for limit, mine in zip(limits, times):
         loss = context.loss(memory_limit=limit << 20)
         size, block = loss.memory(len(hidden), len(weight), hidden.shape[1], 0)
@@ -203,8 +206,8 @@ def skipping(hidden, weight, teacher, labels, kl):
     peers = [torch_head(hidden, weight, value, False), torch_head(hidden, weight, value, True)]
     bounds = (1e-6, 1e-5, 3e-5, 1e-4, 2e-4, 1e-3)
     works = [ours(hidden, weight, kd.FORWARD_KL, teacher, bound=b) for b in bounds]
-    times = best([exact] + peers + works)
-    peer = min(times[1:3])
+    times = time_all([exact] + peers + works)
+    peer = faster(*times[1:3])
     print(f"real distributions, student at KL {kl:.2f}, vocabulary sorted by mean probability")
     row("  exact", times[0], peer, "torch, best", 1.15)
     for bound, work, mine in zip(bounds, works, times[3:]):
@@ -220,7 +223,7 @@ def large():
     hidden, weight = (generator.normal(0, s, shape).astype(numpy.float32) for s, shape in ((1, (TOKENS, d)), (0.1, (v, d))))
     teacher = numpy.tile(generator.normal(0, 3, (1, v)).astype(numpy.float32), (TOKENS, 1))
     limits = [64 << 20, 256 << 20, 1 << 30]
-    times = best([ours(hidden, weight, kd.FORWARD_KL, teacher, fresh=False, limit=limit, temperature=2) for limit in limits] + [products(hidden, weight)])
+    times = time_all([ours(hidden, weight, kd.FORWARD_KL, teacher, fresh=False, limit=limit, temperature=2) for limit in limits] + [products(hidden, weight)])
     for limit, mine in zip(limits, times):
         size, block = context.loss(memory_limit=limit).memory(TOKENS, v, d, 0)
         row(f"head 896 -> 151,936, dense KL, limit {limit >> 20} MiB", mine, times[-1], "its three products", 1 / 1.15,
