@@ -152,9 +152,10 @@ check-tsan:
 
 # valgrind tells the library and BLAS of a processor without AVX-512.
 check-valgrind: $(BUILD)/tests/unit $(BUILD)/tests/internal
-	CK_FORK=no CK_TIMEOUT_MULTIPLIER=30 OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_DATA= KD_TEST_FEW=1 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+	@mkdir -p $(SCRATCH)/valgrind
+	CK_FORK=no CK_TIMEOUT_MULTIPLIER=30 OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_TEST_DIR=$(SCRATCH)/valgrind KD_DATA= KD_TEST_FEW=1 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
 	    --errors-for-leak-kinds=definite $(BUILD)/tests/unit
-	CK_FORK=no OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_TEST_FEW=1 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite $(BUILD)/tests/internal
+	CK_FORK=no OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_TEST_DIR=$(SCRATCH)/valgrind KD_TEST_FEW=1 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite $(BUILD)/tests/internal
 
 check-blas:
 	$(MAKE) --no-print-directory BLAS=blis BUILD=build/blis LIB=build/blis/lib unit internal check-threads
