@@ -54,14 +54,17 @@ def packed(context, tokens):
     return batch
 
 
-def ours_train(shape, rows, length, again=0, products="FLOAT32", activations="FLOAT32"):
-    """again: layers whose values are computed again."""
+def ours_train(shape, rows, length, again=0, products="FLOAT32", activations="FLOAT32", shared=0):
+    """again: layers whose values are computed again; shared: layers are updated by the backward pass and share a place for their gradients."""
     kd, context = ours_context(products)
-    model = context.model(dict(shape, model_type="llama"), recompute=int(again > 0), recompute_layers=again, activations=getattr(kd, activations))
+    model = context.model(dict(shape, model_type="llama"), recompute=int(again > 0), recompute_layers=again, activations=getattr(kd, activations),
+                          shared_gradients=shared)
     batch, loss, optimizer = packed(context, tokens_of(shape, rows, length)), context.loss(), context.optimizer(kd.ADAMW, model)
     loss.add(kd.LOSS_CROSS_ENTROPY, 1.0, label_field="tokens", align=kd.ALIGN_NEXT)
 
     def step():
+        if shared:
+            optimizer.begin_step(1e-4)
         model.forward(batch, kd.TRAIN)
         loss.backward(model, batch)
         optimizer.step(1e-4)
@@ -428,10 +431,15 @@ def main():
                 half["torch, bfloat16, compiled"] = ("torch_train", *shape, True, True)
             compare(f"training {name}, the same in bfloat16", half)
             layers = shape[0]["num_hidden_layers"]
-            compare(f"training {name}, less memory", {"ours": ("ours_train", *shape), "ours, half the layers again": ("ours_train", *shape, layers // 2),
+            less = {"ours, gradients in turn": ("ours_train", *shape, 0, "FLOAT32", "FLOAT32", 1), "ours": ("ours_train", *shape)}
+            if compiled:
+                less["torch, compiled"] = ("torch_train", *shape, True)
+            compare(f"training {name}, less memory", {**less, "torch": ("torch_train", *shape),
+                                                      "ours, half the layers again": ("ours_train", *shape, layers // 2),
                                                       "ours, all layers again": ("ours_train", *shape, layers),
                                                       "ours, values in 16 bits": ("ours_train", *shape, 0, "FLOAT32", "BFLOAT16"),
-                                                      "ours, bfloat16, 16 bits": ("ours_train", *shape, 0, "BFLOAT16", "BFLOAT16")})
+                                                      "ours, bfloat16, 16 bits": ("ours_train", *shape, 0, "BFLOAT16", "BFLOAT16"),
+                                                      "ours, in turn, all layers again": ("ours_train", *shape, layers, "FLOAT32", "FLOAT32", 1)})
             print_share(*shape)
             print("  two threads / one:", round(measure("ours_train", *shape)[0] / json.loads(subprocess.run(
                 [sys.executable, __file__, "one", "ours_train", json.dumps(shape)], capture_output=True, text=True, env=dict(os.environ, THREADS="1")).stdout)[0], 2))

@@ -47,8 +47,12 @@ typedef struct kd_model_options {
     int32_t recompute_layers; /* with recompute: of the first so many layers only, a choice between memory and time; 0: of all */
     int32_t activations; /* KD_FLOAT32, or KD_BFLOAT16 for a language model: what a training pass keeps of a layer beside what enters it is
                             rounded for the backward pass, half the memory; the forward pass itself is not rounded         */
+    int32_t shared_gradients; /* 1: the layers of a language model use one place for their gradients in turn, the memory of one layer's instead
+                                 of all. Each backward pass needs kd_optimizer_begin_step before it, and gradients cannot be read. KD_ERR_UNSUPPORTED
+                                 for other models, and for layers that are shared as a whole stack                              */
+    int32_t reserved;
 } kd_model_options;
-#define KD_MODEL_OPTIONS_INIT { (uint32_t)sizeof(kd_model_options), 0, 0, 0, KD_FLOAT32, 0, 0, KD_FLOAT32 }
+#define KD_MODEL_OPTIONS_INIT { (uint32_t)sizeof(kd_model_options), 0, 0, 0, KD_FLOAT32, 0, 0, KD_FLOAT32, 0, 0 }
 KD_API void kd_model_options_init(kd_model_options *options, size_t size);
 
 /* A model with fresh weights: U(-a, a), a = 1 / sqrt(fan-in), for weights and biases (PyTorch's default), from the seed; language
@@ -103,14 +107,15 @@ KD_API kd_status kd_model_output(kd_model *model, const char *name, kd_array *va
 KD_API kd_status kd_model_add_output_gradient(kd_model *model, const char *name, const kd_array *gradient);
 
 /* Pushes the output gradients back: parameter gradients are accumulated. After kd_optimizer_step or
- * kd_model_zero_gradients the first backward pass overwrites instead. KD_ERR_STATE without a KD_TRAIN pass before. */
+ * kd_model_zero_gradients the first backward pass overwrites instead. KD_ERR_STATE without a KD_TRAIN pass before, and with
+ * shared_gradients without a step that was begun.                                                                    */
 KD_API kd_status kd_model_backward(kd_model *model);
 KD_API kd_status kd_model_zero_gradients(kd_model *model);
 
 /* Runs the model (KD_EVALUATE) over a dataset in order and writes one output's rows into `values` (samples, width) float32. */
 KD_API kd_status kd_model_predict(kd_model *model, kd_dataset *dataset, const char *output, int32_t batch_size, const kd_array *values);
 
-/* The flat blocks, (parameters) float32. Writing into them is allowed between calls. Gradients: KD_ERR_STATE when frozen. */
+/* The flat blocks, (parameters) float32. Writing into them is allowed between calls. Gradients: KD_ERR_STATE when frozen or shared. */
 KD_API kd_status kd_model_parameters(kd_model *model, kd_array *values);
 KD_API kd_status kd_model_gradients(kd_model *model, kd_array *values);
 

@@ -63,6 +63,14 @@ KD_API kd_status kd_optimizer_group(kd_optimizer *optimizer, const char *pattern
 /* One step with this learning rate (>= 0, finite). KD_OK also when it was skipped: see the info. */
 KD_API kd_status kd_optimizer_step(kd_optimizer *optimizer, double learning_rate);
 
+/* Begins a step before the backward pass: the pass updates each layer of a language model as soon as its gradient is there, while it is near;
+ * kd_optimizer_step, with the same learning rate, does the rest. The same bits as a step behind the pass. What a step takes from all gradients
+ * together cannot be had: clip_norm must be 0, one pass makes the gradient (no accumulation), and gradients that are not finite leave their
+ * layer and all that is updated later as it was, while layers updated before stay updated; the step counts as skipped. When the pass fails
+ * (a host's callback stops it, no memory), the layers behind that place are updated; begin again.
+ * KD_ERR_STATE: clip_norm, gradients that wait, averaged weights in place, a model whose step another optimiser has begun.              */
+KD_API kd_status kd_optimizer_begin_step(kd_optimizer *optimizer, double learning_rate);
+
 #define KD_GRADIENT_SCALE 1 /* 0 .. 1e30, default 1: "divide once at the end" of accumulation */
 #define KD_WEIGHT_DECAY 2   /* 0 .. 1e6: of parameters that no group names                    */
 #define KD_CLIP_NORM 3      /* 0 .. 1e30 */

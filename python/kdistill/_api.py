@@ -394,6 +394,8 @@ class kd_model_options(Structure):
         ("recompute", c_int32),
         ("recompute_layers", c_int32),
         ("activations", c_int32),
+        ("shared_gradients", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -1310,11 +1312,11 @@ FUNCTIONS = {
     "kd_model_forward": (c_int32, [c_void_p, c_void_p, c_int32], 'Runs the model on the batch\'s input field (config key "input", default "inputs"), mode KD_TRAIN or KD_EVALUATE. In KD_TRAIN\nthe random numbers of dropout are counted by pass (part of a checkpoint). Errors: KD_ERR_NOT_FOUND (no such field),\nKD_ERR_SHAPE (row size), KD_ERR_STATE (KD_TRAIN on a frozen model).'),
     "kd_model_output": (c_int32, [c_void_p, c_char_p, POINTER(kd_array)], 'View (rows, ...) of a named output of the last forward pass; valid until the next one.'),
     "kd_model_add_output_gradient": (c_int32, [c_void_p, c_char_p, POINTER(kd_array)], 'Adds gradients (same shape as the output) of one output for the backward pass that follows. kd_loss_backward does both;\nthese two are for hosts with a loss of their own.'),
-    "kd_model_backward": (c_int32, [c_void_p], 'Pushes the output gradients back: parameter gradients are accumulated. After kd_optimizer_step or\nkd_model_zero_gradients the first backward pass overwrites instead. KD_ERR_STATE without a KD_TRAIN pass before.'),
-    "kd_model_zero_gradients": (c_int32, [c_void_p], 'Pushes the output gradients back: parameter gradients are accumulated. After kd_optimizer_step or\nkd_model_zero_gradients the first backward pass overwrites instead. KD_ERR_STATE without a KD_TRAIN pass before.'),
+    "kd_model_backward": (c_int32, [c_void_p], 'Pushes the output gradients back: parameter gradients are accumulated. After kd_optimizer_step or\nkd_model_zero_gradients the first backward pass overwrites instead. KD_ERR_STATE without a KD_TRAIN pass before, and with\nshared_gradients without a step that was begun.'),
+    "kd_model_zero_gradients": (c_int32, [c_void_p], 'Pushes the output gradients back: parameter gradients are accumulated. After kd_optimizer_step or\nkd_model_zero_gradients the first backward pass overwrites instead. KD_ERR_STATE without a KD_TRAIN pass before, and with\nshared_gradients without a step that was begun.'),
     "kd_model_predict": (c_int32, [c_void_p, c_void_p, c_char_p, c_int32, POINTER(kd_array)], "Runs the model (KD_EVALUATE) over a dataset in order and writes one output's rows into `values` (samples, width) float32."),
-    "kd_model_parameters": (c_int32, [c_void_p, POINTER(kd_array)], 'The flat blocks, (parameters) float32. Writing into them is allowed between calls. Gradients: KD_ERR_STATE when frozen.'),
-    "kd_model_gradients": (c_int32, [c_void_p, POINTER(kd_array)], 'The flat blocks, (parameters) float32. Writing into them is allowed between calls. Gradients: KD_ERR_STATE when frozen.'),
+    "kd_model_parameters": (c_int32, [c_void_p, POINTER(kd_array)], 'The flat blocks, (parameters) float32. Writing into them is allowed between calls. Gradients: KD_ERR_STATE when frozen or shared.'),
+    "kd_model_gradients": (c_int32, [c_void_p, POINTER(kd_array)], 'The flat blocks, (parameters) float32. Writing into them is allowed between calls. Gradients: KD_ERR_STATE when frozen or shared.'),
     "kd_model_tensors": (c_int32, [c_void_p, POINTER(c_int32)], 'Named views into the blocks, in order: "layers.0.weight" (out, in) or (out, in, kh, kw), "layers.0.bias" (out).'),
     "kd_model_tensor": (c_int32, [c_void_p, c_int32, POINTER(c_char_p), POINTER(kd_array)], 'Named views into the blocks, in order: "layers.0.weight" (out, in) or (out, in, kh, kw), "layers.0.bias" (out).'),
     "kd_model_tensor_gradient": (c_int32, [c_void_p, c_int32, POINTER(kd_array)], 'Named views into the blocks, in order: "layers.0.weight" (out, in) or (out, in, kh, kw), "layers.0.bias" (out).'),
@@ -1490,6 +1492,7 @@ FUNCTIONS = {
     "kd_group_options_init": (None, [POINTER(kd_group_options), c_size_t], ''),
     "kd_optimizer_group": (c_int32, [c_void_p, c_char_p, POINTER(kd_group_options)], 'Parameters whose name matches the pattern (* and ?, for example "*.bias") use these numbers from now on; the last group\nthat matches counts. KD_ERR_NOT_FOUND when nothing matches.'),
     "kd_optimizer_step": (c_int32, [c_void_p, c_double], 'One step with this learning rate (>= 0, finite). KD_OK also when it was skipped: see the info.'),
+    "kd_optimizer_begin_step": (c_int32, [c_void_p, c_double], "Begins a step before the backward pass: the pass updates each layer of a language model as soon as its gradient is there, while it is near;\nkd_optimizer_step, with the same learning rate, does the rest. The same bits as a step behind the pass. What a step takes from all gradients\ntogether cannot be had: clip_norm must be 0, one pass makes the gradient (no accumulation), and gradients that are not finite leave their\nlayer and all that is updated later as it was, while layers updated before stay updated; the step counts as skipped. When the pass fails\n(a host's callback stops it, no memory), the layers behind that place are updated; begin again.\nKD_ERR_STATE: clip_norm, gradients that wait, averaged weights in place, a model whose step another optimiser has begun."),
     "kd_optimizer_set": (c_int32, [c_void_p, c_int32, c_double], '0 .. 1; only when it was above 0 at creation'),
     "kd_optimizer_get": (c_int32, [c_void_p, c_int32, POINTER(c_double)], '0 .. 1; only when it was above 0 at creation'),
     "kd_optimizer_bounds": (c_int32, [c_int32, POINTER(c_double), POINTER(c_double)], '0 .. 1; only when it was above 0 at creation'),

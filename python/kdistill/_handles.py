@@ -709,6 +709,10 @@ class Optimizer(Handle):
     def step(self, learning_rate: float) -> None:
         check(lib.kd_optimizer_step(self._pointer, learning_rate))
 
+    def begin_step(self, learning_rate: float) -> None:
+        """Before the backward pass, which then updates layer by layer; step() with the same rate does the rest."""
+        check(lib.kd_optimizer_begin_step(self._pointer, learning_rate))
+
     def set(self, **numbers: float) -> None:
         for name, value in numbers.items():
             check(lib.kd_optimizer_set(self._pointer, self.NUMBERS[name], value))

@@ -83,7 +83,7 @@ kd_status kd__network_tensor(kd__network *net, kd_context *context, const char *
         tensor->dims[i] = dims[i];
         KD_TRY(kd__multiply(tensor->count, dims[i], &tensor->count));
     }
-    tensor->offset = net->parameters;
+    tensor->offset = tensor->gradient = net->parameters;
     KD_FAIL_IF(tensor->count > ((int64_t)1 << 40) || net->parameters > ((int64_t)1 << 40), KD_ERR_CONFIG, "config: more than 2^40 parameters");
     net->parameters += tensor->count;
     *index = (int32_t)net->tensor_count++;

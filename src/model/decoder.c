@@ -131,6 +131,32 @@ static void initialise(kd_model *model)
     }
 }
 
+/* ---- gradients ---- */
+
+/* The layers' tensors lie behind each other, other tensors before and behind them. */
+kd_status kd__decoder_share_gradients(kd__network *net, int64_t *floats)
+{
+    const kd__decoder *d = net->decoder;
+    int64_t begin, end, first, most = 0;
+    KD_FAIL_IF(d->repeats > 1 && d->whole_stack, KD_ERR_UNSUPPORTED, "shared_gradients: layers that are shared as a stack keep theirs to the end");
+    kd__decoder_tensors(&d->layer[0], &begin, &end);
+    kd__decoder_tensors(&d->layer[d->layers - 1], &first, &end);
+    *floats = 0;
+    for (int64_t i = 0; i < net->tensor_count; i++) {
+        if (i >= begin && i < end) continue;
+        net->tensors[i].gradient = *floats;
+        *floats += net->tensors[i].count;
+    }
+    for (int64_t l = 0; l < d->layers; l++) {
+        int64_t last, at = 0;
+        kd__decoder_tensors(&d->layer[l], &first, &last);
+        for (int64_t i = first; i < last; at += net->tensors[i++].count) net->tensors[i].gradient = *floats + at;
+        if (at > most) most = at;
+    }
+    *floats += most;
+    return KD_OK;
+}
+
 /* ---- activations ---- */
 
 static int64_t place(int64_t *floats, int64_t rows, int64_t width)

@@ -78,6 +78,8 @@ kd_status kd__decoder_read(kd__network *net, kd_context *context, const kd__json
 void kd__decoder_free(kd__decoder *decoder, kd_context *context);
 kd_status kd__decoder_config(kd__decoder *decoder, kd_context *context, const kd__json *root);
 
+/* One place for the gradients of all layers, behind those of the other tensors; the floats of all of it. */
+kd_status kd__decoder_share_gradients(kd__network *net, int64_t *floats);
 /* Activations of `rows` rows; train: what a backward pass needs. */
 void kd__decoder_lay_out(kd__decoder *decoder, int64_t rows, int32_t train);
 /* Floats of activations, tokens, the gradient of the last hidden states, and the scratch of products and attention. `weights` as in
@@ -101,6 +103,12 @@ kd_status kd__decoder_layer_again(kd_model *model, int64_t layer);
  * which comes behind them and is pushed back before them.                                                                      */
 static inline int64_t kd__decoder_at(const kd__decoder *d, int64_t layer) { return layer < d->again ? 0 : (layer - d->again) * d->plan.step; }
 kd_status kd__decoder_backward(kd_model *model);
+/* A layer's tensors: *first .. *end - 1. */
+static inline void kd__decoder_tensors(const kd__decoder_layer *layer, int64_t *first, int64_t *end)
+{
+    *first = layer->norm1;
+    *end = (layer->downb < 0 ? layer->down : layer->downb) + 1;
+}
 /* The last hidden states' head: W, and its gradient made ready to be added to (gradient 1). */
 void kd__decoder_head(kd_model *model, kd_head *head, int gradient);
 
@@ -116,9 +124,4 @@ static inline kd__gemm kd__decoder_projection(const kd_model *model, int into, i
     const int64_t inputs = into ? d->embedded : d->hidden, outputs = into ? d->hidden : d->embedded;
     return (kd__gemm){ 0, into, rows, outputs, inputs, 1, x, inputs, kd__tensor_values(model, d->projection), d->embedded, 0, y, outputs };
 }
-static inline float *kd__tensor_gradient(const kd_model *model, int32_t tensor)
-{
-    return tensor < 0 ? NULL : model->gradients + model->net.tensors[tensor].offset;
-}
-
 #endif

@@ -228,6 +228,18 @@ static kd_status backward_layer(work *w)
     return KD_OK;
 }
 
+/* A layer's gradients are whole when no layer before it has the same tensors. */
+static kd_status finish_layer(kd_model *model, int64_t layer)
+{
+    const kd__decoder *d = model->net.decoder;
+    int64_t first, end;
+    if (d->whole_stack ? layer >= d->layers / d->repeats : layer % d->repeats != 0) return KD_OK;
+    kd__decoder_tensors(&d->layer[layer], &first, &end);
+    KD_TRY(kd__lora_gradients(model, first, end));
+    if (model->on_gradients) model->on_gradients(model->on_gradients_user, model, first, end);
+    return KD_OK;
+}
+
 /* ---- the ends ---- */
 
 /* Gradients of whole logits: dhidden += dlogits W,  dW += dlogits' hidden. */
@@ -326,9 +338,11 @@ kd_status kd__decoder_backward(kd_model *model)
         w.add = !model->gradients_fresh || w.layer->again;
         KD_TRY(kd__decoder_layer_again(model, l));
         KD_TRY(backward_layer(&w));
+        KD_TRY(finish_layer(model, l));
     }
     w.add = !model->gradients_fresh;
-    if (d->projection >= 0) return push_in(&w, dx);
-    embedding_gradient(&w, dx);
-    return KD_OK;
+    if (d->projection >= 0) KD_TRY(push_in(&w, dx));
+    else embedding_gradient(&w, dx);
+    KD_TRY(kd__lora_gradients(model, 0, d->layer[0].norm1));
+    return kd__lora_gradients(model, d->norm, model->net.tensor_count);
 }

@@ -61,20 +61,19 @@ kd_status kd__lora_refresh(kd_model *model)
     return KD_OK;
 }
 
-kd_status kd__lora_gradients(kd_model *model)
+kd_status kd__lora_gradients(kd_model *model, int64_t first, int64_t end)
 {
     const kd__lora *l = model->lora;
     for (int64_t i = 0; l && i < l->count; i++) {
         const kd__adapter *a = &l->adapters[i];
+        if (a->matrix < first || a->matrix >= end) continue;
         const kd__tensor *t = &model->net.tensors[a->matrix], *ta = &model->net.tensors[a->a], *tb = &model->net.tensors[a->b];
         const int64_t out = t->dims[0], in = t->dims[1];
-        const float *dw = model->gradients + t->offset;
-        kd__gemm db = {
-            0, 1, out, a->rank, in, (float)a->scale, dw, in, model->parameters + ta->offset, in, 0, model->gradients + tb->offset, a->rank
-        };
-        kd__gemm da = {
-            1, 0, a->rank, in, out, (float)a->scale, model->parameters + tb->offset, a->rank, dw, in, 0, model->gradients + ta->offset, in
-        };
+        const float *dw = kd__tensor_gradient(model, a->matrix);
+        kd__gemm db = { 0,      1, out, a->rank, in, (float)a->scale, dw, in, model->parameters + ta->offset, in, 0, kd__tensor_gradient(model, a->b),
+                        a->rank };
+        kd__gemm da = { 1, 0, a->rank, in, out, (float)a->scale, model->parameters + tb->offset, a->rank, dw, in, 0, kd__tensor_gradient(model, a->a),
+                        in };
         KD_TRY(kd__gemm_run(model->object.context, &db));
         KD_TRY(kd__gemm_run(model->object.context, &da));
     }
@@ -90,6 +89,19 @@ static kd_status grow(kd_model *model, float **block, int64_t before)
     if (*block) memcpy(larger, *block, (size_t)before * sizeof *larger);
     kd__release(model->object.context, *block);
     *block = larger;
+    return KD_OK;
+}
+
+/* They are made by the next backward pass: nothing is kept. */
+static kd_status renew_gradients(kd_model *model)
+{
+    int64_t count = model->net.parameters;
+    float *made = NULL;
+    if (model->gradients_shared) KD_TRY(kd__decoder_share_gradients(&model->net, &count));
+    KD_TRY(KD_NEW(model->object.context, &made, count));
+    kd__release(model->object.context, model->gradients);
+    model->gradients = made;
+    model->gradient_count = count;
     return KD_OK;
 }
 
@@ -133,7 +145,7 @@ static kd_status try_matching(kd_model *model, const char *pattern, const kd_lor
     }
     KD_FAIL_IF(model->lora->count == first, KD_ERR_NOT_FOUND, "lora: no matrix matches '%.60s' that has no adapter", pattern);
     KD_TRY(grow(model, &model->parameters, before));
-    KD_TRY(grow(model, &model->gradients, before));
+    KD_TRY(renew_gradients(model));
     KD_TRY(grow(model, &model->lora->effective, before));
     begin(model, first, o->seed);
     model->gradients_fresh = 1;
@@ -149,6 +161,7 @@ static kd_status add_matching(kd_model *model, const char *pattern, const kd_lor
     if (status == KD_OK) return KD_OK;
     model->net.tensor_count = count;
     model->net.parameters = parameters;
+    if (model->gradients_shared) (void)kd__decoder_share_gradients(&model->net, &model->gradient_count); /* as when it was made: it cannot fail */
     model->lora->count = adapters;
     if (!adapters) {
         kd__lora_free(model);

@@ -18,8 +18,8 @@ typedef struct kd__lora {
 
 /* Effective weights of the parameters of now: before a pass, a save, a generator. KD_OK without adapters. */
 kd_status kd__lora_refresh(kd_model *model);
-/* Gradients of A and B from those of the matrices. */
-kd_status kd__lora_gradients(kd_model *model);
+/* Gradients of A and B from those of the matrices among tensors first .. end - 1. */
+kd_status kd__lora_gradients(kd_model *model, int64_t first, int64_t end);
 void kd__lora_free(kd_model *model);
 
 #endif

@@ -26,6 +26,15 @@ static kd_status choose_kept(kd__network *net, const kd_model_options *o)
     return KD_OK;
 }
 
+/* Floats of gradients, and where they lie. */
+static kd_status place_gradients(kd__network *net, const kd_model_options *o, int64_t *floats)
+{
+    *floats = o->frozen ? 0 : net->parameters;
+    if (!o->shared_gradients) return KD_OK;
+    KD_FAIL_IF(!net->decoder, KD_ERR_UNSUPPORTED, "shared_gradients: only layers of language models share a place");
+    return o->frozen ? KD_OK : kd__decoder_share_gradients(net, floats);
+}
+
 static kd_status fill_model(kd_model *model, const char *config, const kd_model_options *o)
 {
     kd_context *context = model->object.context;
@@ -36,7 +45,9 @@ static kd_status fill_model(kd_model *model, const char *config, const kd_model_
     model->seed = o->seed ? o->seed : context->seed;
     model->gradients_fresh = 1;
     KD_TRY(KD_NEW(context, &model->parameters, model->net.parameters));
-    if (!model->frozen) KD_TRY(KD_NEW(context, &model->gradients, model->net.parameters));
+    KD_TRY(place_gradients(&model->net, o, &model->gradient_count));
+    model->gradients_shared = o->shared_gradients != 0;
+    if (!model->frozen) KD_TRY(KD_NEW(context, &model->gradients, model->gradient_count));
     if (!o->max_rows) return KD_OK;
     if (!model->net.decoder) return kd__model_prepare(model, o->max_rows);
     int64_t floats;
@@ -111,8 +122,10 @@ void kd_model_free(kd_model *model)
     kd__object_destroy(model);
 }
 
-static kd_status plan_of(kd__network *net, const kd_context *context, const kd_model_options *o, int64_t *a, int64_t *b, int64_t *c, int64_t *floats)
+static kd_status plan_of(kd__network *net, const kd_context *context, const kd_model_options *o, int64_t *a, int64_t *b, int64_t *c, int64_t *floats,
+                         int64_t *gradients)
 {
+    KD_TRY(place_gradients(net, o, gradients));
     if (!net->decoder) return kd__plan(net, o->max_rows, o->frozen, a, b, c, floats);
     KD_TRY(choose_kept(net, o));
     return kd__decoder_memory(net->decoder, context, o->max_rows, !o->frozen, o->weights, floats);
@@ -122,20 +135,20 @@ kd_status kd_model_memory(kd_context *context, const char *config, const kd_mode
 {
     kd_model_options o = defaults;
     kd__network net;
-    int64_t a, b, c, floats, bytes;
+    int64_t a, b, c, floats, gradients, bytes;
     KD_NEED(context);
     KD_NEED(info);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_model_options"));
     KD_FAIL_IF(o.max_rows < 0, KD_ERR_RANGE, "max_rows: %lld", (long long)o.max_rows);
     KD_TRY(kd__network_read(&net, context, config));
-    kd_status status = plan_of(&net, context, &o, &a, &b, &c, &floats);
+    kd_status status = plan_of(&net, context, &o, &a, &b, &c, &floats, &gradients);
     kd_model_memory_info now = { .parameters = net.parameters, .parameter_bytes = net.parameters * 4 };
     int64_t last =
         o.frozen || net.decoder ? 0 : o.max_rows * (net.layers[net.layer_count - 1].outputs + net.input_size); /* its gradient, the kept input */
     kd__network_free(&net, context);
     KD_TRY(status);
     KD_TRY(kd__multiply(floats + last, 4, &bytes));
-    now.gradient_bytes = o.frozen ? 0 : now.parameter_bytes;
+    now.gradient_bytes = gradients * 4;
     now.activation_bytes = bytes;
     now.total_bytes = now.parameter_bytes + now.gradient_bytes + bytes;
     return kd__info_write(info, &now, sizeof now, "kd_model_memory_info");
@@ -149,11 +162,18 @@ kd_status kd_model_parameters(kd_model *model, kd_array *values)
     return KD_OK;
 }
 
+static kd_status check_readable(const kd_model *model)
+{
+    KD_FAIL_IF(model->frozen, KD_ERR_STATE, "a frozen model has no gradients");
+    KD_FAIL_IF(model->gradients_shared, KD_ERR_STATE, "the layers share one place for their gradients: they cannot be read");
+    return KD_OK;
+}
+
 kd_status kd_model_gradients(kd_model *model, kd_array *values)
 {
     KD_NEED(model);
     KD_NEED(values);
-    KD_FAIL_IF(model->frozen, KD_ERR_STATE, "a frozen model has no gradients");
+    KD_TRY(check_readable(model));
     kd__array_view(values, model->gradients, KD_FLOAT32, 1, &model->net.parameters);
     return KD_OK;
 }
@@ -185,7 +205,7 @@ kd_status kd_model_tensor_gradient(kd_model *model, int32_t index, kd_array *val
 {
     KD_NEED(model);
     KD_NEED(values);
-    KD_FAIL_IF(model->frozen, KD_ERR_STATE, "a frozen model has no gradients");
+    KD_TRY(check_readable(model));
     return tensor_view(model, index, model->gradients, NULL, values);
 }
 
@@ -249,8 +269,8 @@ kd_status kd_model_zero_gradients(kd_model *model)
 {
     KD_NEED(model);
     KD_FAIL_IF(model->frozen, KD_ERR_STATE, "a frozen model has no gradients");
-    memset(model->gradients, 0, (size_t)model->net.parameters * sizeof *model->gradients);
-    model->gradients_fresh = 0;
+    memset(model->gradients, 0, (size_t)model->gradient_count * sizeof *model->gradients);
+    model->gradients_fresh = model->gradients_shared;
     return KD_OK;
 }
 
@@ -259,6 +279,7 @@ kd_status kd__model_save_state(kd_model *model, kd__text *state)
 {
     size_t bytes = (size_t)model->net.parameters * sizeof(float);
     int64_t pending = !model->frozen && !model->gradients_fresh;
+    KD_FAIL_IF(pending && model->gradients_shared, KD_ERR_STATE, "checkpoint: a step was begun: kd_optimizer_step ends it");
     KD_TRY(kd__state_put_number(state, model->net.parameters));
     KD_TRY(kd__state_put_number(state, model->net.tensor_count));
     KD_TRY(kd__state_put_number(state, (int64_t)model->seed));
@@ -275,6 +296,8 @@ kd_status kd__model_restore_state(kd_model *model, kd__state_reader *reader, int
     KD_TRY(kd__state_expect(reader, model->net.tensor_count, "tensors of the model"));
     KD_TRY(kd__state_get(reader, numbers, sizeof numbers));
     KD_FAIL_IF(numbers[2] && model->frozen, KD_ERR_MISMATCH, "checkpoint part '%s': the model was not frozen", reader->name);
+    KD_FAIL_IF(numbers[2] && model->gradients_shared, KD_ERR_MISMATCH, "checkpoint part '%s': it holds gradients, which this model's layers share",
+               reader->name);
     KD_TRY(kd__state_get(reader, apply ? model->parameters : NULL, bytes));
     if (numbers[2]) KD_TRY(kd__state_get(reader, apply ? model->gradients : NULL, bytes));
     if (!apply) return KD_OK;

@@ -15,6 +15,7 @@ enum { KD__DENSE, KD__CONV, KD__MAX_POOL, KD__DROPOUT, KD__FLATTEN };
 typedef struct kd__tensor {
     char name[KD_MAX_NAME];
     int64_t offset, count; /* in the flat block */
+    int64_t gradient;      /* offset in the block of gradients: the same, unless layers share a place */
     int32_t rank;
     int64_t dims[4];
     int32_t frozen;
@@ -72,8 +73,13 @@ struct kd_model {
     int32_t frozen;
     uint64_t seed;
     float *parameters, *gradients;
-    int32_t gradients_fresh; /* 1: the next backward pass overwrites them */
-    float *block;            /* activations */
+    int64_t gradient_count;
+    int32_t gradients_shared; /* 1: by the layers, in turn */
+    int32_t gradients_fresh;  /* 1: the next backward pass overwrites them */
+    /* Called by a backward pass when the gradients of tensors first .. end - 1 are whole; NULL: nobody waits. */
+    void (*on_gradients)(void *user, const kd_model *model, int64_t first, int64_t end);
+    void *on_gradients_user;
+    float *block; /* activations */
     int64_t max_rows;
     int64_t gradient_a, gradient_b, scratch; /* offsets in the block */
     int64_t rows;                            /* of the last forward pass; 0: none */
@@ -103,6 +109,10 @@ void kd__model_swap(kd_model *a, kd_model *b);
 kd_status kd__model_prepare(kd_model *model, int64_t rows);
 /* Where an output's gradient for the coming backward pass is written: (rows, width); *add is 1 when something is there already. */
 kd_status kd__model_gradient_slot(kd_model *model, const char *name, float **to, int32_t *add);
+static inline float *kd__tensor_gradient(const kd_model *model, int32_t tensor)
+{
+    return tensor < 0 ? NULL : model->gradients + model->net.tensors[tensor].gradient;
+}
 /* What kd__model_gradient_slot gave out since the last pass is forgotten. */
 void kd__model_forget_gradients(kd_model *model);
 /* Logits of a language model are its hidden states times a head: 1, with both; `gradient` 1 makes the head's gradient ready to be added to.

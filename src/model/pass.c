@@ -26,7 +26,6 @@ kd_status kd__model_prepare(kd_model *model, int64_t rows)
 }
 
 static const float *tensor(const kd_model *model, int32_t index) { return model->parameters + model->net.tensors[index].offset; }
-static float *gradient(const kd_model *model, int32_t index) { return model->gradients + model->net.tensors[index].offset; }
 
 static uint64_t dropout_stream(const kd_model *model, int64_t layer)
 {
@@ -157,13 +156,13 @@ static kd_status backward_layer(kd_model *model, int64_t number, float *dy, cons
     switch (layer->type) {
     case KD__DENSE:
         kd__activation_backward(context, layer->activation, dy, y, pre, rows, layer->outputs);
-        kd__bias_gradient(context, gradient(model, layer->bias), dy, rows, layer->outputs, add);
-        KD_TRY(kd__dense_weight_gradient(context, gradient(model, layer->weight), dy, x, rows, layer->inputs, layer->outputs, add));
+        kd__bias_gradient(context, kd__tensor_gradient(model, layer->bias), dy, rows, layer->outputs, add);
+        KD_TRY(kd__dense_weight_gradient(context, kd__tensor_gradient(model, layer->weight), dy, x, rows, layer->inputs, layer->outputs, add));
         return dx ? kd__dense_input_gradient(context, dx, dy, tensor(model, layer->weight), rows, layer->inputs, layer->outputs) : KD_OK;
     case KD__CONV:
         kd__activation_backward(context, layer->activation, dy, y, pre, rows, layer->outputs);
-        return kd__conv_backward(context, &layer->window, dx, gradient(model, layer->weight), gradient(model, layer->bias), dy, x,
-                                 tensor(model, layer->weight), rows, add, model->block + model->scratch);
+        return kd__conv_backward(context, &layer->window, dx, kd__tensor_gradient(model, layer->weight), kd__tensor_gradient(model, layer->bias), dy,
+                                 x, tensor(model, layer->weight), rows, add, model->block + model->scratch);
     case KD__MAX_POOL:
         if (dx) kd__max_pool_backward(context, &layer->window, dx, dy, (const int32_t *)(const void *)(model->block + layer->places), rows);
         return KD_OK;
@@ -193,8 +192,8 @@ static void clear_above(kd_model *model, int64_t top)
     for (int64_t i = top + 1; i < model->net.layer_count && model->gradients_fresh; i++) {
         const kd__layer *layer = &model->net.layers[i];
         if (layer->weight < 0) continue;
-        memset(gradient(model, layer->weight), 0, (size_t)model->net.tensors[layer->weight].count * sizeof(float));
-        memset(gradient(model, layer->bias), 0, (size_t)model->net.tensors[layer->bias].count * sizeof(float));
+        memset(kd__tensor_gradient(model, layer->weight), 0, (size_t)model->net.tensors[layer->weight].count * sizeof(float));
+        memset(kd__tensor_gradient(model, layer->bias), 0, (size_t)model->net.tensors[layer->bias].count * sizeof(float));
     }
 }
 

@@ -49,6 +49,7 @@ kd_status kd_model_resize(kd_model *model, int64_t vocabulary)
     o.recompute = d->again > 0;
     o.recompute_layers = (int32_t)d->again;
     o.activations = d->kept;
+    o.shared_gradients = model->gradients_shared;
     kd_status status = config_with(model, vocabulary, &config);
     if (status == KD_OK) status = kd__model_make(&made, config.context, config.bytes, &o);
     kd__text_free(&config);

@@ -34,10 +34,20 @@ kd_status kd_model_output(kd_model *model, const char *name, kd_array *values)
     return model->engine->output(model, name, values);
 }
 
+/* May a backward pass make gradients now? */
+static kd_status check_gradients(const kd_model *model)
+{
+    KD_FAIL_IF(model->gradients_shared && !model->on_gradients, KD_ERR_STATE,
+               "the layers share one place for their gradients: begin a step (kd_optimizer_begin_step) before the backward pass");
+    KD_FAIL_IF(model->on_gradients && !model->gradients_fresh, KD_ERR_STATE, "a step was begun: after one backward pass kd_optimizer_step ends it");
+    return KD_OK;
+}
+
 kd_status kd__model_gradient_slot(kd_model *model, const char *name, float **to, int32_t *add)
 {
     KD_TRY(check_output(model, name));
     KD_FAIL_IF(model->mode != KD_TRAIN, KD_ERR_STATE, "the last forward pass was KD_EVALUATE: nothing can be pushed back");
+    KD_TRY(check_gradients(model));
     return model->engine->gradient_slot(model, name, to, add);
 }
 
@@ -65,8 +75,8 @@ kd_status kd_model_backward(kd_model *model)
 {
     KD_NEED(model);
     KD_FAIL_IF(!model->rows || model->mode != KD_TRAIN, KD_ERR_STATE, "backward needs a KD_TRAIN forward pass before it");
+    KD_TRY(check_gradients(model));
     kd_status status = model->engine->backward(model);
-    if (status == KD_OK) status = kd__lora_gradients(model);
     if (status == KD_ERR_STATE) return status; /* no output got a gradient: the pass waits for one */
     model->engine->forget_gradients(model);
     model->rows = 0; /* what the pass kept is consumed */

@@ -55,6 +55,7 @@ kd_status kd_optimizer_set(kd_optimizer *optimizer, int32_t number, double value
 {
     KD_NEED(optimizer);
     KD_TRY(check_number(number, value));
+    KD_FAIL_IF(optimizer->begun, KD_ERR_STATE, "%s: a step was begun: kd_optimizer_step ends it", bounds[number].name);
     KD_FAIL_IF(number == KD_AVERAGE_DECAY && optimizer->o.average_decay == 0 && value > 0, KD_ERR_STATE,
                "average_decay was 0 at creation: there are no averaged weights");
     KD_FAIL_IF(number == KD_MOMENTUM && optimizer->o.momentum == 0 && value > 0 && optimizer->ready, KD_ERR_STATE,
@@ -109,6 +110,7 @@ void kd_optimizer_free(kd_optimizer *optimizer)
 {
     if (!kd__object_drop(optimizer)) return;
     kd_context *context = optimizer->object.context;
+    kd__optimizer_let_go(optimizer);
     for (int64_t i = 0; i < optimizer->model_count; i++) kd_model_free(optimizer->models[i]);
     void *blocks[] = { optimizer->parameters, optimizer->models, optimizer->pieces, optimizer->partial,
                        optimizer->first,      optimizer->second, optimizer->average };
@@ -148,7 +150,7 @@ kd_status kd_optimizer_add_model(kd_optimizer *optimizer, kd_model *model)
         if (model->lora && tensor->frozen) continue; /* what adapters hang on takes no moments */
         kd__parameter *p = next_parameter(optimizer, tensor->name, tensor->count);
         p->values = model->parameters + tensor->offset;
-        p->gradients = model->gradients + tensor->offset;
+        p->gradients = kd__tensor_gradient(model, (int32_t)i);
         p->rows = tensor->rank >= 2 ? tensor->dims[0] : 0;
         p->model = model;
         p->tensor = (int32_t)i;
@@ -217,6 +219,7 @@ static kd_status put_block(kd_optimizer *optimizer, const float *block, kd__text
 
 kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state)
 {
+    KD_FAIL_IF(optimizer->begun, KD_ERR_STATE, "checkpoint: a step was begun: kd_optimizer_step ends it");
     const int64_t numbers[] = { optimizer->steps, optimizer->skipped, optimizer->clipped, optimizer->swapped, optimizer->ready };
     KD_TRY(kd__state_put_number(state, optimizer->kind));
     KD_TRY(kd__state_put_number(state, optimizer->total));
@@ -265,6 +268,7 @@ kd_status kd__optimizer_restore(kd_optimizer *optimizer, kd__state_reader *reade
     KD_TRY(get_block(optimizer, optimizer->second, reader, apply));
     KD_TRY(get_block(optimizer, optimizer->average, reader, apply));
     if (!apply) return KD_OK;
+    kd__optimizer_let_go(optimizer);
     if (!numbers[4]) forget_state(optimizer);
     optimizer->steps = numbers[0];
     optimizer->skipped = numbers[1];

@@ -16,6 +16,7 @@ typedef struct kd__parameter {
     kd_model *model;     /* NULL: the host's array */
     int32_t tensor;
     int32_t grouped;
+    int32_t passed;         /* the step that was begun has updated it, or left it alone */
     kd_group_options group; /* when grouped */
 } kd__parameter;
 
@@ -39,11 +40,15 @@ struct kd_optimizer {
     double *partial;                 /* one sum of squares a piece */
     float *first, *second, *average; /* state; NULL: not used by the kind */
     int32_t ready, swapped, last_skipped;
+    int32_t begun, begun_bad; /* a step, at begun_rate; some gradients of it were not finite */
+    double begun_rate;
     int64_t steps, skipped, clipped;
     double norm;
 };
 
 kd_status kd__optimizer_prepare(kd_optimizer *optimizer);
+/* Forgets a step that was begun. */
+void kd__optimizer_let_go(kd_optimizer *optimizer);
 kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state);
 kd_status kd__optimizer_restore(kd_optimizer *optimizer, kd__state_reader *reader, int apply);
 

@@ -52,6 +52,7 @@ static int is_frozen(const kd__parameter *p) { return (p->grouped && p->group.fr
 
 typedef struct {
     kd_optimizer *optimizer;
+    int64_t first;     /* piece */
     float scale, clip; /* of each gradient */
     double learning_rate;
     float correction1, correction2;
@@ -60,11 +61,12 @@ typedef struct {
 static void add_squares(void *argument, int64_t index, int32_t worker)
 {
     step_work *w = argument;
-    const kd__piece *piece = &w->optimizer->pieces[index];
+    const kd__piece *piece = &w->optimizer->pieces[w->first + index];
     const kd__parameter *p = &w->optimizer->parameters[piece->parameter];
     const float *g = p->gradients + piece->first;
     double sum = 0;
     (void)worker;
+    if (p->passed) return;
     if (is_frozen(p)) sum = 0;
     else if (w->clip < INFINITY)
         for (int64_t i = 0; i < piece->count; i++) {
@@ -73,16 +75,23 @@ static void add_squares(void *argument, int64_t index, int32_t worker)
             sum += x * x;
         }
     else sum = w->optimizer->object.context->kernels->sum_squares(g, piece->count) * w->scale * w->scale;
-    w->optimizer->partial[index] = sum;
+    w->optimizer->partial[w->first + index] = sum;
 }
 
-/* A clipped infinity is finite, so finiteness is asked of the gradients themselves. */
-static int all_finite(const kd_optimizer *optimizer)
+/* Sums of squares of `count` pieces from w->first on, and whether all their gradients are finite. A clipped infinity is: so the gradients
+ * themselves are asked. Of what the step has passed the sums are there.                                                            */
+static int measure(step_work *w, int64_t count, double *sum)
 {
-    for (int64_t i = 0; i < optimizer->piece_count; i++) {
+    const kd_optimizer *optimizer = w->optimizer;
+    *sum = 0;
+    kd__parallel(optimizer->object.context, count, add_squares, w);
+    for (int64_t i = w->first; i < w->first + count; i++) *sum += optimizer->partial[i];
+    if (!isfinite(*sum)) return 0;
+    for (int64_t i = w->first; i < w->first + count && w->clip < INFINITY; i++) {
         const kd__piece *piece = &optimizer->pieces[i];
         const kd__parameter *p = &optimizer->parameters[piece->parameter];
-        if (!is_frozen(p) && !isfinite(optimizer->object.context->kernels->sum(p->gradients + piece->first, piece->count))) return 0;
+        if (p->passed || is_frozen(p)) continue;
+        if (!isfinite(optimizer->object.context->kernels->sum(p->gradients + piece->first, piece->count))) return 0;
     }
     return 1;
 }
@@ -92,7 +101,7 @@ static void update(void *argument, int64_t index, int32_t worker)
     step_work *w = argument;
     kd_optimizer *optimizer = w->optimizer;
     const kd__kernels *kernels = optimizer->object.context->kernels;
-    const kd__piece *piece = &optimizer->pieces[index];
+    const kd__piece *piece = &optimizer->pieces[w->first + index];
     const kd__parameter *p = &optimizer->parameters[piece->parameter];
     const kd_optimizer_options *o = &optimizer->o;
     const int64_t at = p->offset + piece->first, n = piece->count;
@@ -101,7 +110,7 @@ static void update(void *argument, int64_t index, int32_t worker)
     float *values = p->values + piece->first;
     const float *g = p->gradients + piece->first;
     (void)worker;
-    if (is_frozen(p)) return;
+    if (p->passed || is_frozen(p)) return;
     if (optimizer->kind == KD_SGD && !optimizer->first) kernels->sgd(values, g, n, w->scale, rate, decay, w->clip);
     else if (optimizer->kind == KD_SGD)
         kernels->momentum(values, g, optimizer->first + at, n, w->scale, rate, decay, w->clip, (float)o->momentum, o->nesterov);
@@ -159,10 +168,22 @@ static void forget_gradients(kd_optimizer *optimizer)
         if (!optimizer->parameters[i].model) memset(optimizer->parameters[i].gradients, 0, (size_t)optimizer->parameters[i].count * sizeof(float));
 }
 
+/* The step that comes next. */
+static step_work work_of(kd_optimizer *optimizer, double learning_rate)
+{
+    const kd_optimizer_options *o = &optimizer->o;
+    const double step = (double)(optimizer->steps + 1);
+    return (step_work){ .optimizer = optimizer,
+                        .scale = (float)optimizer->gradient_scale,
+                        .clip = o->clip_value > 0 ? (float)o->clip_value : INFINITY,
+                        .learning_rate = learning_rate,
+                        .correction1 = (float)(1 / (1 - pow(o->beta1, step))),
+                        .correction2 = (float)(1 / (1 - pow(o->beta2, step))) };
+}
+
 static void take_step(kd_optimizer *optimizer, step_work *w)
 {
     const kd_optimizer_options *o = &optimizer->o;
-    kd_context *context = optimizer->object.context;
     optimizer->steps++;
     if (o->clip_norm > 0 && optimizer->norm > o->clip_norm) {
         float factor = (float)(o->clip_norm / (optimizer->norm + 1e-6)); /* as torch.nn.utils.clip_grad_norm_ */
@@ -170,28 +191,81 @@ static void take_step(kd_optimizer *optimizer, step_work *w)
         w->clip *= factor;
         optimizer->clipped++;
     }
-    w->correction1 = (float)(1 / (1 - pow(o->beta1, (double)optimizer->steps)));
-    w->correction2 = (float)(1 / (1 - pow(o->beta2, (double)optimizer->steps)));
-    kd__parallel(context, optimizer->piece_count, update, w);
+    kd__parallel(optimizer->object.context, optimizer->piece_count, update, w);
     limit_norms(optimizer);
     average_late(optimizer);
 }
 
-kd_status kd_optimizer_step(kd_optimizer *optimizer, double learning_rate)
+static kd_status check_step(kd_optimizer *optimizer, double learning_rate)
 {
     KD_NEED(optimizer);
     KD_FAIL_IF(!(learning_rate >= 0) || !isfinite(learning_rate), KD_ERR_RANGE, "learning rate: expected 0 or more, got %g", learning_rate);
     KD_FAIL_IF(optimizer->swapped, KD_ERR_STATE, "the averaged weights are in place: call kd_optimizer_swap_average before the next step");
-    KD_TRY(kd__optimizer_prepare(optimizer));
-    const float clip = optimizer->o.clip_value > 0 ? (float)optimizer->o.clip_value : INFINITY;
-    step_work w = { .optimizer = optimizer, .scale = (float)optimizer->gradient_scale, .clip = clip, .learning_rate = learning_rate };
-    double sum = 0;
-    kd__parallel(optimizer->object.context, optimizer->piece_count, add_squares, &w);
-    for (int64_t i = 0; i < optimizer->piece_count; i++) sum += optimizer->partial[i];
+    return kd__optimizer_prepare(optimizer);
+}
+
+/* ---- a step that is begun before the backward pass ---- */
+
+/* Tensors first .. end - 1 of a model have their gradients: they are updated now, or not at all. */
+static void pass_tensors(void *user, const kd_model *model, int64_t first, int64_t end)
+{
+    kd_optimizer *optimizer = user;
+    step_work w = work_of(optimizer, optimizer->begun_rate);
+    int64_t count = 0;
+    double sum;
+    for (int64_t i = 0; i < optimizer->piece_count; i++) {
+        const kd__parameter *p = &optimizer->parameters[optimizer->pieces[i].parameter];
+        if (p->model != model || p->tensor < first || p->tensor >= end) continue;
+        if (!count++) w.first = i; /* they lie behind each other */
+    }
+    if (!measure(&w, count, &sum)) optimizer->begun_bad = 1;
+    if (!optimizer->begun_bad) kd__parallel(optimizer->object.context, count, update, &w);
+    for (int64_t i = w.first; i < w.first + count; i++) optimizer->parameters[optimizer->pieces[i].parameter].passed = 1;
+}
+
+void kd__optimizer_let_go(kd_optimizer *optimizer)
+{
+    if (!optimizer->begun) return;
+    for (int64_t i = 0; i < optimizer->model_count; i++) optimizer->models[i]->on_gradients = NULL;
+    for (int64_t i = 0; i < optimizer->count; i++) optimizer->parameters[i].passed = 0;
+    optimizer->begun = optimizer->begun_bad = 0;
+}
+
+kd_status kd_optimizer_begin_step(kd_optimizer *optimizer, double learning_rate)
+{
+    KD_TRY(check_step(optimizer, learning_rate));
+    KD_FAIL_IF(optimizer->o.clip_norm > 0, KD_ERR_STATE, "clip_norm needs all gradients at once: a step cannot be begun before the backward pass");
+    for (int64_t i = 0; i < optimizer->model_count; i++) {
+        const kd_model *model = optimizer->models[i];
+        KD_FAIL_IF(model->on_gradients && model->on_gradients_user != optimizer, KD_ERR_STATE, "another optimiser has begun a step of this model");
+        KD_FAIL_IF(!model->gradients_fresh, KD_ERR_STATE, "gradients of an earlier backward pass wait: kd_optimizer_step uses them");
+    }
+    kd__optimizer_let_go(optimizer); /* of a pass that failed */
+    for (int64_t i = 0; i < optimizer->model_count; i++) {
+        optimizer->models[i]->on_gradients = pass_tensors;
+        optimizer->models[i]->on_gradients_user = optimizer;
+    }
+    optimizer->begun = 1;
+    optimizer->begun_rate = learning_rate;
+    return KD_OK;
+}
+
+kd_status kd_optimizer_step(kd_optimizer *optimizer, double learning_rate)
+{
+    double sum;
+    KD_TRY(check_step(optimizer, learning_rate));
+    KD_FAIL_IF(optimizer->begun && learning_rate != optimizer->begun_rate, KD_ERR_INVALID, "the step was begun with learning rate %g, got %g",
+               optimizer->begun_rate, learning_rate);
+    for (int64_t i = 0; i < optimizer->model_count; i++)
+        KD_FAIL_IF(optimizer->models[i]->gradients_shared && optimizer->models[i]->gradients_fresh, KD_ERR_STATE,
+                   "the model shares one place for its layers' gradients: kd_optimizer_begin_step and a backward pass come before the step");
+    step_work w = work_of(optimizer, learning_rate);
+    const int finite = measure(&w, optimizer->piece_count, &sum);
     optimizer->norm = sqrt(sum);
-    optimizer->last_skipped = !isfinite(sum) || (clip < INFINITY && !all_finite(optimizer));
+    optimizer->last_skipped = !finite || optimizer->begun_bad;
     if (optimizer->last_skipped) optimizer->skipped++;
     else take_step(optimizer, &w);
+    kd__optimizer_let_go(optimizer);
     forget_gradients(optimizer);
     return KD_OK;
 }

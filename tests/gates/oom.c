@@ -235,6 +235,7 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     so.intermediate_size = 4;
     so.config = "{\"kd_layer_repeats\":2,\"kd_embedding_size\":3,\"tie_word_embeddings\":true}";
     so.model.recompute = 1;
+    so.model.shared_gradients = 1;
     save.expand = 1;
     save.shard_bytes = 1500;
     term.label_field = "tokens";
@@ -254,6 +255,7 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     if (status == KD_OK) status = kd_loss_add(loss, KD_LOSS_CROSS_ENTROPY, 1, &term, NULL);
     if (status == KD_OK) status = kd_optimizer_create(&optimizer, ctx, KD_ADAMW, NULL);
     if (status == KD_OK) status = kd_optimizer_add_model(optimizer, student);
+    if (status == KD_OK) status = kd_optimizer_begin_step(optimizer, 1e-3);
     if (status == KD_OK) status = kd_model_forward(student, batch, KD_TRAIN);
     if (status == KD_OK) status = kd_loss_backward(loss, student, batch, NULL, NULL, NULL);
     if (status == KD_OK) status = kd_optimizer_step(optimizer, 1e-3);

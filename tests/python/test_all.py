@@ -597,13 +597,24 @@ class Texts(unittest.TestCase):
         teacher = ctx.model(dict(kd.ready_config("llama-100k"), vocab_size=50), frozen=1)
         batch = ctx.batch().begin_packed(np.array([0, 6]))
         batch.set("tokens", np.arange(6))
-        student = teacher.student(layer_map=[0, 2], intermediate_size=48, calibration=batch, config={"attention_sinks": 1}, model={"recompute": 1})
+        student = teacher.student(layer_map=[0, 2], intermediate_size=48, calibration=batch, config={"attention_sinks": 1},
+                                  model={"recompute": 1, "shared_gradients": 1})
         self.assertEqual([student.config[k] for k in ("num_hidden_layers", "intermediate_size", "attention_sinks")], [2, 48, 1])
         student.resize(60)
         self.assertEqual(student.nonfinite(), (0, None))
         student.forward(batch, kd.TRAIN)
         self.assertEqual(student.output("logits").shape, (6, 60))
         student.add_lora(rank=2)
+        loss, optimizer = ctx.loss(), ctx.optimizer(kd.ADAMW, student)
+        loss.add(kd.LOSS_CROSS_ENTROPY, 1.0, label_field="tokens", align=kd.ALIGN_NEXT)
+        student.forward(batch, kd.TRAIN)
+        with self.assertRaisesRegex(kd.Error, "kd_optimizer_begin_step"):
+            loss.backward(student, batch)
+        optimizer.begin_step(1e-3)
+        student.forward(batch, kd.TRAIN)
+        loss.backward(student, batch)
+        optimizer.step(1e-3)
+        self.assertEqual(optimizer.info()["steps"], 1)
         with tempfile.TemporaryDirectory() as folder:
             with open(folder + "/tokenizer.json", "w") as file:
                 json.dump({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False}, "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}, file)

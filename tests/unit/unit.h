@@ -79,6 +79,6 @@ Suite *context_suite(void), *data_suite(void), *loss_suite(void), *model_suite(v
     *optimizer_suite(void), *metrics_suite(void), *checkpoint_suite(void), *monitor_suite(void), *divergence_suite(void), *head_suite(void),
     *store_suite(void), *decoder_suite(void), *tokenizer_suite(void), *generator_suite(void), *student_suite(void), *verify_suite(void),
     *record_suite(void), *packer_suite(void), *answers_suite(void), *curation_suite(void), *augment_suite(void), *select_suite(void),
-    *compare_suite(void);
+    *compare_suite(void), *begun_suite(void);
 
 #endif
