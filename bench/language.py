@@ -2,7 +2,7 @@
 alternate, medians and the ratio are printed, and the largest resident memory.
 
     PEERS=folder sh bench/with_peers.sh bench/language.py [SMOLLM2 [DATA]] [part ...] [shape ...]
-    parts: scale, train, forward, skip, tokenize, generate (all of them); shapes, for train and forward: llama-288x6, smollm2-135m (both)
+    parts: scale, train, memory, forward, skip, tokenize, generate (all of them); shapes, for train, memory and forward: llama-288x6, smollm2-135m (both)
 
 SMOLLM2 is a Hugging Face folder of SmolLM2-135M (with gguf/*.gguf beside it for llama.cpp), DATA the folder of the texts.
 """
@@ -413,7 +413,7 @@ def compare(title, sides, rounds=ROUNDS):
 
 def main():
     arguments = sys.argv[1:]
-    known = ["scale", "train", "forward", "skip", "tokenize", "generate"]
+    known = ["scale", "train", "memory", "forward", "skip", "tokenize", "generate"]
     parts, paths = [a for a in arguments if a in known] or known, [a for a in arguments if a not in known and a not in SHAPES]
     shapes = {name: shape for name, shape in SHAPES.items() if name in arguments or not set(arguments) & set(SHAPES)}
     folder, data = paths[0] if paths else None, paths[1] if len(paths) > 1 else os.environ.get("KD_DATA", "")
@@ -430,6 +430,10 @@ def main():
             if compiled:
                 half["torch, bfloat16, compiled"] = ("torch_train", *shape, True, True)
             compare(f"training {name}, the same in bfloat16", half)
+            print_share(*shape)
+            print("  two threads / one:", round(measure("ours_train", *shape)[0] / json.loads(subprocess.run(
+                [sys.executable, __file__, "one", "ours_train", json.dumps(shape)], capture_output=True, text=True, env=dict(os.environ, THREADS="1")).stdout)[0], 2))
+        if "memory" in parts:
             layers = shape[0]["num_hidden_layers"]
             less = {"ours, gradients in turn": ("ours_train", *shape, 0, "FLOAT32", "FLOAT32", 1), "ours": ("ours_train", *shape)}
             if compiled:
@@ -440,9 +444,6 @@ def main():
                                                       "ours, values in 16 bits": ("ours_train", *shape, 0, "FLOAT32", "BFLOAT16"),
                                                       "ours, bfloat16, 16 bits": ("ours_train", *shape, 0, "BFLOAT16", "BFLOAT16"),
                                                       "ours, in turn, all layers again": ("ours_train", *shape, layers, "FLOAT32", "FLOAT32", 1)})
-            print_share(*shape)
-            print("  two threads / one:", round(measure("ours_train", *shape)[0] / json.loads(subprocess.run(
-                [sys.executable, __file__, "one", "ours_train", json.dumps(shape)], capture_output=True, text=True, env=dict(os.environ, THREADS="1")).stdout)[0], 2))
         if "forward" in parts:
             sides = {"ours, float32": ("ours_forward", *shape), "ours, 8-bit": ("ours_forward", *shape, None, "INT8"), "torch": ("torch_forward", *shape)}
             if compiled:

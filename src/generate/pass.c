@@ -150,6 +150,14 @@ static const float *read_cache(const pass *w, int64_t block, int64_t kv, int64_t
     return wide;
 }
 
+/* The same numbers, to be fetched while others are multiplied. */
+static kd__ahead cache_ahead(const pass *w, int64_t block, int64_t kv, int64_t first, int64_t count)
+{
+    const kd__cache *c = &w->g->cache;
+    const char *at = (const char *)kd__cache_at(c, w->index, block, kv) + first * c->size;
+    return (kd__ahead){ (const float *)(const void *)at, 16, count * c->size / 64, 1 };
+}
+
 /* Scores of keys that a row does not see become -infinity: those behind it, and those before its window that are no sinks. */
 static double soften(const pass *w, float *s, int64_t position, int64_t columns)
 {
@@ -177,6 +185,7 @@ static void attend_lines(const pass *w, const struct kd__span *span, int64_t kv,
     const int64_t group = d->heads / d->kv_heads, all = (d->heads + 2 * d->kv_heads) * d->width, b = c->block_tokens, lines = last - first;
     const int64_t end = span->position + (last - 1) / group + 1, blocks = (end + b - 1) / b, ld = blocks * b, height = w->kernels->tile_rows,
                   columns = w->kernels->tile_columns, wide = up(d->width, columns);
+    const int32_t *block = span->sequence->blocks;
     float *packed = scratch, *s = packed + LINES * (d->width > b ? d->width : b), *out = s + LINES * ld, *widened = out + LINES * wide;
     for (int64_t i = 0; i < lines; i += height) /* queries, packed by tile_rows lines */
         for (int64_t l = 0; l < height; l++) {
@@ -187,10 +196,12 @@ static void attend_lines(const pass *w, const struct kd__span *span, int64_t kv,
     const float scale = (float)(1 / sqrt((double)d->width));
     for (int64_t j = 0; j < blocks; j++) {
         if (is_unseen(w, span, first / group, j)) continue;
-        const float *keys = read_cache(w, span->sequence->blocks[j], kv, 0, b * d->width, widened);
+        const float *keys = read_cache(w, block[j], kv, 0, b * d->width, widened);
+        const kd__ahead next = j + 1 < blocks ? cache_ahead(w, block[j + 1], kv, 0, b * d->width)
+                                              : cache_ahead(w, block[0], kv, b * d->width, b * wide);
         for (int64_t i = 0; i < lines; i += height)
             w->kernels->tile(d->width, scale, packed + i * d->width, keys, 0, s + i * ld + j * b, ld,
-                             (int32_t)(lines - i < height ? lines - i : height), (int32_t)b, NULL);
+                             (int32_t)(lines - i < height ? lines - i : height), (int32_t)b, i ? NULL : &next);
     }
     for (int64_t i = 0; i < lines; i++) {
         const double sum = soften(w, s + i * ld, span->position + (first + i) / group, ld);
@@ -198,12 +209,15 @@ static void attend_lines(const pass *w, const struct kd__span *span, int64_t kv,
     }
     for (int64_t j = 0; j < blocks; j++) {
         if (j && is_unseen(w, span, first / group, j)) continue; /* the first one clears `out` */
-        const float *values = read_cache(w, span->sequence->blocks[j], kv, b * d->width, b * wide, widened);
+        const float *values = read_cache(w, block[j], kv, b * d->width, b * wide, widened);
         for (int64_t i = 0; i < lines; i += height) {
             const int64_t rows = lines - i < height ? lines - i : height;
             w->kernels->pack(s + i * ld + j * b, ld, 1, rows, b, height, packed);
-            for (int64_t p = 0; p < d->width; p += columns)
-                w->kernels->tile(b, 1, packed, values + p * b, j ? 1 : 0, out + i * wide + p, wide, (int32_t)rows, (int32_t)columns, NULL);
+            for (int64_t p = 0; p < d->width; p += columns) {
+                const kd__ahead next = cache_ahead(w, block[j + 1 < blocks ? j + 1 : j], kv, b * (d->width + p), b * columns);
+                w->kernels->tile(b, 1, packed, values + p * b, j ? 1 : 0, out + i * wide + p, wide, (int32_t)rows, (int32_t)columns,
+                                 i ? NULL : &next);
+            }
         }
     }
     for (int64_t i = 0; i < lines; i++)

@@ -1,4 +1,5 @@
-/* Memory that will be read next comes while sums are made: a tile of a product fetches a cache line every few steps, so that it waits for none. */
+/* Memory that will be read next comes while sums are made: a tile of a product fetches a cache line every few steps (one of few rows every step),
+ * so that it waits for none. All at once they would wait for each other.                                                       */
 #ifndef KD_MATH_AHEAD_H
 #define KD_MATH_AHEAD_H
 

@@ -90,11 +90,13 @@ static inline __attribute__((always_inline)) void tile_of(int made, int64_t k, f
     for (int i = 0; i < made; i++) low[i] = b0 * a[i], high[i] = b1 * a[i]; /* zeros first would go through memory */
     kd__fetching next = kd__fetch_begin(ahead);
     for (int64_t p = 1; p < k;) {
-        const int64_t stop = p + KD__AHEAD_STEPS < k ? p + KD__AHEAD_STEPS : k;
+        const int64_t steps = made <= 3 ? 1 : KD__AHEAD_STEPS, stop = p + steps < k ? p + steps : k;
         kd__fetch_line(&next);
         for (; p < stop; p++) {
             a += ROWS, b += COLUMNS;
             b0 = load(b), b1 = load(b + W);
+            ROUNDED(b0); /* in registers: few rows would read them as operands, once each */
+            ROUNDED(b1);
             for (int i = 0; i < made; i++) {
                 low[i] += b0 * a[i];
                 high[i] += b1 * a[i];

@@ -256,9 +256,12 @@ kd_status kd_optimizer_step(kd_optimizer *optimizer, double learning_rate)
     KD_TRY(check_step(optimizer, learning_rate));
     KD_FAIL_IF(optimizer->begun && learning_rate != optimizer->begun_rate, KD_ERR_INVALID, "the step was begun with learning rate %g, got %g",
                optimizer->begun_rate, learning_rate);
-    for (int64_t i = 0; i < optimizer->model_count; i++)
-        KD_FAIL_IF(optimizer->models[i]->gradients_shared && optimizer->models[i]->gradients_fresh, KD_ERR_STATE,
-                   "the model shares one place for its layers' gradients: kd_optimizer_begin_step and a backward pass come before the step");
+    for (int64_t i = 0; i < optimizer->model_count; i++) {
+        const kd_model *model = optimizer->models[i];
+        KD_FAIL_IF(optimizer->begun && model->gradients_fresh, KD_ERR_STATE, "the step was begun: a backward pass comes before its end");
+        KD_FAIL_IF(model->gradients_shared && !optimizer->begun, KD_ERR_STATE,
+                   "the layers share one place for their gradients: kd_optimizer_begin_step and a backward pass come before the step");
+    }
     step_work w = work_of(optimizer, learning_rate);
     const int finite = measure(&w, optimizer->piece_count, &sum);
     optimizer->norm = sqrt(sum);
@@ -274,6 +277,7 @@ kd_status kd_optimizer_swap_average(kd_optimizer *optimizer)
 {
     KD_NEED(optimizer);
     KD_FAIL_IF(!optimizer->average, KD_ERR_STATE, "no averaged weights: set average_decay, and take a step");
+    KD_FAIL_IF(optimizer->begun, KD_ERR_STATE, "a step was begun: kd_optimizer_step ends it");
     for (int64_t i = 0; i < optimizer->count; i++) {
         const kd__parameter *p = &optimizer->parameters[i];
         float *average = optimizer->average + p->offset;

@@ -226,6 +226,7 @@ END_TEST
 START_TEST(what_needs_all_gradients_is_refused)
 {
     kd_optimizer_options o = KD_OPTIMIZER_OPTIONS_INIT;
+    o.average_decay = 0.5;
     kd_model *model = make_model("llama", "", 1), *none;
     kd_optimizer *optimizer = make_optimizer(model, KD_ADAMW, &o), *other = make_optimizer(model, KD_SGD, NULL), *clipped;
     kd_checkpoint *checkpoint;
@@ -244,7 +245,9 @@ START_TEST(what_needs_all_gradients_is_refused)
     FAILS(kd_optimizer_begin_step(other, RATE), KD_ERR_STATE, "another optimiser");
     FAILS(kd_optimizer_step(optimizer, RATE), KD_ERR_STATE, "backward pass");
     FAILS(kd_optimizer_set(optimizer, KD_CLIP_NORM, 1), KD_ERR_STATE, "begun");
+    FAILS(kd_optimizer_swap_average(optimizer), KD_ERR_STATE, "begun");
     OK(push_back(model));
+    FAILS(kd_optimizer_step(other, RATE), KD_ERR_STATE, "kd_optimizer_begin_step"); /* what lies in the place is one layer's */
     FAILS(push_back(model), KD_ERR_STATE, "one backward pass");
     FAILS(kd_optimizer_begin_step(optimizer, RATE), KD_ERR_STATE, "wait");
     FAILS(kd_optimizer_step(optimizer, 2 * RATE), KD_ERR_INVALID, "begun with learning rate 0.01, got 0.02");
