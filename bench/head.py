@@ -2,7 +2,7 @@
 
 REAL: a folder made by bench/smollm2.py; without it logits are made up and the parts on real distributions are left out.
 Ours and torch alternate; medians of ROUNDS, and of the ratios of each round: a machine that is slow for a while is slow for both.
-torch: eager and compiled, two threads, big blocks kept by malloc (bench/with_peers.sh).
+torch: eager and compiled, two threads, big blocks kept by malloc (bench/with_peers.sh). ONLY=torch, skipping or large: that part alone.
 """
 import ctypes
 import json
@@ -246,6 +246,8 @@ if real:
 else:
     hidden, weight, teacher, labels = made_up(576, 49152)
 against_torch(hidden, weight, teacher, labels)
+if ONLY == "torch":
+    sys.exit()
 kinds(hidden, weight, teacher)
 blocks(hidden, weight, teacher)
 if real:

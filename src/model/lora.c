@@ -177,6 +177,7 @@ kd_status kd_model_add_lora(kd_model *model, const char *pattern, const kd_lora_
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_lora_options"));
     KD_FAIL_IF(!model->net.decoder, KD_ERR_UNSUPPORTED, "lora: the model is no language model");
     KD_FAIL_IF(model->frozen, KD_ERR_STATE, "lora: a frozen model does not train");
+    KD_FAIL_IF(model->on_gradients, KD_ERR_STATE, "lora: a step was begun: kd_optimizer_step ends it");
     KD_FAIL_IF(o.rank < 1 || o.rank > 65536, KD_ERR_RANGE, "rank: expected 1 to 65536, got %d", o.rank);
     KD_FAIL_IF(!(fabs(o.alpha) <= 1e6), KD_ERR_RANGE, "alpha: expected -1e6 to 1e6, got %g", o.alpha);
     if (!model->lora) {

@@ -41,6 +41,7 @@ kd_status kd_model_resize(kd_model *model, int64_t vocabulary)
     kd__decoder *d = model->net.decoder;
     KD_FAIL_IF(!d, KD_ERR_UNSUPPORTED, "resize: the model is no language model");
     KD_FAIL_IF(model->lora, KD_ERR_STATE, "resize: not with adapters: save the model, which merges them, and load it");
+    KD_FAIL_IF(model->on_gradients, KD_ERR_STATE, "resize: a step was begun: kd_optimizer_step ends it");
     KD_FAIL_IF(vocabulary < 1 || vocabulary > 1 << 30, KD_ERR_RANGE, "vocabulary: expected 1 to 2^30, got %lld", (long long)vocabulary);
     kd__text config = { .context = model->object.context };
     o.frozen = model->frozen;

@@ -246,6 +246,8 @@ START_TEST(what_needs_all_gradients_is_refused)
     FAILS(kd_optimizer_step(optimizer, RATE), KD_ERR_STATE, "backward pass");
     FAILS(kd_optimizer_set(optimizer, KD_CLIP_NORM, 1), KD_ERR_STATE, "begun");
     FAILS(kd_optimizer_swap_average(optimizer), KD_ERR_STATE, "begun");
+    FAILS(kd_model_add_lora(model, NULL, NULL), KD_ERR_STATE, "begun"); /* either would leave the optimiser with places that are gone */
+    FAILS(kd_model_resize(model, V + 1), KD_ERR_STATE, "begun");
     OK(push_back(model));
     FAILS(kd_optimizer_step(other, RATE), KD_ERR_STATE, "kd_optimizer_begin_step"); /* what lies in the place is one layer's */
     FAILS(push_back(model), KD_ERR_STATE, "one backward pass");
