@@ -284,9 +284,22 @@ START_TEST(gradients_that_wait_are_refused)
     kd_optimizer *optimizer = make_optimizer(model, KD_ADAMW, NULL);
     OK(push_back(model));
     FAILS(kd_optimizer_begin_step(optimizer, RATE), KD_ERR_STATE, "wait");
+    kd_model *shared = make_model("llama", "", 1); /* nor can a checkpoint with gradients come into one place */
+    kd_checkpoint *from, *to;
+    OK(kd_checkpoint_create(&from, ctx, NULL));
+    OK(kd_checkpoint_add_model(from, "model", model));
+    OK(kd_checkpoint_save(from, scratch_path("waiting.kdc")));
+    OK(kd_checkpoint_create(&to, ctx, NULL));
+    OK(kd_checkpoint_add_model(to, "model", shared));
+    FAILS(kd_checkpoint_load(to, scratch_path("waiting.kdc")), KD_ERR_MISMATCH, "share");
     OK(kd_optimizer_step(optimizer, RATE));
+    OK(kd_checkpoint_save(from, scratch_path("waiting.kdc")));
+    OK(kd_checkpoint_load(to, scratch_path("waiting.kdc")));
     OK(kd_optimizer_begin_step(optimizer, RATE));
+    kd_checkpoint_free(from);
+    kd_checkpoint_free(to);
     kd_optimizer_free(optimizer);
+    kd_model_free(shared);
     kd_model_free(model);
 }
 END_TEST
