@@ -67,8 +67,8 @@ KD_API kd_status kd_optimizer_step(kd_optimizer *optimizer, double learning_rate
  * kd_optimizer_step, with the same learning rate, does the rest. The same bits as a step behind the pass. What a step takes from all gradients
  * together cannot be had: clip_norm must be 0, one pass makes the gradient (no accumulation), and gradients that are not finite leave their
  * layer and all that is updated later as it was, while layers updated before stay updated; the step counts as skipped. When the pass fails
- * (a host's callback stops it, no memory), the layers behind that place are updated; begin again. Until the step's end the optimiser's numbers
- * stay, checkpoints are refused, and the model takes no adapters and no other vocabulary.
+ * (a host's callback stops it, no memory), the layers behind that place are updated; begin again, or save a checkpoint as it is. Until the
+ * step's end the optimiser's numbers stay, and the model takes no adapters and no other vocabulary; behind the pass checkpoints are refused.
  * KD_ERR_STATE: clip_norm, gradients that wait, averaged weights in place, a model whose step another optimiser has begun.              */
 KD_API kd_status kd_optimizer_begin_step(kd_optimizer *optimizer, double learning_rate);
 

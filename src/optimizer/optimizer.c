@@ -219,7 +219,9 @@ static kd_status put_block(kd_optimizer *optimizer, const float *block, kd__text
 
 kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state)
 {
-    KD_FAIL_IF(optimizer->begun, KD_ERR_STATE, "checkpoint: a step was begun: kd_optimizer_step ends it");
+    for (int64_t i = 0; i < optimizer->model_count; i++) /* a step whose pass did not come, or failed, is none yet */
+        KD_FAIL_IF(optimizer->begun && !optimizer->models[i]->gradients_fresh, KD_ERR_STATE,
+                   "checkpoint: a step was begun: kd_optimizer_step ends it");
     const int64_t numbers[] = { optimizer->steps, optimizer->skipped, optimizer->clipped, optimizer->swapped, optimizer->ready };
     KD_TRY(kd__state_put_number(state, optimizer->kind));
     KD_TRY(kd__state_put_number(state, optimizer->total));

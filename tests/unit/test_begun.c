@@ -236,6 +236,7 @@ START_TEST(what_needs_all_gradients_is_refused)
     FAILS(kd_model_gradients(model, &g), KD_ERR_STATE, "share");
     FAILS(kd_model_tensor_gradient(model, 0, &g), KD_ERR_STATE, "share");
     FAILS(kd_optimizer_begin_step(optimizer, -1), KD_ERR_RANGE, "learning rate");
+    FAILS(kd_optimizer_begin_step(optimizer, NAN), KD_ERR_RANGE, "learning rate");
     OK(kd_model_zero_gradients(model)); /* as loops do that accumulate: nothing waits */
     FAILS(kd_optimizer_begin_step(NULL, 1), KD_ERR_INVALID, "NULL");
     o.clip_norm = 1;
@@ -373,6 +374,13 @@ START_TEST(a_pass_that_was_stopped_is_begun_again)
     ck_assert(differs(model, &before, 3) > 0 && differs(model, &before, 2) > 0);
     ck_assert(!differs(model, &before, 1) && !differs(model, &before, 0) && !differs(model, &before, -1));
     FAILS(kd_optimizer_step(optimizer, RATE), KD_ERR_STATE, "backward pass");
+    kd_checkpoint *checkpoint; /* a host that stopped may keep what it has */
+    OK(kd_checkpoint_create(&checkpoint, ctx, NULL));
+    OK(kd_checkpoint_add_model(checkpoint, "model", model));
+    OK(kd_checkpoint_add_optimizer(checkpoint, "optimizer", optimizer));
+    OK(kd_checkpoint_save(checkpoint, scratch_path("stopped.kdc")));
+    OK(kd_checkpoint_load(checkpoint, scratch_path("stopped.kdc")));
+    kd_checkpoint_free(checkpoint);
     OK(kd_optimizer_begin_step(optimizer, RATE));
     OK(push_back(model));
     OK(kd_optimizer_step(optimizer, RATE));
