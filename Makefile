@@ -10,7 +10,7 @@ $(OTHERS): setup
 	@$(MAKE) --no-print-directory $@
 else
 
-VERSION := 0.1.0
+VERSION := 0.2.0
 SOVERSION := 0
 
 CC ?= cc
@@ -58,12 +58,12 @@ ZLIB_FLAGS := -DKD_WITH_ZLIB
 ZLIB_LIBS := -lz
 endif
 
-WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
+WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(findstring clang,$(CC))$(findstring zig,$(CC)),,-Wno-maybe-uninitialized)
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. -pthread -Iinclude -Isrc $(BLAS_FLAGS) $(ZLIB_FLAGS) $(CFLAGS)
 LIBS = $(BLAS_LIBS) $(ZLIB_LIBS) -lm -pthread
 
 # ---- sources ----
-SOURCES := $(filter-out src/math/kernels_%.c src/tool/%,$(sort $(wildcard src/*/*.c))) src/math/kernels_portable.c
+SOURCES := $(filter-out src/math/kernels_%.c src/tool/%,$(sort $(wildcard src/*/*.c src/*/*/*.c))) src/math/kernels_portable.c
 ifeq ($(ARCH),x86_64)
 SOURCES += src/math/kernels_avx2.c src/math/kernels_avx512.c
 endif
@@ -72,6 +72,12 @@ KERNEL_FLAGS := -ffp-contract=fast -fno-math-errno $(KERNEL_CFLAGS)
 $(BUILD)/obj/math/kernels_portable.o: ISA_FLAGS := $(KERNEL_FLAGS)
 $(BUILD)/obj/math/kernels_avx2.o: ISA_FLAGS := $(KERNEL_FLAGS) -mavx2 -mfma -mf16c
 $(BUILD)/obj/math/kernels_avx512.o: ISA_FLAGS := $(KERNEL_FLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+
+# What a program that links statically needs: names, without the places of this machine.
+STATIC_LIBS = $(filter-out -L% -Wl%,$(LIBS))
+PC_VALUES = sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' \
+	-e 's|@libs@|$(STATIC_LIBS)|' -e 's|@soversion@|$(SOVERSION)|' -e 's|@include_from_here@|$(INCLUDE_FROM_CMAKE)|'
+INCLUDE_FROM_CMAKE = $(shell realpath -m --relative-to=$(libdir)/cmake/kdistill $(includedir))
 
 SHARED := $(LIB)/libkdistill.so.$(VERSION)
 STATIC := $(LIB)/libkdistill.a
@@ -109,12 +115,13 @@ $(STATIC): $(OBJECTS)
 	$(AR) rcs $@ $(BUILD)/kdistill.o
 
 # The command carries the library, so that it runs wherever it is put.
-$(TOOL): src/tool/kdistill-store.c $(OBJECTS)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< -o $@ $(OBJECTS) $(LIBS)
+TOOL_SOURCES := $(sort $(wildcard src/tool/*.c))
+$(TOOL): $(TOOL_SOURCES) src/tool/tool.h $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(TOOL_SOURCES) -o $@ $(OBJECTS) $(LIBS)
 
 $(LIB)/kdistill.pc: pkgconfig/kdistill.pc.in $(BUILD)/flags
 	@mkdir -p $(@D)
-	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' -e 's|@libs@|$(LIBS)|' $< > $@
+	$(PC_VALUES) $< > $@
 
 install: all
 	install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(libdir)/cmake/kdistill $(DESTDIR)$(includedir)/kdistill
@@ -127,9 +134,9 @@ install: all
 	install -m 644 $(STATIC) $(DESTDIR)$(libdir)/
 	ln -sf libkdistill.so.$(VERSION) $(DESTDIR)$(libdir)/libkdistill.so.$(SOVERSION)
 	ln -sf libkdistill.so.$(SOVERSION) $(DESTDIR)$(libdir)/libkdistill.so
-	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' -e 's|@libs@|$(LIBS)|' pkgconfig/kdistill.pc.in > $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc
-	sed -e 's|@version@|$(VERSION)|' -e 's|@libs@|$(LIBS)|' -e 's|@soversion@|$(SOVERSION)|' pkgconfig/kdistill-config.cmake.in > $(DESTDIR)$(libdir)/cmake/kdistill/kdistill-config.cmake
-	sed -e 's|@version@|$(VERSION)|' pkgconfig/kdistill-config-version.cmake.in > $(DESTDIR)$(libdir)/cmake/kdistill/kdistill-config-version.cmake
+	$(PC_VALUES) pkgconfig/kdistill.pc.in > $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc
+	$(PC_VALUES) pkgconfig/kdistill-config.cmake.in > $(DESTDIR)$(libdir)/cmake/kdistill/kdistill-config.cmake
+	$(PC_VALUES) pkgconfig/kdistill-config-version.cmake.in > $(DESTDIR)$(libdir)/cmake/kdistill/kdistill-config-version.cmake
 
 uninstall:
 	rm -f $(DESTDIR)$(includedir)/kdistill.h $(DESTDIR)$(libdir)/libkdistill.so* $(DESTDIR)$(libdir)/libkdistill.a $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc
@@ -155,14 +162,27 @@ check-inference: inference-only $(BUILD)/examples/course
 	$(CC) -std=gnu11 -Os -Wall -Wextra -Iinclude examples/run_student.c -o $(INFERENCE)/run_student -L$(INFERENCE)/lib -Wl,-rpath,$(abspath $(INFERENCE)/lib) -lkdistill
 	( ulimit -v 65536; taskset -c 0 $(INFERENCE)/run_student $(or $(STUDENT),$(INFERENCE)/course/verified-1) "47*83=" )
 
+# ---- release ----
+# The archive of the last commit: the same bytes wherever it is made. ANYWAY=yes: of a tree that is not
+# ready (changes that are not committed are left out, the ABI is not recorded).
+ARCHIVE := build/dist/libkdistill-$(VERSION).tar.gz
+.PHONY: dist
+dist:
+	@test -n "$(ANYWAY)" || sh tests/gates/abi.sh --recorded $(VERSION)
+	@test -n "$(ANYWAY)" || test -z "$$(git status --porcelain)" || { git status --short; echo "dist: commit these first"; exit 1; }
+	@mkdir -p $(dir $(ARCHIVE))
+	git -c tar.umask=0022 archive --format=tar --prefix=libkdistill-$(VERSION)/ HEAD | gzip -9n > $(ARCHIVE)
+	@cd $(dir $(ARCHIVE)) && sha256sum $(notdir $(ARCHIVE)) | tee $(notdir $(ARCHIVE)).sha256
+
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course reproduce-course reproduce-tasks inference-only bench bench-curation bench-language bench-windows bench-head bench-store peers docs reproduce-hinton
+.PHONY: demo demo-lm demo-course reproduce-course reproduce-tasks inference-only bench bench-curation bench-language bench-windows bench-features bench-head bench-store peers docs figures reproduce-hinton
 
-build/demo/demo: examples/demo.c examples/demo_measure.c examples/demo_page.c examples/demo.h examples/check.h $(SHARED)
+DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
+build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude examples/demo.c examples/demo_measure.c examples/demo_page.c -o $@ -L$(LIB) -Wl,-rpath,$(abspath $(LIB)) -lkdistill -lm
+	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude $(DEMO) -o $@ -L$(LIB) -Wl,-rpath,$(abspath $(LIB)) -lkdistill -lm
 
 demo: build/demo/demo
 	@test -n "$(DATA)" || { echo "no Fashion-MNIST found: run make setup, or give DATA=folder with IDX files"; exit 1; }
@@ -174,25 +194,25 @@ reproduce-hinton: $(BUILD)/examples/hinton
 
 # A language model trained here, distilled into half its layers through a store, beside the same student without a teacher (some minutes).
 # TEXT: files to train on; without it the project's own pages, or the data's text.
-TEXT ?= $(if $(KD_DATA),$(KD_DATA)/text/tinyshakespeare.txt,$(wildcard docs/*.md docs/reference/*.md include/kdistill/*.h src/*/*.c))
+TEXT ?= $(if $(KD_DATA),$(KD_DATA)/text/tinyshakespeare.txt,$(wildcard docs/*.md docs/reference/*.md include/kdistill/*.h src/*/*.c src/*/*/*.c))
 demo-lm: $(BUILD)/examples/lm_distil
 	KD_STORE=$(BUILD)/examples/lm_distil.kdt $< train 2 $(or $(STEPS),600) $(TEXT)
 
-# The course in miniature (about five minutes): SEEDS, STEPS. reproduce-course is the long one (about an hour); both go on where they were killed.
-COURSE := examples/course.c examples/course_data.c examples/course_report.c examples/course_text.c examples/course_train.c
-$(BUILD)/examples/course: $(COURSE) examples/course.h examples/check.h $(SHARED)
+# The course in miniature, three seeds (under ten minutes): SEEDS, STEPS. reproduce-course is the long one (about two hours); both go on where they were killed.
+COURSE := $(wildcard examples/course/*.c)
+$(BUILD)/examples/course: $(COURSE) examples/course/course.h examples/check.h $(SHARED)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -Wall -Wextra -Iinclude $(SANITIZE) $(COURSE) -o $@ -L$(LIB) -Wl,-rpath,$(abspath $(LIB)) -lkdistill -lm
 
 demo-course: $(BUILD)/examples/course
-	$< build/course $(or $(SEEDS),1) $(or $(STEPS),1500)
+	$< build/course $(or $(SEEDS),3) $(or $(STEPS),1500)
 
 reproduce-course: $(BUILD)/examples/course
 	$< build/course-full $(or $(SEEDS),3) $(or $(STEPS),1500) full
 
 # One student for three tasks beside three students (about half an hour; needs make peers and KD_DATA).
 reproduce-tasks: all
-	PEERS=$(PEERS) sh bench/with_peers.sh examples/tasks.py $(KD_DATA) build/tasks $(or $(STEPS),1500)
+	PEERS=$(PEERS) sh bench/with_peers.sh examples/course/tasks.py $(KD_DATA) build/tasks $(or $(STEPS),1500)
 
 peers:
 	sh bench/peers.sh build/peers
@@ -204,6 +224,8 @@ bench: all
 PEERS ?= build/peers
 bench-head: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/head.py $(REAL)
+bench-features: all
+	PEERS=$(PEERS) sh bench/with_peers.sh bench/features.py
 bench-store: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/store.py $(REAL)
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/store_distil.py $(REAL)
@@ -218,9 +240,15 @@ bench-windows: all
 bench-curation: all
 	$(PYTHON) bench/curation.py $(KD_DATA)
 
-docs:
+# The code in numbers: lengths, widths, rooms and arrows, beside those from which the redesign began.
+figures:
+	$(PYTHON) bench/figures.py
+
+docs: all
 	$(PYTHON) python/generate.py
 	$(PYTHON) python/generate.py --docs
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) python/reference.py
+	$(PYTHON) docs/architecture.py
 
 -include $(OBJECTS:.o=.d)
 include tests/tests.mk

@@ -1,6 +1,11 @@
-"""Speed of curation on one thread: near duplicates, each rule, reading and writing. bench/curation.py DATA [MEGABYTES]
+"""Speed of curation on one thread: near duplicates, each rule, reading and writing.
 
-DATA/gsm8k has real rationales; they are read again and again, a number put in front of each sentence so that texts differ, until MEGABYTES came."""
+    python bench/curation.py DATA [MEGABYTES]
+
+DATA/gsm8k has real rationales; they are read again and again, with numbers between the words so
+that texts differ, until MEGABYTES came.
+"""
+
 import json
 import os
 import sys
@@ -18,9 +23,15 @@ with tempfile.TemporaryDirectory() as folder:
     with open(path, "w") as file:
         while size < megabytes * 1e6:
             item = source[n % len(source)]
-            text = " ".join(f"{(n * 7919 + i) % 9973} {word}" if i % 9 == 0 else word for i, word in enumerate((item["question"] + "\n" + item["answer"]).split(" ")))
+            text = " ".join(
+                f"{(n * 7919 + i) % 9973} {word}" if i % 9 == 0 else word
+                for i, word in enumerate((item["question"] + "\n" + item["answer"]).split(" "))
+            )
             size += len(text.encode())
-            file.write(json.dumps({"prompt": str(n), "completion": text, "expected": item["answer"]}) + "\n")
+            file.write(
+                json.dumps({"prompt": str(n), "completion": text, "expected": item["answer"]})
+                + "\n"
+            )
             n += 1
     reader = kd.RecordReader(ctx, path)
 
@@ -33,12 +44,31 @@ with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
             curation.run(reader)
             best = min(best, time.perf_counter() - began)
-        return best, curation.funnel()[-1]
+        return best, curation.funnel[-1]
 
     passes, _ = timed()  # two readings, no filter
-    print(f"{n} records, {size / 1e6:.0f} MB of text; two passes of reading {size / 1e6 / passes:.0f} MB/s")
-    for name in ("LENGTH", "REPETITION", "SCRIPTS", "MARKUP", "PARAGRAPHS", "DUPLICATES", "NEAR_DUPLICATES", "VERIFY"):
-        seconds, last = timed(getattr(kd, "FILTER_" + name))
+    print(
+        f"{n} records, {size / 1e6:.0f} MB of text; "
+        f"two passes of reading {size / 1e6 / passes:.0f} MB/s"
+    )
+    for name in (
+        "LENGTH",
+        "REPETITION",
+        "SCRIPTS",
+        "MARKUP",
+        "PARAGRAPHS",
+        "DUPLICATES",
+        "NEAR_DUPLICATES",
+        "VERIFY",
+    ):
+        seconds, last = timed(kd.FilterKind[name])
         beside = seconds - passes  # within a tenth of the reading it is noise
-        alone = f"{size / 1e6 / beside:7.0f} MB/s beside the reading" if beside > passes / 10 else "   not seen beside the reading"
-        print(f"{name.lower():16} {alone}, {size / 1e6 / seconds:6.0f} MB/s with it; {last['dropped']} dropped")
+        alone = (
+            f"{size / 1e6 / beside:7.0f} MB/s beside the reading"
+            if beside > passes / 10
+            else "   not seen beside the reading"
+        )
+        print(
+            f"{name.lower():16} {alone}, {size / 1e6 / seconds:6.0f} MB/s with it; "
+            f"{last.dropped} dropped"
+        )

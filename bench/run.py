@@ -1,41 +1,45 @@
-"""Runs ours (build/bench/measure) and PyTorch alternately and prints both, the ratio of medians, and the goal. Called by bench/run.sh."""
+"""Ours (build/bench/measure) beside PyTorch and ONNX Runtime: medians of ROUNDS alternating rounds,
+the ratio and the goal; each rival under its best setting, which is printed. Called by bench/run.sh.
+"""
+
 import json
+import os
 import statistics
 import subprocess
-import time
+import sys
+import tempfile
 
-import torch
+import rivals
 
-torch.set_num_threads(2)
-F = torch.nn.functional
-ROUNDS = 5
-
-
-def ours(rows, kind, repeats, threads=2):
-    done = subprocess.run(["build/bench/measure", str(rows), kind, str(repeats), str(threads)], capture_output=True, text=True, check=True)
-    return [float(line) for line in done.stdout.split()]
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+results = []
 
 
-def timed(work, repeats):
-    for _ in range(3):
-        work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return times
+# ---- rivals: each prepares its work and returns it ----
+def mlp(*sizes):
+    import torch
+
+    layers = []
+    for before, after in zip(sizes, sizes[1:]):
+        layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers[:-1])
 
 
-def mlp_step(rows, adam, compiled=False):
+def torch_step(rows, adam, compiled):
+    import torch
+
+    F = torch.nn.functional
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(784, 800), torch.nn.ReLU(), torch.nn.Linear(800, 800), torch.nn.ReLU(), torch.nn.Linear(800, 10))
-    optimizer = torch.optim.Adam(model.parameters(), 1e-4) if adam else torch.optim.SGD(model.parameters(), 1e-4)
-    x, v, y = torch.rand(rows, 784), torch.randn(rows, 10), torch.zeros(rows, dtype=torch.long)
+    model = mlp(784, 800, 800, 10)
+    kind = torch.optim.Adam if adam else torch.optim.SGD
+    optimizer = kind(model.parameters(), 1e-4)
+    x, v = torch.rand(rows, 784), torch.randn(rows, 10)
+    y = torch.zeros(rows, dtype=torch.long)
 
     def loss(x):
         z = model(x)
-        kl = F.kl_div(F.log_softmax(z / 4, 1), F.log_softmax(v / 4, 1), reduction="batchmean", log_target=True)
+        lq, lp = F.log_softmax(z / 4, 1), F.log_softmax(v / 4, 1)
+        kl = F.kl_div(lq, lp, reduction="batchmean", log_target=True)
         return 0.9 * 16 * kl + 0.1 * F.cross_entropy(z, y)
 
     loss = torch.compile(loss) if compiled else loss
@@ -48,9 +52,11 @@ def mlp_step(rows, adam, compiled=False):
     return step
 
 
-def teacher_forward(rows):
-    model = torch.nn.Sequential(torch.nn.Linear(784, 1200), torch.nn.ReLU(), torch.nn.Linear(1200, 1200), torch.nn.ReLU(), torch.nn.Linear(1200, 10))
-    x = torch.rand(rows, 784)
+def torch_forward(rows, compiled):
+    import torch
+
+    model, x = mlp(784, 1200, 1200, 10), torch.rand(rows, 784)
+    model = torch.compile(model) if compiled else model
 
     def forward():
         with torch.no_grad():
@@ -59,11 +65,27 @@ def teacher_forward(rows):
     return forward
 
 
-def kl(rows, compiled):
+def onnx_forward(rows):
+    import onnxruntime
+    import torch
+
+    x = torch.rand(rows, 784)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "teacher.onnx")
+        torch.onnx.export(mlp(784, 1200, 1200, 10).eval(), (x,), path, input_names=["x"])
+        session = onnxruntime.InferenceSession(path, rivals.onnx_options(onnxruntime))
+    return lambda: session.run(None, {"x": x.numpy()})
+
+
+def torch_kl(rows, compiled):
+    import torch
+
+    F = torch.nn.functional
     z, v = torch.randn(rows, 49152, requires_grad=True), torch.randn(rows, 49152)
 
     def loss(z):
-        return 4 * F.kl_div(F.log_softmax(z / 2, 1), F.log_softmax(v / 2, 1), reduction="batchmean", log_target=True)
+        lq, lp = F.log_softmax(z / 2, 1), F.log_softmax(v / 2, 1)
+        return 4 * F.kl_div(lq, lp, reduction="batchmean", log_target=True)
 
     loss = torch.compile(loss) if compiled else loss
 
@@ -74,57 +96,117 @@ def kl(rows, compiled):
     return both
 
 
-def alternate(ours_work, peer_work, repeats):
-    """Medians of ROUNDS rounds, one after the other."""
-    mine, peer = [], []
+# ---- ours, and the driver ----
+def ours(rows, kind, threads=None):
+    """A side that measures one kind of build/bench/measure's work."""
+    command = ["build/bench/measure", str(rows), kind]
+
+    def side(repeats):
+        line = command + [str(repeats), str(threads or rivals.CORES)]
+        done = subprocess.run(line, capture_output=True, text=True, check=True)
+        return [float(value) for value in done.stdout.split()]
+
+    return side
+
+
+def rival(title, name, *arguments):
+    """A side that measures a rival under its best setting; None where it does not run."""
+    found = rivals.best_worker(__file__, name, arguments)
+    setting = rivals.describe(found.setting) if found else "does not run here"
+    print(f"  {title}: {setting}", flush=True)
+    return found
+
+
+def alternate(sides, repeats):
+    """name -> median seconds; sides that do not run are left out."""
+    sides = {name: side for name, side in sides.items() if side}
+    times = {name: [] for name in sides}
     for _ in range(ROUNDS):
-        mine += ours_work(repeats)
-        peer += peer_work(repeats)
-    return statistics.median(mine), statistics.median(peer)
+        for name, side in sides.items():
+            times[name] += side(repeats)
+    for side in sides.values():
+        if isinstance(side, rivals.Worker):
+            side.close()
+    settings = {n: s.setting for n, s in sides.items() if isinstance(s, rivals.Worker)}
+    return {name: statistics.median(found) for name, found in times.items()}, settings
 
 
-results = []
+def row(name, found, peer, goal, rate=None, mine="ours", settings=None):
+    """rate: what is done in that time, for a table of rates; else milliseconds are shown."""
+    a, b = found[mine], found[peer]
+    setting = (settings or {}).get(peer)
+    result = {
+        "name": name,
+        "unit": "samples/s" if rate else "ms",
+        "ours": rate / a if rate else 1e3 * a,
+        "peer": rate / b if rate else 1e3 * b,
+        "which": peer,
+        "ratio": b / a,
+        "goal": goal,
+        "setting": rivals.describe(setting) if setting else None,
+    }
+    results.append(result)
+    shown = f"{result['ours']:12.2f} {result['peer']:12.2f} {result['unit']:10s} {peer:16s}"
+    print(f"{name:52s} {shown} {b / a:6.2f} (goal {goal:.2f})", flush=True)
 
 
-def row(name, unit, mine, peer, peer_name, goal, higher_is_better):
-    ratio = mine / peer if higher_is_better else peer / mine
-    results.append({"name": name, "unit": unit, "ours": mine, "peer": peer, "peer_name": peer_name, "ratio": ratio, "goal": goal, "runs": ROUNDS})
-    print(f"{name:52s} {mine:12.2f} {peer:12.2f} {unit:10s} {peer_name:22s} {ratio:6.2f} (goal {goal:.2f})", flush=True)
+def best(found):
+    return min((name for name in found if name.startswith(("torch", "onnx"))), key=found.get)
 
 
-print(f"torch {torch.__version__}, two threads\n{'':52s} {'ours':>12s} {'peer':>12s}")
-for rows, goal in ((128, 1.4), (1024, 1.1)):
-    for adam in (False, True):
-        kind, step, products = "adam" if adam else "sgd", mlp_step(rows, adam), []
-        compiled = mlp_step(rows, adam, compiled=True)
-        repeats = 30 if rows == 128 else 10
-        mine, eager, fast = [], [], []
-        for _ in range(ROUNDS):
-            mine += ours(rows, kind, repeats)
-            eager += timed(step, repeats)
-            fast += timed(compiled, repeats)
-            products += ours(rows, "products", repeats)
-        mine, eager, fast, products = (statistics.median(t) for t in (mine, eager, fast, products))
-        row(f"MLP 784-800-800-10, {kind}, batch {rows}", "samples/s", rows / mine, rows / min(eager, fast), "torch, eager or compiled", goal, True)
-        row(f"  its step over its own products, {kind}", "ms", 1e3 * mine, 1e3 * products, "products alone", 1 / (1.3 if adam else 1.15), False)
-for rows, goal in ((128, 1.15), (1024, 1.0)):
-    mine, peer = alternate(lambda n: ours(rows, "forward", n), lambda n: timed(teacher_forward(rows), n), 20)
-    row(f"teacher 784-1200-1200-10, forward, batch {rows}", "samples/s", rows / mine, rows / peer, "torch eager", goal, True)
-one, two = [], []
-for _ in range(ROUNDS):
-    one += ours(1024, "sgd", 8, threads=1)
-    two += ours(1024, "sgd", 8)
-row("MLP step, batch 1024: two threads against one", "ms", 1e3 * statistics.median(two), 1e3 * statistics.median(one), "one thread", 1.7, False)
-for compiled, goal in ((False, 8), (True, 3)):
-    work = kl(1024, compiled)
-    mine, peer = alternate(lambda n: ours(1024, "kl", n), lambda n: timed(work, n), 4)
-    row("KL from logits 1024 x 49,152, T = 2", "ms", 1e3 * mine, 1e3 * peer, "torch compiled" if compiled else "torch eager", goal, False)
-stream = statistics.median(ours(1024, "stream", 8, threads=1))
-row("  the same against plain C over memory, one thread", "ms", 1e3 * mine, 1e3 * stream, "read two, write one", 0.5, False)
-with open("build/bench.json", "w") as file:
-    json.dump(results, file, indent=1)
-with open("build/bench.md", "w") as file:
-    file.write("| what | unit | ours | peer | which | ratio | goal |\n|---|---|---|---|---|---|---|\n")
-    for r in results:
-        file.write(f"| {r['name'].strip()} | {r['unit']} | {r['ours']:.4g} | {r['peer']:.4g} | {r['peer_name']} | {r['ratio']:.2f} | {r['goal']:.2f} |\n")
-print("wrote build/bench.json and build/bench.md")
+def steps():
+    for rows, goal in ((128, 1.4), (1024, 1.1)):
+        for kind in ("sgd", "adam"):
+            sides = {"ours": ours(rows, kind), "products alone": ours(rows, "products")}
+            for peer, compiled in (("torch eager", False), ("torch compiled", True)):
+                sides[peer] = rival(peer, "torch_step", rows, kind == "adam", compiled)
+            found, settings = alternate(sides, 30 if rows == 128 else 10)
+            title = f"MLP 784-800-800-10, {kind}, batch {rows}"
+            row(title, found, best(found), goal, rows, settings=settings)
+            share = 1 / (1.3 if kind == "adam" else 1.15)
+            row(f"  its step over its own products, {kind}", found, "products alone", share)
+
+
+def forwards():
+    for rows, goal in ((128, 1.15), (1024, 1.0)):
+        sides = {"ours": ours(rows, "forward")}
+        sides["torch eager"] = rival("torch eager", "torch_forward", rows, False)
+        sides["torch compiled"] = rival("torch compiled", "torch_forward", rows, True)
+        sides["onnxruntime"] = rival("onnxruntime", "onnx_forward", rows)
+        found, settings = alternate(sides, 20)
+        for peer in list(found)[1:]:
+            title = f"teacher 784-1200-1200-10, forward, batch {rows}"
+            row(title, found, peer, goal, rows, settings=settings)
+
+
+def threads():
+    sides = {"ours": ours(1024, "sgd"), "one thread": ours(1024, "sgd", 1)}
+    found, _ = alternate(sides, 8)
+    row("MLP step, batch 1024: all cores against one", found, "one thread", 0.85 * rivals.CORES)
+
+
+def kl():
+    sides = {"ours": ours(1024, "kl"), "near": ours(1024, "kl-near")}
+    sides["memory"] = ours(1024, "stream", 1)
+    sides["torch eager"] = rival("torch eager", "torch_kl", 1024, False)
+    sides["torch compiled"] = rival("torch compiled", "torch_kl", 1024, True)
+    found, settings = alternate(sides, 4)
+    for mine, title in (("ours", "KL from logits 1024 x 49,152, T = 2"), ("near", "  near q = p")):
+        for peer, goal in (("torch eager", 8), ("torch compiled", 3)):
+            if peer in found:
+                row(title, found, peer, goal, mine=mine, settings=settings)
+    row("  against plain C over memory, one thread", found, "memory", 0.5)
+
+
+def main():
+    print(f"{rivals.CORES} cores, {ROUNDS} rounds")
+    for part in (steps, forwards, threads, kl):
+        part()
+    rivals.write_tables("build/bench", results)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["serve"]:
+        rivals.serve(globals()[sys.argv[2]], json.loads(sys.argv[3]))
+    else:
+        main()

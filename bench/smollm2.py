@@ -1,7 +1,12 @@
-"""Runs a Hugging Face folder over real text and keeps its last hidden states (after the final norm) and its head:
+"""Runs a Hugging Face folder over real text and keeps its last hidden states (after the final
+norm) and its head.
+
     python bench/smollm2.py MODEL_FOLDER DATA_FOLDER OUT [tokens a kind]
-GSM8K solutions in chat format and tinyshakespeare, in sequences of at most 512 tokens. Logits are hidden @ head.T.
+
+GSM8K solutions in chat format and tinyshakespeare, in sequences of at most 512 tokens. Logits are
+hidden @ head.T.
 """
+
 import json
 import os
 import sys
@@ -21,15 +26,20 @@ def sequences():
     total = 0
     for line in open(os.path.join(data, "gsm8k", "train.jsonl")):
         sample = json.loads(line)
-        chat = [{"role": "user", "content": sample["question"]}, {"role": "assistant", "content": sample["answer"]}]
+        chat = [
+            {"role": "user", "content": sample["question"]},
+            {"role": "assistant", "content": sample["answer"]},
+        ]
         ids = tokenizer(tokenizer.apply_chat_template(chat, tokenize=False))["input_ids"][:512]
         yield 0, ids
         total += len(ids)
         if total >= wanted:
             break
-    ids = tokenizer(open(os.path.join(data, "text", "tinyshakespeare.txt")).read()[:wanted * 6])["input_ids"][:wanted]
+    ids = tokenizer(open(os.path.join(data, "text", "tinyshakespeare.txt")).read()[: wanted * 6])[
+        "input_ids"
+    ][:wanted]
     for start in range(0, len(ids), 512):
-        yield 1, ids[start:start + 512]
+        yield 1, ids[start : start + 512]
 
 
 hidden, tokens, offsets, kinds = [], [], [0], []

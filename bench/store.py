@@ -1,8 +1,12 @@
-"""What a store keeps of real distributions, by rule: python bench/store.py REAL   (make bench-store)
+"""What a store keeps of real distributions, by rule (make bench-store).
 
-REAL: a folder made by bench/smollm2.py (real text through a real model). For each rule: bytes a token, KL(dense || decoded), the relative
-error of the gradient that reaches a student's hidden states and head, and how fast rows are written and read on one thread.
+    python bench/store.py REAL
+
+REAL: a folder made by bench/smollm2.py (real text through a real model). For each rule: bytes a
+token, KL(dense || decoded), the relative error of the gradient that reaches a student's hidden
+states and head, and how fast rows are written and read on one thread.
 """
+
 import json
 import math
 import os
@@ -15,11 +19,14 @@ import numpy
 import torch
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
-import kdistill as kd  # noqa: E402
+import kdistill as kd
 
 torch.set_num_threads(2)
 real = sys.argv[1]
-hidden, head, tokens, offsets, kinds = (numpy.load(os.path.join(real, f"{name}.npy")) for name in ("hidden", "head", "tokens", "offsets", "kinds"))
+hidden, head, tokens, offsets, kinds = (
+    numpy.load(os.path.join(real, f"{name}.npy"))
+    for name in ("hidden", "head", "tokens", "offsets", "kinds")
+)
 V, D = head.shape
 one, two = kd.Context(threads=1), kd.Context(threads=2)
 folder, results = tempfile.mkdtemp(), []
@@ -41,7 +48,7 @@ all_logits = two.matmul(hidden, head_t)
 def logits_of(h):
     """Logits of rows of `hidden` (a view of it): computed once."""
     first = (h.__array_interface__["data"][0] - hidden.__array_interface__["data"][0]) // (4 * D)
-    return all_logits[first:first + len(h)]
+    return all_logits[first : first + len(h)]
 
 
 generator = numpy.random.default_rng(0)
@@ -56,7 +63,7 @@ def kl_rows(p_logs, q):
 
 
 def decode_rows(targets, rows, store, tail):
-    """The distribution that a record stands for: log-probabilities (rows, V), by the tail policy named."""
+    """The distribution that a record stands for: log-probabilities (rows, V)."""
     try:
         values = targets.field("hidden")
         z = two.matmul(values, rotated_t(store))
@@ -90,19 +97,33 @@ def coding(dense, targets):
     for r, p in enumerate(dense.astype(numpy.float64)):
         a, b = sparse["offsets"][r], sparse["offsets"][r + 1]
         ids, kept = sparse["ids"][a:b], sparse["values"][a:b].astype(numpy.float64)
-        rest, norm = float(sparse["tail"][r]), numpy.log(numpy.exp(sparse["values"][a:b].astype(numpy.float64)).sum() + numpy.exp(float(sparse["tail"][r])))
+        rest, norm = (
+            float(sparse["tail"][r]),
+            numpy.log(
+                numpy.exp(sparse["values"][a:b].astype(numpy.float64)).sum()
+                + numpy.exp(float(sparse["tail"][r]))
+            ),
+        )
         inside = numpy.exp(p[ids])
         outside = max(1 - inside.sum(), 1e-12)
-        total.append((inside * (p[ids] - kept + norm)).sum() + outside * (numpy.log(outside) - rest + norm))
+        total.append(
+            (inside * (p[ids] - kept + norm)).sum() + outside * (numpy.log(outside) - rest + norm)
+        )
     return float(numpy.mean(total))
 
 
 def gradients(h, targets, **term):
     """dH and dW of forward KL of the student on these targets."""
-    loss, dh, dw = two.loss(), numpy.zeros_like(h), numpy.zeros_like(head)
-    loss.add(kd.FORWARD_KL, **term)
-    batch = two.batch().begin(len(h))
-    loss.eval({"logits": h}, batch, targets, gradients={"logits": dh}, heads={"logits": kd.Head(head, None, dw)})
+    loss, dh, dw = kd.Loss(two), numpy.zeros_like(h), numpy.zeros_like(head)
+    loss.add(kd.LossKind.FORWARD_KL, **term)
+    batch = kd.Batch(two).begin(len(h))
+    loss.eval(
+        {"logits": h},
+        batch,
+        targets,
+        gradients={"logits": dh},
+        heads={"logits": kd.Head(head, None, dw)},
+    )
     return dh, dw
 
 
@@ -122,14 +143,17 @@ def measure(name, field, tail="uniform tail"):
         if os.path.exists(path):
             os.remove(path)
         cache.clear()
-        with one.store_writer(path, [field], vocabulary=V, align=kd.ALIGN_NEXT) as writer:
-            if field["kind"] == kd.STORE_HIDDEN:
-                writer.head(head, kd.FLOAT16)
+        with kd.StoreWriter(one, path, [field], vocabulary=V, align=kd.Align.NEXT) as writer:
+            if field["kind"] == kd.StoreKind.HIDDEN:
+                writer.head(head, kd.DType.FLOAT16)
             spent = rows = 0
             for key, h in pieces(kind):
-                batch, targets = one.batch().begin_packed([0, len(h)]), one.targets().begin(len(h))
+                batch, targets = (
+                    kd.Batch(one).begin_packed([0, len(h)]),
+                    kd.Targets(one).begin(len(h)),
+                )
                 batch.set_samples(keys=numpy.array([key], numpy.uint64))
-                if field["kind"] == kd.STORE_HIDDEN:
+                if field["kind"] == kd.StoreKind.HIDDEN:
                     targets.borrow("hidden", h)
                 else:
                     z = logits_of(h)
@@ -138,25 +162,25 @@ def measure(name, field, tail="uniform tail"):
                 writer.add(batch, targets)
                 spent += time.perf_counter() - start
                 rows += len(h)
-        with one.store(path) as store:
+        with kd.Store(one, path) as store:
             part = sum(store.part_bytes(i, field["name"]) for i in range(len(store)))
             kls, codings = [], []
-            targets = one.targets()
-            for number, (key, h) in enumerate(pieces(kind)):
+            targets = kd.Targets(one)
+            for number, (_, h) in enumerate(pieces(kind)):
                 store.read(number, targets)
-                if field["kind"] == kd.STORE_COUNTS:
+                if field["kind"] == kd.StoreKind.COUNTS:
                     kls.append(numpy.array([numpy.nan]))
                 else:
                     dense = torch.log_softmax(torch.from_numpy(logits_of(h)), 1).numpy()
                     kls.append(kl_rows(dense, decode_rows(targets, len(h), store, tail)))
-                    if field["kind"] == kd.STORE_TOPK:
+                    if field["kind"] == kd.StoreKind.TOPK:
                         codings.append(coding(dense, targets))
                 if sum(len(k) for k in kls) >= 1024:
                     break
             first = offsets[numpy.flatnonzero(kinds == kind)[0]]
             exact = errors_of(kind, store, targets, field, first)
             entries = None
-            if field["kind"] in (kd.STORE_TOPK, kd.STORE_COUNTS):
+            if field["kind"] in (kd.StoreKind.TOPK, kd.StoreKind.COUNTS):
                 entries = sum(len(t.sparse(field["name"])["ids"]) for _, t in store)
             start, passes = time.perf_counter(), 0
             while time.perf_counter() - start < 0.2:
@@ -167,24 +191,44 @@ def measure(name, field, tail="uniform tail"):
             order = generator.permutation(len(store))
             start = time.perf_counter()
             for i in order:
-                store.find(store.record(int(i))["key"])
+                store.find(store.record(int(i)).key)
             look_up = (time.perf_counter() - start) / len(store)
         kls = numpy.concatenate(kls)
-        shown.append({"data": NAMES[kind], "bytes": part / rows, "entry": part / entries if entries else None, "coding": float(numpy.mean(codings)) if codings else None, "kl": float(kls.mean()),
-                      "kl99": float(numpy.percentile(kls, 99)), "worst": float(kls.max()), "dw": exact[1], "dh": exact[0],
-                      "written": rows / spent, "read": speed, "look_up": look_up})
+        shown.append(
+            {
+                "data": NAMES[kind],
+                "bytes": part / rows,
+                "entry": part / entries if entries else None,
+                "coding": float(numpy.mean(codings)) if codings else None,
+                "kl": float(kls.mean()),
+                "kl99": float(numpy.percentile(kls, 99)),
+                "worst": float(kls.max()),
+                "dw": exact[1],
+                "dh": exact[0],
+                "written": rows / spent,
+                "read": speed,
+                "look_up": look_up,
+            }
+        )
     results.append({"rule": name, "rows": shown})
     a, b = shown
 
     def pair(key, form):
         return f"{form % a[key]:>9s} {form % b[key]:>9s}"
 
-    print(f"{name:26s} {pair('bytes', '%.0f')} {'%.2f' % a['entry'] if a['entry'] else '':>5s} {pair('kl', '%.4f')} {pair('kl99', '%.3f')} {pair('worst', '%.2f')} "
-          f"{pair('dw', '%.1e')} {pair('dh', '%.1e')} {a['written'] / 1e3:8.0f} {a['read'] / 1e3:8.0f}"
-          f" {a['look_up'] * 1e6:8.1f}" + (f"   coding adds {a['coding']:.1e} {b['coding']:.1e}" if a["coding"] else ""), flush=True)
+    print(
+        f"{name:26s} {pair('bytes', '%.0f')} {'%.2f' % a['entry'] if a['entry'] else '':>5s} "
+        f"{pair('kl', '%.4f')} {pair('kl99', '%.3f')} {pair('worst', '%.2f')} "
+        f"{pair('dw', '%.1e')} {pair('dh', '%.1e')} "
+        f"{a['written'] / 1e3:8.0f} {a['read'] / 1e3:8.0f}"
+        f" {a['look_up'] * 1e6:8.1f}"
+        + (f"   coding adds {a['coding']:.1e} {b['coding']:.1e}" if a["coding"] else ""),
+        flush=True,
+    )
 
 
-# ---- formats of others, by their description: bytes a token and KL with the tail spread evenly ----
+# ---- formats of others, by their description: bytes a token, KL with the tail spread evenly ----
+
 
 def spread(ids, kept, p):
     """Log-probabilities over V from those of some ids; what they leave is spread evenly."""
@@ -192,22 +236,30 @@ def spread(ids, kept, p):
     rest = numpy.maximum(1 - numpy.exp(kept).sum(1, keepdims=True), 1e-9)
     out[:] = numpy.log(rest / (V - ids.shape[1]))
     numpy.put_along_axis(out, ids, kept, 1)
-    return out - numpy.log(numpy.exp(out.astype(numpy.float64)).sum(1, keepdims=True)).astype(numpy.float32)
+    return out - numpy.log(numpy.exp(out.astype(numpy.float64)).sum(1, keepdims=True)).astype(
+        numpy.float32
+    )
 
 
 def polynomial(kept, exact=16, terms=5):
-    """DistillKit's polynomial form: `exact` values as float16, the rest a curve over the rank (powers 0 to 3 and a square root), float32."""
+    """DistillKit's polynomial form: `exact` values as float16, the rest a curve over the rank
+    (powers 0 to 3 and a square root), float32.
+    """
     x = numpy.arange(kept.shape[1], dtype=numpy.float64)[exact:]
-    basis = numpy.stack([x ** i for i in range(terms - 1)] + [numpy.sqrt(x)], 1)
+    basis = numpy.stack([x**i for i in range(terms - 1)] + [numpy.sqrt(x)], 1)
     scale = numpy.abs(basis).max(0)
-    weights = numpy.linalg.lstsq(basis / scale, kept[:, exact:].T.astype(numpy.float64), rcond=None)[0]
+    weights = numpy.linalg.lstsq(
+        basis / scale, kept[:, exact:].T.astype(numpy.float64), rcond=None
+    )[0]
     out = kept.astype(numpy.float16).astype(numpy.float32)
     out[:, exact:] = ((basis / scale) @ weights).T
     return out
 
 
 def binned(kept, bits):
-    """DistillKit's quantised form: each value in `bits` bits between the row's largest and smallest, two float16 scales."""
+    """DistillKit's quantized form: each value in `bits` bits between the row's largest and
+    smallest, two float16 scales.
+    """
     low, high = kept.min(1, keepdims=True), kept.max(1, keepdims=True)
     steps = (1 << bits) - 1
     return low + numpy.round((kept - low) / (high - low) * steps) / steps * (high - low)
@@ -215,68 +267,106 @@ def binned(kept, bits):
 
 def formats(k=64):
     packed = math.ceil(math.log2(V)) * k / 8  # ids at their width, as DistillKit packs them
-    rules = [("int32 + float32", 8 * k, lambda x: x), ("int32 + float16", 6 * k, lambda x: x.astype(numpy.float16).astype(numpy.float32)),
-             ("uint32 + float16, flat", 6 * k, lambda x: x.astype(numpy.float16).astype(numpy.float32)),
-             ("packed ids, polynomial", packed + 16 * 2 + 5 * 4, polynomial), ("packed ids, 8 bits", packed + k + 4, lambda x: binned(x, 8)),
-             ("packed ids, 4 bits", packed + k / 2 + 4, lambda x: binned(x, 4))]
-    print(f"\nformats of others by their description, top {k}, T = 1 (ours beside them: top {k} above)")
+    rules = [
+        ("int32 + float32", 8 * k, lambda x: x),
+        ("int32 + float16", 6 * k, lambda x: x.astype(numpy.float16).astype(numpy.float32)),
+        ("uint32 + float16, flat", 6 * k, lambda x: x.astype(numpy.float16).astype(numpy.float32)),
+        ("packed ids, polynomial", packed + 16 * 2 + 5 * 4, polynomial),
+        ("packed ids, 8 bits", packed + k + 4, lambda x: binned(x, 8)),
+        ("packed ids, 4 bits", packed + k / 2 + 4, lambda x: binned(x, 4)),
+    ]
+    print(
+        f"\nformats of others by their description, top {k}, T = 1 "
+        f"(ours beside them: top {k} above)"
+    )
     for name, size, code in rules:
         shown = []
         for kind in (0, 1):
             first = offsets[numpy.flatnonzero(kinds == kind)[0]]
-            p = torch.log_softmax(torch.from_numpy(all_logits[first:first + 1024]), 1)
+            p = torch.log_softmax(torch.from_numpy(all_logits[first : first + 1024]), 1)
             kept, ids = torch.topk(p, k)
             dense, kept, ids = p.numpy(), kept.numpy(), ids.numpy()
             exact = kl_rows(dense, spread(ids, kept, dense)).mean()
             total = kl_rows(dense, spread(ids, code(kept), dense)).mean()
             shown += [total, total - exact]
-        print(f"{name:26s} {size:9.0f} bytes, {size / k:.2f} an entry, KL {shown[0]:.4f} {shown[2]:.4f}, of it coding {shown[1]:+.1e} {shown[3]:+.1e}", flush=True)
-        results.append({"rule": name, "bytes": size, "kl": [shown[0], shown[2]], "coding": [shown[1], shown[3]]})
+        print(
+            f"{name:26s} {size:9.0f} bytes, {size / k:.2f} an entry, "
+            f"KL {shown[0]:.4f} {shown[2]:.4f}, of it coding {shown[1]:+.1e} {shown[3]:+.1e}",
+            flush=True,
+        )
+        results.append(
+            {
+                "rule": name,
+                "bytes": size,
+                "kl": [shown[0], shown[2]],
+                "coding": [shown[1], shown[3]],
+            }
+        )
 
 
 def beside_a_teacher():
-    """What writing costs beside making the rows: a real model of this size spends at least its products on each."""
+    """What writing costs beside making the rows: a model of this size spends at least its products
+    on each.
+    """
     parameters = 134.5e6 if (V, D) == (49152, 576) else float(os.environ["PARAMETERS"])
     h = hidden[:2048]
     start = time.perf_counter()
     for _ in range(3):
         one.matmul(h, head_t)
     teacher = (time.perf_counter() - start) / 3 / len(h) * parameters / head.size
-    print(f"\na teacher of {parameters / 1e6:.1f} M parameters on one thread, products alone: {teacher * 1e6:.0f} us a row; writing adds")
+    print(
+        f"\na teacher of {parameters / 1e6:.1f} M parameters on one thread, products alone: "
+        f"{teacher * 1e6:.0f} us a row; writing adds"
+    )
     for r in results:
         for row in r.get("rows", [])[:1]:
-            print(f"  {r['rule']:26s} {1e6 / row['written']:7.1f} us a row, {100 / row['written'] / teacher:5.2f} %")
+            print(
+                f"  {r['rule']:26s} {1e6 / row['written']:7.1f} us a row, "
+                f"{100 / row['written'] / teacher:5.2f} %"
+            )
 
 
 def errors_of(kind, store, targets, field, first):
-    """Relative error of dH and dW over the first sequences of a kind, the student a noisy teacher."""
+    """Relative error of dH and dW over the first sequences of a kind."""
     a, b, number = [], [], 0
     for number in range(min(2, len(store))):
-        begin = first + sum(store.record(i)["positions"] for i in range(number))
-        rows = store.record(number)["positions"]
-        h, dense = student[begin:begin + rows], two.targets().begin(rows)
-        z = logits_of(hidden[begin:begin + rows])
+        begin = first + sum(store.record(i).positions for i in range(number))
+        rows = store.record(number).positions
+        h, dense = student[begin : begin + rows], kd.Targets(two).begin(rows)
+        z = logits_of(hidden[begin : begin + rows])
         dense.borrow("logits", z)
         a.append(gradients(h, dense))
         store.read(number, targets)
-        term = {} if field["kind"] == kd.STORE_HIDDEN else {"teacher_field": field["name"]}
+        term = {} if field["kind"] == kd.StoreKind.HIDDEN else {"teacher_field": field["name"]}
         b.append(gradients(h, targets, **term))
     dh = relative(numpy.concatenate([x[0] for x in b]), numpy.concatenate([x[0] for x in a]))
     dw = relative(sum(x[1] for x in b), sum(x[1] for x in a))
     return dh, dw
 
 
-print(f"{len(tokens)} tokens of real text; pairs are {NAMES[0]}, {NAMES[1]}; KL with the tail spread evenly; gradients by BUCKET and draws; thousands of rows a second, one thread")
-print(f"{'rule':26s} {'bytes a token':>19s} entry {'mean KL':>19s} {'99 %':>19s} {'largest':>19s} {'error dW':>19s} {'error dH':>19s} {'written':>8s} {'read':>8s} {'look-up us':>10s}")
+print(
+    f"{len(tokens)} tokens of real text; pairs are {NAMES[0]}, {NAMES[1]}; KL with the tail spread "
+    "evenly; gradients by BUCKET and draws; thousands of rows a second, one thread"
+)
+print(
+    f"{'rule':26s} {'bytes a token':>19s} entry {'mean KL':>19s} {'99 %':>19s} {'largest':>19s} "
+    f"{'error dW':>19s} {'error dH':>19s} {'written':>8s} {'read':>8s} {'look-up us':>10s}"
+)
 for k in (16, 64, 128):
-    measure(f"top {k}", {"kind": kd.STORE_TOPK, "name": "topk", "k": k})
+    measure(f"top {k}", {"kind": kd.StoreKind.TOPK, "name": "topk", "k": k})
 for mass in (0.9, 0.95, 0.99):
-    measure(f"mass {mass:g}, at most 2000", {"kind": kd.STORE_TOPK, "name": "topk", "k": 2000, "mass": mass})
-measure("150 bytes", {"kind": kd.STORE_TOPK, "name": "topk", "k": 128, "bytes": 150})
+    measure(
+        f"mass {mass:g}, at most 2000",
+        {"kind": kd.StoreKind.TOPK, "name": "topk", "k": 2000, "mass": mass},
+    )
+measure("150 bytes", {"kind": kd.StoreKind.TOPK, "name": "topk", "k": 128, "bytes": 150})
 for draws in (50, 200):
-    measure(f"{draws} draws", {"kind": kd.STORE_COUNTS, "name": "topk", "draws": draws})
+    measure(f"{draws} draws", {"kind": kd.StoreKind.COUNTS, "name": "topk", "draws": draws})
 for bits in (8, 6, 5, 4, 3):
-    measure(f"hidden, {bits} bits", {"kind": kd.STORE_HIDDEN, "name": "hidden", "width": D, "bits": bits})
+    measure(
+        f"hidden, {bits} bits",
+        {"kind": kd.StoreKind.HIDDEN, "name": "hidden", "width": D, "bits": bits},
+    )
 shutil.rmtree(folder)
 formats()
 beside_a_teacher()

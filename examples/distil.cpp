@@ -1,4 +1,5 @@
-// A C++17 program: handles in unique_ptr, errors as exceptions, a CSV file in memory's place, a soft and a hard term.
+// A C++17 program: handles in unique_ptr, errors as exceptions, a CSV file in memory's place, a
+// soft and a hard term.
 #include <kdistill.h>
 
 #include <cmath>
@@ -11,7 +12,8 @@
 namespace kd {
 inline kd_status check(kd_status status)
 {
-    if (status < 0) throw std::runtime_error(std::string(kd_status_name(status)) + ": " + kd_last_error());
+    if (status < 0)
+        throw std::runtime_error(std::string(kd_status_name(status)) + ": " + kd_last_error());
     return status;
 }
 template <auto Free> struct deleter {
@@ -26,7 +28,8 @@ using model = handle<kd_model, kd_model_free>;
 using loss = handle<kd_loss, kd_loss_free>;
 using optimizer = handle<kd_optimizer, kd_optimizer_free>;
 
-template <typename Handle, typename Create, typename... Arguments> Handle make(Create create, Arguments... arguments)
+template <typename Handle, typename Create, typename... Arguments>
+Handle make(Create create, Arguments... arguments)
 {
     typename Handle::pointer raw = nullptr;
     check(create(&raw, arguments...));
@@ -47,20 +50,24 @@ try {
         teacher[2 * r + r % 2] = 3;
     }
     auto ctx = kd::make<kd::context>(kd_context_create, nullptr);
-    auto student = kd::make<kd::model>(kd_model_create, ctx.get(),
-                                       R"({"model_type": "mlp", "input_size": 2, "hidden_sizes": [32, 16], "num_labels": 2, "hidden_act": "tanh"})",
-                                       nullptr);
+    auto student = kd::make<kd::model>(
+        kd_model_create, ctx.get(),
+        R"({"model_type": "mlp", "input_size": 2, "hidden_sizes": [32, 16], "num_labels": 2,
+             "hidden_act": "tanh"})",
+        nullptr);
     auto loss = kd::make<kd::loss>(kd_loss_create, ctx.get(), nullptr);
     kd_term_options soft = KD_TERM_OPTIONS_INIT;
     soft.temperature = 2;
     kd::check(kd_loss_add(loss.get(), KD_LOSS_FORWARD_KL, 0.7, &soft, nullptr));
     kd::check(kd_loss_add(loss.get(), KD_LOSS_CROSS_ENTROPY, 0.3, nullptr, nullptr));
-    auto optimizer = kd::make<kd::optimizer>(kd_optimizer_create, ctx.get(), KD_ADAMW, nullptr);
+    auto optimizer =
+        kd::make<kd::optimizer>(kd_optimizer_create, ctx.get(), KD_OPTIMIZER_ADAMW, nullptr);
     kd::check(kd_optimizer_add_model(optimizer.get(), student.get()));
 
     auto batch = kd::make<kd::batch>(kd_batch_create, ctx.get(), nullptr);
     auto targets = kd::make<kd::targets>(kd_targets_create, ctx.get(), nullptr);
-    const kd_array xs = KD_ARRAY_2D(x.data(), KD_FLOAT32, rows, dims), ys = KD_ARRAY_1D(labels.data(), KD_INT64, rows);
+    const kd_array xs = KD_ARRAY_2D(x.data(), KD_FLOAT32, rows, dims),
+                   ys = KD_ARRAY_1D(labels.data(), KD_INT64, rows);
     const kd_array vs = KD_ARRAY_2D(teacher.data(), KD_FLOAT32, rows, classes);
     kd_loss_result result{};
     result.struct_size = sizeof result;
@@ -70,8 +77,9 @@ try {
         kd::check(kd_batch_borrow(batch.get(), "label", &ys, nullptr));
         kd::check(kd_targets_begin(targets.get(), rows));
         kd::check(kd_targets_borrow(targets.get(), "logits", &vs, nullptr));
-        kd::check(kd_model_forward(student.get(), batch.get(), KD_TRAIN));
-        kd::check(kd_loss_backward(loss.get(), student.get(), batch.get(), targets.get(), nullptr, &result));
+        kd::check(kd_model_forward(student.get(), batch.get(), KD_MODE_TRAIN));
+        kd::check(kd_loss_backward(loss.get(), student.get(), batch.get(), targets.get(), nullptr,
+                                   &result));
         kd::check(kd_optimizer_step(optimizer.get(), 0.01));
     }
     std::printf("loss %.4f after 300 steps\n", result.value);

@@ -1,6 +1,7 @@
 /* A chat with a model in the terminal: lm_chat MODEL [SYSTEM MESSAGE]
  *
- * MODEL is a Hugging Face folder or a GGUF file of the llama, mistral, qwen2 or qwen3 families whose chat template is known. */
+ * MODEL is a Hugging Face folder or a GGUF file of the llama, mistral, qwen2 or qwen3 families
+ * whose chat template is known. */
 #include "check.h"
 #include <string.h>
 
@@ -10,19 +11,6 @@ static int32_t show(void *user, int64_t request, int32_t sample, int32_t token, 
     fputs(text, stdout);
     fflush(stdout);
     return 0;
-}
-
-/* What ends an answer in the format of the model's chats. */
-static int32_t end_of(kd_tokenizer *tokenizer)
-{
-    static const char *const ends[] = { "<|im_end|>", "<|eot_id|>",
-                                        "<\xef\xbd\x9c"
-                                        "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
-                                        "</s>" };
-    int32_t id;
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (kd_tokenizer_id(tokenizer, ends[i], &id) == KD_OK) return id;
-    return -1;
 }
 
 int main(int argc, char **argv)
@@ -36,7 +24,7 @@ int main(int argc, char **argv)
     kd_sampling sampling = KD_SAMPLING_INIT;
     kd_chat_options chat = KD_CHAT_OPTIONS_INIT;
     kd_message messages[64];
-    int32_t count = 0, end;
+    int32_t count = 0;
     char line[4096];
     if (argc < 2) {
         fprintf(stderr, "lm_chat MODEL [SYSTEM MESSAGE]\n");
@@ -51,26 +39,24 @@ int main(int argc, char **argv)
     o.cache_tokens = 2048;
     o.weights = KD_INT8;
     CHECK(kd_generator_create(&generator, model, &o));
-    end = end_of(tokenizer);
     sampling.temperature = 0.7;
     sampling.top_p = 0.9;
     sampling.max_tokens = 400;
-    sampling.stop_tokens = &end;
-    sampling.stop_token_count = 1;
     sampling.token = show;
-    chat.ask = 1;
-    if (argc > 2) messages[count++] = (kd_message){ "system", argv[2] };
+    chat.generation_prompt = 1;
+    if (argc > 2) messages[count++] = (kd_message)KD_MESSAGE("system", argv[2]);
     while (count < 62 && printf("> ") && fflush(stdout) == 0 && fgets(line, sizeof line, stdin)) {
         kd_generated text = { .struct_size = sizeof text };
         static int32_t ids[2048];
         int64_t n;
         line[strcspn(line, "\n")] = 0;
-        messages[count++] = (kd_message){ "user", strdup(line) };
+        messages[count++] = (kd_message)KD_MESSAGE("user", strdup(line));
         CHECK(kd_chat_encode(tokenizer, messages, count, &chat, ids, NULL, 2048, &n));
-        CHECK(kd_generator_add(generator, ids, n, &sampling, NULL)); /* what was said before is in the cache still */
+        /* what was said before is in the cache still */
+        CHECK(kd_generator_add(generator, ids, n, &sampling, NULL));
         CHECK(kd_generator_next(generator, &text));
         printf("\n");
-        messages[count++] = (kd_message){ "assistant", strdup(text.text) };
+        messages[count++] = (kd_message)KD_MESSAGE("assistant", strdup(text.text));
         sampling.seed++;
     }
     kd_generator_free(generator);

@@ -1,7 +1,8 @@
-/* A language model trained further on a text file, and saved: lm_finetune MODEL TEXT OUT [STEPS [RANK]]
+/* A language model trained further on a text file, and saved: lm_finetune MODEL TEXT OUT [STEPS
+ * [RANK]]
  *
- * MODEL is a Hugging Face folder (or a GGUF file), OUT the new folder, which transformers loads. With RANK low-rank adapters are trained
- * instead of all parameters, and merged into OUT. */
+ * MODEL is a Hugging Face folder (or a GGUF file), OUT the new folder, which transformers loads.
+ * With RANK low-rank adapters are trained instead of all parameters, and merged into OUT. */
 #include "check.h"
 #include <math.h>
 #include <string.h>
@@ -75,26 +76,30 @@ int main(int argc, char **argv)
     const double rate = rank > 0 ? 1e-3 : 1e-4;
     CHECK(kd_loss_create(&loss, ctx, NULL));
     CHECK(kd_loss_add(loss, KD_LOSS_CROSS_ENTROPY, 1, &term, NULL));
-    CHECK(kd_optimizer_create(&optimizer, ctx, KD_ADAMW, &oo));
+    CHECK(kd_optimizer_create(&optimizer, ctx, KD_OPTIMIZER_ADAMW, &oo));
     CHECK(kd_optimizer_add_model(optimizer, model));
-    CHECK(kd_schedule_cosine(&cosine, ctx, rate, rate / 10, steps));
-    CHECK(kd_schedule_linear(&warm, ctx, 0.05, 1, steps / 20 + 1));
+    CHECK(kd_schedule_create_cosine(&cosine, ctx, rate, rate / 10, steps));
+    CHECK(kd_schedule_create_linear(&warm, ctx, 0.05, 1, steps / 20 + 1));
     CHECK(kd_batch_create(&batch, ctx, NULL));
     for (int64_t step = 0; step < steps; step++) {
         int64_t offsets[TOGETHER + 1] = { 0 };
         static int64_t tokens[TOGETHER * LENGTH];
-        kd_array o = KD_ARRAY_1D(offsets, KD_INT64, TOGETHER + 1), t = KD_ARRAY_1D(tokens, KD_INT64, TOGETHER * LENGTH);
+        kd_array o = KD_ARRAY_1D(offsets, KD_INT64, TOGETHER + 1),
+                 t = KD_ARRAY_1D(tokens, KD_INT64, TOGETHER * LENGTH);
         for (int64_t i = 0; i < TOGETHER; i++) {
-            const int64_t window = (step * TOGETHER + i) * 7919 % windows; /* a prime: every window in its turn */
+            /* a prime: every window in its turn */
+            const int64_t window = (step * TOGETHER + i) * 7919 % windows;
             offsets[i + 1] = (i + 1) * LENGTH;
             for (int64_t j = 0; j < LENGTH; j++) tokens[i * LENGTH + j] = ids[window * LENGTH + j];
         }
         CHECK(kd_batch_begin_packed(batch, &o));
         CHECK(kd_batch_set(batch, "tokens", &t, NULL));
-        CHECK(kd_model_forward(model, batch, KD_TRAIN));
+        CHECK(kd_model_forward(model, batch, KD_MODE_TRAIN));
         CHECK(kd_loss_backward(loss, model, batch, NULL, NULL, &result));
-        CHECK(kd_optimizer_step(optimizer, kd_schedule_value(cosine, step) * kd_schedule_value(warm, step)));
-        if (step % (steps / 10 + 1) == 0 || step == steps - 1) printf("step %lld: perplexity %.3f\n", (long long)step, exp(result.value));
+        CHECK(kd_optimizer_step(optimizer,
+                                kd_schedule_value(cosine, step) * kd_schedule_value(warm, step)));
+        if (step % (steps / 10 + 1) == 0 || step == steps - 1)
+            printf("step %lld: perplexity %.3f\n", (long long)step, exp(result.value));
     }
     CHECK(kd_model_save(model, argv[3], NULL));
     printf("saved in %s\n", argv[3]);

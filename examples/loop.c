@@ -1,7 +1,9 @@
-/* The loop that a host writes: a student learns from a teacher's logits and from labels, both given as arrays.
+/* The loop that a host writes: a student learns from a teacher's logits and from labels, both given
+ * as arrays.
  *
- * The task is made here: points in eight dimensions, labelled by which of four directions they lie along most. The teacher's
- * logits are those scores; a few labels are wrong, the teacher is right. The student is a small multi-layer perceptron. */
+ * The task is made here: points in eight dimensions, labeled by which of four directions they lie
+ * along most. The teacher's logits are those scores; a few labels are wrong, the teacher is right.
+ * The student is a small multi-layer perceptron. */
 #include "check.h"
 
 #include <math.h>
@@ -51,7 +53,8 @@ int main(void)
     make_task();
 
     CHECK(kd_context_create(&ctx, NULL));
-    kd_array x = KD_ARRAY_2D(points, KD_FLOAT32, SAMPLES, DIMS), y = KD_ARRAY_1D(labels, KD_INT64, SAMPLES);
+    kd_array x = KD_ARRAY_2D(points, KD_FLOAT32, SAMPLES, DIMS),
+             y = KD_ARRAY_1D(labels, KD_INT64, SAMPLES);
     kd_array v = KD_ARRAY_2D(scores, KD_FLOAT32, SAMPLES, CLASSES);
     CHECK(kd_dataset_create(&data, ctx, NULL));
     CHECK(kd_dataset_borrow(data, "inputs", &x, NULL));
@@ -66,30 +69,37 @@ int main(void)
     CHECK(kd_teacher_borrow(teacher, "logits", &v));
     CHECK(kd_targets_create(&targets, ctx, NULL));
 
-    CHECK(kd_model_create(&student, ctx, "{\"model_type\": \"mlp\", \"input_size\": 8, \"hidden_sizes\": [32], \"num_labels\": 4}", NULL));
+    CHECK(kd_model_create(
+        &student, ctx,
+        "{\"model_type\": \"mlp\", \"input_size\": 8, \"hidden_sizes\": [32], \"num_labels\": 4}",
+        NULL));
     CHECK(kd_loss_create(&loss, ctx, NULL));
     CHECK(kd_loss_add(loss, KD_LOSS_FORWARD_KL, 0.9, NULL, &soft));    /* soft labels */
     CHECK(kd_loss_add(loss, KD_LOSS_CROSS_ENTROPY, 0.1, NULL, &hard)); /* hard labels */
 
-    CHECK(kd_optimizer_create(&optimizer, ctx, KD_ADAMW, NULL));
+    CHECK(kd_optimizer_create(&optimizer, ctx, KD_OPTIMIZER_ADAMW, NULL));
     CHECK(kd_optimizer_add_model(optimizer, student));
-    CHECK(kd_schedule_cosine(&learning_rate, ctx, 1e-2, 1e-3, EPOCHS * SAMPLES / BATCH));
-    CHECK(kd_schedule_linear(&temperature, ctx, 4, 1, EPOCHS * SAMPLES / BATCH));
+    CHECK(kd_schedule_create_cosine(&learning_rate, ctx, 1e-2, 1e-3, EPOCHS * SAMPLES / BATCH));
+    CHECK(kd_schedule_create_linear(&temperature, ctx, 4, 1, EPOCHS * SAMPLES / BATCH));
 
     kd_loss_counts counts = { .struct_size = sizeof counts };
     kd_loss_result result = { .struct_size = sizeof result };
     kd_status status;
     int64_t step = 0;
     while ((status = kd_loader_next(loader, batch)) == KD_OK) {
-        CHECK(kd_loss_set(loss, soft, KD_TEMPERATURE, kd_schedule_value(temperature, step)));
-        CHECK(kd_teacher_read(teacher, batch, targets));     /* what the teacher said about this batch */
-        CHECK(kd_loss_count(loss, batch, targets, &counts)); /* denominators: here of one batch        */
-        CHECK(kd_model_forward(student, batch, KD_TRAIN));
+        CHECK(kd_loss_set(loss, soft, KD_TERM_TEMPERATURE, kd_schedule_value(temperature, step)));
+        /* what the teacher said about this batch */
+        CHECK(kd_teacher_read(teacher, batch, targets));
+        /* denominators: here of one batch */
+        CHECK(kd_loss_count(loss, batch, targets, &counts));
+        CHECK(kd_model_forward(student, batch, KD_MODE_TRAIN));
         CHECK(kd_loss_backward(loss, student, batch, targets, &counts, &result));
         CHECK(kd_optimizer_step(optimizer, kd_schedule_value(learning_rate, step)));
         if (++step % 80 == 0)
-            printf("step %3lld  T %.2f  loss %.4f  soft %.4f  hard %.4f\n", (long long)step, kd_schedule_value(temperature, step), result.value,
-                   result.sum[soft] / (double)result.rows[soft], result.sum[hard] / (double)result.rows[hard]);
+            printf("step %3lld  T %.2f  loss %.4f  soft %.4f  hard %.4f\n", (long long)step,
+                   kd_schedule_value(temperature, step), result.value,
+                   result.sum[soft] / (double)result.rows[soft],
+                   result.sum[hard] / (double)result.rows[hard]);
     }
     CHECK(status);
 
@@ -101,8 +111,8 @@ int main(void)
     CHECK(kd_metrics_create(&metrics, ctx, CLASSES, NULL));
     CHECK(kd_metrics_add(metrics, &z, &y, &v));
     CHECK(kd_metrics_get(metrics, KD_METRIC_AGREEMENT, &agreement));
-    printf("agreement with the teacher %.3f (standard error %.3f, %lld samples)\n", agreement.value, agreement.standard_error,
-           (long long)agreement.rows);
+    printf("agreement with the teacher %.3f (standard error %.3f, %lld samples)\n", agreement.value,
+           agreement.standard_error, (long long)agreement.rows);
 
     kd_metrics_free(metrics);
     kd_schedule_free(temperature);

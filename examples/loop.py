@@ -1,4 +1,6 @@
-"""The loop of loop.c from Python: a student learns from a teacher's logits and from labels, given as numpy arrays."""
+"""The loop of loop.c from Python: a student learns from a teacher's logits and from labels, given
+as numpy arrays."""
+
 import os
 import sys
 
@@ -13,15 +15,20 @@ teacher_logits = (x @ rng.uniform(-4, 4, (8, 4))).astype(np.float32)
 labels = np.where(rng.random(4000) < 0.1, rng.integers(0, 4, 4000), teacher_logits.argmax(1))
 
 ctx = kd.Context()
-data = ctx.dataset(inputs=x, label=labels)
-teacher = ctx.teacher().borrow("logits", teacher_logits)
-student = ctx.model({"model_type": "mlp", "input_size": 8, "hidden_sizes": [32], "num_labels": 4})
-loss = ctx.loss()
-soft = loss.add(kd.FORWARD_KL, 0.9)
-hard = loss.add(kd.CROSS_ENTROPY, 0.1)
-optimizer = ctx.optimizer(kd.ADAMW, student)
-loader, batch, targets = data.loader(batch_size=100, epochs=8), ctx.batch(), ctx.targets()
-learning_rate, temperature = ctx.cosine(1e-2, 1e-3, 320), ctx.linear(4, 1, 320)
+data = kd.Dataset(ctx, inputs=x, label=labels)
+teacher = kd.Teacher(ctx).borrow("logits", teacher_logits)
+student = kd.Model(
+    ctx, {"model_type": "mlp", "input_size": 8, "hidden_sizes": [32], "num_labels": 4}
+)
+loss = kd.Loss(ctx)
+soft = loss.add(kd.LossKind.FORWARD_KL, 0.9)
+hard = loss.add(kd.LossKind.CROSS_ENTROPY, 0.1)
+optimizer = kd.Optimizer(ctx, kd.OptimizerKind.ADAMW, student)
+loader, batch, targets = kd.Loader(data, batch_size=100, epochs=8), kd.Batch(ctx), kd.Targets(ctx)
+learning_rate, temperature = (
+    kd.Schedule.cosine(ctx, 1e-2, 1e-3, 320),
+    kd.Schedule.linear(ctx, 4, 1, 320),
+)
 
 for step, batch in enumerate(loader.into(batch)):
     loss.set(soft, temperature=temperature(step))
@@ -30,10 +37,13 @@ for step, batch in enumerate(loader.into(batch)):
     result = loss.backward(student, batch, targets)
     optimizer.step(learning_rate(step))
     if step % 80 == 79:
-        print(f"step {step + 1:3d}  T {temperature(step + 1):.2f}  loss {result['value']:.4f}")
+        print(f"step {step + 1:3d}  T {temperature(step + 1):.2f}  loss {result.value:.4f}")
 
-metrics = ctx.metrics(4)
+metrics = kd.Metrics(ctx, 4)
 metrics.add(student.predict(data), labels, teacher_logits)
-agreement = metrics.get(kd.METRIC_AGREEMENT)
-print(f"agreement with the teacher {agreement['value']:.3f} (standard error {agreement['standard_error']:.3f})")
-sys.exit(agreement["value"] < 0.95)
+agreement = metrics.get(kd.MetricKind.AGREEMENT)
+print(
+    f"agreement with the teacher {agreement.value:.3f} (standard error "
+    f"{agreement.standard_error:.3f})"
+)
+sys.exit(agreement.value < 0.95)

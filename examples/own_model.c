@@ -1,12 +1,14 @@
-/* A host that owns its model and its optimiser, and takes only the loss from the library: kd_loss_eval on plain arrays.
- * The model is one matrix; its gradient is the loss's gradient times the input.                                          */
+/* A host that owns its model and its optimizer, and takes only the loss from the library:
+ * kd_loss_evaluate on plain arrays. The model is one matrix; its gradient is the loss's gradient
+ * times the input. */
 #include "check.h"
 
 #include <math.h>
 
 enum { ROWS = 256, DIMS = 6, CLASSES = 3, STEPS = 200 };
 
-static float x[ROWS][DIMS], teacher_logits[ROWS][CLASSES], logits[ROWS][CLASSES], gradient[ROWS][CLASSES], weights[CLASSES][DIMS];
+static float x[ROWS][DIMS], teacher_logits[ROWS][CLASSES], logits[ROWS][CLASSES],
+    gradient[ROWS][CLASSES], weights[CLASSES][DIMS];
 
 static void forward(void)
 {
@@ -21,7 +23,8 @@ static void descend(float learning_rate)
 {
     for (int c = 0; c < CLASSES; c++)
         for (int d = 0; d < DIMS; d++)
-            for (int r = 0; r < ROWS; r++) weights[c][d] -= learning_rate * gradient[r][c] * x[r][d];
+            for (int r = 0; r < ROWS; r++)
+                weights[c][d] -= learning_rate * gradient[r][c] * x[r][d];
 }
 
 int main(void)
@@ -41,7 +44,8 @@ int main(void)
     CHECK(kd_loss_add(loss, KD_LOSS_FORWARD_KL, 1, &term, NULL));
 
     kd_array v = KD_ARRAY_2D(teacher_logits, KD_FLOAT32, ROWS, CLASSES);
-    kd_array z = KD_ARRAY_2D(logits, KD_FLOAT32, ROWS, CLASSES), dz = KD_ARRAY_2D(gradient, KD_FLOAT32, ROWS, CLASSES);
+    kd_array z = KD_ARRAY_2D(logits, KD_FLOAT32, ROWS, CLASSES),
+             dz = KD_ARRAY_2D(gradient, KD_FLOAT32, ROWS, CLASSES);
     kd_loss_output output = { sizeof output, 0, "logits", &z, &dz, NULL };
     kd_loss_result result = { .struct_size = sizeof result };
     double first = 0;
@@ -52,7 +56,7 @@ int main(void)
     CHECK(kd_targets_borrow(targets, "logits", &v, NULL));
     for (int step = 0; step < STEPS; step++) {
         forward();
-        CHECK(kd_loss_eval(loss, &output, 1, batch, targets, NULL, &result));
+        CHECK(kd_loss_evaluate(loss, &output, 1, batch, targets, NULL, &result));
         if (!step) first = result.value;
         descend(1.0f);
     }

@@ -1,6 +1,7 @@
 /* A student where resources are short: run_student FOLDER PROMPT [TOKENS]
  *
- * Needs only what the inference-only library has. One thread; prints the answer, its speed, and the process's memory at its highest. */
+ * Needs only what the inference-only library has. One thread; prints the answer, its speed, and the
+ * process's memory at its highest. */
 #include "check.h"
 #include <string.h>
 #include <time.h>
@@ -28,7 +29,7 @@ int main(int argc, char **argv)
     kd_generator_options go = KD_GENERATOR_OPTIONS_INIT;
     kd_sampling s = KD_SAMPLING_INIT;
     kd_generated text = { .struct_size = sizeof text };
-    int32_t ids[256], end = 0;
+    int32_t ids[256];
     int64_t count, request;
     struct timespec a, b;
     if (argc < 3) return fprintf(stderr, "run_student FOLDER PROMPT [TOKENS]\n"), 2;
@@ -40,18 +41,18 @@ int main(int argc, char **argv)
     go.tokenizer = tokenizer;
     go.max_sequences = 1;
     CHECK(kd_generator_create(&generator, model, &go));
-    CHECK(kd_tokenizer_encode(tokenizer, argv[2], -1, KD_ADD_SPECIAL, ids, 256, &count));
+    CHECK(kd_tokenizer_encode(tokenizer, argv[2], -1, KD_TOKENIZER_ADD_SPECIAL, ids, 256, &count));
     s.temperature = 0;
     s.max_tokens = argc > 3 ? atoi(argv[3]) : 96;
-    s.stop_tokens = &end;
-    s.stop_token_count = kd_tokenizer_id(tokenizer, "<|end|>", &end) == KD_OK || kd_tokenizer_id(tokenizer, "<|im_end|>", &end) == KD_OK;
     clock_gettime(CLOCK_MONOTONIC, &a);
     CHECK(kd_generator_add(generator, ids, count, &s, &request));
     CHECK(kd_generator_next(generator, &text));
     clock_gettime(CLOCK_MONOTONIC, &b);
     const double seconds = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
-    printf("%s%s\n%lld tokens, %.0f tokens/s on one core; memory: resident at most %ld kB, mapped at most %ld kB\n", argv[2], text.text,
-           (long long)text.count, (double)text.count / seconds, status_kb("VmHWM:"), status_kb("VmPeak:"));
+    printf("%s%s\n%lld tokens, %.0f tokens/s on one core; memory: resident at most %ld kB, mapped "
+           "at most %ld kB\n",
+           argv[2], text.text, (long long)text.count, (double)text.count / seconds,
+           status_kb("VmHWM:"), status_kb("VmPeak:"));
     kd_generator_free(generator);
     kd_model_free(model);
     kd_tokenizer_free(tokenizer);

@@ -1,9 +1,13 @@
-"""Lists the functions that the public headers declare; --map prints the linker's version script for them.
+"""Lists the functions that the public headers declare; --map prints the linker's version script for
+them.
 
     python3 lib/symbols.py            one name a line
+    python3 lib/symbols.py --new 0.2  those that no list of an earlier version has: what `make
+                                      record-symbols` writes
     python3 lib/symbols.py --map      lib/libkdistill.map
-Names that an earlier version had stay in that version's node (lib/symbols-VERSION.txt); the rest belong to the current one.
-"""
+Names that an earlier version had stay in that version's node (lib/symbols-VERSION.txt); the rest
+belong to the current one."""
+
 import glob
 import os
 import re
@@ -25,7 +29,9 @@ def nodes():
     found = []
     for path in glob.glob(os.path.join(here, "symbols-*.txt")):
         version = re.search(r"symbols-(.*)\.txt", path).group(1)
-        found.append((tuple(int(x) for x in version.split(".")), version, open(path).read().split()))
+        found.append(
+            (tuple(int(x) for x in version.split(".")), version, open(path).read().split())
+        )
     return [(version, names) for _, version, names in sorted(found)]
 
 
@@ -39,9 +45,28 @@ def script():
         left -= set(names)
         before = version
     if left:
-        sys.exit("declared but in no recorded list: " + " ".join(sorted(left)) + "\n(run: make record-symbols)")
+        sys.exit(
+            "declared but in no recorded list: "
+            + " ".join(sorted(left))
+            + "\n(run: make record-symbols)"
+        )
     return "\n".join(lines)
 
 
+def added(current):
+    """Names that no version before `current` has."""
+    number = tuple(int(x) for x in current.split("."))
+    before = {
+        name
+        for version, names in nodes()
+        if tuple(int(x) for x in version.split(".")) < number
+        for name in names
+    }
+    return [name for name in declared() if name not in before]
+
+
 if __name__ == "__main__":
-    print(script() if "--map" in sys.argv else "\n".join(declared()))
+    if "--new" in sys.argv:
+        print("\n".join(added(sys.argv[sys.argv.index("--new") + 1])))
+    else:
+        print(script() if "--map" in sys.argv else "\n".join(declared()))

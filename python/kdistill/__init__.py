@@ -1,44 +1,168 @@
 """libkdistill from Python: ctypes and numpy, nothing else.
 
-Every function of the C library is a method of a class here, or lies in `lib` under its C name. Arrays go in and come out as numpy
-arrays; views (parameters, gradients, outputs, fields) share the library's memory and keep their owner alive. A failing call raises
-`Error` with the library's message. Options are keyword arguments with the names of the C structs.
+    import kdistill as kd
 
-    ctx = kdistill.Context(threads=2)
-    student = ctx.model({"model_type": "mlp", "input_size": 784, "hidden_sizes": [64], "num_labels": 10})
-    loss = ctx.loss()
-    soft = loss.add(kdistill.FORWARD_KL, 0.9, temperature=4)
+    ctx = kd.Context(threads=2)
+    student = kd.Model(ctx, {"model_type": "mlp", "input_size": 784, "hidden_sizes": [64],
+                             "num_labels": 10})
+    loss = kd.Loss(ctx)
+    soft = loss.add(kd.LossKind.FORWARD_KL, 0.9, temperature=4)
+
+The rules:
+
+- `kd_<noun>_create` of C is the class of the noun, made from the handle that it lives in, a context
+  as a rule: `kd.Loss(ctx)`. So is the only way to open one: `kd.Store(ctx, path)`. Other ways to
+  make one are class methods of their names in C, without create_: `kd.Model.load(ctx, folder)`.
+- `kd_<noun>_<verb>` is the method `verb`. What a handle knows without an argument and without
+  work is a property, without C's get_: `ctx.info`. Functions without a class keep their names
+  in C: `kd.compare_texts(ctx, ...)`. `kd.lib` has all functions of C, unchanged.
+- Options are keywords with the names and defaults of the C structs; a keyword of Python gets an
+  underscore (`from_`). So are numbers that may change later: `optimizer.set(clip_norm=1)`,
+  `loss.set(soft, temperature=2)`. Constants are members of enumerations.
+- `len(dataset)` is its samples, `len(store)` its records, `len(tokenizer)` the rows that an
+  embedding needs. `model.student(layers=2)` is kd_student_create.
+- Arrays go in and come out as numpy arrays. Views (parameters, gradients, outputs, fields) share
+  the library's memory and keep their owner alive.
+- Every handle is a context manager with `close`. A failing call raises `Error` with the library's
+  message and status.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import _deprecated, enums, options, results
 from ._arrays import Bfloat16
-from ._handles import (Batch, Checkpoint, Context, Dataset, Head, Loader, Loss, Metrics, Model, Monitor, Optimizer, Report, Schedule, Targets, Teacher,
-                       Store, StoreWriter, align_bytes, chunk_sums, counts_add, mean_error, ready_config, store_key)
-from ._generator import Generated, Generator
-from ._tokenizer import Detokenizer, Tokenizer
-from ._verify import answer_find, answer_number, majority, pass_rates, verify
-from ._course import (Curation, Packer, Recipe, RecordReader, RecordWriter, augment, collect_answers, generation_speed, judge_answers, mcnemar, model_facts,
-                      paired_bootstrap, prompt_is_held_back, record_json, recovery, text_metric)
 from ._library import Error, lib, library_path
-from . import _api
+from ._numbers import Bounds
+from .align import align_find_chunks, align_sum_chunks
+from .answers import answers_collect, answers_judge
+from .augment import augment_prompts
+from .batch import Batch, BatchCounts, BatchOrigin, BatchSamples
+from .chat import chat_encode, chat_render
+from .checkpoint import Checkpoint
+from .compare import (
+    compare_bootstrap,
+    compare_mcnemar,
+    compare_recovery,
+    compare_runs,
+    compare_texts,
+)
+from .context import Context
+from .curation import Curation, Funnel, curation_is_held_out
+from .dataset import Dataset
+from .enums import *  # noqa: F403
+from .generator import Generated, Generator
+from .head import Head
+from .loader import Loader
+from .loss import Loss, LossCounts, LossMemory, Term
+from .metrics import Metrics, metrics_correlation, metrics_mean
+from .model import Model
+from .monitor import Best, Monitor
+from .optimizer import Optimizer
+from .packer import Packer, TaskInfo
+from .recipe import Recipe
+from .record import Record, RecordReader, RecordWriter, record_to_json
+from .report import Report
+from .results import *  # noqa: F403
+from .schedule import Schedule
+from .status import build_info, status_name, version
+from .store import Store, store_key
+from .store_writer import StoreWriter
+from .student import student_preset
+from .targets import SparseField, Targets
+from .teacher import Teacher
+from .tokenizer import Detokenizer, Tokenizer
+from .verify import (
+    Majority,
+    Verification,
+    verify_answer,
+    verify_find_answer,
+    verify_find_number,
+    verify_majority,
+    verify_pass_at_k,
+)
 
-#: Loss kinds, modes and the other constants, without their KD_ prefix (KD_LOSS_FORWARD_KL is FORWARD_KL).
-for _name, _value in vars(_api).items():
-    if _name.startswith("KD_") and isinstance(_value, int):
-        globals()[_name[3:]] = _value
-        if _name.startswith("KD_LOSS_"):
-            globals()[_name[8:]] = _value
-del _name, _value
+__all__ = [
+    "Batch",
+    "BatchCounts",
+    "BatchOrigin",
+    "BatchSamples",
+    "Best",
+    "Bfloat16",
+    "Bounds",
+    "Checkpoint",
+    "Context",
+    "Curation",
+    "Dataset",
+    "Detokenizer",
+    "Error",
+    "Funnel",
+    "Generated",
+    "Generator",
+    "Head",
+    "Loader",
+    "Loss",
+    "LossCounts",
+    "LossMemory",
+    "Majority",
+    "Metrics",
+    "Model",
+    "Monitor",
+    "Optimizer",
+    "Packer",
+    "Recipe",
+    "Record",
+    "RecordReader",
+    "RecordWriter",
+    "Report",
+    "Schedule",
+    "SparseField",
+    "Store",
+    "StoreWriter",
+    "Targets",
+    "TaskInfo",
+    "Teacher",
+    "Term",
+    "Tokenizer",
+    "Verification",
+    "align_find_chunks",
+    "align_sum_chunks",
+    "answers_collect",
+    "answers_judge",
+    "augment_prompts",
+    "build_info",
+    "chat_encode",
+    "chat_render",
+    "compare_bootstrap",
+    "compare_mcnemar",
+    "compare_recovery",
+    "compare_runs",
+    "compare_texts",
+    "curation_is_held_out",
+    "lib",
+    "library_path",
+    "metrics_correlation",
+    "metrics_mean",
+    "options",
+    "record_to_json",
+    "status_name",
+    "store_key",
+    "student_preset",
+    "verify_answer",
+    "verify_find_answer",
+    "verify_find_number",
+    "verify_majority",
+    "verify_pass_at_k",
+    "version",
+]
+__all__ += enums.__all__
+__all__ += results.__all__
 
+_deprecated.install()
 
-def version() -> int:
-    """The library's version at run time: major * 10000 + minor * 100 + patch."""
-    return lib.kd_version()
+if not TYPE_CHECKING:
+    verify = _deprecated.function("verify")  # in place of the module of that name
 
-
-def build_info() -> str:
-    """How the library was built."""
-    return lib.kd_build_info().decode()
-
-
-def status_name(status: int) -> str:
-    """The name of a status, "KD_ERR_SHAPE"."""
-    return lib.kd_status_name(status).decode()
+    def __getattr__(name: str) -> Any:
+        return _deprecated.find(name)

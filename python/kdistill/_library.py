@@ -1,73 +1,92 @@
-"""Finds and loads the library, and turns statuses into exceptions."""
+"""Finds and loads the library, and turns its statuses into exceptions."""
+
+from __future__ import annotations
+
 import ctypes
-import ctypes.util
 import os
 
 from . import _api
+from .enums import Status
+
+SONAME = "libkdistill.so.0"
+INSTALLED = "/usr/local/lib/" + SONAME  # where `make install` puts it, before ldconfig ran
 
 
 class Error(RuntimeError):
-    """A failed call: `status` is the library's number, the text its message."""
+    """A failed call.
 
-    def __init__(self, status: int, message: str):
+    Attributes
+    ----------
+    status : Status
+        What went wrong; the text is the library's message.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
-        self.status = status
+        self.status = Status(status)
 
 
 def library_path() -> str:
-    """KDISTILL_LIBRARY, else the library of the source tree that this package lies in, else the installed one."""
+    """Where the library is.
+
+    Returns
+    -------
+    str
+        The environment's KDISTILL_LIBRARY; else the file beside this package (lib/) or in the
+        source tree that the package lies in; else the bare name, which the system's loader looks
+        for (LD_LIBRARY_PATH, ld.so.conf).
+    """
     if os.environ.get("KDISTILL_LIBRARY"):
         return os.environ["KDISTILL_LIBRARY"]
     here = os.path.dirname(os.path.abspath(__file__))
-    built = os.path.join(here, "..", "..", "lib", "libkdistill.so.0")
-    if os.path.exists(built):
-        return os.path.abspath(built)
-    for folder in ("/usr/local/lib", "/usr/lib"):
-        if os.path.exists(os.path.join(folder, "libkdistill.so.0")):
-            return os.path.join(folder, "libkdistill.so.0")
-    found = ctypes.util.find_library("kdistill")
-    if not found:
-        raise OSError("libkdistill.so.0 was not found; build it, install it, or set KDISTILL_LIBRARY")
-    return found
+    for folder in (os.path.join(here, "lib"), os.path.join(here, "..", "..", "lib")):
+        if os.path.exists(os.path.join(folder, SONAME)):
+            return os.path.abspath(os.path.join(folder, SONAME))
+    return SONAME
+
+
+def _open(path: str) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(path)
+    except OSError as error:
+        if path == SONAME and os.path.exists(INSTALLED):
+            return ctypes.CDLL(INSTALLED)
+        hint = "build it (make), install it, or set KDISTILL_LIBRARY to its file"
+        raise OSError(f"the library {path} cannot be loaded: {error}; {hint}") from None
+
+
+def _check_version(library: ctypes.CDLL, path: str) -> None:
+    """Before 1.0 the minor version must be the package's own: structs may differ."""
+    if not hasattr(library, "kd_version"):
+        raise OSError(f"{path} is not libkdistill")
+    library.kd_version.restype = ctypes.c_int32
+    found = library.kd_version()
+    major, minor, patch = found // 10000, found // 100 % 100, found % 100
+    if (major, minor) != (_api.KD_VERSION_MAJOR, _api.KD_VERSION_MINOR):
+        raise OSError(
+            f"{path} is version {major}.{minor}.{patch}, this package is for "
+            f"{_api.KD_VERSION_MAJOR}.{_api.KD_VERSION_MINOR}: set KDISTILL_LIBRARY to the "
+            "library that belongs to it"
+        )
 
 
 def _load() -> ctypes.CDLL:
-    library = ctypes.CDLL(library_path())
+    path = library_path()
+    library = _open(path)
+    _check_version(library, path)
     for name, (result, arguments, text) in _api.FUNCTIONS.items():
         function = getattr(library, name)
         function.restype, function.argtypes, function.__doc__ = result, arguments, text
     return library
 
 
+#: The C functions under their own names, with result and argument types declared.
 lib = _load()
 
 
 def check(status: int) -> int:
-    """Raises for errors; gives positive statuses (KD_END) back."""
+    """Raises `Error` for a failed call; gives 0 and positive statuses (END) back."""
     if status < 0:
-        raise Error(status, f"{lib.kd_status_name(status).decode()}: {lib.kd_last_error().decode(errors='replace')}")
+        name, said = lib.kd_status_name(status), lib.kd_last_error()
+        raise Error(status, f"{name.decode()}: {said.decode(errors='replace')}")
     return status
-
-
-def options(kind, init: str, values: dict):
-    """An options struct with the library's defaults and these members; unknown names are refused. Keeps what it points to alive."""
-    made = kind()
-    getattr(lib, init)(ctypes.byref(made), ctypes.sizeof(kind))
-    names = dict(kind._fields_)
-    for name, value in values.items():
-        if name not in names:
-            raise TypeError(f"{kind.__name__} has no option '{name}'; it has {', '.join(n for n in names if n not in ('struct_size', 'reserved'))}")
-        setattr(made, name, value.encode() if isinstance(value, str) else value)
-    return made
-
-
-def filled(kind):
-    """An empty struct that the library will fill."""
-    made = kind()
-    made.struct_size = ctypes.sizeof(kind)
-    return made
-
-
-def as_dict(struct) -> dict:
-    """A filled struct as a dict."""
-    return {name: getattr(struct, name) for name, _ in struct._fields_ if not name.startswith(("struct_size", "reserved"))}

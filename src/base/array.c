@@ -1,3 +1,4 @@
+/* Checks, conversions and copies of kd_array views. Files of arrays are in formats/. */
 #include "base/array.h"
 
 #include <math.h>
@@ -8,26 +9,36 @@ static const struct {
     size_t size;
     int integer;
 } dtypes[] = {
-    { "none", 0, 0 },  { "float32", 4, 0 }, { "float64", 8, 0 }, { "float16", 2, 0 }, { "bfloat16", 2, 0 }, { "int8", 1, 1 },   { "int16", 2, 1 },
-    { "int32", 4, 1 }, { "int64", 8, 1 },   { "uint8", 1, 1 },   { "uint16", 2, 1 },  { "uint32", 4, 1 },   { "uint64", 8, 1 },
+    { "none", 0, 0 },     { "float32", 4, 0 }, { "float64", 8, 0 }, { "float16", 2, 0 },
+    { "bfloat16", 2, 0 }, { "int8", 1, 1 },    { "int16", 2, 1 },   { "int32", 4, 1 },
+    { "int64", 8, 1 },    { "uint8", 1, 1 },   { "uint16", 2, 1 },  { "uint32", 4, 1 },
+    { "uint64", 8, 1 },
 };
 
 static int known(int32_t dtype) { return dtype >= KD_FLOAT32 && dtype <= KD_UINT64; }
-size_t kd_dtype_size(int32_t dtype) { return known(dtype) ? dtypes[dtype].size : 0; }
-const char *kd__dtype_name(int32_t dtype) { return known(dtype) ? dtypes[dtype].name : "an unknown dtype"; }
+size_t kd_dtype_bytes(int32_t dtype) { return known(dtype) ? dtypes[dtype].size : 0; }
+const char *kd__dtype_name(int32_t dtype)
+{
+    return known(dtype) ? dtypes[dtype].name : "an unknown dtype";
+}
 int kd__dtype_is_integer(int32_t dtype) { return known(dtype) && dtypes[dtype].integer; }
 
 int64_t kd_array_count(const kd_array *array)
 {
     int64_t count = 1;
-    if (!array || !known(array->dtype) || array->rank < 0 || array->rank > KD_MAX_RANK) return -1;
+    if (!array || !known(array->dtype) || array->rank < 0 || array->rank > KD_ARRAY_MAX_RANK)
+        return -1;
     for (int32_t i = 0; i < array->rank; i++)
         if (array->dims[i] < 0 || __builtin_mul_overflow(count, array->dims[i], &count)) return -1;
     return count > INT64_MAX / 8 ? -1 : count;
 }
 
-/* Dims that hold a 0 or come from a hostile header may be too large for a stride: it is not used then, and must not trap. */
-static int64_t wrapping_product(int64_t a, int64_t b) { return (int64_t)((uint64_t)a * (uint64_t)b); }
+/* Dims that hold a 0 or come from a hostile header may be too large for a stride: it is not used
+ * then, and must not trap. */
+static int64_t wrapping_product(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a * (uint64_t)b);
+}
 
 void kd__array_view(kd_array *view, void *data, int32_t dtype, int32_t rank, const int64_t *dims)
 {
@@ -41,18 +52,22 @@ void kd__array_view(kd_array *view, void *data, int32_t dtype, int32_t rank, con
     }
 }
 
-kd_status kd_array_init(kd_array *array, void *data, int32_t dtype, int32_t rank, const int64_t *dims)
+kd_status kd_array_init(kd_array *array, void *data, int32_t dtype, int32_t rank,
+                        const int64_t *dims)
 {
     KD_NEED(array);
-    KD_FAIL_IF(!known(dtype), KD_ERR_INVALID, "dtype %d is unknown", dtype);
-    KD_FAIL_IF(rank < 0 || rank > KD_MAX_RANK, KD_ERR_INVALID, "rank: expected 0 to %d, got %d", KD_MAX_RANK, rank);
-    KD_FAIL_IF(rank && !dims, KD_ERR_INVALID, "dims is NULL");
+    KD_FAIL_IF(!known(dtype), KD_ERR_INVALID,
+               "dtype: expected a constant such as KD_FLOAT32, got %d", dtype);
+    KD_FAIL_IF(rank < 0 || rank > KD_ARRAY_MAX_RANK, KD_ERR_INVALID,
+               "rank: expected 0 to %d, got %d", KD_ARRAY_MAX_RANK, rank);
+    KD_FAIL_IF(rank && !dims, KD_ERR_INVALID, "dims: expected %d sizes, got NULL", rank);
     kd_array made;
     memset(&made, 0, sizeof made);
     made.dtype = dtype;
     made.rank = rank;
     for (int32_t i = 0; i < rank; i++) {
-        KD_FAIL_IF(dims[i] < 0, KD_ERR_INVALID, "dims[%d] is %lld", i, (long long)dims[i]);
+        KD_FAIL_IF(dims[i] < 0, KD_ERR_INVALID, "dims[%d]: expected 0 or more, got %lld", i,
+                   (long long)dims[i]);
         made.dims[i] = dims[i];
     }
     KD_FAIL_IF(kd_array_count(&made) < 0, KD_ERR_RANGE, "the array's size does not fit in 64 bits");
@@ -69,13 +84,28 @@ static int all_zero(const kd_array *array)
 
 kd_status kd__array_check(const kd_array *array, const char *what)
 {
-    KD_FAIL_IF(!array, KD_ERR_INVALID, "%s: the array is NULL", what);
-    KD_FAIL_IF(!known(array->dtype), KD_ERR_DTYPE, "%s: dtype %d is unknown", what, array->dtype);
-    KD_FAIL_IF(array->rank < 0 || array->rank > KD_MAX_RANK, KD_ERR_SHAPE, "%s: rank %d is not 0 to %d", what, array->rank, KD_MAX_RANK);
-    KD_FAIL_IF(array->device, KD_ERR_UNSUPPORTED, "%s: device %d; only host memory (0) is supported", what, array->device);
+    KD_FAIL_IF(!array, KD_ERR_INVALID, "%s: expected an array, got NULL", what);
+    KD_FAIL_IF(!known(array->dtype), KD_ERR_DTYPE,
+               "%s: expected a dtype such as KD_FLOAT32, got %d", what, array->dtype);
+    KD_FAIL_IF(array->rank < 0 || array->rank > KD_ARRAY_MAX_RANK, KD_ERR_SHAPE,
+               "%s: expected a rank of 0 to %d, got %d", what, KD_ARRAY_MAX_RANK, array->rank);
+    KD_FAIL_IF(array->device, KD_ERR_UNSUPPORTED, "%s: expected device 0 (host memory), got %d",
+               what, array->device);
     int64_t count = kd_array_count(array);
-    KD_FAIL_IF(count < 0, KD_ERR_SHAPE, "%s: the dims are negative or too large", what);
-    KD_FAIL_IF(count > 0 && !array->data, KD_ERR_INVALID, "%s: data is NULL", what);
+    KD_FAIL_IF(count < 0, KD_ERR_SHAPE,
+               "%s: expected dims of 0 or more and a size that fits in 64 bits", what);
+    KD_FAIL_IF(count > 0 && !array->data, KD_ERR_INVALID,
+               "%s: expected data for %lld values, got NULL", what, (long long)count);
+    return KD_OK;
+}
+
+kd_status kd__array_check_float32(const kd_array *array, const char *what)
+{
+    KD_TRY(kd__array_check(array, what));
+    const int contiguous = kd__array_contiguous(array);
+    KD_FAIL_IF(array->dtype != KD_FLOAT32 || !contiguous, KD_ERR_DTYPE,
+               "%s: expected contiguous float32, got %s%s", what, contiguous ? "" : "strided ",
+               kd__dtype_name(array->dtype));
     return KD_OK;
 }
 
@@ -100,7 +130,8 @@ int64_t kd__array_row(const kd_array *array)
 /* IEEE half to float: exponent and fraction moved, subnormals by arithmetic. */
 static float from_float16(uint16_t bits)
 {
-    uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = bits >> 10 & 31, fraction = bits & 1023, word;
+    uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = bits >> 10 & 31,
+             fraction = bits & 1023, word;
     float value;
     if (exponent == 0) {
         value = ldexpf((float)fraction, -24);
@@ -134,7 +165,9 @@ static uint16_t to_float16(float value)
     const uint32_t half = 1u << (shift - 1), rest = mantissa & ((1u << shift) - 1);
     mantissa >>= shift;
     mantissa += rest > half || (rest == half && (mantissa & 1));
-    return (uint16_t)(sign | (exponent < -14 ? mantissa : mantissa - 0x400 + ((uint32_t)(exponent + 15) << 10)));
+    return (uint16_t)(sign |
+                      (exponent < -14 ? mantissa
+                                      : mantissa - 0x400 + ((uint32_t)(exponent + 15) << 10)));
 }
 
 void kd__convert_from_float32(void *to, int32_t dtype, const float *from, int64_t count)
@@ -142,7 +175,8 @@ void kd__convert_from_float32(void *to, int32_t dtype, const float *from, int64_
     uint16_t *half = to;
     if (dtype == KD_FLOAT32) memcpy(to, from, (size_t)count * sizeof *from);
     else
-        for (int64_t i = 0; i < count; i++) half[i] = dtype == KD_FLOAT16 ? to_float16(from[i]) : to_bfloat16(from[i]);
+        for (int64_t i = 0; i < count; i++)
+            half[i] = dtype == KD_FLOAT16 ? to_float16(from[i]) : to_bfloat16(from[i]);
 }
 
 static float from_bfloat16(uint16_t bits)
@@ -153,15 +187,16 @@ static float from_bfloat16(uint16_t bits)
     return value;
 }
 
-#define EACH(type, expression)                                                                                                                       \
-    for (int64_t i = 0; i < count; i++) {                                                                                                            \
-        type x;                                                                                                                                      \
-        memcpy(&x, (const char *)from + (size_t)i * sizeof x, sizeof x);                                                                             \
-        to[i] = expression;                                                                                                                          \
-    }                                                                                                                                                \
+#define EACH(type, expression)                                                                     \
+    for (int64_t i = 0; i < count; i++) {                                                          \
+        type x;                                                                                    \
+        memcpy(&x, (const char *)from + (size_t)i * sizeof x, sizeof x);                           \
+        to[i] = expression;                                                                        \
+    }                                                                                              \
     break
 
-void kd__convert_float32(float *to, const void *from, int32_t dtype, int64_t count, double scale, double shift)
+void kd__convert_float32(float *to, const void *from, int32_t dtype, int64_t count, double scale,
+                         double shift)
 {
     float a = (float)scale, b = (float)shift;
     switch (dtype) {
@@ -202,10 +237,12 @@ void kd__convert_int64(int64_t *to, const void *from, int32_t dtype, int64_t cou
 }
 
 /* Calls `run` for each innermost run of elements that lie `stride` apart, in C order. */
-static void each_run(const kd_array *array, void (*run)(void *user, const char *from, int64_t stride, int64_t count), void *user)
+static void each_run(const kd_array *array,
+                     void (*run)(void *user, const char *from, int64_t stride, int64_t count),
+                     void *user)
 {
-    size_t size = kd_dtype_size(array->dtype);
-    int64_t index[KD_MAX_RANK] = { 0 }, strides[KD_MAX_RANK];
+    size_t size = kd_dtype_bytes(array->dtype);
+    int64_t index[KD_ARRAY_MAX_RANK] = { 0 }, strides[KD_ARRAY_MAX_RANK];
     kd_array whole;
     kd__array_view(&whole, array->data, array->dtype, array->rank, array->dims);
     memcpy(strides, all_zero(array) ? whole.strides : array->strides, sizeof strides);
@@ -218,7 +255,8 @@ static void each_run(const kd_array *array, void (*run)(void *user, const char *
     for (;;) {
         int64_t offset = 0;
         for (int32_t i = 0; i < last; i++) offset += index[i] * strides[i];
-        run(user, (const char *)array->data + offset * (int64_t)size, strides[last], array->dims[last]);
+        run(user, (const char *)array->data + offset * (int64_t)size, strides[last],
+            array->dims[last]);
         int32_t i = last - 1;
         while (i >= 0 && ++index[i] == array->dims[i]) index[i--] = 0;
         if (i < 0) return;
@@ -233,7 +271,7 @@ typedef struct {
 
 static void convert_element(conversion *c, const char *from)
 {
-    if (c->to_size == 0) memcpy(c->to, from, kd_dtype_size(c->dtype));
+    if (c->to_size == 0) memcpy(c->to, from, kd_dtype_bytes(c->dtype));
     else if (c->to_size == 4) kd__convert_float32((float *)(void *)c->to, from, c->dtype, 1, 1, 0);
     else kd__convert_int64((int64_t *)(void *)c->to, from, c->dtype, 1);
 }
@@ -241,15 +279,17 @@ static void convert_element(conversion *c, const char *from)
 static void convert_run(void *user, const char *from, int64_t stride, int64_t count)
 {
     conversion *c = user;
-    size_t size = kd_dtype_size(c->dtype), step = c->to_size ? c->to_size : size;
+    size_t size = kd_dtype_bytes(c->dtype), step = c->to_size ? c->to_size : size;
     if (stride == 1) {
         if (c->to_size == 0) memcpy(c->to, from, (size_t)count * size);
-        else if (c->to_size == 4) kd__convert_float32((float *)(void *)c->to, from, c->dtype, count, 1, 0);
+        else if (c->to_size == 4)
+            kd__convert_float32((float *)(void *)c->to, from, c->dtype, count, 1, 0);
         else kd__convert_int64((int64_t *)(void *)c->to, from, c->dtype, count);
         c->to += (size_t)count * step;
         return;
     }
-    for (int64_t i = 0; i < count; i++, c->to += step) convert_element(c, from + i * stride * (int64_t)size);
+    for (int64_t i = 0; i < count; i++, c->to += step)
+        convert_element(c, from + i * stride * (int64_t)size);
 }
 
 void kd__array_copy(const kd_array *array, void *to)
@@ -269,7 +309,8 @@ kd_status kd__array_to_float32(const kd_array *array, float *to, const char *wha
 kd_status kd__array_to_int64(const kd_array *array, int64_t *to, const char *what)
 {
     KD_TRY(kd__array_check(array, what));
-    KD_FAIL_IF(!kd__dtype_is_integer(array->dtype), KD_ERR_DTYPE, "%s: expected integers, got %s", what, kd__dtype_name(array->dtype));
+    KD_FAIL_IF(!kd__dtype_is_integer(array->dtype), KD_ERR_DTYPE, "%s: expected integers, got %s",
+               what, kd__dtype_name(array->dtype));
     conversion c = { (char *)to, array->dtype, 8 };
     each_run(array, convert_run, &c);
     return KD_OK;

@@ -1,3 +1,4 @@
+/* Files read in pieces, plain or gzip; files written beside their place and moved in. */
 #include "base/file.h"
 
 #include <errno.h>
@@ -8,11 +9,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/context.h"
+#include "base/io.h"
+#include "base/memory.h"
+#include "base/numbers.h"
+#include "base/text.h"
+
 #ifdef KD_WITH_ZLIB
 #include <zlib.h>
 #endif
 
 #define PIECE (1 << 16)
+#define UNSEEN (1 << 24) /* bytes that a header is believed at a time */
 
 struct kd__input {
     kd_context *context;
@@ -23,6 +31,8 @@ struct kd__input {
 #ifdef KD_WITH_ZLIB
     z_stream stream;
     int open, ended;
+    kd_status fault; /* that the next call tells */
+    char message[512];
     unsigned char buffer[PIECE];
 #endif
 };
@@ -30,7 +40,9 @@ struct kd__input {
 static kd_status system_error(const char *doing, const char *path)
 {
     int error = errno;
-    kd_status status = error == ENOENT || error == ENOTDIR ? KD_ERR_NOT_FOUND : error == ENOMEM ? KD_ERR_MEMORY : KD_ERR_IO;
+    kd_status status = error == ENOENT || error == ENOTDIR ? KD_ERR_NOT_FOUND
+                       : error == ENOMEM                   ? KD_ERR_MEMORY
+                                                           : KD_ERR_IO;
     char text[100];
     if (strerror_r(error, text, sizeof text) != 0) snprintf(text, sizeof text, "error %d", error);
     return kd__fail(status, "%s: %s: %s", path, doing, text);
@@ -38,16 +50,8 @@ static kd_status system_error(const char *doing, const char *path)
 
 static kd_status read_file(kd__input *input, void *to, int64_t size, int64_t *got)
 {
-    int64_t done = 0;
-    while (done < size) {
-        ssize_t n = read(input->file, (char *)to + done, (size_t)(size - done));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return system_error("cannot read", input->path);
-        if (n == 0) break;
-        done += n;
-    }
-    *got = done;
-    return KD_OK;
+    return kd__read_all(input->file, to, size, got) ? system_error("cannot read", input->path)
+                                                    : KD_OK;
 }
 
 #ifdef KD_WITH_ZLIB
@@ -64,41 +68,86 @@ static kd_status begin_inflate(kd__input *input)
     input->stream.zalloc = zlib_allocate;
     input->stream.zfree = zlib_release;
     input->stream.opaque = input->context;
-    KD_FAIL_IF(inflateInit2(&input->stream, 15 + 16) != Z_OK, KD_ERR_MEMORY, "%s: out of memory for inflate", input->path);
+    KD_FAIL_IF(inflateInit2(&input->stream, 15 + 16) != Z_OK, KD_ERR_MEMORY,
+               "%s: out of memory for inflate", input->path);
     input->open = 1;
     return KD_OK;
 }
 
-static kd_status refill(kd__input *input)
+/* More of the file into the buffer; *left 0: the file is through. */
+static kd_status refill(kd__input *input, int64_t *left)
 {
-    int64_t got;
-    if (input->stream.avail_in) return KD_OK;
-    KD_TRY(read_file(input, input->buffer, PIECE, &got));
-    KD_FAIL_IF(!got, KD_ERR_FORMAT, "%s: the gzip file is cut short", input->path);
+    *left = input->stream.avail_in;
+    if (*left) return KD_OK;
+    KD_TRY(read_file(input, input->buffer, PIECE, left));
     input->stream.next_in = input->buffer;
-    input->stream.avail_in = (unsigned)got;
+    input->stream.avail_in = (unsigned)*left;
     return KD_OK;
 }
 
+/* After a member: the end, zeros that pad it, or another member. RFC 1952 (2.2): a file is a series
+ * of members. */
+static kd_status next_member(kd__input *input)
+{
+    int64_t left;
+    for (;;) {
+        KD_TRY(refill(input, &left));
+        input->ended = !left;
+        if (!left) return KD_OK;
+        if (*input->stream.next_in) break;
+        input->stream.next_in++;
+        input->stream.avail_in--;
+    }
+    KD_FAIL_IF(*input->stream.next_in != 0x1f, KD_ERR_FORMAT,
+               "%s: expected the end of the file after the gzip data, got bytes that are not gzip",
+               input->path);
+    KD_FAIL_IF(inflateReset(&input->stream) != Z_OK, KD_ERR_MEMORY, "%s: out of memory for inflate",
+               input->path);
+    return KD_OK;
+}
+
+static kd_status inflate_some(kd__input *input, char *to, int64_t size, int64_t *got)
+{
+    const unsigned want = size > PIECE ? PIECE : (unsigned)size;
+    int64_t left;
+    *got = 0;
+    KD_TRY(refill(input, &left));
+    KD_FAIL_IF(!left, KD_ERR_FORMAT, "%s: the gzip file is cut short: expected more data",
+               input->path);
+    input->stream.next_out = (unsigned char *)to;
+    input->stream.avail_out = want;
+    const int code = inflate(&input->stream, Z_NO_FLUSH);
+    *got = want - input->stream.avail_out;
+    KD_FAIL_IF(code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR,
+               code == Z_MEM_ERROR ? KD_ERR_MEMORY : KD_ERR_FORMAT,
+               "%s: the gzip data are damaged (%s)", input->path,
+               input->stream.msg ? input->stream.msg : "inflate failed");
+    return code == Z_STREAM_END ? next_member(input) : KD_OK;
+}
+
+/* What came before a fault is given out first; the fault is told by the next call, and by each one
+ * after it. */
 static kd_status read_gzip(kd__input *input, void *to, int64_t size, int64_t *got)
 {
-    int64_t done = 0;
+    int64_t done = 0, more;
+    KD_FAIL_IF(input->fault != KD_OK, input->fault, "%s", input->message);
     while (done < size && !input->ended) {
-        unsigned want = size - done > PIECE ? PIECE : (unsigned)(size - done);
-        KD_TRY(refill(input));
-        input->stream.next_out = (unsigned char *)to + done;
-        input->stream.avail_out = want;
-        int code = inflate(&input->stream, Z_NO_FLUSH);
-        KD_FAIL_IF(code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR, code == Z_MEM_ERROR ? KD_ERR_MEMORY : KD_ERR_FORMAT,
-                   "%s: the gzip data are damaged (%s)", input->path, input->stream.msg ? input->stream.msg : "inflate failed");
-        done += want - input->stream.avail_out;
-        input->ended = code == Z_STREAM_END;
+        const kd_status status = inflate_some(input, (char *)to + done, size - done, &more);
+        done += more;
+        if (status == KD_OK) continue;
+        if (!done) return status;
+        input->fault = status;
+        snprintf(input->message, sizeof input->message, "%s", kd_last_error());
+        break;
     }
     *got = done;
     return KD_OK;
 }
 #else
-static kd_status begin_inflate(kd__input *input) { return kd__fail(KD_ERR_UNSUPPORTED, "%s: gzip files need a build with zlib", input->path); }
+static kd_status begin_inflate(kd__input *input)
+{
+    return kd__fail(KD_ERR_UNSUPPORTED, "%s: gzip files need a build with zlib", input->path);
+}
 
 static kd_status read_gzip(kd__input *input, void *to, int64_t size, int64_t *got)
 {
@@ -116,7 +165,8 @@ static kd_status look_at_start(kd__input *input)
     input->file = open(input->path, O_RDONLY | O_CLOEXEC);
     if (input->file < 0) return system_error("cannot open", input->path);
     if (fstat(input->file, &facts) != 0) return system_error("cannot stat", input->path);
-    KD_FAIL_IF(!S_ISREG(facts.st_mode), KD_ERR_IO, "%s: not a regular file", input->path);
+    KD_FAIL_IF(!S_ISREG(facts.st_mode), KD_ERR_IO, "%s: expected a regular file, got %s",
+               input->path, S_ISDIR(facts.st_mode) ? "a folder" : "a device or a pipe");
     KD_TRY(read_file(input, magic, 2, &got));
     if (lseek(input->file, 0, SEEK_SET) != 0) return system_error("cannot seek", input->path);
     input->gzip = got == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
@@ -126,7 +176,7 @@ static kd_status look_at_start(kd__input *input)
 kd_status kd__input_open(kd__input **out, kd_context *context, const char *path)
 {
     kd__input *input = NULL;
-    KD_FAIL_IF(!path || !*path, KD_ERR_INVALID, "the path is empty");
+    KD_TRY(kd__name_given(path, "path"));
     KD_TRY(KD_NEW(context, &input, 1));
     input->context = context;
     input->file = -1;
@@ -161,9 +211,12 @@ kd_status kd__input_read_some(kd__input *input, void *to, int64_t size, int64_t 
 kd_status kd__input_read(kd__input *input, void *to, int64_t size, const char *what)
 {
     int64_t got;
+    int64_t none;
     KD_TRY(kd__input_read_some(input, to, size, &got));
-    KD_FAIL_IF(got < size, KD_ERR_FORMAT, "%s: %s: expected %lld bytes, the file ends after %lld", input->path, what, (long long)size,
-               (long long)got);
+    /* a fault is told by its own name */
+    if (got < size) KD_TRY(kd__input_read_some(input, (char *)to + got, size - got, &none));
+    KD_FAIL_IF(got < size, KD_ERR_FORMAT, "%s: %s: expected %lld bytes, the file ends after %lld",
+               input->path, what, (long long)size, (long long)got);
     return KD_OK;
 }
 
@@ -179,11 +232,11 @@ kd_status kd__input_read_block(kd__input *input, void **out, int64_t size, const
     char *block = NULL;
     int64_t room = 0, done = 0, left = kd__input_left(input);
     kd_status status = KD_OK;
-    KD_FAIL_IF(left >= 0 && size > left, KD_ERR_FORMAT, "%s: %s: expected %lld bytes, the file has %lld more", input->path, what, (long long)size,
-               (long long)left);
+    KD_FAIL_IF(left >= 0 && size > left, KD_ERR_FORMAT,
+               "%s: %s: expected %lld bytes, the file has %lld left", input->path, what,
+               (long long)size, (long long)left);
     while (status == KD_OK && (done < size || !block)) {
-        int64_t want = left >= 0 ? size : done < (1 << 24) ? (1 << 24) : 2 * done;
-        if (want > size) want = size;
+        const int64_t want = left >= 0 ? size : kd__min(size, done + UNSEEN);
         status = KD_RESERVE(input->context, &block, &room, want + 1);
         if (status == KD_OK) status = kd__input_read(input, block + done, want - done, what);
         done = want;
@@ -204,10 +257,13 @@ static kd_status read_all(kd__input *input, int64_t limit, char **out, int64_t *
     char *block = NULL;
     kd_status status = KD_OK;
     while (status == KD_OK && got > 0) {
-        status = KD_RESERVE(input->context, &block, &room, done + done / 2 + PIECE + 1);
-        if (status == KD_OK) status = kd__input_read_some(input, block + done, room - 1 - done, &got);
+        status = KD_RESERVE(input->context, &block, &room, done + PIECE + 1);
+        if (status == KD_OK)
+            status = kd__input_read_some(input, block + done, room - 1 - done, &got);
         if (status == KD_OK) done += got;
-        if (status == KD_OK && done > limit) status = kd__fail(KD_ERR_FORMAT, "%s: larger than %lld bytes", input->path, (long long)limit);
+        if (status == KD_OK && done > limit)
+            status = kd__fail(KD_ERR_FORMAT, "%s: expected at most %lld bytes, the file has more",
+                              input->path, (long long)limit);
     }
     if (status != KD_OK) {
         kd__release(input->context, block);
@@ -219,7 +275,8 @@ static kd_status read_all(kd__input *input, int64_t limit, char **out, int64_t *
     return KD_OK;
 }
 
-kd_status kd__file_read(kd_context *context, const char *path, int64_t limit, char **out, int64_t *size)
+kd_status kd__file_read(kd_context *context, const char *path, int64_t limit, char **out,
+                        int64_t *size)
 {
     kd__input *input = NULL;
     KD_TRY(kd__input_open(&input, context, path));
@@ -233,7 +290,7 @@ kd_status kd__file_read(kd_context *context, const char *path, int64_t limit, ch
 kd_status kd__output_open(kd__output *output, kd_context *context, const char *path, int sync)
 {
     *output = (kd__output){ .context = context, .path = path, .file = -1, .sync = sync };
-    KD_FAIL_IF(!path || !*path, KD_ERR_INVALID, "the path is empty");
+    KD_TRY(kd__name_given(path, "path"));
     size_t room = strlen(path) + 64;
     KD_TRY(kd__allocate(context, (void **)&output->temporary, (int64_t)room, 1));
     for (int attempt = 0; attempt < 100 && output->file < 0; attempt++) {
@@ -247,17 +304,8 @@ kd_status kd__output_open(kd__output *output, kd_context *context, const char *p
 
 kd_status kd__output_write(kd__output *output, const void *bytes, int64_t size)
 {
-    int64_t done = 0;
-    while (done < size) {
-        ssize_t n = write(output->file, (const char *)bytes + done, (size_t)(size - done));
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) {
-            if (n == 0) errno = EIO;
-            return system_error("cannot write", output->path);
-        }
-        done += n;
-    }
-    return KD_OK;
+    const int failed = kd__write_all(output->file, bytes, size);
+    return failed ? system_error("cannot write", output->path) : KD_OK;
 }
 
 static kd_status sync_folder(const char *path)
@@ -281,7 +329,8 @@ kd_status kd__output_commit(kd__output *output)
     int closed = close(output->file);
     output->file = -1;
     if (closed != 0) return system_error("cannot close", output->path);
-    if (rename(output->temporary, output->path) != 0) return system_error("cannot move the file into its place", output->path);
+    if (rename(output->temporary, output->path) != 0)
+        return system_error("cannot move the file into its place", output->path);
     kd__release(output->context, output->temporary);
     output->temporary = NULL;
     return output->sync ? sync_folder(output->path) : KD_OK;
@@ -309,10 +358,11 @@ kd_status kd__file_replace(kd_context *context, const char *path, const void *by
 kd_status kd__folder_make(const char *path)
 {
     struct stat facts;
-    KD_FAIL_IF(!path || !*path, KD_ERR_INVALID, "the path is empty");
+    KD_TRY(kd__name_given(path, "path"));
     if (mkdir(path, 0777) == 0) return KD_OK;
     if (errno != EEXIST) return system_error("cannot make the folder", path);
-    KD_FAIL_IF(stat(path, &facts) != 0 || !S_ISDIR(facts.st_mode), KD_ERR_IO, "%s: not a folder", path);
+    KD_FAIL_IF(stat(path, &facts) != 0 || !S_ISDIR(facts.st_mode), KD_ERR_IO,
+               "%s: expected a folder, got a file of another kind", path);
     return KD_OK;
 }
 
@@ -331,7 +381,7 @@ int kd__same_file(const char *a, const char *b)
 kd_status kd__path_join(kd_context *context, char **out, const char *folder, const char *name)
 {
     char *path = NULL;
-    KD_FAIL_IF(!folder || !*folder, KD_ERR_INVALID, "the folder's path is empty");
+    KD_TRY(kd__name_given(folder, "folder"));
     size_t room = strlen(folder) + strlen(name) + 2;
     KD_TRY(kd__allocate(context, (void **)&path, (int64_t)room, 1));
     snprintf(path, room, "%s/%s", folder, name);
@@ -346,7 +396,9 @@ kd_status kd__file_map(kd__map *map, const char *path)
     struct stat facts = { 0 };
     const int file = open(path, O_RDONLY | O_CLOEXEC);
     *map = (kd__map){ 0 };
-    if (file < 0) return kd__fail(errno == ENOENT ? KD_ERR_NOT_FOUND : KD_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    if (file < 0)
+        return kd__fail(errno == ENOENT ? KD_ERR_NOT_FOUND : KD_ERR_IO, "cannot open %s: %s", path,
+                        strerror(errno));
     void *bytes = MAP_FAILED;
     if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size > 0)
         bytes = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE, file, 0);

@@ -20,7 +20,10 @@ static inline int kd__compare_doubles(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static inline void kd__sort_doubles(double *values, int64_t count) { qsort(values, (size_t)count, sizeof *values, kd__compare_doubles); }
+static inline void kd__sort_doubles(double *values, int64_t count)
+{
+    qsort(values, (size_t)count, sizeof *values, kd__compare_doubles);
+}
 
 /* Of sorted values (count >= 1) the one that has the share below it, nearest rank. */
 static inline double kd__percentile(const double *sorted, int64_t count, double share)

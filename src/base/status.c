@@ -1,3 +1,4 @@
+/* Status codes and the message of the last failure, one per thread. */
 #include "base/status.h"
 
 #include <stdarg.h>
@@ -17,17 +18,29 @@ kd_status kd__fail(kd_status status, const char *format, ...)
     return status;
 }
 
+kd_status kd__fail_in(kd_status status, const char *where)
+{
+    char inner[MESSAGE_BYTES];
+    memcpy(inner, message, sizeof inner);
+    return kd__fail(status, "%.200s: %.300s", where, inner);
+}
+
 const char *kd_last_error(void) { return message; }
 
-kd_status kd_set_error(kd_status status, const char *text) { return kd__fail(status, "%.400s", text ? text : "(no message)"); }
+kd_status kd_set_error(kd_status status, const char *text)
+{
+    return kd__fail(status, "%.400s", text ? text : "(no message)");
+}
 
 const char *kd_status_name(kd_status status)
 {
-    static const char *const names[] = { "KD_OK",           "KD_ERR_INVALID",   "KD_ERR_MEMORY",    "KD_ERR_SHAPE",
-                                         "KD_ERR_DTYPE",    "KD_ERR_RANGE",     "KD_ERR_NOT_FOUND", "KD_ERR_IO",
-                                         "KD_ERR_FORMAT",   "KD_ERR_VERSION",   "KD_ERR_CONFIG",    "KD_ERR_NONFINITE",
-                                         "KD_ERR_STATE",    "KD_ERR_CANCELLED", "KD_ERR_CALLBACK",  "KD_ERR_UNSUPPORTED",
-                                         "KD_ERR_MISMATCH", "KD_ERR_THREAD" };
+    static const char *const names[] = {
+        "KD_OK",           "KD_ERR_INVALID",  "KD_ERR_MEMORY",    "KD_ERR_SHAPE",
+        "KD_ERR_DTYPE",    "KD_ERR_RANGE",    "KD_ERR_NOT_FOUND", "KD_ERR_IO",
+        "KD_ERR_FORMAT",   "KD_ERR_VERSION",  "KD_ERR_CONFIG",    "KD_ERR_NONFINITE",
+        "KD_ERR_STATE",    "KD_ERR_CANCELED", "KD_ERR_CALLBACK",  "KD_ERR_UNSUPPORTED",
+        "KD_ERR_MISMATCH", "KD_ERR_THREAD"
+    };
     if (status == KD_END) return "KD_END";
     if (status > 0 || status < KD_ERR_THREAD) return "unknown status";
     return names[-status];
@@ -46,9 +59,12 @@ kd_status kd__options_read(void *to, size_t size, const void *from, const char *
 {
     if (!from) return KD_OK;
     size_t given = struct_size(from);
-    KD_FAIL_IF(given < 8 || given > 65536, KD_ERR_INVALID, "%s: struct_size is %zu; use the initialiser of %s", name, given, name);
+    KD_FAIL_IF(given < 8 || given > 65536, KD_ERR_INVALID,
+               "%s: struct_size is %zu: set it to sizeof(%s), or use the initializer if it has one",
+               name, given, name);
     for (size_t i = size; i < given; i++)
-        KD_FAIL_IF(((const unsigned char *)from)[i], KD_ERR_VERSION, "%s: byte %zu is set, but this library (%d.%d.%d) knows only %zu bytes", name, i,
+        KD_FAIL_IF(((const unsigned char *)from)[i], KD_ERR_VERSION,
+                   "%s: byte %zu is set, but this library (%d.%d.%d) knows only %zu bytes", name, i,
                    KD_VERSION_MAJOR, KD_VERSION_MINOR, KD_VERSION_PATCH, size);
     memcpy(to, from, given < size ? given : size);
     return KD_OK;
@@ -56,9 +72,10 @@ kd_status kd__options_read(void *to, size_t size, const void *from, const char *
 
 kd_status kd__info_write(void *to, const void *from, size_t size, const char *name)
 {
-    KD_FAIL_IF(!to, KD_ERR_INVALID, "%s: the struct to fill is NULL", name);
+    KD_FAIL_IF(!to, KD_ERR_INVALID, "%s: expected a struct to fill, got NULL", name);
     size_t given = struct_size(to);
-    KD_FAIL_IF(given < 8 || given > 65536, KD_ERR_INVALID, "%s: set struct_size to sizeof(%s) before the call (it is %zu)", name, name, given);
+    KD_FAIL_IF(given < 8 || given > 65536, KD_ERR_INVALID,
+               "%s: set struct_size to sizeof(%s) before the call (it is %zu)", name, name, given);
     size_t common = given < size ? given : size;
     memcpy((char *)to + 4, (const char *)from + 4, common - 4);
     memset((char *)to + common, 0, given - common);

@@ -1,15 +1,20 @@
+/* Text that grows: formatted pieces, JSON numbers and strings; names and patterns of names. */
 #include "base/text.h"
 
-#include <kdistill/data.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "base/numbers.h"
+
+#define LEAST 256 /* bytes of a text: most are made of many small pieces */
+
 kd_status kd__text_append(kd__text *text, const void *bytes, size_t size)
 {
     int64_t need = text->size + (int64_t)size + 1;
-    if (need > text->room) KD_TRY(KD_RESERVE(text->context, &text->bytes, &text->room, need < 256 ? 256 : need + need / 2));
+    KD_TRY(KD_RESERVE(text->context, &text->bytes, &text->room, kd__max(need, LEAST)));
     memcpy(text->bytes + text->size, bytes, size);
     text->size += (int64_t)size;
     text->bytes[text->size] = 0;
@@ -23,7 +28,8 @@ kd_status kd__text_format(kd__text *text, const char *format, ...)
     va_start(arguments, format);
     int size = vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    KD_FAIL_IF(size < 0 || size >= (int)sizeof line, KD_ERR_INVALID, "a piece of text is longer than %zu bytes", sizeof line);
+    KD_FAIL_IF(size < 0 || size >= (int)sizeof line, KD_ERR_INVALID,
+               "a piece of text is longer than %zu bytes", sizeof line);
     return kd__text_append(text, line, (size_t)size);
 }
 
@@ -46,7 +52,10 @@ kd_status kd__text_quoted_bytes(kd__text *text, const char *string, int64_t size
     return kd__text_append(text, "\"", 1);
 }
 
-kd_status kd__text_quoted(kd__text *text, const char *string) { return kd__text_quoted_bytes(text, string, (int64_t)strlen(string)); }
+kd_status kd__text_quoted(kd__text *text, const char *string)
+{
+    return kd__text_quoted_bytes(text, string, (int64_t)strlen(string));
+}
 
 void kd__text_free(kd__text *text)
 {
@@ -74,11 +83,20 @@ int kd__matches(const char *pattern, const char *name)
     return !*pattern;
 }
 
+kd_status kd__name_given(const char *name, const char *what)
+{
+    KD_FAIL_IF(!name || !*name, KD_ERR_INVALID, "%s: expected a name, got %s", what,
+               name ? "an empty one" : "NULL");
+    return KD_OK;
+}
+
 kd_status kd__name_copy(char *to, const char *name, const char *what)
 {
-    KD_FAIL_IF(!name || !*name, KD_ERR_INVALID, "%s: the name is empty", what);
-    KD_FAIL_IF(strlen(name) >= KD_MAX_NAME, KD_ERR_INVALID, "%s: the name '%.80s' is longer than %d bytes", what, name, KD_MAX_NAME - 1);
-    memset(to, 0, KD_MAX_NAME);
+    KD_TRY(kd__name_given(name, what));
+    KD_FAIL_IF(strlen(name) >= KD_NAME_BYTES, KD_ERR_INVALID,
+               "%s: expected a name of at most %d bytes, got '%.80s'", what, KD_NAME_BYTES - 1,
+               name);
+    memset(to, 0, KD_NAME_BYTES);
     memcpy(to, name, strlen(name));
     return KD_OK;
 }

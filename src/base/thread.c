@@ -1,12 +1,17 @@
+/* The thread pool: ranges of work in parallel, results independent of the number of threads. */
 #include "base/thread.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
 
-/* Threads start at the first loop. `gate` holds (generation << 16) + (open << 15) + active workers: a worker enters a loop by
- * raising `active` while the gate is open, and the caller closes the gate when no tile is left and waits for active = 0. So a
- * worker that sleeps costs nothing. Idle workers spin shortly (loops follow each other within microseconds), then sleep.   */
+#include "base/context.h"
+#include "base/memory.h"
+
+/* Threads start at the first loop. `gate` holds (generation << 16) + (open << 15) + active workers:
+ * a worker enters a loop by raising `active` while the gate is open, and the caller closes the gate
+ * when no tile is left and waits for active = 0. So a worker that sleeps costs nothing. Idle
+ * workers spin shortly (loops follow each other within microseconds), then sleep. */
 #define OPEN 0x8000u
 #define ACTIVE 0x7fffu
 #define SPINS 4000
@@ -43,7 +48,8 @@ static void pause_briefly(void)
 static void run_tiles(kd__pool *pool, int32_t worker)
 {
     int64_t index;
-    while ((index = atomic_fetch_add(&pool->next, 1)) < pool->count) pool->work(pool->argument, index, worker);
+    while ((index = atomic_fetch_add(&pool->next, 1)) < pool->count)
+        pool->work(pool->argument, index, worker);
 }
 
 static int enter(kd__pool *pool, uint_fast64_t *last)
@@ -77,7 +83,9 @@ static void *worker_main(void *argument)
     uint_fast64_t last = 0;
     while (!atomic_load(&pool->stop)) {
         int entered = 0;
-        for (int spin = 0; spin < SPINS && !(entered = enter(pool, &last)) && !atomic_load(&pool->stop); spin++) pause_briefly();
+        for (int spin = 0;
+             spin < SPINS && !(entered = enter(pool, &last)) && !atomic_load(&pool->stop); spin++)
+            pause_briefly();
         if (!entered) {
             sleep_until_open(pool, last);
             continue;
@@ -135,7 +143,8 @@ void kd__parallel(kd_context *context, int64_t count, kd__work *work, void *argu
         run_alone(count, work, argument);
         return;
     }
-    if (pool->pid != getpid()) atomic_store(&pool->busy, 0); /* a fork in the middle of another thread's loop */
+    /* a fork in the middle of another thread's loop */
+    if (pool->pid != getpid()) atomic_store(&pool->busy, 0);
     if (!atomic_compare_exchange_strong(&pool->busy, &free_pool, 1)) {
         run_alone(count, work, argument);
         return;

@@ -1,8 +1,13 @@
+/* Products of float rows with weights of 8 bits. */
+#include "math/cpu.h"
 #include "math/int8.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "base/context.h"
+#include "base/memory.h"
+#include "base/numbers.h"
 #include "base/thread.h"
 #include "math/kernels.h"
 #ifdef __x86_64__
@@ -13,8 +18,8 @@
 #define HIGH 6  /* rows of a tile */
 #define GROUP KD__INT8_GROUP
 
-/* y[i][j] = sum over groups of scales[group][j] by[i][group] (correction[group][j] + sum_k a[k][i] b[k][j]), packed as a[input / 4][row][4],
- * b[input / 4][output][4]. Always HIGH rows.                                                                                    */
+/* y[i][j] = sum over groups of scales[group][j] by[i][group] (correction[group][j] + sum_k a[k][i]
+ * b[k][j]), packed as a[input / 4][row][4], b[input / 4][output][4]. Always HIGH rows. */
 typedef struct {
     int64_t groups;
     const uint8_t *a;
@@ -30,7 +35,8 @@ static void add_group(const tile_work *w, int64_t g, int32_t sums[HIGH][WIDE], f
 {
     for (int i = 0; i < HIGH; i++)
         for (int j = 0; j < WIDE; j++)
-            y[i][j] += (float)(sums[i][j] + w->corrections[g * WIDE + j]) * (w->scales[g * WIDE + j] * w->by[i * w->groups + g]);
+            y[i][j] += (float)(sums[i][j] + w->corrections[g * WIDE + j]) *
+                       (w->scales[g * WIDE + j] * w->by[i * w->groups + g]);
 }
 
 static void tile_portable(const tile_work *w, float y[HIGH][WIDE])
@@ -43,7 +49,8 @@ static void tile_portable(const tile_work *w, float y[HIGH][WIDE])
         for (int64_t k = 0; k < GROUP / 4; k++, b += 4 * WIDE, a += 4 * HIGH)
             for (int i = 0; i < HIGH; i++)
                 for (int j = 0; j < WIDE; j++)
-                    sums[i][j] += a[4 * i] * b[4 * j] + a[4 * i + 1] * b[4 * j + 1] + a[4 * i + 2] * b[4 * j + 2] + a[4 * i + 3] * b[4 * j + 3];
+                    sums[i][j] += a[4 * i] * b[4 * j] + a[4 * i + 1] * b[4 * j + 1] +
+                                  a[4 * i + 2] * b[4 * j + 2] + a[4 * i + 3] * b[4 * j + 3];
         add_group(w, g, sums, y);
     }
 }
@@ -53,27 +60,29 @@ static void tile_portable(const tile_work *w, float y[HIGH][WIDE])
 #define EACH_ROW(x) x(0) x(1) x(2) x(3) x(4) x(5)
 #define BEGIN(i) __m512 ylow##i = _mm512_setzero_ps(), yhigh##i = ylow##i;
 #define CORRECT(i) __m512i low##i = c0, high##i = c1;
-#define ADD(i)                                                                                                                                       \
-    x = _mm512_set1_epi32(fours[i]);                                                                                                                 \
-    low##i = _mm512_dpbusd_epi32(low##i, x, b0);                                                                                                     \
+#define ADD(i)                                                                                     \
+    x = _mm512_set1_epi32(fours[i]);                                                               \
+    low##i = _mm512_dpbusd_epi32(low##i, x, b0);                                                   \
     high##i = _mm512_dpbusd_epi32(high##i, x, b1);
-#define SCALE(i)                                                                                                                                     \
-    by = _mm512_set1_ps(w->by[i * w->groups + g]);                                                                                                   \
-    ylow##i = _mm512_fmadd_ps(_mm512_cvtepi32_ps(low##i), _mm512_mul_ps(s0, by), ylow##i);                                                           \
+#define SCALE(i)                                                                                   \
+    by = _mm512_set1_ps(w->by[i * w->groups + g]);                                                 \
+    ylow##i = _mm512_fmadd_ps(_mm512_cvtepi32_ps(low##i), _mm512_mul_ps(s0, by), ylow##i);         \
     yhigh##i = _mm512_fmadd_ps(_mm512_cvtepi32_ps(high##i), _mm512_mul_ps(s1, by), yhigh##i);
-#define END(i)                                                                                                                                       \
-    _mm512_storeu_ps(y[i], ylow##i);                                                                                                                 \
+#define END(i)                                                                                     \
+    _mm512_storeu_ps(y[i], ylow##i);                                                               \
     _mm512_storeu_ps(y[i] + 16, yhigh##i);
 
 typedef int32_t aliased __attribute__((may_alias, aligned(1)));
 
-__attribute__((target("avx512f,avx512bw,avx512vnni"))) static void tile_vnni(const tile_work *w, float y[HIGH][WIDE])
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) static void tile_vnni(const tile_work *w,
+                                                                             float y[HIGH][WIDE])
 {
     const int8_t *b = w->b;
     const uint8_t *a = w->a;
     EACH_ROW(BEGIN)
     for (int64_t g = 0; g < w->groups; g++) {
-        const __m512i c0 = _mm512_loadu_si512(w->corrections + g * WIDE), c1 = _mm512_loadu_si512(w->corrections + g * WIDE + 16);
+        const __m512i c0 = _mm512_loadu_si512(w->corrections + g * WIDE),
+                      c1 = _mm512_loadu_si512(w->corrections + g * WIDE + 16);
         EACH_ROW(CORRECT)
         for (int64_t k = 0; k < GROUP / 4; k++, b += 4 * WIDE, a += 4 * HIGH) {
             const aliased *fours = (const aliased *)a;
@@ -81,32 +90,39 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) static void tile_vnni(con
             __m512i x;
             EACH_ROW(ADD)
         }
-        const __m512 s0 = _mm512_loadu_ps(w->scales + g * WIDE), s1 = _mm512_loadu_ps(w->scales + g * WIDE + 16);
+        const __m512 s0 = _mm512_loadu_ps(w->scales + g * WIDE),
+                     s1 = _mm512_loadu_ps(w->scales + g * WIDE + 16);
         __m512 by;
         EACH_ROW(SCALE)
     }
     EACH_ROW(END)
 }
 
-/* Pairs of 16-bit products: no sum of two overflows, as it would in 8 by 8 bits. Two rows by 8 outputs at a time. */
-__attribute__((target("avx2"))) static void group_avx2(const uint8_t *a, const int8_t *b, int32_t sums[HIGH][WIDE])
+/* Pairs of 16-bit products: no sum of two overflows, as it would in 8 by 8 bits. Two rows by 8
+ * outputs at a time. */
+__attribute__((target("avx2"))) static void group_avx2(const uint8_t *a, const int8_t *b,
+                                                       int32_t sums[HIGH][WIDE])
 {
     for (int i = 0; i < HIGH; i += 2)
         for (int j = 0; j < WIDE; j += 8) {
             __m256i s0 = _mm256_setzero_si256(), s1 = s0, t0 = s0, t1 = s0;
             for (int64_t k = 0; k < GROUP / 4; k++) {
                 const __m128i *at = (const __m128i *)(const void *)(b + (k * WIDE + j) * 4);
-                const __m256i b0 = _mm256_cvtepi8_epi16(_mm_loadu_si128(at)), b1 = _mm256_cvtepi8_epi16(_mm_loadu_si128(at + 1));
+                const __m256i b0 = _mm256_cvtepi8_epi16(_mm_loadu_si128(at)),
+                              b1 = _mm256_cvtepi8_epi16(_mm_loadu_si128(at + 1));
                 const aliased *fours = (const aliased *)(a + (k * HIGH + i) * 4);
-                const __m256i x4 = _mm256_cvtepu8_epi16(_mm_set1_epi32(fours[0])), y4 = _mm256_cvtepu8_epi16(_mm_set1_epi32(fours[1]));
+                const __m256i x4 = _mm256_cvtepu8_epi16(_mm_set1_epi32(fours[0])),
+                              y4 = _mm256_cvtepu8_epi16(_mm_set1_epi32(fours[1]));
                 s0 = _mm256_add_epi32(s0, _mm256_madd_epi16(x4, b0));
                 s1 = _mm256_add_epi32(s1, _mm256_madd_epi16(x4, b1));
                 t0 = _mm256_add_epi32(t0, _mm256_madd_epi16(y4, b0));
                 t1 = _mm256_add_epi32(t1, _mm256_madd_epi16(y4, b1));
             }
-            /* each output has two neighbouring sums; hadd puts the lanes as 0 1 4 5 2 3 6 7 */
-            _mm256_storeu_si256((__m256i *)(void *)(sums[i] + j), _mm256_permute4x64_epi64(_mm256_hadd_epi32(s0, s1), 0xd8));
-            _mm256_storeu_si256((__m256i *)(void *)(sums[i + 1] + j), _mm256_permute4x64_epi64(_mm256_hadd_epi32(t0, t1), 0xd8));
+            /* each output has two neighboring sums; hadd puts the lanes as 0 1 4 5 2 3 6 7 */
+            _mm256_storeu_si256((__m256i *)(void *)(sums[i] + j),
+                                _mm256_permute4x64_epi64(_mm256_hadd_epi32(s0, s1), 0xd8));
+            _mm256_storeu_si256((__m256i *)(void *)(sums[i + 1] + j),
+                                _mm256_permute4x64_epi64(_mm256_hadd_epi32(t0, t1), 0xd8));
         }
 }
 
@@ -124,8 +140,9 @@ static void tile_avx2(const tile_work *w, float y[HIGH][WIDE])
 static tile_function *choose(const kd_context *context)
 {
 #ifdef __x86_64__
-    if (context->kernels->isa == KD_ISA_AVX512 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) return tile_vnni;
-    if (context->kernels->isa != KD_ISA_PORTABLE && __builtin_cpu_supports("avx2")) return tile_avx2;
+    if (context->kernels->isa == KD_ISA_AVX512 && context->cpu & KD__CPU_AVX512_VNNI)
+        return tile_vnni;
+    if (context->kernels->isa != KD_ISA_PORTABLE) return tile_avx2;
 #endif
     (void)context;
     return tile_portable;
@@ -133,11 +150,10 @@ static tile_function *choose(const kd_context *context)
 
 /* ---- weights ---- */
 
-static int64_t up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-
 int64_t kd__int8_bytes(int64_t outputs, int64_t inputs)
 {
-    return up(outputs, WIDE) * up(inputs, GROUP) + up(outputs, WIDE) * up(inputs, GROUP) / GROUP * 8;
+    return kd__round_up(outputs, WIDE) * kd__round_up(inputs, GROUP) +
+           kd__round_up(outputs, WIDE) * kd__round_up(inputs, GROUP) / GROUP * 8;
 }
 
 void kd__int8_free(kd__int8 *q, kd_context *context)
@@ -161,11 +177,12 @@ static void pack_row(void *argument, int64_t n, int32_t worker)
     int8_t *to = q->values + n / WIDE * q->groups * GROUP * WIDE + n % WIDE * 4;
     (void)worker;
     for (int64_t g = 0; g < q->groups; g++) {
-        const int64_t first = g * GROUP, last = first + GROUP < q->inputs ? first + GROUP : q->inputs,
+        const int64_t first = g * GROUP, last = kd__min(first + GROUP, q->inputs),
                       at = (n / WIDE * q->groups + g) * WIDE + n % WIDE;
         float largest = 0;
         int32_t sum = 0;
-        for (int64_t k = first; k < last; k++) largest = fabsf(w[k]) > largest ? fabsf(w[k]) : largest;
+        for (int64_t k = first; k < last; k++)
+            largest = fabsf(w[k]) > largest ? fabsf(w[k]) : largest;
         const float inverse = largest > 0 ? 127 / largest : 0;
         for (int64_t k = first; k < last; k++) {
             const int32_t value = (int32_t)lrintf(w[k] * inverse);
@@ -177,9 +194,13 @@ static void pack_row(void *argument, int64_t n, int32_t worker)
     }
 }
 
-kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_t outputs, int64_t inputs)
+kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_t outputs,
+                        int64_t inputs)
 {
-    *q = (kd__int8){ .outputs = outputs, .inputs = inputs, .panels = up(outputs, WIDE) / WIDE, .groups = up(inputs, GROUP) / GROUP };
+    *q = (kd__int8){ .outputs = outputs,
+                     .inputs = inputs,
+                     .panels = kd__round_up(outputs, WIDE) / WIDE,
+                     .groups = kd__round_up(inputs, GROUP) / GROUP };
     kd_status status = KD_NEW(context, &q->values, q->panels * q->groups * GROUP * WIDE);
     if (status == KD_OK) status = KD_NEW(context, &q->scales, q->panels * q->groups * WIDE);
     if (status == KD_OK) status = KD_NEW(context, &q->corrections, q->panels * q->groups * WIDE);
@@ -206,16 +227,21 @@ typedef struct {
 } product;
 
 /* a = round(x inverse) + 128; |x inverse| is at most 127. */
-static inline __attribute__((always_inline)) void to_bytes(const float *x, int64_t n, float inverse, uint8_t *a)
+static inline __attribute__((always_inline)) void to_bytes(const float *x, int64_t n, float inverse,
+                                                           uint8_t *a)
 {
     for (int64_t k = 0; k < n; k++) a[k] = (uint8_t)(int32_t)(x[k] * inverse + 128.5f);
 }
 
 #ifdef __x86_64__
-__attribute__((target("avx2"))) static void to_bytes_avx2(const float *x, int64_t n, float inverse, uint8_t *a) { to_bytes(x, n, inverse, a); }
+__attribute__((target("avx2"))) static void to_bytes_avx2(const float *x, int64_t n, float inverse,
+                                                          uint8_t *a)
+{
+    to_bytes(x, n, inverse, a);
+}
 #endif
 
-static void quantise_row(void *argument, int64_t r, int32_t worker)
+static void quantize_row(void *argument, int64_t r, int32_t worker)
 {
     const product *p = argument;
     const int64_t n = p->q->inputs, deep = p->q->groups * GROUP;
@@ -223,8 +249,9 @@ static void quantise_row(void *argument, int64_t r, int32_t worker)
     uint8_t piece[GROUP], *to = p->a + r / HIGH * HIGH * deep + r % HIGH * 4;
     (void)worker;
     for (int64_t g = 0; g < p->q->groups; g++) {
-        const int64_t first = g * GROUP, count = n - first < GROUP ? n - first : GROUP;
-        const float largest = r < p->rows ? p->kernels->largest_size(x + first, count) : 0, inverse = largest > 0 ? 127 / largest : 0;
+        const int64_t first = g * GROUP, count = kd__min(n - first, GROUP);
+        const float largest = r < p->rows ? p->kernels->largest_size(x + first, count) : 0,
+                    inverse = largest > 0 ? 127 / largest : 0;
         memset(piece, 128, sizeof piece);
         if (r < p->rows) {
 #ifdef __x86_64__
@@ -240,16 +267,18 @@ static void quantise_row(void *argument, int64_t r, int32_t worker)
 
 static void write_tile(const product *p, int64_t first, int64_t panel, float sums[HIGH][WIDE])
 {
-    const int64_t begin = panel * WIDE, columns = p->q->outputs - begin < WIDE ? p->q->outputs - begin : WIDE;
-    const int64_t lines = p->rows - first < HIGH ? p->rows - first : HIGH;
-    for (int64_t i = 0; i < lines; i++) memcpy(p->y + (first + i) * p->q->outputs + begin, sums[i], (size_t)columns * sizeof(float));
+    const int64_t begin = panel * WIDE, columns = kd__min(p->q->outputs - begin, WIDE);
+    const int64_t lines = kd__min(p->rows - first, HIGH);
+    for (int64_t i = 0; i < lines; i++)
+        memcpy(p->y + (first + i) * p->q->outputs + begin, sums[i],
+               (size_t)columns * sizeof(float));
 }
 
 static void multiply(void *argument, int64_t piece, int32_t worker)
 {
     const product *p = argument;
     const kd__int8 *q = p->q;
-    const int64_t deep = q->groups * GROUP, last = (piece + 1) * p->chunk < q->panels ? (piece + 1) * p->chunk : q->panels;
+    const int64_t deep = q->groups * GROUP, last = kd__min((piece + 1) * p->chunk, q->panels);
     float sums[HIGH][WIDE];
     (void)worker;
     for (int64_t panel = piece * p->chunk; panel < last; panel++)
@@ -267,21 +296,24 @@ static void multiply(void *argument, int64_t piece, int32_t worker)
 
 int64_t kd__int8_scratch(int64_t rows, int64_t inputs)
 {
-    const int64_t lines = up(rows, HIGH), groups = up(inputs, GROUP) / GROUP;
-    return lines * groups * GROUP / 4 + up(lines * groups, 16);
+    const int64_t lines = kd__round_up(rows, HIGH), groups = kd__round_up(inputs, GROUP) / GROUP;
+    return lines * groups * GROUP / 4 + kd__round_up(lines * groups, 16);
 }
 
-kd_status kd__int8_product(kd_context *context, const kd__int8 *q, const float *x, int64_t rows, float *y)
+kd_status kd__int8_product(kd_context *context, const kd__int8 *q, const float *x, int64_t rows,
+                           float *y)
 {
-    product p = { .q = q, .x = x, .y = y, .rows = rows, .tile = choose(context), .kernels = context->kernels };
-    const int64_t lines = up(rows, HIGH);
+    product p = {
+        .q = q, .x = x, .y = y, .rows = rows, .tile = choose(context), .kernels = context->kernels
+    };
+    const int64_t lines = kd__round_up(rows, HIGH);
     float *scratch;
     KD_TRY(kd__scratch_take(context, kd__int8_scratch(rows, q->inputs), &scratch));
     p.by = scratch;
-    p.a = (uint8_t *)(void *)(scratch + up(lines * q->groups, 16));
+    p.a = (uint8_t *)(void *)(scratch + kd__round_up(lines * q->groups, 16));
     p.chunk = q->panels >= 64 ? 8 : (q->panels + 2 * context->threads - 1) / (2 * context->threads);
-    kd__parallel(context, lines, quantise_row, &p);
-    kd__parallel(context, (q->panels + p.chunk - 1) / p.chunk, multiply, &p);
+    kd__parallel(context, lines, quantize_row, &p);
+    kd__parallel(context, kd__ceil_div(q->panels, p.chunk), multiply, &p);
     kd__scratch_give(context, scratch);
     return KD_OK;
 }

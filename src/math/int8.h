@@ -1,14 +1,18 @@
-/* Products of 8-bit numbers: both sides in groups of 64 inputs with a scale each, sums of a group in 32-bit integers, groups added up in float.
- * A row's bits do not depend on the rows beside it.                                                                            */
+/* Products of 8-bit numbers: both sides in groups of 64 inputs with a scale each, sums of a
+ * group in 32-bit integers, groups added up in float. A row's bits do not depend on the rows
+ * beside it. */
 #ifndef KD_MATH_INT8_H
 #define KD_MATH_INT8_H
 
-#include "base/context.h"
+#include <kdistill/context.h>
+
+#include "base/status.h"
 
 #define KD__INT8_GROUP 64
 
-/* W (outputs, inputs) as q s, s = max |w| / 127 of a group. Panels of 32 outputs: values[panel][input / 4][output][4], scales and corrections
- * [panel][group][output]; a correction is -128 sum q, for activations are stored as numbers + 128.                              */
+/* W (outputs, inputs) as q s, s = max |w| / 127 of a group. Panels of 32 outputs:
+ * values[panel][input / 4][output][4], scales and corrections [panel][group][output]; a correction
+ * is -128 sum q, for activations are stored as numbers + 128. */
 typedef struct kd__int8 {
     int64_t outputs, inputs, panels, groups;
     int8_t *values;
@@ -17,12 +21,14 @@ typedef struct kd__int8 {
 } kd__int8;
 
 int64_t kd__int8_bytes(int64_t outputs, int64_t inputs);
-kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_t outputs, int64_t inputs);
+kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_t outputs,
+                        int64_t inputs);
 void kd__int8_free(kd__int8 *q, kd_context *context);
 
 /* Floats of scratch that a product of so many rows takes. */
 int64_t kd__int8_scratch(int64_t rows, int64_t inputs);
 /* y (rows, outputs) = x W' */
-kd_status kd__int8_product(kd_context *context, const kd__int8 *q, const float *x, int64_t rows, float *y);
+kd_status kd__int8_product(kd_context *context, const kd__int8 *q, const float *x, int64_t rows,
+                           float *y);
 
 #endif

@@ -5,6 +5,10 @@
 #include "math/kernels.h"
 #include "math/vector.h"
 
+/* each is of the type that its list says */
+#define KERNEL(result, name, arguments) static result name arguments;
+#include "math/kernels.inc"
+
 #define BLOCK 16 /* vectors summed in float before they go to double */
 
 /* Loops over a row: `i` is the place, `left` how many numbers are left there. */
@@ -26,7 +30,8 @@ static float scan(const float *x, int64_t n, int32_t *bad)
     return max_lanes(m);
 }
 
-/* As scan; maxima: for every KD__GROUP vectors the largest of each lane, so that number l of group g is that of x[(g KD__GROUP + v) W + l]. */
+/* As scan; maxima: for every KD__GROUP vectors the largest of each lane, so that number l of group
+ * g is that of x[(g KD__GROUP + v) W + l]. */
 static float scan_groups(const float *x, int64_t n, int32_t *bad, float *maxima)
 {
     vf m = splat(-INFINITY);
@@ -57,26 +62,31 @@ static int64_t count_from(const float *x, int64_t n, float least)
     return n && least == -INFINITY ? n : total;
 }
 
-static int64_t collect_from(const float *x, int64_t n, float least, uint32_t first, uint32_t *ids, float *values)
+static int64_t collect_from(const float *x, int64_t n, float least, uint32_t first, uint32_t *ids,
+                            float *values)
 {
     int64_t count = 0, i = 0;
 #if W == 16
     const __m512i steps = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    for (; i + W <= n; i += W) { /* whole vectors are written: what is too much is written again, or lies behind the last one */
+    /* whole vectors are written: what is too much is written again, or lies behind the last one */
+    for (; i + W <= n; i += W) {
         const __m512 v = _mm512_loadu_ps(x + i);
         const __mmask16 mask = _mm512_cmp_ps_mask(v, _mm512_set1_ps(least), _CMP_GE_OQ);
+        const __m512i here = _mm512_add_epi32(steps, _mm512_set1_epi32((int)(first + (uint32_t)i)));
         _mm512_storeu_ps(values + count, _mm512_maskz_compress_ps(mask, v));
-        _mm512_storeu_si512(ids + count, _mm512_maskz_compress_epi32(mask, _mm512_add_epi32(steps, _mm512_set1_epi32((int)(first + (uint32_t)i)))));
+        _mm512_storeu_si512(ids + count, _mm512_maskz_compress_epi32(mask, here));
         count += __builtin_popcount(mask);
     }
 #elif W == 8
-    for (; i + W <= n; i += W)
-        for (uint32_t mask = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(x + i), _mm256_set1_ps(least), _CMP_GE_OQ)); mask;
-             mask &= mask - 1) {
+    for (; i + W <= n; i += W) {
+        const __m256 v = _mm256_loadu_ps(x + i);
+        const __m256 wanted = _mm256_cmp_ps(v, _mm256_set1_ps(least), _CMP_GE_OQ);
+        for (uint32_t mask = (uint32_t)_mm256_movemask_ps(wanted); mask; mask &= mask - 1) {
             const int64_t at = i + __builtin_ctz(mask);
             ids[count] = first + (uint32_t)at;
             values[count++] = x[at];
         }
+    }
 #endif
     for (; i < n; i++) {
         ids[count] = first + (uint32_t)i;
@@ -95,17 +105,17 @@ static int64_t argmax(const float *x, int64_t n)
     return 0;
 }
 
-#define SUM_BODY(expression)                                                                                                                         \
-    double total = 0;                                                                                                                                \
-    for (int64_t start = 0; start < n; start += BLOCK * W) {                                                                                         \
-        vf s = { 0 };                                                                                                                                \
-        int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;                                                                                \
-        for (int64_t i = start; i < stop; i += W) {                                                                                                  \
-            vf a = load_at(x + i, stop - i, 0);                                                                                                      \
-            s = s + (expression);                                                                                                                    \
-        }                                                                                                                                            \
-        total += sum_lanes(s);                                                                                                                       \
-    }                                                                                                                                                \
+#define SUM_BODY(expression)                                                                       \
+    double total = 0;                                                                              \
+    for (int64_t start = 0; start < n; start += BLOCK * W) {                                       \
+        vf s = { 0 };                                                                              \
+        int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;                              \
+        for (int64_t i = start; i < stop; i += W) {                                                \
+            vf a = load_at(x + i, stop - i, 0);                                                    \
+            s = s + (expression);                                                                  \
+        }                                                                                          \
+        total += sum_lanes(s);                                                                     \
+    }                                                                                              \
     return total
 
 static double sum(const float *x, int64_t n) { SUM_BODY(a); }
@@ -118,7 +128,8 @@ static double sum_from(const float *x, const float *e, int64_t n, float least)
         vf s = { 0 };
         int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;
         for (int64_t i = start; i < stop; i += W)
-            s = s + choose(load_at(x + i, stop - i, -INFINITY) >= splat(least), load_at(e + i, stop - i, 0), splat(0));
+            s = s + choose(load_at(x + i, stop - i, -INFINITY) >= splat(least),
+                           load_at(e + i, stop - i, 0), splat(0));
         total += sum_lanes(s);
     }
     return total;
@@ -170,7 +181,8 @@ static double exponentials_below(const float *x, int64_t n, float max, float inv
     return total;
 }
 
-static double relative(kd__side *a, kd__side *b, int64_t n, float inverse_t, float floor, int64_t *hits)
+static double relative(kd__side *a, kd__side *b, int64_t n, float inverse_t, float floor,
+                       int64_t *hits)
 {
     double total = 0, sum_a = 0, sum_b = 0;
     vi low = { 0 };
@@ -178,7 +190,8 @@ static double relative(kd__side *a, kd__side *b, int64_t n, float inverse_t, flo
         vf s = { 0 }, sa = { 0 }, sb = { 0 };
         int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;
         for (int64_t i = start; i < stop; i += W) {
-            __builtin_prefetch(a->x + n + i, 0, 2); /* most often the next row: it comes while this one is computed */
+            /* most often the next row: it comes while this one is computed */
+            __builtin_prefetch(a->x + n + i, 0, 2);
             __builtin_prefetch(b->x + n + i, 0, 2);
             vf xa = (load_at(a->x + i, stop - i, -INFINITY) - a->max) * inverse_t;
             vf xb = (load_at(b->x + i, stop - i, -INFINITY) - b->max) * inverse_t;
@@ -202,7 +215,8 @@ static double relative(kd__side *a, kd__side *b, int64_t n, float inverse_t, flo
     return total;
 }
 
-/* Long rows are written past the caches: nobody reads them before they would be gone from there, and a third of the traffic is saved. */
+/* Long rows are written past the caches: nobody reads them before they would be gone from there,
+ * and a third of the traffic is saved. */
 #define STREAM_FROM 16384
 #if W == 16
 #define STREAM(p, x) _mm512_stream_ps(p, (__m512)(x))
@@ -220,7 +234,8 @@ static void combine_long(float *out, const float *ea, float x, const float *eb, 
 }
 #endif
 
-static void combine(float *out, const float *ea, float x, const float *eb, float y, int64_t n, int32_t add)
+static void combine(float *out, const float *ea, float x, const float *eb, float y, int64_t n,
+                    int32_t add)
 {
 #ifdef STREAM
     if (n >= STREAM_FROM && eb && !add && (uintptr_t)out % sizeof(vf) == 0) {
@@ -237,8 +252,9 @@ static void combine(float *out, const float *ea, float x, const float *eb, float
     }
 }
 
-static void reverse_gradient(float *out, const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float floor, float shift, float c,
-                             float mean, int32_t add)
+static void reverse_gradient(float *out, const kd__side *z, const kd__side *v, int64_t n,
+                             float inverse_t, float floor, float shift, float c, float mean,
+                             int32_t add)
 {
     EACH_VECTOR(i, n)
     {
@@ -252,9 +268,11 @@ static void reverse_gradient(float *out, const kd__side *z, const kd__side *v, i
 }
 
 /* Where p and q are both below 1e-37 nothing is counted: they cannot change a float. */
-static double jensen(const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float b, double *mean)
+static double jensen(const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float b,
+                     double *mean)
 {
-    const float lz = (float)log(z->sum), lv = (float)log(v->sum), iz = (float)(1 / z->sum), iv = (float)(1 / v->sum);
+    const float lz = (float)log(z->sum), lv = (float)log(v->sum);
+    const float iz = (float)(1 / z->sum), iv = (float)(1 / v->sum);
     double total = 0, weighted = 0;
     for (int64_t start = 0; start < n; start += BLOCK * W) {
         vf s = { 0 }, w = { 0 };
@@ -264,7 +282,8 @@ static double jensen(const kd__side *z, const kd__side *v, int64_t n, float inve
             vf lq = (load_at(z->x + i, stop - i, -INFINITY) - z->max) * inverse_t - lz;
             vf lp = (load_at(v->x + i, stop - i, -INFINITY) - v->max) * inverse_t - lv;
             vf m = p * b + q * (1 - b);
-            vi counts = m > splat(1e-37f), has_p = counts & (p > splat(0)), has_q = counts & (q > splat(0));
+            vi counts = m > splat(1e-37f);
+            vi has_p = counts & (p > splat(0)), has_q = counts & (q > splat(0));
             vf lm = vlog(choose(counts, m, splat(1)));
             vf g = choose(has_q, (lq - lm) * (1 - b), splat(0));
             s = s + choose(has_p, p * b * (lp - lm), splat(0)) + q * g;
@@ -278,32 +297,40 @@ static double jensen(const kd__side *z, const kd__side *v, int64_t n, float inve
     return total;
 }
 
-static inline __attribute__((always_inline)) double mixture_of(int32_t kind, const kd__side *z, const kd__side *v, int64_t n, float inverse_t,
-                                                               float a, double *mean)
+static inline __attribute__((always_inline)) double mixture_of(int32_t kind, const kd__side *z,
+                                                               const kd__side *v, int64_t n,
+                                                               float inverse_t, float a,
+                                                               double *mean)
 {
-    const float lz = (float)log(z->sum), lv = (float)log(v->sum), iz = (float)(1 / z->sum), iv = (float)(1 / v->sum);
+    const int forward = kind == KD__SKEWED_FORWARD;
+    const kd__side *of = forward ? v : z; /* whose own distribution is compared with the mixture */
+    const float log_sum = (float)log(of->sum);
+    const float iz = (float)(1 / z->sum), iv = (float)(1 / v->sum);
     double total = 0, weighted = 0;
     for (int64_t start = 0; start < n; start += BLOCK * W) {
         vf s = { 0 }, w = { 0 };
         int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;
         for (int64_t i = start; i < stop; i += W) {
-            vf q = load_at(z->e + i, stop - i, 0) * iz, p = load_at(v->e + i, stop - i, 0) * iv, h;
+            vf q = load_at(z->e + i, stop - i, 0) * iz, p = load_at(v->e + i, stop - i, 0) * iv;
+            vf h;
             if (kind == KD__VARIATION) {
                 vf d = q - p;
                 vi less = d<splat(0), more = d> splat(0);
                 s = s + choose(less, -d, d) * 0.5f;
                 h = choose(less, q * -0.5f, choose(more, q * 0.5f, splat(0)));
             } else {
-                const int forward = kind == KD__SKEWED_FORWARD;
-                vf own = forward ? p : q, other = forward ? q : p, m = own * a + other * (1 - a);
+                vf own = forward ? p : q, other = forward ? q : p;
+                vf m = own * a + other * (1 - a);
                 vi counts = (m > splat(1e-37f)) & (own > splat(0));
-                const float *x = forward ? v->x : z->x;
-                vf log_own = (load_at(x + i, stop - i, -INFINITY) - (forward ? v->max : z->max)) * inverse_t - (forward ? lv : lz);
+                vf x = load_at(of->x + i, stop - i, -INFINITY);
+                vf log_own = (x - of->max) * inverse_t - log_sum;
                 m = choose(counts, m, splat(1));
                 vf ratio = choose(counts, log_own - vlog(m), splat(0));
                 s = s + own * ratio;
-                if (forward) h = choose(counts, p * q * (a - 1) / m, splat(0));
-                else h = choose(counts, q * (kind == KD__SKEWED_REVERSE ? ratio - q * a / m : ratio), splat(0));
+                if (forward) h = p * q * (a - 1) / m;
+                else if (kind == KD__SKEWED_REVERSE) h = q * (ratio - q * a / m);
+                else h = q * ratio;
+                h = choose(counts, h, splat(0));
             }
             w = w + h;
             store_at(v->e + i, h, stop - i);
@@ -315,7 +342,8 @@ static inline __attribute__((always_inline)) double mixture_of(int32_t kind, con
     return total;
 }
 
-static double mixture(int32_t kind, const kd__side *z, const kd__side *v, int64_t n, float inverse_t, float a, double *mean)
+static double mixture(int32_t kind, const kd__side *z, const kd__side *v, int64_t n,
+                      float inverse_t, float a, double *mean)
 {
     switch (kind) {
     case KD__SKEWED_FORWARD: return mixture_of(KD__SKEWED_FORWARD, z, v, n, inverse_t, a, mean);
@@ -325,7 +353,10 @@ static double mixture(int32_t kind, const kd__side *z, const kd__side *v, int64_
     }
 }
 
-/* One float16 to float32: exponent and fraction are moved, subnormals and specials by a multiplication. */
+#include "math/kernels_gap.h"
+
+/* One float16 to float32: exponent and fraction are moved, subnormals and specials by a
+ * multiplication. */
 static float half_to_float(uint16_t h)
 {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = (uint32_t)(h & 0x7fff) << 13, bits32;
@@ -351,9 +382,11 @@ static void widen(int32_t dtype, const void *from, int64_t n, float *to)
         return;
     }
 #if W == 16
-    for (; i + W <= n; i += W) _mm512_storeu_ps(to + i, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(x + i))));
+    for (; i + W <= n; i += W)
+        _mm512_storeu_ps(to + i, _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(x + i))));
 #elif W == 8
-    for (; i + W <= n; i += W) _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(x + i))));
+    for (; i + W <= n; i += W)
+        _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128((const void *)(x + i))));
 #endif
     for (; i < n; i++) to[i] = half_to_float(x[i]);
 }
@@ -364,14 +397,18 @@ static void narrow(int32_t dtype, const float *from, int64_t n, void *to)
     uint16_t *y = to;
     int64_t i = 0;
 #if W == 16
-    for (; dtype == KD_FLOAT16 && i + W <= n; i += W) _mm256_storeu_si256((__m256i *)(void *)(y + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + i), 0));
+    for (; dtype == KD_FLOAT16 && i + W <= n; i += W)
+        _mm256_storeu_si256((__m256i *)(void *)(y + i),
+                            _mm512_cvtps_ph(_mm512_loadu_ps(from + i), 0));
 #elif W == 8
-    for (; dtype == KD_FLOAT16 && i + W <= n; i += W) _mm_storeu_si128((__m128i *)(void *)(y + i), _mm256_cvtps_ph(_mm256_loadu_ps(from + i), 0));
+    for (; dtype == KD_FLOAT16 && i + W <= n; i += W)
+        _mm_storeu_si128((__m128i *)(void *)(y + i), _mm256_cvtps_ph(_mm256_loadu_ps(from + i), 0));
 #endif
     kd__convert_from_float32(y + i, dtype, from + i, n - i);
 }
 
-static void softmax_gradient(float *out, const float *ez, const float *g, int64_t n, float c, float mean, int32_t add)
+static void softmax_gradient(float *out, const float *ez, const float *g, int64_t n, float c,
+                             float mean, int32_t add)
 {
     EACH_VECTOR(i, n)
     {
@@ -387,7 +424,8 @@ static void soft_cap(float *x, int64_t n, float cap)
     {
         vf a = load_at(x + i, left, 0) * (1 / cap);
         vi negative = a < splat(0);
-        vf size = choose(negative, -a, a), e = vexp(size * -2.0f), t = (1.0f - e) / (1.0f + e) * cap;
+        vf size = choose(negative, -a, a), e = vexp(size * -2.0f);
+        vf t = (1.0f - e) / (1.0f + e) * cap;
         /* near 0 the quotient loses digits that the series has */
         t = choose(size < splat(0.02f), size * (1.0f - size * size * (1.0f / 3.0f)) * cap, t);
         store_at(x + i, choose(negative, -t, t), left);
@@ -441,10 +479,12 @@ static void add_bias(float *y, const float *x, const float *bias, int64_t n)
 
 static void relu_gradient(float *dx, const float *y, const float *dy, int64_t n)
 {
-    EACH_VECTOR(i, n) store_at(dx + i, choose(load_at(y + i, left, 0) > splat(0), load_at(dy + i, left, 0), splat(0)), left);
+    EACH_VECTOR(i, n)
+    store_at(dx + i, choose(load_at(y + i, left, 0) > splat(0), load_at(dy + i, left, 0), splat(0)),
+             left);
 }
 
-/* ---- optimisers: g = clip(gradient * scale) ---- */
+/* ---- optimizers: g = clip(gradient * scale) ---- */
 
 static inline vf scaled(const float *g, int64_t left, float scale, float clip)
 {
@@ -452,7 +492,8 @@ static inline vf scaled(const float *g, int64_t left, float scale, float clip)
     return choose(x > splat(clip), splat(clip), choose(x < splat(-clip), splat(-clip), x));
 }
 
-static void sgd(float *p, const float *g, int64_t n, float scale, float learning_rate, float decay, float clip)
+static void sgd(float *p, const float *g, int64_t n, float scale, float learning_rate, float decay,
+                float clip)
 {
     EACH_VECTOR(i, n)
     {
@@ -461,8 +502,8 @@ static void sgd(float *p, const float *g, int64_t n, float scale, float learning
     }
 }
 
-static void momentum(float *p, const float *g, float *m, int64_t n, float scale, float learning_rate, float decay, float clip, float momentum,
-                     int32_t nesterov)
+static void momentum(float *p, const float *g, float *m, int64_t n, float scale,
+                     float learning_rate, float decay, float clip, float momentum, int32_t nesterov)
 {
     EACH_VECTOR(i, n)
     {
@@ -480,7 +521,8 @@ static inline vf square_root(vf x)
     return y;
 }
 
-static void adam(float *p, const float *g, float *m, float *v, int64_t n, float scale, float clip, const kd__adam_step *step)
+static void adam(float *p, const float *g, float *m, float *v, int64_t n, float scale, float clip,
+                 const kd__adam_step *step)
 {
     const kd__adam_step s = *step;
     EACH_VECTOR(i, n)
@@ -492,14 +534,18 @@ static void adam(float *p, const float *g, float *m, float *v, int64_t n, float 
         vf second = load_at(v + i, left, 0) * s.beta2 + d * d * (1 - s.beta2);
         store_at(m + i, first, left);
         store_at(v + i, second, left);
-        store_at(p + i, x - (first * (s.correction1 * s.learning_rate)) / (square_root(second * s.correction2) + s.epsilon), left);
+        store_at(p + i,
+                 x - (first * (s.correction1 * s.learning_rate)) /
+                         (square_root(second * s.correction2) + s.epsilon),
+                 left);
     }
 }
 
 #include "math/kernels_product.h"
 
 /* Sixteen orders at a time: their smallest hashes stay in registers. */
-static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, int64_t n, const uint32_t *hashes, int64_t count)
+static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, int64_t n,
+                    const uint32_t *hashes, int64_t count)
 {
     for (int64_t i = 0; i + 16 <= n; i += 16) {
         uint32_t least[16];
@@ -514,11 +560,5 @@ static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, i
 }
 
 #include "math/kernels_decoder.h"
-
-#define KERNELS(isa, name)                                                                                                                           \
-    {                                                                                                                                                \
-        isa, name, W, scan, scan_groups, count_from, collect_from, sum_from, weighted_sum, argmax, sum, sum_squares, exponentials,                   \
-            exponentials_below, relative, combine, reverse_gradient, jensen, mixture, widen, narrow, softmax_gradient, soft_cap, soft_cap_gradient,  \
-            largest_size, minhash, axpby, relu, add_bias, relu_gradient, sgd, momentum, adam, rms_norm, rms_norm_gradient, swiglu, swiglu_gradient,  \
-            rotate, ROWS, COLUMNS, pack, tile                                                                                                        \
-    }
+#include "math/kernels_encoder.h"
+#include "math/kernels_relations.h"

@@ -1,3 +1,8 @@
+/* The kernels for any processor. */
 #include "math/kernels_body.h"
 
-const kd__kernels kd__kernels_portable = KERNELS(KD_ISA_PORTABLE, "portable");
+const kd__kernels kd__kernels_portable = {
+    .isa = KD_ISA_PORTABLE,
+    .name = "portable",
+#include "math/kernels_fill.inc"
+};

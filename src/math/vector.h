@@ -1,4 +1,5 @@
-/* Vectors of W floats in the compiler's own notation: one source, compiled once an instruction set (kernels_*.c). */
+/* Vectors of W floats in the compiler's own notation: one source, compiled once an instruction set
+ * (kernels_*.c). */
 #ifndef KD_MATH_VECTOR_H
 #define KD_MATH_VECTOR_H
 
@@ -52,7 +53,10 @@ static inline vf from_bits(vi x)
 #define ROUNDED(x) (void)(x)
 #endif
 
-static inline vf choose(vi mask, vf a, vf b) { return from_bits((mask & bits(a)) | (~mask & bits(b))); }
+static inline vf choose(vi mask, vf a, vf b)
+{
+    return from_bits((mask & bits(a)) | (~mask & bits(b)));
+}
 static inline vf larger(vf a, vf b) { return choose(a > b, a, b); }
 
 /* The first `count` (1 to W) numbers, the rest `fill`. */
@@ -63,7 +67,10 @@ static inline vf load_some(const float *p, int64_t count, float fill)
     return x;
 }
 static inline void store_some(float *p, vf x, int64_t count) { memcpy(p, &x, (size_t)count * 4); }
-static inline vf load_at(const float *p, int64_t left, float fill) { return left >= W ? load(p) : load_some(p, left, fill); }
+static inline vf load_at(const float *p, int64_t left, float fill)
+{
+    return left >= W ? load(p) : load_some(p, left, fill);
+}
 static inline void store_at(float *p, vf x, int64_t left)
 {
     if (left >= W) store(p, x);
@@ -84,8 +91,19 @@ static inline float max_lanes(vf x)
     return m;
 }
 
-/* e^x for x <= 0, and up to 88; below -87.3 it is 0. x = n ln 2 + r, a polynomial in r, n into the exponent; about 1 ulp.
- * Coefficients: S. Moshier, Cephes expf.                                                                              */
+/* e^r = 1 + r + r^2 p(r) for |r| <= ln 2 / 2. Coefficients: S. Moshier, Cephes expf. */
+static inline vf exp_series(vf r)
+{
+    vf p = splat(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    return p * r + 5.0000001201e-1f;
+}
+
+/* e^x for x <= 0, and up to 88; below -87.3 it is 0. x = n ln 2 + r, a polynomial in r, n into the
+ * exponent; about 1 ulp. */
 static inline vf vexp(vf x)
 {
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number */
@@ -95,23 +113,14 @@ static inline vf vexp(vf x)
     vf f = t - magic;
     vf r = x - f * 0.693359375f;
     r = r + f * 2.12194440e-4f;
-    vf p = splat(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * (r * r) + r + 1.0f;
+    vf p = exp_series(r) * (r * r) + r + 1.0f;
     return choose(tiny, splat(0), from_bits((vi)((vu)bits(p) + (n << 23))));
 }
 
-/* log x for normal x > 0; about 1 ulp. Coefficients: S. Moshier, Cephes logf. */
-static inline vf vlog(vf x)
+/* log(1 + m) = m - m^2/2 + m^3 p(m) for sqrt(1/2) <= 1 + m <= sqrt(2). Coefficients: S. Moshier,
+ * Cephes logf. */
+static inline vf log_series(vf m)
 {
-    vi raw = bits(x);
-    vi e = ((raw - 0x3f3504f3) >> 23); /* so that the fraction lies in sqrt(1/2) .. sqrt(2) */
-    vf m = from_bits(raw - (e << 23)) - 1.0f;
-    vf z = m * m, n = __builtin_convertvector(e, vf);
     vf p = splat(7.0376836292e-2f);
     p = p * m - 1.1514610310e-1f;
     p = p * m + 1.1676998740e-1f;
@@ -120,8 +129,17 @@ static inline vf vlog(vf x)
     p = p * m - 1.6668057665e-1f;
     p = p * m + 2.0000714765e-1f;
     p = p * m - 2.4999993993e-1f;
-    p = p * m + 3.3333331174e-1f;
-    p = p * m * z;
+    return p * m + 3.3333331174e-1f;
+}
+
+/* log x for normal x > 0; about 1 ulp. */
+static inline vf vlog(vf x)
+{
+    vi raw = bits(x);
+    vi e = ((raw - 0x3f3504f3) >> 23); /* so that the fraction lies in sqrt(1/2) .. sqrt(2) */
+    vf m = from_bits(raw - (e << 23)) - 1.0f;
+    vf z = m * m, n = __builtin_convertvector(e, vf);
+    vf p = log_series(m) * m * z;
     p = p - n * 2.12194440e-4f;
     p = p - 0.5f * z;
     return m + p + n * 0.693359375f;

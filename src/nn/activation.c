@@ -1,17 +1,19 @@
 /* relu:    y = max(x, 0)            dx = dy where y > 0
- * gelu:    y = x Phi(x)             dx = dy (Phi(x) + x phi(x))          [Hendrycks and Gimpel 2016], Phi by erf
+ * gelu:    y = x Phi(x)             dx = dy (Phi(x) + x phi(x))
+ *     [Hendrycks and Gimpel 2016], Phi by erf
  * tanh:    y = tanh x               dx = dy (1 - y^2)
- * sigmoid: y = 1 / (1 + e^-x)       dx = dy y (1 - y)                                                              */
+ * sigmoid: y = 1 / (1 + e^-x)       dx = dy y (1 - y) */
 #include "nn/activation.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "base/context.h"
+#include "base/numbers.h"
 #include "base/thread.h"
 #include "math/kernels.h"
 
 #define ROWS_A_TILE 16
-#define COLUMNS_A_TILE 64
 
 int32_t kd__activation_kind(const char *name)
 {
@@ -25,7 +27,10 @@ int kd__activation_keeps_input(int32_t kind) { return kind == KD__GELU; }
 
 static float gelu(float x) { return 0.5f * x * (1 + erff(x * 0.70710678f)); }
 
-static float gelu_slope(float x) { return 0.5f * (1 + erff(x * 0.70710678f)) + x * 0.39894228f * expf(-0.5f * x * x); }
+static float gelu_slope(float x)
+{
+    return 0.5f * (1 + erff(x * 0.70710678f)) + x * 0.39894228f * expf(-0.5f * x * x);
+}
 
 static float sigmoid(float x)
 {
@@ -33,7 +38,8 @@ static float sigmoid(float x)
     return (x >= 0 ? 1 : e) / (1 + e);
 }
 
-void kd__activate_row(kd_context *context, int32_t kind, float *y, const float *x, const float *bias, float *pre, int64_t n)
+void kd__activate_row(kd_context *context, int32_t kind, float *y, const float *x,
+                      const float *bias, float *pre, int64_t n)
 {
     if (kind == KD__RELU && !pre) {
         context->kernels->relu(y, x, bias, n);
@@ -57,7 +63,8 @@ void kd__activate_row(kd_context *context, int32_t kind, float *y, const float *
     }
 }
 
-static void slope_row(kd_context *context, int32_t kind, float *dy, const float *y, const float *pre, int64_t n)
+static void slope_row(kd_context *context, int32_t kind, float *dy, const float *y,
+                      const float *pre, int64_t n)
 {
     switch (kind) {
     case KD__RELU: context->kernels->relu_gradient(dy, y, dy, n); break;
@@ -86,55 +93,36 @@ typedef struct {
 static void forward_rows(void *argument, int64_t tile, int32_t worker)
 {
     rows_work *w = argument;
-    int64_t last = (tile + 1) * ROWS_A_TILE < w->rows ? (tile + 1) * ROWS_A_TILE : w->rows;
+    int64_t last = kd__min((tile + 1) * ROWS_A_TILE, w->rows);
     (void)worker;
     for (int64_t r = tile * ROWS_A_TILE; r < last; r++) {
         float *y = w->y + r * w->width;
-        kd__activate_row(w->context, w->kind, y, y, w->x, w->pre ? w->pre + r * w->width : NULL, w->width);
+        kd__activate_row(w->context, w->kind, y, y, w->x, w->pre ? w->pre + r * w->width : NULL,
+                         w->width);
     }
 }
 
 static void backward_rows(void *argument, int64_t tile, int32_t worker)
 {
     rows_work *w = argument;
-    int64_t last = (tile + 1) * ROWS_A_TILE < w->rows ? (tile + 1) * ROWS_A_TILE : w->rows;
+    int64_t last = kd__min((tile + 1) * ROWS_A_TILE, w->rows);
     (void)worker;
     for (int64_t r = tile * ROWS_A_TILE; r < last; r++)
-        slope_row(w->context, w->kind, w->y + r * w->width, w->x + r * w->width, w->pre ? w->pre + r * w->width : NULL, w->width);
+        slope_row(w->context, w->kind, w->y + r * w->width, w->x + r * w->width,
+                  w->pre ? w->pre + r * w->width : NULL, w->width);
 }
 
-void kd__activation_forward(kd_context *context, int32_t kind, float *y, const float *bias, float *pre, int64_t rows, int64_t width)
+void kd__activation_forward(kd_context *context, int32_t kind, float *y, const float *bias,
+                            float *pre, int64_t rows, int64_t width)
 {
     rows_work w = { context, kind, y, bias, pre, rows, width };
-    kd__parallel(context, (rows + ROWS_A_TILE - 1) / ROWS_A_TILE, forward_rows, &w);
+    kd__parallel(context, kd__ceil_div(rows, ROWS_A_TILE), forward_rows, &w);
 }
 
-void kd__activation_backward(kd_context *context, int32_t kind, float *dy, const float *y, const float *pre, int64_t rows, int64_t width)
+void kd__activation_backward(kd_context *context, int32_t kind, float *dy, const float *y,
+                             const float *pre, int64_t rows, int64_t width)
 {
     rows_work w = { context, kind, dy, y, (float *)(uintptr_t)pre, rows, width };
     if (kind == KD__NONE) return;
-    kd__parallel(context, (rows + ROWS_A_TILE - 1) / ROWS_A_TILE, backward_rows, &w);
-}
-
-typedef struct {
-    const kd__kernels *kernels;
-    float *db;
-    const float *dy;
-    int64_t rows, width;
-    int add;
-} bias_work;
-
-static void sum_columns(void *argument, int64_t tile, int32_t worker)
-{
-    bias_work *w = argument;
-    int64_t first = tile * COLUMNS_A_TILE, n = w->width - first < COLUMNS_A_TILE ? w->width - first : COLUMNS_A_TILE;
-    (void)worker;
-    if (!w->add) memset(w->db + first, 0, (size_t)n * sizeof *w->db);
-    for (int64_t r = 0; r < w->rows; r++) w->kernels->axpby(w->db + first, 1, w->dy + r * w->width + first, 1, n);
-}
-
-void kd__bias_gradient(kd_context *context, float *db, const float *dy, int64_t rows, int64_t width, int add)
-{
-    bias_work w = { context->kernels, db, dy, rows, width, add };
-    kd__parallel(context, (width + COLUMNS_A_TILE - 1) / COLUMNS_A_TILE, sum_columns, &w);
+    kd__parallel(context, kd__ceil_div(rows, ROWS_A_TILE), backward_rows, &w);
 }

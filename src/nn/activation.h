@@ -1,8 +1,9 @@
-/* Bias and activation of a dense layer. Legend: R rows, N width; y (R, N) layer output, pre (R, N) what went into the activation. */
+/* Bias and activation of a dense layer. Legend: R rows, N width; y (R, N) layer output, pre (R, N)
+ * what went into the activation. */
 #ifndef KD_NN_ACTIVATION_H
 #define KD_NN_ACTIVATION_H
 
-#include "base/context.h"
+#include <kdistill/context.h>
 
 enum { KD__NONE, KD__RELU, KD__GELU, KD__TANH, KD__SIGMOID };
 
@@ -12,12 +13,13 @@ int32_t kd__activation_kind(const char *name);
 int kd__activation_keeps_input(int32_t kind);
 
 /* One row: y = f(x + bias); bias may be NULL; pre (NULL: not kept) gets x + bias. x may be y. */
-void kd__activate_row(kd_context *context, int32_t kind, float *y, const float *x, const float *bias, float *pre, int64_t n);
+void kd__activate_row(kd_context *context, int32_t kind, float *y, const float *x,
+                      const float *bias, float *pre, int64_t n);
 /* y (R, N) = f(y + bias) */
-void kd__activation_forward(kd_context *context, int32_t kind, float *y, const float *bias, float *pre, int64_t rows, int64_t width);
+void kd__activation_forward(kd_context *context, int32_t kind, float *y, const float *bias,
+                            float *pre, int64_t rows, int64_t width);
 /* dy (R, N) = dy * f'(pre), in place */
-void kd__activation_backward(kd_context *context, int32_t kind, float *dy, const float *y, const float *pre, int64_t rows, int64_t width);
-/* db (N) = or += sum over rows of dy (R, N) */
-void kd__bias_gradient(kd_context *context, float *db, const float *dy, int64_t rows, int64_t width, int add);
+void kd__activation_backward(kd_context *context, int32_t kind, float *dy, const float *y,
+                             const float *pre, int64_t rows, int64_t width);
 
 #endif

@@ -1,26 +1,29 @@
+/* Two-dimensional convolution and pooling, forward and backward. */
 #include "nn/conv.h"
 
 #include <string.h>
 
+#include "base/numbers.h"
 #include "base/thread.h"
 #include "math/kernels.h"
 #include "nn/activation.h"
-#include "nn/dense.h"
+#include "nn/linear.h"
 
 #define PIECE_FLOATS (1 << 20)
 
 static int64_t patch_size(const kd__window *w) { return w->channels * w->kernel * w->kernel; }
 static int64_t places(const kd__window *w) { return w->out_height * w->out_width; }
 
-int64_t kd__conv_piece(const kd__window *w)
+/* Samples a piece. */
+static int64_t piece_of(const kd__window *w)
 {
     int64_t samples = PIECE_FLOATS / (places(w) * patch_size(w));
-    return samples < 1 ? 1 : samples;
+    return kd__max(samples, 1);
 }
 
 int64_t kd__conv_scratch(const kd__window *w, int64_t rows)
 {
-    int64_t piece = kd__conv_piece(w) < rows ? kd__conv_piece(w) : rows;
+    int64_t piece = kd__min(piece_of(w), rows);
     return piece * places(w) * (patch_size(w) + w->out_channels);
 }
 
@@ -37,15 +40,18 @@ typedef struct {
 } work;
 
 /* One row of a patch: kernel numbers from image row `row`, zero outside. */
-static void copy_line(const kd__window *w, float *to, const float *plane, int64_t row, int64_t column)
+static void copy_line(const kd__window *w, float *to, const float *plane, int64_t row,
+                      int64_t column)
 {
     for (int64_t k = 0; k < w->kernel; k++) {
         int64_t at = column + k;
-        to[k] = row >= 0 && row < w->height && at >= 0 && at < w->width ? plane[row * w->width + at] : 0;
+        to[k] = row >= 0 && row < w->height && at >= 0 && at < w->width ? plane[row * w->width + at]
+                                                                        : 0;
     }
 }
 
-static void add_line(const kd__window *w, float *plane, const float *from, int64_t row, int64_t column)
+static void add_line(const kd__window *w, float *plane, const float *from, int64_t row,
+                     int64_t column)
 {
     if (row < 0 || row >= w->height) return;
     for (int64_t k = 0; k < w->kernel; k++)
@@ -63,7 +69,8 @@ static void image_to_patches(void *argument, int64_t sample, int32_t worker)
         for (int64_t j = 0; j < w->out_width; j++)
             for (int64_t c = 0; c < w->channels; c++)
                 for (int64_t l = 0; l < w->kernel; l++, to += w->kernel)
-                    copy_line(w, to, image + c * w->height * w->width, i * w->stride - w->padding + l, j * w->stride - w->padding);
+                    copy_line(w, to, image + c * w->height * w->width,
+                              i * w->stride - w->padding + l, j * w->stride - w->padding);
 }
 
 static void patches_to_image(void *argument, int64_t sample, int32_t worker)
@@ -78,7 +85,8 @@ static void patches_to_image(void *argument, int64_t sample, int32_t worker)
         for (int64_t j = 0; j < w->out_width; j++)
             for (int64_t c = 0; c < w->channels; c++)
                 for (int64_t l = 0; l < w->kernel; l++, from += w->kernel)
-                    add_line(w, image + c * w->height * w->width, from, i * w->stride - w->padding + l, j * w->stride - w->padding);
+                    add_line(w, image + c * w->height * w->width, from,
+                             i * w->stride - w->padding + l, j * w->stride - w->padding);
 }
 
 /* (places, N) -> (N, places), with bias and activation */
@@ -91,7 +99,8 @@ static void product_to_output(void *argument, int64_t sample, int32_t worker)
     (void)worker;
     for (int64_t c = 0; c < n; c++) {
         for (int64_t i = 0; i < p; i++) y[c * p + i] = from[i * n + c] + k->bias[c];
-        kd__activate_row(k->context, k->activation, y + c * p, y + c * p, NULL, pre ? pre + c * p : NULL, p);
+        kd__activate_row(k->context, k->activation, y + c * p, y + c * p, NULL,
+                         pre ? pre + c * p : NULL, p);
     }
 }
 
@@ -101,7 +110,8 @@ static void gradient_to_product(void *argument, int64_t sample, int32_t worker)
     const int64_t n = k->w->out_channels, p = places(k->w);
     (void)worker;
     for (int64_t c = 0; c < n; c++)
-        for (int64_t i = 0; i < p; i++) k->product[(sample * p + i) * n + c] = k->dy[(sample * n + c) * p + i];
+        for (int64_t i = 0; i < p; i++)
+            k->product[(sample * p + i) * n + c] = k->dy[(sample * n + c) * p + i];
 }
 
 static void set_scratch(work *k, int64_t piece, float *scratch)
@@ -110,41 +120,47 @@ static void set_scratch(work *k, int64_t piece, float *scratch)
     k->product = scratch + piece * places(k->w) * patch_size(k->w);
 }
 
-kd_status kd__conv_forward(kd_context *context, const kd__window *w, int32_t activation, float *y, float *pre, const float *x, const float *weight,
-                           const float *bias, int64_t rows, float *scratch)
+kd_status kd__conv_forward(kd_context *context, const kd__window *w, int32_t activation, float *y,
+                           float *pre, const float *x, const float *weight, const float *bias,
+                           int64_t rows, float *scratch)
 {
-    const int64_t most = kd__conv_piece(w) < rows ? kd__conv_piece(w) : rows, in = w->channels * w->height * w->width,
+    const int64_t most = kd__min(piece_of(w), rows), in = w->channels * w->height * w->width,
                   out = w->out_channels * places(w);
     work k = { .context = context, .w = w, .activation = activation, .bias = bias };
     set_scratch(&k, most, scratch);
     for (int64_t r = 0; r < rows; r += most) {
-        int64_t piece = rows - r < most ? rows - r : most;
+        int64_t piece = kd__min(rows - r, most);
         k.x = x + r * in, k.y = y + r * out, k.pre = pre ? pre + r * out : NULL;
         kd__parallel(context, piece, image_to_patches, &k);
-        KD_TRY(kd__dense_forward(context, k.product, k.patches, weight, piece * places(w), patch_size(w), w->out_channels));
+        const kd__rows lines = { context, piece * places(w) };
+        KD_TRY(kd__linear(&lines, k.patches, patch_size(w), weight, w->out_channels, k.product));
         kd__parallel(context, piece, product_to_output, &k);
     }
     return KD_OK;
 }
 
-kd_status kd__conv_backward(kd_context *context, const kd__window *w, float *dx, float *dweight, float *dbias, const float *dy, const float *x,
-                            const float *weight, int64_t rows, int add, float *scratch)
+kd_status kd__conv_backward(kd_context *context, const kd__window *w, float *dx, float *dweight,
+                            float *dbias, const float *dy, const float *x, const float *weight,
+                            int64_t rows, int add, float *scratch)
 {
-    const int64_t most = kd__conv_piece(w) < rows ? kd__conv_piece(w) : rows, in = w->channels * w->height * w->width,
+    const int64_t most = kd__min(piece_of(w), rows), in = w->channels * w->height * w->width,
                   out = w->out_channels * places(w);
     work k = { .context = context, .w = w };
     set_scratch(&k, most, scratch);
     for (int64_t r = 0; r < rows; r += most) {
-        int64_t piece = rows - r < most ? rows - r : most, lines = piece * places(w);
+        const int64_t piece = kd__min(rows - r, most);
+        const kd__rows lines = { context, piece * places(w) };
         k.x = x + r * in, k.dy = dy + r * out, k.dx = dx ? dx + r * in : NULL;
         kd__parallel(context, piece, gradient_to_product, &k);
-        if (dbias) kd__bias_gradient(context, dbias, k.product, lines, w->out_channels, add || r);
+        kd__bias_gradient(&lines, k.product, w->out_channels, dbias, add || r);
         if (dweight) {
             kd__parallel(context, piece, image_to_patches, &k);
-            KD_TRY(kd__dense_weight_gradient(context, dweight, k.product, k.patches, lines, patch_size(w), w->out_channels, add || r));
+            KD_TRY(kd__linear_weight_gradient(&lines, k.patches, patch_size(w), k.product,
+                                              w->out_channels, dweight, add || r));
         }
         if (!dx) continue;
-        KD_TRY(kd__dense_input_gradient(context, k.patches, k.product, weight, lines, patch_size(w), w->out_channels));
+        KD_TRY(kd__linear_input_gradient(&lines, k.product, w->out_channels, weight, patch_size(w),
+                                         k.patches));
         kd__parallel(context, piece, patches_to_image, &k);
     }
     return KD_OK;
@@ -159,13 +175,15 @@ typedef struct {
     const float *x;
 } pool_work;
 
-static void pool_window(const pool_work *k, const float *plane, int64_t i, int64_t j, float *largest, int32_t *place)
+static void pool_window(const pool_work *k, const float *plane, int64_t i, int64_t j,
+                        float *largest, int32_t *place)
 {
     const kd__window *w = k->w;
     *place = -1;
     *largest = 0;
     for (int64_t a = i * w->stride - w->padding; a < i * w->stride - w->padding + w->kernel; a++)
-        for (int64_t b = j * w->stride - w->padding; b < j * w->stride - w->padding + w->kernel; b++) {
+        for (int64_t b = j * w->stride - w->padding; b < j * w->stride - w->padding + w->kernel;
+             b++) {
             if (a < 0 || a >= w->height || b < 0 || b >= w->width) continue;
             float x = plane[a * w->width + b];
             if (*place >= 0 && !(x > *largest) && x == x) continue;
@@ -183,10 +201,12 @@ static void pool_sample(void *argument, int64_t sample, int32_t worker)
     for (int64_t c = 0; c < w->channels; c++)
         for (int64_t i = 0; i < w->out_height; i++)
             for (int64_t j = 0; j < w->out_width; j++, at++)
-                pool_window(k, k->x + (sample * w->channels + c) * w->height * w->width, i, j, &k->y[at], &k->places[at]);
+                pool_window(k, k->x + (sample * w->channels + c) * w->height * w->width, i, j,
+                            &k->y[at], &k->places[at]);
 }
 
-void kd__max_pool_forward(kd_context *context, const kd__window *w, float *y, int32_t *where, const float *x, int64_t rows)
+void kd__max_pool_forward(kd_context *context, const kd__window *w, float *y, int32_t *where,
+                          const float *x, int64_t rows)
 {
     pool_work k = { w, y, where, x };
     kd__parallel(context, rows, pool_sample, &k);
@@ -197,7 +217,8 @@ static void unpool_sample(void *argument, int64_t sample, int32_t worker)
     pool_work *k = argument; /* y is dx, x is dy */
     const kd__window *w = k->w;
     (void)worker;
-    memset(k->y + sample * w->channels * w->height * w->width, 0, (size_t)(w->channels * w->height * w->width) * sizeof(float));
+    memset(k->y + sample * w->channels * w->height * w->width, 0,
+           (size_t)(w->channels * w->height * w->width) * sizeof(float));
     for (int64_t c = 0; c < w->channels; c++)
         for (int64_t p = 0; p < places(w); p++) {
             int64_t at = (sample * w->channels + c) * places(w) + p;
@@ -205,7 +226,8 @@ static void unpool_sample(void *argument, int64_t sample, int32_t worker)
         }
 }
 
-void kd__max_pool_backward(kd_context *context, const kd__window *w, float *dx, const float *dy, const int32_t *where, int64_t rows)
+void kd__max_pool_backward(kd_context *context, const kd__window *w, float *dx, const float *dy,
+                           const int32_t *where, int64_t rows)
 {
     pool_work k = { w, dx, (int32_t *)(uintptr_t)where, dy };
     kd__parallel(context, rows, unpool_sample, &k);

@@ -1,11 +1,13 @@
-/* Inverted dropout: y = x / (1 - p) where kept, else 0. Which elements are kept depends on (stream, row, column) alone, so the
- * backward pass makes the same mask again and nothing is stored.                                                             */
+/* Inverted dropout: y = x / (1 - p) where kept, else 0. Which elements are kept depends on (stream,
+ * row, column) alone, so the backward pass makes the same mask again and nothing is stored. */
 #ifndef KD_NN_DROPOUT_H
 #define KD_NN_DROPOUT_H
 
-#include "base/context.h"
+#include <kdistill/context.h>
 
-/* y (R, N) from x (R, N); the same function turns dy into dx. y may be x. p in 0 .. 1, 1 excluded, to a precision of 2^-16. */
-void kd__dropout(kd_context *context, float *y, const float *x, double p, uint64_t stream, int64_t rows, int64_t width);
+/* y (R, N) from x (R, N); the same function turns dy into dx. y may be x. p in 0 .. 1, 1 excluded,
+ * to a precision of 2^-16. */
+void kd__dropout(kd_context *context, float *y, const float *x, double p, uint64_t stream,
+                 int64_t rows, int64_t width);
 
 #endif

@@ -1,4 +1,5 @@
-/* kdistill-store - look at, check, join, convert and fill teacher stores. See docs/kdistill-store.1. */
+/* kdistill-store - look at, check, join, convert and fill teacher stores. See
+ * docs/kdistill-store.1. */
 #include <kdistill.h>
 #include <math.h>
 #include <stdarg.h>
@@ -8,19 +9,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/file.h"
-#include "base/json.h"
-#include "store/store.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/numbers.h"
+#include "formats/json.h"
+#include "tool/tool.h"
 
-static const char usage[] = "usage: kdistill-store info STORE...\n"
-                            "       kdistill-store stats STORE...\n"
-                            "       kdistill-store show [--tokens TABLE] [--positions N] STORE RECORD\n"
-                            "       kdistill-store verify STORE...\n"
-                            "       kdistill-store merge OUT STORE...\n"
-                            "       kdistill-store convert npy|safetensors|jsonl OUT STORE...\n"
-                            "       kdistill-store import openai|vllm|flat [options] OUT FILE...\n"
-                            "import: --vocabulary N [--k 64] [--temperature 1] [--align next|same] [--tokens TABLE] [--byte-level]\n"
-                            "        [--tokenizer HASH] [--teacher NAME] [--positions N] [--most-unmapped 0.01] [--append]\n";
+static const char usage[] =
+    "usage: kdistill-store info STORE...\n       kdistill-store stats STORE...\n"
+    "       kdistill-store show [--tokens TABLE] [--positions N] STORE RECORD\n"
+    "       kdistill-store verify STORE...\n       kdistill-store check TOKENIZER STORE...\n"
+    "       kdistill-store merge OUT STORE...\n"
+    "       kdistill-store convert npy|safetensors|jsonl OUT STORE...\n"
+    "       kdistill-store import openai|vllm|llama-cpp|sglang|tgi|flat [options] OUT FILE...\n"
+    "import: --vocabulary N [--k 64] [--temperature 1] [--align next|same] [--tokens TABLE] "
+    "[--byte-level]\n"
+    "        [--tokenizer HASH] [--teacher NAME] [--positions N] [--most-unmapped 0.01] "
+    "[--append]\n";
 
 typedef struct {
     const char *tokens, *tokenizer, *teacher;
@@ -29,17 +36,6 @@ typedef struct {
     int32_t align, byte_level, append;
 } settings;
 
-static int fail(void)
-{
-    fprintf(stderr, "kdistill-store: %s\n", kd_last_error());
-    return 1;
-}
-
-#define DO(call)                                                                                                                                     \
-    do {                                                                                                                                             \
-        if ((call) != KD_OK) return fail();                                                                                                          \
-    } while (0)
-
 /* A bar on the terminal while something long goes on. */
 static int32_t progress(void *user, const char *stage, int64_t done, int64_t total)
 {
@@ -47,7 +43,9 @@ static int32_t progress(void *user, const char *stage, int64_t done, int64_t tot
     const int width = 40, part = total > 0 ? (int)(done * width / total) : 0;
     if (!isatty(2) || total <= 0 || part == *shown) return 0;
     *shown = part;
-    fprintf(stderr, "\r%-8s [%.*s%*s] %3d %%", stage, part, "########################################", width - part, "", (int)(done * 100 / total));
+    fprintf(stderr, "\r%-8s [%.*s%*s] %3d %%", stage, part,
+            "########################################", width - part, "",
+            (int)(done * 100 / total));
     return 0;
 }
 
@@ -64,10 +62,11 @@ static int info(kd_store *store)
     const char *header;
     DO(kd_store_get_info(store, &i));
     DO(kd_store_header(store, &header));
-    printf("shards %d, records %lld (%lld replaced), positions %lld, bytes %lld\n", i.shards, (long long)i.records, (long long)i.replaced,
-           (long long)i.positions, (long long)i.bytes);
+    printf("shards %d, records %lld (%lld replaced), positions %lld, bytes %lld\n", i.shards,
+           (long long)i.records, (long long)i.replaced, (long long)i.positions, (long long)i.bytes);
     if (i.torn_bytes || i.damaged)
-        printf("passed over: %lld bytes of a torn tail, %lld damaged stretches\n", (long long)i.torn_bytes, (long long)i.damaged);
+        printf("passed over: %lld bytes of a torn tail, %lld damaged stretches\n",
+               (long long)i.torn_bytes, (long long)i.damaged);
     const char *tokens = strstr(header, ",\n  \"tokens\": [");
     if (tokens) printf("%.*s,\n  \"tokens\": (kept)\n}\n", (int)(tokens - header), header);
     else printf("%s", header);
@@ -91,7 +90,8 @@ static void add_sparse(field_stats *s, const kd__sparse *x)
             mass += exp((double)x->values[i]);
             entropy -= exp((double)x->values[i]) * (double)x->values[i];
         }
-        if (x->kind == KD_SPARSE_TOPK && x->tail[r] > -INFINITY) entropy -= exp((double)x->tail[r]) * (double)x->tail[r];
+        if (x->kind == KD_SPARSE_TOPK && x->tail[r] > -INFINITY)
+            entropy -= exp((double)x->tail[r]) * (double)x->tail[r];
         if (x->kind == KD_SPARSE_COUNTS && x->has_entropy) entropy = x->entropy[r];
         while (bin < 11 && (1LL << bin) < k) bin++;
         s->histogram[bin]++;
@@ -102,44 +102,90 @@ static void add_sparse(field_stats *s, const kd__sparse *x)
     }
 }
 
-static void print_stats(const kd__store_field *f, const field_stats *s, int64_t positions)
+static void print_stats(const kd__store_field *f, const field_stats *s, const kd_store_info *i)
 {
-    printf("%-16s %12lld bytes, %.2f a position", f->name, (long long)s->bytes, positions ? (double)s->bytes / (double)positions : 0);
+    const int of_rows = kd__kind_is_of_rows(f->kind);
+    const int64_t among = of_rows ? i->positions : i->records;
+    printf("%-16s %12lld bytes, %.2f a %s", f->name, (long long)s->bytes,
+           among ? (double)s->bytes / (double)among : 0, of_rows ? "position" : "record");
     if (f->kind != KD_STORE_TOPK && f->kind != KD_STORE_COUNTS) {
         printf("\n");
         return;
     }
     const double rows = s->rows ? (double)s->rows : 1;
-    printf(", %.2f an entry; entries a position %.1f, entropy %.3f nat%s", s->entries ? (double)s->bytes / (double)s->entries : 0,
-           (double)s->entries / rows, s->entropy / rows, f->kind == KD_STORE_TOPK ? " (tail as one class)" : "");
+    printf(", %.2f an entry; entries a position %.1f, entropy %.3f nat%s",
+           s->entries ? (double)s->bytes / (double)s->entries : 0, (double)s->entries / rows,
+           s->entropy / rows, f->kind == KD_STORE_TOPK ? " (tail as one class)" : "");
     if (f->kind == KD_STORE_TOPK) printf(", captured mass %.4f", s->mass / rows);
     printf("\n%-16s", "  k");
     for (int b = 0; b < 12; b++)
-        if (s->histogram[b]) printf(" %s%d: %lld", b == 11 ? ">" : "<=", b == 11 ? 1024 : 1 << b, (long long)s->histogram[b]);
+        if (s->histogram[b])
+            printf(" %s%d: %lld", b == 11 ? ">" : "<=", b == 11 ? 1024 : 1 << b,
+                   (long long)s->histogram[b]);
     printf("\n");
+}
+
+/* Of what samples a record is; known 0: it does not say. */
+static kd_status sample_of(kd_store *store, int64_t record, kd__sample *sample)
+{
+    uint8_t *room = NULL;
+    const uint8_t *bytes;
+    kd_context *context = store->object.context;
+    if (store->options.pread)
+        KD_TRY(kd__allocate(context, (void **)&room, store->entries[record].size, 1));
+    kd_status status = kd__store_bytes(store, record, room, &bytes);
+    if (status == KD_OK) status = kd__store_sample(store, record, bytes, sample);
+    sample->checks = NULL;
+    kd__release(context, room);
+    return status;
+}
+
+typedef struct {
+    int64_t hashed, tokens, checks;
+} sample_stats;
+
+static void print_samples(const kd_store *store, const sample_stats *s, int64_t records)
+{
+    const kd__store_header *h = &store->shards[0].header;
+    printf("tokens           checksums in %lld of %lld records: samples of %lld tokens, %lld of "
+           "them checked one by one\n",
+           (long long)s->hashed, (long long)records, (long long)s->tokens, (long long)s->checks);
+    printf("made by          tokenizer %s, rendering %s\n",
+           *h->tokenizer ? h->tokenizer : "unknown",
+           *h->chat_template ? h->chat_template : "unknown");
 }
 
 static int stats(kd_context *context, kd_store *store)
 {
     kd_store_info i = { .struct_size = sizeof i };
     field_stats all[KD__MAX_FIELDS] = { 0 };
+    sample_stats samples = { 0 };
     kd_targets *targets;
     const kd__store_header *h = &store->shards[0].header;
     DO(kd_store_get_info(store, &i));
     DO(kd_targets_create(&targets, context, NULL));
     for (int64_t r = 0; r < i.records; r++) {
+        kd__sample sample;
         DO(kd_store_read(store, r, targets));
+        DO(sample_of(store, r, &sample));
+        samples.hashed += sample.hashed;
+        samples.tokens += sample.tokens;
+        samples.checks += sample.check_count;
         for (int32_t f = 0; f < h->field_count; f++) {
             int64_t bytes;
-            if (kd_store_part_bytes(store, r, h->fields[f].name, &bytes) == KD_OK) all[f].bytes += bytes;
+            if (kd_store_field_bytes(store, r, h->fields[f].name, &bytes) == KD_OK)
+                all[f].bytes += bytes;
             const kd__sparse *s = kd__sparse_find(targets, h->fields[f].name);
             if (s) add_sparse(&all[f], s);
         }
         DO(kd__progress(context, "stats", r, i.records));
     }
-    printf("records %lld, positions %lld, bytes %lld (%.2f a position, headers and index included)\n", (long long)i.records, (long long)i.positions,
-           (long long)i.bytes, i.positions ? (double)i.bytes / (double)i.positions : 0);
-    for (int32_t f = 0; f < h->field_count; f++) print_stats(&h->fields[f], &all[f], i.positions);
+    printf(
+        "records %lld, positions %lld, bytes %lld (%.2f a position, headers and index included)\n",
+        (long long)i.records, (long long)i.positions, (long long)i.bytes,
+        i.positions ? (double)i.bytes / (double)i.positions : 0);
+    for (int32_t f = 0; f < h->field_count; f++) print_stats(&h->fields[f], &all[f], &i);
+    if (kd__header_has_rows(h)) print_samples(store, &samples, i.records);
     kd_targets_free(targets);
     return 0;
 }
@@ -152,6 +198,59 @@ static int verify(kd_store *store)
     DO(kd_store_get_info(store, &i));
     printf("%lld records are whole\n", (long long)i.records);
     return 0;
+}
+
+/* ---- check ---- */
+
+/* The strings of ids, where the store keeps them: *wrong counts those that are another token's
+ * here, and the first is printed. */
+static int compare_strings(kd_context *context, const kd_store *store, kd_tokenizer *tokenizer,
+                           int64_t *wrong)
+{
+    const kd__store_header *h = &store->shards[0].header;
+    kd__json_document document;
+    int32_t id = 0;
+    *wrong = 0;
+    if (!h->token_count) return 0;
+    DO(kd__json_parse(&document, context, h->json, (size_t)h->json_size, "header"));
+    for (const kd__json *t = kd__json_member(document.root, "tokens")->first; t;
+         t = t->next, id++) {
+        const char *ours = NULL;
+        if (kd_tokenizer_token(tokenizer, id, &ours, NULL) == KD_OK && !strcmp(ours, t->text))
+            continue;
+        if (!(*wrong)++)
+            printf("id %d: the store's token is '%s', the tokenizer's '%s'\n", id, t->text,
+                   ours ? ours : "(none)");
+    }
+    kd__json_free(&document);
+    printf("strings of %lld ids compared: %lld differ\n", (long long)h->token_count,
+           (long long)*wrong);
+    return 0;
+}
+
+/* Was the store made with this tokenizer, as far as it says? 0: nothing differs. */
+static int check(kd_context *context, kd_store *store, const char *path)
+{
+    const kd__store_header *h = &store->shards[0].header;
+    char hash[KD_HASH_BYTES], chat[KD_HASH_BYTES] = "none";
+    kd_tokenizer *tokenizer;
+    int64_t size, wrong;
+    DO(kd_tokenizer_load(&tokenizer, context, path));
+    DO(kd_tokenizer_hash(tokenizer, KD_HASH_TOKENIZER, hash));
+    DO(kd_tokenizer_vocabulary_size(tokenizer, &size));
+    if (kd_tokenizer_hash(tokenizer, KD_HASH_TEMPLATE, chat) != KD_OK) strcpy(chat, "none");
+    const int same = !*h->tokenizer || !strcmp(h->tokenizer, hash);
+    printf("tokenizer  store %s, here %s: %s\n", *h->tokenizer ? h->tokenizer : "unknown", hash,
+           !*h->tokenizer ? "not known"
+           : same         ? "equal"
+                          : "DIFFERENT");
+    printf("rendering  store %s; template here %s\n",
+           *h->chat_template ? h->chat_template : "unknown", chat);
+    printf("vocabulary store %lld, tokenizer %lld%s\n", (long long)h->vocabulary, (long long)size,
+           size > h->vocabulary ? ": MORE TOKENS THAN CLASSES" : "");
+    const int failed = compare_strings(context, store, tokenizer, &wrong);
+    kd_tokenizer_free(tokenizer);
+    return failed || wrong || !same || size > h->vocabulary;
 }
 
 /* ---- show ---- */
@@ -181,7 +280,8 @@ static int read_names(kd_context *context, names *n, const kd_store *store, cons
     }
     DO(kd__json_parse(&n->document, context, h->json, (size_t)h->json_size, "header"));
     id = 0;
-    for (const kd__json *t = kd__json_member(n->document.root, "tokens")->first; t; t = t->next) n->by_id[id++] = t;
+    for (const kd__json *t = kd__json_member(n->document.root, "tokens")->first; t; t = t->next)
+        n->by_id[id++] = t;
     return 0;
 }
 
@@ -217,35 +317,85 @@ static void show_row(const names *n, const kd__sparse *s, int64_t row)
     printf("\n");
 }
 
+static void show_sample(const kd__sample *sample)
+{
+    if (!sample->known) return;
+    if (sample->tokens)
+        printf("made of %lld tokens, checksum %08x\n", (long long)sample->tokens, sample->whole);
+    else
+        printf("made of a part of its sample: %lld tokens are checked\n",
+               (long long)sample->check_count);
+}
+
+/* Texts, scores and seeds: one a record. */
+static void show_value(kd_store *store, int64_t record, const kd__store_field *field)
+{
+    const char *text, *name = field->name;
+    int64_t size;
+    double score;
+    uint64_t seed;
+    if (field->kind == KD_STORE_TEXT && kd_store_text(store, record, name, &text, &size) == KD_OK)
+        printf("%s: %.*s\n", name, (int)kd__min(size, 4000), text);
+    if (field->kind == KD_STORE_SCORE &&
+        kd_store_number(store, record, name, &score, NULL) == KD_OK)
+        printf("%s: %g\n", name, score);
+    if (field->kind == KD_STORE_SEED && kd_store_number(store, record, name, NULL, &seed) == KD_OK)
+        printf("%s: %llu\n", name, (unsigned long long)seed);
+}
+
+static void show_rows(const names *n, const kd__sparse *s, int64_t first, int64_t most)
+{
+    const int64_t rows = s ? kd__min(s->rows, most) : 0;
+    for (int64_t i = 0; i < rows; i++) {
+        printf("%s %lld:", s->name, (long long)(first + i));
+        show_row(n, s, i);
+    }
+}
+
+/* An embedding's length, and its first numbers. */
+static void show_vector(const kd_targets *targets, const char *name)
+{
+    const kd__field *f = kd__fields_find(&targets->fields, name);
+    if (!f || (f->present && !f->present[0])) return;
+    const int64_t width = kd__array_row(&f->values);
+    const float *x = f->values.data;
+    double square = 0;
+    for (int64_t i = 0; i < width; i++) square += (double)x[i] * x[i];
+    printf("%s: %lld numbers, length %.4f:", name, (long long)width, sqrt(square));
+    for (int64_t i = 0; i < kd__min(width, 8); i++) printf(" %.4g", (double)x[i]);
+    printf("%s\n", width > 8 ? " .." : "");
+}
+
+static void show_place(const kd_store_record *r, int64_t record)
+{
+    printf("record %lld: key %016llx%016llx, view %lld, ", (long long)record,
+           (unsigned long long)r->key[0], (unsigned long long)r->key[1], (long long)r->view);
+    if (r->positions)
+        printf("positions %lld to %lld, ", (long long)r->first,
+               (long long)(r->first + r->positions - 1));
+    else printf("no positions, ");
+    printf("%lld bytes, shard %d\n", (long long)r->bytes, r->shard);
+}
+
 static int show(kd_context *context, kd_store *store, int64_t record, const settings *o)
 {
     const kd__store_header *h = &store->shards[0].header;
     kd_store_record r = { .struct_size = sizeof r };
+    kd__sample sample;
     kd_targets *targets;
     names n;
     if (read_names(context, &n, store, o->tokens)) return 1;
     DO(kd_store_get_record(store, record, &r));
     DO(kd_targets_create(&targets, context, NULL));
     DO(kd_store_read(store, record, targets));
-    printf("record %lld: key %016llx%016llx, view %lld, positions %lld to %lld, %lld bytes, shard %d\n", (long long)record,
-           (unsigned long long)r.key[0], (unsigned long long)r.key[1], (long long)r.view, (long long)r.first, (long long)(r.first + r.positions - 1),
-           (long long)r.bytes, r.shard);
+    show_place(&r, record);
+    DO(sample_of(store, record, &sample));
+    show_sample(&sample);
     for (int32_t f = 0; f < h->field_count; f++) {
-        const char *text;
-        int64_t size;
-        double score;
-        uint64_t seed;
-        const char *name = h->fields[f].name;
-        const kd__sparse *s = kd__sparse_find(targets, name);
-        if (h->fields[f].kind == KD_STORE_TEXT && kd_store_text(store, record, name, &text, &size) == KD_OK)
-            printf("%s: %.*s\n", name, (int)(size > 4000 ? 4000 : size), text);
-        if (h->fields[f].kind == KD_STORE_SCORE && kd_store_number(store, record, name, &score, NULL) == KD_OK) printf("%s: %g\n", name, score);
-        if (h->fields[f].kind == KD_STORE_SEED && kd_store_number(store, record, name, NULL, &seed) == KD_OK)
-            printf("%s: %llu\n", name, (unsigned long long)seed);
-        for (int64_t i = 0; s && i < s->rows && i < o->positions; i++) {
-            printf("%s %lld:", name, (long long)(r.first + i));
-            show_row(&n, s, i);
-        }
+        const kd__store_field *field = &h->fields[f];
+        show_value(store, record, field);
+        if (field->kind == KD_STORE_EMBEDDING) show_vector(targets, field->name);
+        show_rows(&n, kd__sparse_find(targets, field->name), r.first, o->positions);
     }
     kd_targets_free(targets);
     if (n.by_id) kd__json_free(&n.document);
@@ -253,222 +403,30 @@ static int show(kd_context *context, kd_store *store, int64_t record, const sett
     return 0;
 }
 
-/* ---- convert ---- */
-
-/* A growing array in a file of its own, so that nothing large is held. */
-typedef struct {
-    char name[160];
-    const char *numpy, *tensor;
-    int64_t rows, width, bytes; /* width 0: one axis */
-    FILE *data;
-} column;
-
-typedef struct {
-    column columns[8 * KD__MAX_FIELDS];
-    int count;
-} table;
-
-static column *column_of(table *t, const char *field, const char *part, const char *numpy, const char *tensor, int64_t width)
-{
-    char name[160];
-    snprintf(name, sizeof name, "%s%s%s", field, *part ? "." : "", part);
-    for (int i = 0; i < t->count; i++)
-        if (!strcmp(t->columns[i].name, name)) return &t->columns[i];
-    column *c = &t->columns[t->count++];
-    *c = (column){ .numpy = numpy, .tensor = tensor, .width = width, .data = tmpfile() };
-    memcpy(c->name, name, sizeof name);
-    return c;
-}
-
-static int put(column *c, const void *data, int64_t rows, size_t element)
-{
-    const size_t bytes = (size_t)(rows * (c->width ? c->width : 1)) * element;
-    c->rows += rows;
-    c->bytes += (int64_t)bytes;
-    return c->data && fwrite(data, 1, bytes, c->data) == bytes;
-}
-
-static int gather(kd_store *store, kd_targets *targets, int64_t record, table *t, int64_t *entries)
-{
-    const kd__store_header *h = &store->shards[0].header;
-    const kd__entry *e = &store->entries[record];
-    const int64_t position[4] = { e->view, e->first, e->positions, 0 };
-    int good = put(column_of(t, "records", "keys", "<u8", "U64", 2), e->key, 1, 8);
-    good &= put(column_of(t, "records", "view_first_positions", "<i8", "I64", 3), position, 1, 8);
-    for (int32_t f = 0; f < h->field_count && good; f++) {
-        const char *name = h->fields[f].name;
-        const kd__sparse *s = kd__sparse_find(targets, name);
-        kd_array values, present;
-        if (s) {
-            for (int64_t r = 0; r < s->rows && good; r++) {
-                const int64_t end = entries[f] + s->offsets[r + 1];
-                good &= put(column_of(t, name, "ends", "<i8", "I64", 0), &end, 1, 8);
-            }
-            entries[f] += s->entries;
-            good &= put(column_of(t, name, "ids", "<u4", "U32", 0), s->ids, s->entries, 4);
-            good &= put(column_of(t, name, s->kind == KD_SPARSE_TOPK ? "log_probabilities" : "counts", "<f4", "F32", 0), s->values, s->entries, 4);
-            if (s->kind == KD_SPARSE_TOPK) good &= put(column_of(t, name, "log_tail", "<f4", "F32", 0), s->tail, s->rows, 4);
-        } else if (kd_targets_field(targets, name, &values, &present) == KD_OK) {
-            const int labels = values.dtype == KD_INT64;
-            good &= put(column_of(t, name, "", labels ? "<i8" : "<f4", labels ? "I64" : "F32", labels ? 0 : values.dims[1]), values.data,
-                        values.dims[0], labels ? 8 : 4);
-        }
-    }
-    return good;
-}
-
-static int copy_data(column *c, FILE *to)
-{
-    char piece[1 << 16];
-    rewind(c->data);
-    for (size_t n; (n = fread(piece, 1, sizeof piece, c->data)) > 0;)
-        if (fwrite(piece, 1, n, to) != n) return 0;
-    return !ferror(c->data);
-}
-
-static void shape_of(const column *c, char to[64], const char *open, const char *close)
-{
-    if (c->width) snprintf(to, 64, "%s%lld, %lld%s", open, (long long)c->rows, (long long)c->width, close);
-    else snprintf(to, 64, "%s%lld%s%s", open, (long long)c->rows, *open == '(' ? "," : "", close);
-}
-
-static int write_npy(table *t, const char *folder)
-{
-    mkdir(folder, 0777);
-    for (int i = 0; i < t->count; i++) {
-        column *c = &t->columns[i];
-        char path[4096], shape[64], head[256];
-        shape_of(c, shape, "(", ")");
-        int n = snprintf(head, sizeof head, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", c->numpy, shape);
-        const int padded = (10 + n + 1 + 63) / 64 * 64 - 10;
-        snprintf(path, sizeof path, "%s/%s.npy", folder, c->name);
-        FILE *file = fopen(path, "wb");
-        if (!file) return 0;
-        const unsigned char magic[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)padded, (unsigned char)(padded >> 8) };
-        int good = fwrite(magic, 1, 10, file) == 10 && fprintf(file, "%s%*s\n", head, padded - 1 - n, "") == padded && copy_data(c, file);
-        if (fclose(file) != 0 || !good) return 0;
-    }
-    return 1;
-}
-
-static int write_safetensors(table *t, const char *path)
-{
-    char *head = calloc((size_t)t->count + 1, 400), shape[64];
-    int64_t at = 0, n = 0;
-    FILE *file = fopen(path, "wb");
-    if (!file || !head) return 0;
-    n += sprintf(head, "{");
-    for (int i = 0; i < t->count; i++) {
-        const column *c = &t->columns[i];
-        shape_of(c, shape, "[", "]");
-        n += sprintf(head + n, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%lld,%lld]}", i ? "," : "", c->name, c->tensor, shape,
-                     (long long)at, (long long)(at + c->bytes));
-        at += c->bytes;
-    }
-    n += sprintf(head + n, "}");
-    while (n % 8) head[n++] = ' ';
-    uint8_t size[8];
-    kd__put64(size, (uint64_t)n);
-    int good = fwrite(size, 1, 8, file) == 8 && fwrite(head, 1, (size_t)n, file) == (size_t)n;
-    for (int i = 0; i < t->count && good; i++) good = copy_data(&t->columns[i], file);
-    free(head);
-    return fclose(file) == 0 && good;
-}
-
-static void json_row(FILE *to, const kd__sparse *s, int64_t row)
-{
-    if (s->present && !s->present[row]) {
-        fprintf(to, "null");
-        return;
-    }
-    fprintf(to, "{");
-    for (int64_t i = s->offsets[row]; i < s->offsets[row + 1]; i++)
-        fprintf(to, "%s\"%u\": %.6g", i > s->offsets[row] ? ", " : "", s->ids[i], (double)s->values[i]);
-    if (s->kind == KD_SPARSE_TOPK && s->tail[row] > -INFINITY)
-        fprintf(to, "%s\"outside\": %.6g", s->offsets[row + 1] > s->offsets[row] ? ", " : "", (double)s->tail[row]);
-    fprintf(to, "}");
-}
-
-static int json_line(FILE *to, kd_context *context, kd_store *store, kd_targets *targets, int64_t record)
-{
-    const kd__store_header *h = &store->shards[0].header;
-    const kd__entry *e = &store->entries[record];
-    fprintf(to, "{\"key\": \"%016llx%016llx\", \"view\": %lld, \"first\": %lld, \"positions\": %lld", (unsigned long long)e->key[0],
-            (unsigned long long)e->key[1], (long long)e->view, (long long)e->first, (long long)e->positions);
-    for (int32_t f = 0; f < h->field_count; f++) {
-        const char *name = h->fields[f].name, *bytes;
-        const kd__sparse *s = kd__sparse_find(targets, name);
-        kd_array values, present;
-        int64_t size;
-        double score;
-        uint64_t seed;
-        if (s) {
-            fprintf(to, ", \"%s\": [", name);
-            for (int64_t r = 0; r < s->rows; r++) {
-                if (r) fprintf(to, ", ");
-                json_row(to, s, r);
-            }
-            fprintf(to, "]");
-        } else if (h->fields[f].kind == KD_STORE_TEXT && kd_store_text(store, record, name, &bytes, &size) == KD_OK) {
-            kd__text text = { .context = context }, copy = { .context = context };
-            if (kd__text_append(&copy, bytes, (size_t)size) == KD_OK && kd__text_quoted(&text, copy.bytes) == KD_OK)
-                fprintf(to, ", \"%s\": %s", name, text.bytes);
-            kd__text_free(&text);
-            kd__text_free(&copy);
-        } else if (h->fields[f].kind == KD_STORE_SCORE && kd_store_number(store, record, name, &score, NULL) == KD_OK)
-            fprintf(to, ", \"%s\": %.17g", name, score);
-        else if (h->fields[f].kind == KD_STORE_SEED && kd_store_number(store, record, name, NULL, &seed) == KD_OK)
-            fprintf(to, ", \"%s\": %llu", name, (unsigned long long)seed);
-        else if (h->fields[f].kind == KD_STORE_LABELS && kd_targets_field(targets, name, &values, &present) == KD_OK) {
-            fprintf(to, ", \"%s\": [", name);
-            for (int64_t r = 0; r < values.dims[0]; r++) fprintf(to, "%s%lld", r ? ", " : "", (long long)((const int64_t *)values.data)[r]);
-            fprintf(to, "]");
-        }
-    }
-    fprintf(to, "}\n");
-    return !ferror(to);
-}
-
-static int convert(kd_context *context, kd_store *store, const char *form, const char *out)
-{
-    const int json = !strcmp(form, "jsonl");
-    static table t;
-    int64_t entries[KD__MAX_FIELDS] = { 0 };
-    kd_targets *targets;
-    FILE *file = json ? fopen(out, "w") : NULL;
-    int good = !json || file;
-    if (!json && strcmp(form, "npy") && strcmp(form, "safetensors")) {
-        fprintf(stderr, "kdistill-store: convert to npy, safetensors or jsonl, not '%s'\n", form);
-        return 2;
-    }
-    DO(kd_targets_create(&targets, context, NULL));
-    for (int64_t r = 0; r < store->entry_count && good; r++) {
-        DO(kd_store_read(store, r, targets));
-        good = json ? json_line(file, context, store, targets, r) : gather(store, targets, r, &t, entries);
-        DO(kd__progress(context, "convert", r, store->entry_count));
-    }
-    if (good && !json) good = strcmp(form, "npy") ? write_safetensors(&t, out) : write_npy(&t, out);
-    if (file && fclose(file) != 0) good = 0;
-    kd_targets_free(targets);
-    if (good) return 0;
-    fprintf(stderr, "kdistill-store: %s could not be written\n", out);
-    return 1;
-}
-
 /* ---- import ---- */
 
-static int import_files(kd_context *context, const char *form, const char *out, char **files, int count, const settings *o)
+/* KD_IMPORT_... by its name; 0: none. */
+static int32_t import_format(const char *form)
 {
-    const int32_t format = !strcmp(form, "openai") ? KD_IMPORT_OPENAI
-                           : !strcmp(form, "vllm") ? KD_IMPORT_VLLM
-                           : !strcmp(form, "flat") ? KD_IMPORT_FLAT
-                                                   : 0;
+    static const char *const forms[] = {
+        "", "openai", "vllm", "flat", "llama-cpp", "sglang", "tgi"
+    };
+    int32_t format = (int32_t)(sizeof forms / sizeof *forms) - 1;
+    while (format && strcmp(forms[format], form)) format--;
+    return format;
+}
+
+static int import_files(kd_context *context, const char *form, const char *out, char **files,
+                        int count, const settings *o)
+{
+    const int32_t format = import_format(form);
     kd_store_options store = KD_STORE_OPTIONS_INIT;
     kd_store_field field = KD_STORE_FIELD_INIT;
     kd_import_options import = KD_IMPORT_OPTIONS_INIT;
     kd_store_writer *writer;
     if (!format || o->vocabulary < 1) {
-        fprintf(stderr, "kdistill-store: import openai, vllm or flat, and --vocabulary\n");
+        fprintf(stderr, "kdistill-store: import openai, vllm, llama-cpp, sglang, tgi or flat, and "
+                        "--vocabulary\n");
         return 2;
     }
     store.vocabulary = o->vocabulary;
@@ -479,18 +437,21 @@ static int import_files(kd_context *context, const char *form, const char *out, 
     store.append = o->append;
     field.kind = KD_STORE_TOPK;
     field.name = "topk";
-    field.k = format == KD_IMPORT_FLAT ? o->k : o->k + 1; /* the chosen token may stand beside the top k */
+    field.k = o->k;
     import.token_table = o->tokens;
     import.byte_level = o->byte_level;
     import.k = o->k;
     import.positions = o->positions;
-    import.most_unmapped = o->most_unmapped;
+    import.max_unmapped = o->most_unmapped;
     DO(kd_store_writer_create(&writer, context, out, &store, &field, 1));
     for (int i = 0; i < count; i++) {
         kd_import_counts c = { .struct_size = sizeof c };
-        kd_status status = kd_store_import(writer, format, files[i], &import, &c);
-        printf("%s: lines %lld, records %lld, positions %lld, entries %lld, unmapped %lld, absent %lld, doubled %lld\n", files[i], (long long)c.lines,
-               (long long)c.records, (long long)c.positions, (long long)c.entries, (long long)c.unmapped, (long long)c.absent, (long long)c.doubled);
+        kd_status status = kd_store_writer_import(writer, format, files[i], &import, &c);
+        printf("%s: lines %lld, records %lld, positions %lld, entries %lld, unmapped %lld, absent "
+               "%lld, doubled %lld\n",
+               files[i], (long long)c.lines, (long long)c.records, (long long)c.positions,
+               (long long)c.entries, (long long)c.unmapped, (long long)c.absent,
+               (long long)c.duplicates);
         if (status != KD_OK) {
             fail();
             kd_store_writer_close(writer);
@@ -516,7 +477,8 @@ static int option(settings *o, const char *name, const char *value, int *takes)
     else if (!strcmp(name, "--k")) o->k = value ? atoll(value) : 0;
     else if (!strcmp(name, "--temperature")) o->temperature = value ? atof(value) : 0;
     else if (!strcmp(name, "--most-unmapped")) o->most_unmapped = value ? atof(value) : 0;
-    else if (!strcmp(name, "--align") && value) o->align = !strcmp(value, "same") ? KD_ALIGN_SAME : KD_ALIGN_NEXT;
+    else if (!strcmp(name, "--align") && value)
+        o->align = !strcmp(value, "same") ? KD_ALIGN_SAME : KD_ALIGN_NEXT;
     else if (!strcmp(name, "--byte-level")) *takes = 0, o->byte_level = 1;
     else if (!strcmp(name, "--append")) *takes = 0, o->append = 1;
     else return 0;
@@ -526,19 +488,26 @@ static int option(settings *o, const char *name, const char *value, int *takes)
 static int run(kd_context *context, char **words, int count, const settings *o)
 {
     const char *command = words[0];
-    const int skip = !strcmp(command, "merge") ? 2 : !strcmp(command, "convert") ? 3 : 1, record = !strcmp(command, "show");
-    if (!strcmp(command, "import") && count >= 4) return import_files(context, words[1], words[2], words + 3, count - 3, o);
+    const int skip = !strcmp(command, "merge") || !strcmp(command, "check") ? 2
+                     : !strcmp(command, "convert")                          ? 3
+                                                                            : 1,
+              record = !strcmp(command, "show");
+    if (!strcmp(command, "import") && count >= 4)
+        return import_files(context, words[1], words[2], words + 3, count - 3, o);
     if (count - record <= skip) {
         fputs(usage, stderr);
         return 2;
     }
     kd_store *store;
     int status = 2;
-    DO(kd_store_open(&store, context, (const char *const *)words + skip, count - skip - record, NULL));
+    DO(kd_store_open(&store, context, (const char *const *)words + skip, count - skip - record,
+                     NULL));
     if (!strcmp(command, "info")) status = info(store);
     else if (!strcmp(command, "stats")) status = stats(context, store);
     else if (!strcmp(command, "verify")) status = verify(store);
-    else if (!strcmp(command, "merge")) status = kd_store_compact(store, words[1]) == KD_OK ? 0 : fail();
+    else if (!strcmp(command, "check")) status = check(context, store, words[1]);
+    else if (!strcmp(command, "merge"))
+        status = kd_store_compact(store, words[1]) == KD_OK ? 0 : fail();
     else if (!strcmp(command, "convert")) status = convert(context, store, words[1], words[2]);
     else if (record) status = show(context, store, atoll(words[count - 1]), o);
     else fputs(usage, stderr);
@@ -548,7 +517,9 @@ static int run(kd_context *context, char **words, int count, const settings *o)
 
 int main(int count, char **arguments)
 {
-    settings o = { .positions = 0, .k = 64, .temperature = 1, .most_unmapped = 0.01, .align = KD_ALIGN_NEXT };
+    settings o = {
+        .positions = 0, .k = 64, .temperature = 1, .most_unmapped = 0.01, .align = KD_ALIGN_NEXT
+    };
     char *words[4096];
     int n = 0, takes, shown = -1;
     kd_context *context;
@@ -556,7 +527,8 @@ int main(int count, char **arguments)
     kd_context_options options = KD_CONTEXT_OPTIONS_INIT;
     for (int i = 1; i < count && n < 4096; i++) {
         if (strncmp(arguments[i], "--", 2)) words[n++] = arguments[i];
-        else if (option(&o, arguments[i], i + 1 < count ? arguments[i + 1] : NULL, &takes)) i += takes;
+        else if (option(&o, arguments[i], i + 1 < count ? arguments[i + 1] : NULL, &takes))
+            i += takes;
         else n = 4096; /* unknown: the usage */
     }
     if (!n || n == 4096) {

@@ -19,8 +19,8 @@ static int use(const char *path)
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) return printf("%s\n", dlerror());
     kd_status (*create)(kd_context **, const kd_context_options *);
-    kd_status (*matmul)(kd_context *, int32_t, int32_t, int64_t, int64_t, int64_t, float, const float *, int64_t, const float *, int64_t, float,
-                        float *, int64_t);
+    kd_status (*matmul)(kd_context *, int32_t, int32_t, int64_t, int64_t, int64_t, float,
+                        const float *, int64_t, const float *, int64_t, float, float *, int64_t);
     void (*destroy)(kd_context *);
     *(void **)&create = dlsym(library, "kd_context_create");
     *(void **)&matmul = dlsym(library, "kd_context_matmul");
@@ -30,7 +30,8 @@ static int use(const char *path)
     kd_context_options o = KD_CONTEXT_OPTIONS_INIT;
     o.threads = 3;
     o.gemm = KD_GEMM_OWN;
-    if (create(&ctx, &o) < 0 || matmul(ctx, 0, 0, 200, 200, 200, 1, a, 200, a, 200, 0, c, 200) < 0) return printf("a call failed\n");
+    if (create(&ctx, &o) < 0 || matmul(ctx, 0, 0, 200, 200, 200, 1, a, 200, a, 200, 0, c, 200) < 0)
+        return printf("a call failed\n");
     destroy(ctx);
     return dlclose(library);
 }
@@ -46,7 +47,8 @@ int main(int argc, char **argv)
         if (use(argv[1])) return 1;
     size_t grown = mallinfo2().uordblks - before;
     if ((long)grown > 64 * 1024 || threads() != before_threads) {
-        printf("50 rounds of dlopen and dlclose left %zu bytes and %d threads\n", grown, threads() - before_threads);
+        printf("50 rounds of dlopen and dlclose left %zu bytes and %d threads\n", grown,
+               threads() - before_threads);
         return 1;
     }
     printf("dlopen and dlclose: nothing stays\n");

@@ -1,5 +1,5 @@
-/* Saving a model and a checkpoint, with every system call failing in turn (and writes that are cut short): a status and a message, the old
- * file whole, nothing half-written left.                                                                                                    */
+/* Saving a model and a checkpoint, with every system call failing in turn (and writes that are cut
+ * short): a status and a message, the old file whole, nothing half-written left. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,9 +31,9 @@ ssize_t __wrap_write(int file, const void *bytes, size_t size)
     return __real_write(file, bytes, size);
 }
 
-#define WRAPPED(type, name, parameters, arguments)                                                                                                   \
-    type __real_##name parameters;                                                                                                                   \
-    type __wrap_##name parameters;                                                                                                                   \
+#define WRAPPED(type, name, parameters, arguments)                                                 \
+    type __real_##name parameters;                                                                 \
+    type __wrap_##name parameters;                                                                 \
     type __wrap_##name parameters { return fails() ? -1 : __real_##name arguments; }
 
 WRAPPED(int, fsync, (int file), (file))
@@ -98,7 +98,8 @@ int main(int argc, char **argv)
     if (system(command)) return 2;
     if (kd_context_create(&ctx, NULL) || run_make(&r, ctx) || run_steps(&r, 3)) return 2;
     calls = 0;
-    if (save_and_load(&r, checkpoint, folder) != KD_OK) return printf("without faults: %s\n", kd_last_error());
+    if (save_and_load(&r, checkpoint, folder) != KD_OK)
+        return printf("without faults: %s\n", kd_last_error());
     const long all = calls;
     int files = count_files(place) + count_files(folder), refused = 0;
     for (int e = 0; e < 3; e++)
@@ -109,12 +110,16 @@ int main(int argc, char **argv)
             kd_status status = save_and_load(&r, checkpoint, folder);
             fail_at = -1;
             refused += status < 0;
-            if (status < 0 && status != KD_ERR_IO) return printf("call %ld: status %d: %s\n", at, status, kd_last_error());
-            if (count_files(place) + count_files(folder) != files) return printf("call %ld (errno %d) left a file\n", at, errors[e]);
-            if (save_and_load(&r, checkpoint, folder) != KD_OK) return printf("after call %ld failed: %s\n", at, kd_last_error());
+            if (status < 0 && status != KD_ERR_IO)
+                return printf("call %ld: status %d: %s\n", at, status, kd_last_error());
+            if (count_files(place) + count_files(folder) != files)
+                return printf("call %ld (errno %d) left a file\n", at, errors[e]);
+            if (save_and_load(&r, checkpoint, folder) != KD_OK)
+                return printf("after call %ld failed: %s\n", at, kd_last_error());
         }
     run_free(&r);
     kd_context_free(ctx);
-    printf("%ld system calls failed in turn, three ways: %d refusals, nothing lost, nothing left\n", all, refused);
+    printf("%ld system calls failed in turn, three ways: %d refusals, nothing lost, nothing left\n",
+           all, refused);
     return refused < all;
 }

@@ -1,5 +1,5 @@
-/* A writer killed at random moments: every record whose commit returned is there, at most one more, and nothing else. The next writer
- * goes on behind them. kill FOLDER TIMES                                                                                            */
+/* A writer killed at random moments: every record whose commit returned is there, at most one more,
+ * and nothing else. The next writer goes on behind them. kill FOLDER TIMES */
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -14,7 +14,9 @@ static int write_on(const char *path, int64_t from, int told)
     kd_context *ctx;
     kd_store_writer *w;
     kit k;
-    if (kd_context_create(&ctx, NULL) || kit_writer(&w, ctx, path, 1, KD_SYNC_NEVER) || kit_make(&k, ctx)) return 3;
+    if (kd_context_create(&ctx, NULL) || kit_writer(&w, ctx, path, 1, KD_SYNC_NEVER) ||
+        kit_make(&k, ctx))
+        return 3;
     for (int64_t i = from;; i++) {
         if (kit_add(&k, w, i)) return 3;
         if (i % 50 == 49) { /* now and then closed with an index, and begun again */
@@ -51,7 +53,8 @@ int main(int argc, char **argv)
         waitpid(child, &status, 0);
         while (read(ends[0], &last, sizeof last) == sizeof last) committed = last;
         close(ends[0]);
-        if (!WIFSIGNALED(status)) return printf("round %d (seed %u): the writer failed by itself\n", round, seed);
+        if (!WIFSIGNALED(status))
+            return printf("round %d (seed %u): the writer failed by itself\n", round, seed);
         if (access(path, F_OK) != 0) continue; /* killed before the file was made */
         if (records == 0 && committed == 0) {  /* perhaps before its header was whole */
             unlink(path);
@@ -59,11 +62,13 @@ int main(int argc, char **argv)
         }
         const int64_t found = kit_check(ctx, path);
         if (found < committed || found > committed + 1)
-            return printf("round %d (seed %u): %lld records, %lld were committed\n", round, seed, (long long)found, (long long)committed);
+            return printf("round %d (seed %u): %lld records, %lld were committed\n", round, seed,
+                          (long long)found, (long long)committed);
         extra += found - committed;
         records = found;
     }
     kd_context_free(ctx);
-    printf("a writer was killed %d times: %lld records, all there; %lld times one more than told\n", times, (long long)records, (long long)extra);
+    printf("a writer was killed %d times: %lld records, all there; %lld times one more than told\n",
+           times, (long long)records, (long long)extra);
     return records < times;
 }

@@ -1,35 +1,48 @@
-"""A file of src/ includes only from its own floor or from below, folders have no circle, and CBLAS is included by one file."""
+"""src/floors.txt lists every folder of src/, lowest first: a file includes only from its own folder
+and from lower floors, public headers counted; CBLAS is included by one file; no two files of src/
+have one name; every file says at its top what lives there."""
+
 import collections
 import glob
+import os
 import re
 import sys
 
-FLOORS = {"base": 0, "math": 1, "nn": 2}
-errors, edges = [], collections.defaultdict(set)
-for path in sorted(glob.glob("src/*/*.[ch]")):
-    folder = path.split("/")[1]
-    for included in re.findall(r'^\s*#include\s+["<]([^">]+)[">]', open(path).read(), flags=re.M):
-        parts = included.split("/")
-        if included in ("cblas.h", "blis.h") and path != "src/math/blas.c":
-            errors.append(f"{path}: only src/math/blas.c includes {included}")
-        if len(parts) != 2 or parts[0] in ("kdistill", "sys"):
-            continue
-        if FLOORS.get(parts[0], 3) > FLOORS.get(folder, 3):
-            errors.append(f"{path}: {included} lies on a higher floor")
-        if parts[0] != folder:
-            edges[folder].add(parts[0])
+PREFIX = {"kdistill.h": ""}
+floors, owners, errors = {}, {}, []
+for number, line in enumerate(open("src/floors.txt", encoding="utf-8")):
+    folders, _, headers = line.split("#")[0].partition(":")
+    for folder in folders.split():
+        floors[folder] = number
+        owners.update({PREFIX.get(h, "kdistill/") + h: folder for h in headers.split()})
 
 
-def visit(folder, trail):
-    if folder in trail:
-        errors.append("a circle: " + " -> ".join(trail[trail.index(folder):] + [folder]))
+def check(path, folder, included):
+    if included in ("cblas.h", "blis.h") and path != "src/math/blas.c":
+        errors.append(f"{path}: only src/math/blas.c includes {included}")
+    if included.startswith("kdistill/") and included not in owners:
+        errors.append(f"{path}: {included} has no folder in src/floors.txt")
+    other = owners.get(included) or os.path.dirname(included)
+    if other == folder or other not in floors:
         return
-    for other in sorted(edges[folder]):
-        visit(other, trail + [folder])
+    if floors[other] >= floors[folder]:
+        errors.append(f"{path}: {included} is not on a floor below {folder}")
 
 
-for folder in sorted(edges):
-    visit(folder, [])
+names = collections.defaultdict(list)
+for path in sorted(glob.glob("src/**/*.[ch]", recursive=True)):
+    folder = os.path.dirname(path)[4:]
+    names[os.path.basename(path)].append(path)
+    text = open(path, encoding="utf-8").read()
+    if folder not in floors:
+        errors.append(f"{path}: {folder} is not in src/floors.txt")
+        continue
+    if not text.startswith("/*"):
+        errors.append(f"{path}: no comment at its top says what lives here")
+    for included in re.findall(r'^\s*#include\s+["<]([^">]+)[">]', text, flags=re.M):
+        check(path, folder, included)
+errors += [" and ".join(paths) + " have one name" for paths in names.values() if len(paths) > 1]
+errors += [f"include/{h}: no such header" for h in owners if not os.path.exists(f"include/{h}")]
 if errors:
-    sys.exit("\n".join(sorted(set(errors))[:20]))
-print("layers: no upward include, no circle")
+    sys.exit("\n".join(sorted(errors)))
+print(f"layers: {len(floors)} folders, no upward include, no name twice")

@@ -1,8 +1,10 @@
-"""Structs of a recorded header keep the place, size and type of every field: `layout.py OLD_INCLUDE NEW_INCLUDE`.
+"""Structs of a recorded header keep the place, size and type of every field: `layout.py OLD_INCLUDE
+NEW_INCLUDE`.
 
-abidiff's suppression for structs that grow at their end also hides fields whose type changed, so this looks at the layouts themselves:
-one C program, written from the old headers, is compiled against both folders and must print the same.
-"""
+abidiff's suppression for structs that grow at their end also hides fields whose type changed, so
+this looks at the layouts themselves: one C program, written from the old headers, is compiled
+against both folders and must print the same."""
+
 import glob
 import os
 import re
@@ -10,29 +12,54 @@ import subprocess
 import sys
 import tempfile
 
-KINDS = ["int32_t", "uint32_t", "int64_t", "uint64_t", "float", "double", "const char *", "char *", "void *", "const void *"]
+KINDS = [
+    "int32_t",
+    "uint32_t",
+    "int64_t",
+    "uint64_t",
+    "float",
+    "double",
+    "const char *",
+    "char *",
+    "void *",
+    "const void *",
+]
 
 
 def structs(folder):
     for path in sorted(glob.glob(os.path.join(folder, "kdistill", "*.h"))):
         text = re.sub(r"/\*.*?\*/", "", open(path).read(), flags=re.S)
         for name, body in re.findall(r"typedef struct (kd_\w+) \{(.*?)\n\} \1;", text, flags=re.S):
-            yield name, [field for line in body.split(";") if line.strip() for field in fields(line)]
+            yield (
+                name,
+                [field for line in body.split(";") if line.strip() for field in fields(line)],
+            )
 
 
 def fields(declaration):
     callback = re.search(r"\(\*(\w+)\)", declaration)
     if callback:
         return [callback.group(1)]
-    return [re.search(r"(\w+)(\[\w+\])?$", piece.strip()).group(1) for piece in declaration.split(",")]
+    return [
+        re.search(r"(\w+)(\[\w+\])?$", piece.strip()).group(1) for piece in declaration.split(",")
+    ]
 
 
 def program(folder):
     cases = " ".join(f'{kind}: "{kind}",' for kind in KINDS)
-    lines = ["#include <kdistill.h>", "#include <stddef.h>", "#include <stdio.h>", f'#define KIND(x) _Generic((x), {cases} default: "other")', "int main(void) {"]
+    lines = [
+        "#include <kdistill.h>",
+        "#include <stddef.h>",
+        "#include <stdio.h>",
+        f'#define KIND(x) _Generic((x), {cases} default: "other")',
+        "int main(void) {",
+    ]
     for name, names in structs(folder):
         for field in names:
-            lines.append(f'printf("{name}.{field} at %zu, %zu bytes, %s\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}), KIND((({name} *)0)->{field}));')
+            lines.append(
+                f'printf("{name}.{field} at %zu, %zu bytes, %s\\n", offsetof({name}, '
+                f"{field}), sizeof((({name} *)0)->{field}), KIND((({name} *)0)->{field}));"
+            )
     return "\n".join(lines + ["return 0; }"])
 
 
@@ -40,7 +67,17 @@ def printed(work, source, folder):
     with open(os.path.join(work, "layout.c"), "w") as file:
         file.write(source)
     binary = os.path.join(work, "layout")
-    subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-I" + folder, os.path.join(work, "layout.c"), "-o", binary], check=True)
+    subprocess.run(
+        [
+            os.environ.get("CC", "cc"),
+            "-std=c11",
+            "-I" + folder,
+            os.path.join(work, "layout.c"),
+            "-o",
+            binary,
+        ],
+        check=True,
+    )
     return subprocess.run([binary], check=True, capture_output=True, text=True).stdout.splitlines()
 
 
@@ -52,7 +89,10 @@ def main(old, new):
         if a != b:
             print(f"{b} in {old}; now {a}")
     if before != after:
-        sys.exit("a field moved. A break on purpose: make record-abi, and a line with the reason in CHANGELOG.md")
+        sys.exit(
+            "a field moved. A break on purpose: make record-abi, and a line with the "
+            "reason in CHANGELOG.md"
+        )
     print(f"layout: {len(before)} recorded fields stand where they stood")
 
 

@@ -1,14 +1,20 @@
-/* Every allocation of a whole small run fails in turn: once, and from then on. Each time: KD_ERR_MEMORY or success, no block left, and
- * every handle still freeable.                                                                                                        */
+/* Every allocation of a whole small run fails in turn: once, and from then on. Each time:
+ * KD_ERR_MEMORY or success, no block left, and every handle still freeable. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../unit/run.h"
 #include "../unit/textkit.h"
+#include "static_run.h"
 #include "storekit.h"
+#include "use_features.h"
+#include "use_samples.h"
 
-/* Layers and losses; stores; a tokenizer of bytes; one of characters; a generator; a student; records, curation, report and answers. */
-enum { PARTS = 7 };
+/* Layers and losses; stores; a tokenizer of bytes; one of characters; a generator; a student;
+ * records, curation, report and answers; terms of features with projections; an encoder; a
+ * tokenizer of words; fields of samples; static
+ * embeddings. */
+enum { PARTS = 12 };
 
 typedef struct {
     long calls, fail_at, held;
@@ -19,7 +25,8 @@ static void *allocate(void *user, size_t bytes)
 {
     memory *m = user;
     long call = m->calls++;
-    if (call == m->fail_at || (m->from_then_on && m->fail_at >= 0 && call > m->fail_at)) return NULL;
+    if (call == m->fail_at || (m->from_then_on && m->fail_at >= 0 && call > m->fail_at))
+        return NULL;
     m->held++;
     return malloc(bytes);
 }
@@ -46,7 +53,8 @@ static kd_status use_everything(run_parts *r, kd_context *ctx, const char *folde
     kd_teacher *kept = NULL;
     kd_dataset *pseudo = NULL, *joined = NULL;
     float z[RUN_SAMPLES * RUN_CLASSES];
-    kd_array zs = KD_ARRAY_2D(z, KD_FLOAT32, RUN_SAMPLES, RUN_CLASSES), ys = KD_ARRAY_1D(r->labels, KD_UINT8, RUN_SAMPLES);
+    kd_array zs = KD_ARRAY_2D(z, KD_FLOAT32, RUN_SAMPLES, RUN_CLASSES),
+             ys = KD_ARRAY_1D(r->labels, KD_UINT8, RUN_SAMPLES);
     kd_metric one = { .struct_size = sizeof one };
     kd_metrics_options mo = KD_METRICS_OPTIONS_INIT;
     const char *json;
@@ -68,7 +76,8 @@ static kd_status use_everything(run_parts *r, kd_context *ctx, const char *folde
     if (status == KD_OK) status = kd_report_json(report, &json);
     if (status == KD_OK) status = kd_teacher_collect(&kept, r->teacher, r->data, 20);
     if (status == KD_OK) status = kd_dataset_pseudo_label(&pseudo, r->data, kept, NULL, NULL);
-    if (status == KD_OK) status = kd_dataset_concat(&joined, (kd_dataset *[]){ r->data, r->data }, 2);
+    if (status == KD_OK)
+        status = kd_dataset_concat(&joined, (kd_dataset *[]){ r->data, r->data }, 2);
     kd_dataset_free(joined);
     kd_dataset_free(pseudo);
     kd_teacher_free(kept);
@@ -90,8 +99,10 @@ static kd_status use_store(kd_context *ctx, const char *folder)
     kd_loss *loss = NULL;
     kit k;
     float weight[KIT_V * KIT_V] = { 1, 2, 3 };
-    kd_array ws = KD_ARRAY_2D(weight, KD_FLOAT32, KIT_V, KIT_V), hs = KD_ARRAY_2D(weight, KD_FLOAT32, KIT_ROWS, KIT_V);
-    kd_array dhs = KD_ARRAY_2D(dh, KD_FLOAT32, KIT_ROWS, KIT_V), dws = KD_ARRAY_2D(dw, KD_FLOAT32, KIT_V, KIT_V);
+    kd_array ws = KD_ARRAY_2D(weight, KD_FLOAT32, KIT_V, KIT_V),
+             hs = KD_ARRAY_2D(weight, KD_FLOAT32, KIT_ROWS, KIT_V);
+    kd_array dhs = KD_ARRAY_2D(dh, KD_FLOAT32, KIT_ROWS, KIT_V),
+             dws = KD_ARRAY_2D(dw, KD_FLOAT32, KIT_V, KIT_V);
     kd_head head = KD_HEAD_INIT;
     kd_term_options sparse = KD_TERM_OPTIONS_INIT;
     kd_loss_output output = { sizeof output, 0, NULL, &hs, &dhs, &head };
@@ -105,7 +116,7 @@ static kd_status use_store(kd_context *ctx, const char *folder)
     sparse.teacher_field = "topk";
     kd_status status = kit_make(&k, ctx);
     if (status == KD_OK) status = kit_writer(&w, ctx, path, 0, KD_SYNC_NEVER);
-    if (status == KD_OK) status = kd_store_writer_head(w, &ws, KD_FLOAT16);
+    if (status == KD_OK) status = kd_store_writer_set_head(w, &ws, KD_FLOAT16);
     if (status == KD_OK) status = kit_add(&k, w, 0);
     if (status == KD_OK) status = kd_store_writer_close(w);
     if (status == KD_OK) status = kd_store_open(&s, ctx, paths, 1, NULL);
@@ -116,7 +127,8 @@ static kd_status use_store(kd_context *ctx, const char *folder)
     if (status == KD_OK) status = kd_loss_create(&loss, ctx, NULL);
     if (status == KD_OK) status = kd_loss_add(loss, KD_LOSS_FORWARD_KL, 1, NULL, NULL);
     if (status == KD_OK) status = kd_loss_add(loss, KD_LOSS_JSD, 1, &sparse, NULL);
-    if (status == KD_OK) status = kd_loss_eval(loss, &output, 1, k.batch, k.targets, NULL, NULL);
+    if (status == KD_OK)
+        status = kd_loss_evaluate(loss, &output, 1, k.batch, k.targets, NULL, NULL);
     kd_loss_free(loss);
     kd_teacher_free(teacher);
     kd_store_free(s);
@@ -125,40 +137,124 @@ static kd_status use_store(kd_context *ctx, const char *folder)
     return status;
 }
 
-/* Tokenizers: loaded, encoded with, decoded with, changed, saved, compared; a chat. */
-static kd_status use_tokenizer(kd_context *ctx, const char *folder, int characters)
+/* The same texts by two tokenizers, a top-k moved from one's rows to the other's, and a loss on
+ * them. */
+static kd_status use_other_tokenizer(kd_context *ctx, kd_tokenizer *t, kd_tokenizer *other)
+{
+    static const char *const texts[] = { "hello ab", "a b" };
+    static float z[64 * 300];
+    kd_batch *batch = NULL, *theirs = NULL;
+    kd_targets *said = NULL, *targets = NULL;
+    kd_loss *loss = NULL;
+    int64_t rows = 0, size = 0;
+    kd_loss_result r = { .struct_size = sizeof r };
+    kd_status status = kd_batch_create(&batch, ctx, NULL);
+    if (status == KD_OK) status = kd_batch_create(&theirs, ctx, NULL);
+    if (status == KD_OK) status = kd_targets_create(&said, ctx, NULL);
+    if (status == KD_OK) status = kd_targets_create(&targets, ctx, NULL);
+    if (status == KD_OK) status = kd_batch_begin_texts(batch, t, texts, 2, KD_END_TOKEN_DEFAULT);
+    if (status == KD_OK) status = kd_batch_begin_texts(theirs, other, texts, 2, KD_END_TOKEN_NONE);
+    if (status == KD_OK) status = kd_batch_get_counts(theirs, NULL, &rows);
+    if (status == KD_OK) status = kd_tokenizer_vocabulary_size(t, &size);
+    kd_array zs = KD_ARRAY_2D(z, KD_FLOAT32, rows, size);
+    kd_loss_output output = { .struct_size = sizeof output, .value = &zs };
+    if (status == KD_OK) status = kd_targets_begin(said, rows);
+    if (status == KD_OK) status = kd_targets_select(said, "logits", &zs, 4, 0, 1, NULL);
+    if (status == KD_OK) status = kd_targets_align_batch(targets, batch, said, theirs, NULL);
+    if (status == KD_OK) status = kd_loss_create(&loss, ctx, NULL);
+    if (status == KD_OK) status = kd_loss_add(loss, KD_LOSS_ULD, 1, NULL, NULL);
+    if (status == KD_OK) status = kd_loss_set_shared_tokens(loss, 0, t, size, other, size, NULL);
+    if (status == KD_OK) status = kd_batch_get_counts(batch, NULL, &rows);
+    zs.dims[0] = rows;
+    if (status == KD_OK) status = kd_loss_evaluate(loss, &output, 1, batch, targets, NULL, &r);
+    kd_loss_free(loss);
+    kd_targets_free(targets);
+    kd_targets_free(said);
+    kd_batch_free(theirs);
+    kd_batch_free(batch);
+    return status;
+}
+
+/* A folder's own template without generation blocks, whose turns change when others follow. */
+static int put_template(const char *folder)
+{
+    char path[700];
+    snprintf(path, sizeof path, "%s/chat_template.jinja", folder);
+    FILE *file = fopen(path, "wb");
+    if (!file) return -1;
+    fprintf(
+        file,
+        "{%% macro say(m) %%}{{ m.content | trim }}{%% endmacro %%}{%% set ns = namespace(a=[]) %%}"
+        "{%% for m in messages %%}{{ m.role }}:{%% if loop.last and m.reasoning_content %%}{{ "
+        "m.reasoning_content }}/{%% endif %%}"
+        "{{ say(m) ~ tools | tojson(indent=2) }}<|im_end|>{%% set ns.a = ns.a + "
+        "[m.role.split('s')] %%}{%% endfor %%}"
+        "{%% if add_generation_prompt %%}assistant:{%% endif %%}{{ ns.a | sort | first | join(',') "
+        "if no }}");
+    return fclose(file);
+}
+
+/* Tokenizers: loaded, encoded with, decoded with, changed, saved, compared; chats. */
+enum { BYTES, CHARACTERS, WORDS };
+
+static int write_tokenizer(const char *path, int form)
+{
+    return form == BYTES        ? bytes_tokenizer(path, TEXT_CUT, TEXT_ADDED)
+           : form == CHARACTERS ? characters_tokenizer(path)
+                                : words_tokenizer(path);
+}
+
+static kd_status use_tokenizer(kd_context *ctx, const char *folder, int form)
 {
     char path[600], edited[600], out[64], *text = NULL;
     kd_tokenizer *t = NULL, *other = NULL;
     kd_detokenizer *d = NULL;
     kd_chat_options chat = KD_CHAT_OPTIONS_INIT;
-    const kd_message messages[] = { { "user", "hello" }, { "assistant", "hell \u00e9" } };
+    const kd_message messages[] = { KD_MESSAGE("user", "hello"),
+                                    { "assistant", "hell \u00e9", "{\"reasoning\": \"x\"}", 0, 0 },
+                                    KD_MESSAGE("user", "a") };
     const char *piece;
-    int32_t ids[64];
-    uint8_t answer[64];
+    int32_t ids[512], types[64];
+    uint8_t answer[512];
     int64_t count = 0, differences;
     chat.format = KD_CHAT_CHATML;
     snprintf(path, sizeof path, "%s/oom-tokenizer.json", folder);
     snprintf(edited, sizeof edited, "%s/oom-tokenizer", folder);
-    if (characters ? characters_tokenizer(path) : bytes_tokenizer(path, TEXT_CUT, TEXT_ADDED)) return KD_ERR_IO;
+    if (write_tokenizer(path, form)) return KD_ERR_IO;
     kd_status status = kd_tokenizer_load(&t, ctx, path);
-    if (status == KD_OK) status = kd_tokenizer_encode(t, "hello ab \u00e9 world", -1, KD_ADD_SPECIAL, ids, 64, &count);
+    if (status == KD_OK && form != CHARACTERS)
+        status = kd_tokenizer_encode_pair(t, "hello", -1, "unplayed \u00e9", -1,
+                                          KD_TOKENIZER_ADD_SPECIAL, ids, types, 64, &count);
+    if (status == KD_OK)
+        status = kd_tokenizer_encode(t, "hello ab \u00e9 world", -1, KD_TOKENIZER_ADD_SPECIAL, ids,
+                                     64, &count);
     if (status == KD_OK) status = kd_tokenizer_decode(t, ids, count, 0, out, sizeof out, NULL);
     if (status == KD_OK) status = kd_detokenizer_create(&d, t, 0);
-    for (int64_t i = 0; i < count && status == KD_OK; i++) status = kd_detokenizer_push(d, ids[i], &piece, NULL);
+    for (int64_t i = 0; i < count && status == KD_OK; i++)
+        status = kd_detokenizer_push(d, ids[i], &piece, NULL);
     if (status == KD_OK) status = kd_detokenizer_finish(d, &piece, NULL);
     const int64_t encoded = count;
     if (status == KD_OK) {
         status = kd_tokenizer_add(t, "<new>", 0, NULL);
-        if (status == KD_ERR_MEMORY && kd_tokenizer_encode(t, "hello ab \u00e9 world", -1, KD_ADD_SPECIAL, ids, 64, &count) == KD_OK &&
+        if (status == KD_ERR_MEMORY &&
+            kd_tokenizer_encode(t, "hello ab \u00e9 world", -1, KD_TOKENIZER_ADD_SPECIAL, ids, 64,
+                                &count) == KD_OK &&
             count != encoded)
             status = KD_ERR_MISMATCH; /* a call that failed leaves the tokenizer as it was */
     }
-    if (status == KD_OK && !characters) status = kd_chat_encode(t, messages, 2, &chat, ids, answer, 64, &count);
+    if (status == KD_OK && form == BYTES)
+        status = kd_chat_encode(t, messages, 2, &chat, ids, answer, 64, &count);
     if (status == KD_OK) status = kd_tokenizer_save(t, edited);
+    if (status == KD_OK && put_template(edited)) status = KD_ERR_IO;
     if (status == KD_OK) status = kd_tokenizer_load(&other, ctx, edited);
+    chat.format = KD_CHAT_AUTO;
+    chat.keep_reasoning = 1;
+    chat.tools = "[{\"name\": \"f\"}]";
+    if (status == KD_OK && form == BYTES)
+        status = kd_chat_encode(other, messages, 3, &chat, ids, answer, 512, &count);
     if (status == KD_OK) status = kd_tokenizer_compare(t, other, NULL, 0, 5, &differences, &text);
-    kd_text_free(ctx, text);
+    if (status == KD_OK) status = use_other_tokenizer(ctx, t, other);
+    kd_context_free_text(ctx, text);
     kd_detokenizer_free(d);
     kd_tokenizer_free(other);
     kd_tokenizer_free(t);
@@ -183,7 +279,8 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
     kd_status status = kd_tokenizer_load(&t, ctx, path);
     if (status == KD_OK)
         status = kd_model_create(&model, ctx,
-                                 "{\"model_type\":\"llama\",\"vocab_size\":265,\"hidden_size\":8,\"intermediate_size\":8,\"num_hidden_layers\":1,"
+                                 "{\"model_type\":\"llama\",\"vocab_size\":265,\"hidden_size\":8,"
+                                 "\"intermediate_size\":8,\"num_hidden_layers\":1,"
                                  "\"num_attention_heads\":2,\"max_position_embeddings\":64}",
                                  NULL);
     o.tokenizer = t;
@@ -200,12 +297,12 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
         status = kd_generator_create(&g, model, &o);
         if (status == KD_OK) status = kd_generator_add(g, prompt, 40, &s, NULL);
         while (status == KD_OK) status = kd_generator_next(g, &text);
-        if (status == KD_END) status = kd_generator_beam(g, prompt, 3, &beam, &text, NULL);
+        if (status == KD_END) status = kd_generator_beam_search(g, prompt, 3, &beam, &text, NULL);
         kd_generator_free(g);
         g = NULL;
     }
     snprintf(path, sizeof path, "%s/oom.gguf", folder);
-    if (status == KD_OK) status = kd_gguf_save(model, t, path, KD_INT8, -1);
+    if (status == KD_OK) status = kd_model_save_gguf(model, t, path, KD_INT8, -1);
     kd_model_free(model);
     model = NULL;
     kd_tokenizer_free(t);
@@ -217,7 +314,8 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
     return status;
 }
 
-/* A student cut out, adapted, trained a step with recomputation, saved, loaded, given another vocabulary. */
+/* A student cut out, adapted, trained a step with recomputation, saved, loaded, given another
+ * vocabulary. */
 static kd_status use_student(kd_context *ctx, const char *folder)
 {
     char path[600];
@@ -241,22 +339,23 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     term.label_field = "tokens";
     term.align = KD_ALIGN_NEXT;
     kd_status status = kd_model_create(&teacher, ctx,
-                                       "{\"model_type\":\"llama\",\"vocab_size\":9,\"hidden_size\":8,\"intermediate_size\":8,\"num_hidden_layers\":3,"
+                                       "{\"model_type\":\"llama\",\"vocab_size\":9,\"hidden_size\":"
+                                       "8,\"intermediate_size\":8,\"num_hidden_layers\":3,"
                                        "\"num_attention_heads\":2,\"max_position_embeddings\":64}",
                                        NULL);
     if (status == KD_OK) status = kd_batch_create(&batch, ctx, NULL);
     if (status == KD_OK) status = kd_batch_begin_packed(batch, &o);
     if (status == KD_OK) status = kd_batch_set(batch, "tokens", &t, NULL);
     so.calibration = batch;
-    if (status == KD_OK) status = kd_model_student(&student, teacher, &so);
-    if (status == KD_OK) status = kd_model_resize(student, 11);
+    if (status == KD_OK) status = kd_student_create(&student, teacher, &so);
+    if (status == KD_OK) status = kd_model_resize_vocabulary(student, 11);
     if (status == KD_OK) status = kd_model_add_lora(student, NULL, NULL);
     if (status == KD_OK) status = kd_loss_create(&loss, ctx, NULL);
     if (status == KD_OK) status = kd_loss_add(loss, KD_LOSS_CROSS_ENTROPY, 1, &term, NULL);
-    if (status == KD_OK) status = kd_optimizer_create(&optimizer, ctx, KD_ADAMW, NULL);
+    if (status == KD_OK) status = kd_optimizer_create(&optimizer, ctx, KD_OPTIMIZER_ADAMW, NULL);
     if (status == KD_OK) status = kd_optimizer_add_model(optimizer, student);
     if (status == KD_OK) status = kd_optimizer_begin_step(optimizer, 1e-3);
-    if (status == KD_OK) status = kd_model_forward(student, batch, KD_TRAIN);
+    if (status == KD_OK) status = kd_model_forward(student, batch, KD_MODE_TRAIN);
     if (status == KD_OK) status = kd_loss_backward(loss, student, batch, NULL, NULL, NULL);
     if (status == KD_OK) status = kd_optimizer_step(optimizer, 1e-3);
     if (status == KD_OK) status = kd_model_save(student, path, &save);
@@ -270,41 +369,94 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     return status;
 }
 
+/* An encoder with outputs of samples: adapted, pushed back, saved as a folder of
+ * sentence-transformers, loaded in 8 bits. */
+static kd_status push_embedding(kd_model *model)
+{
+    kd_array v;
+    float ones[6] = { 1, 1, 1, 1, 1, 1 };
+    kd_status status = kd_model_output(model, "embedding", &v);
+    v.data = ones;
+    if (status == KD_OK) status = kd_model_add_output_gradient(model, "embedding", &v);
+    if (status == KD_OK) status = kd_model_output(model, "logits", &v);
+    return status == KD_OK ? kd_model_backward(model) : status;
+}
+
+static kd_status use_encoder(kd_context *ctx, const char *folder)
+{
+    static const char config[] =
+        "{\"model_type\":\"bert\",\"vocab_size\":9,\"hidden_size\":8,\"num_hidden_layers\":2,"
+        "\"num_attention_heads\":2,\"intermediate_size\":6,\"attention_probs_dropout_prob\":0,"
+        "\"architectures\":[\"BertForSequenceClassification\"],\"kd_pooling\":\"mean\","
+        "\"kd_dense\":[{\"out_features\":3}],\"kd_normalize\":true}";
+    char path[600];
+    static int64_t tokens[6] = { 1, 2, 3, 4, 5, 6 }, offsets[3] = { 0, 4, 6 };
+    kd_array o = KD_ARRAY_1D(offsets, KD_INT64, 3), t = KD_ARRAY_1D(tokens, KD_INT64, 6), v;
+    kd_model *model = NULL, *loaded = NULL;
+    kd_batch *batch = NULL;
+    kd_model_options frozen = KD_MODEL_OPTIONS_INIT;
+    frozen.frozen = 1;
+    frozen.weights = KD_INT8;
+    snprintf(path, sizeof path, "%s/oom-encoder", folder);
+    kd_status status = kd_model_create(&model, ctx, config, NULL);
+    if (status == KD_OK) status = kd_batch_create(&batch, ctx, NULL);
+    if (status == KD_OK) status = kd_batch_begin_packed(batch, &o);
+    if (status == KD_OK) status = kd_batch_set(batch, "tokens", &t, NULL);
+    if (status == KD_OK) status = kd_model_add_lora(model, "*.value.weight", NULL);
+    if (status == KD_OK) status = kd_model_forward(model, batch, KD_MODE_TRAIN);
+    if (status == KD_OK) status = push_embedding(model);
+    if (status == KD_OK) status = kd_model_save(model, path, NULL);
+    if (status == KD_OK) status = kd_model_load(&loaded, ctx, path, &frozen);
+    if (status == KD_OK) status = kd_model_forward(loaded, batch, KD_MODE_EVALUATE);
+    if (status == KD_OK) status = kd_model_output(loaded, "embedding", &v);
+    kd_batch_free(batch);
+    kd_model_free(loaded);
+    kd_model_free(model);
+    return status;
+}
+
 /* Records through every filter into a report; packed; answered by a function and judged. */
-static kd_status answer_function(void *user, const kd_record *prompt, int32_t sample, uint64_t seed, char *text, int64_t room, int64_t *bytes)
+static kd_status answer_function(void *user, const kd_record *prompt, int32_t sample, uint64_t seed,
+                                 char *text, int64_t room, int64_t *bytes)
 {
     (void)user, (void)prompt, (void)seed, (void)room;
     *bytes = sprintf(text, "#### %d", sample);
     return KD_OK;
 }
 
-static kd_status curate(kd_context *ctx, kd_record_reader *reader, const char *folder, kd_report *report)
+static kd_status curate(kd_context *ctx, kd_record_reader *reader, const char *folder,
+                        kd_report *report)
 {
     kd_curation *c = NULL;
     kd_record_writer *w = NULL;
     kd_filter_options o = KD_FILTER_OPTIONS_INIT;
+    int32_t step;
     char kept[600], *table = NULL;
     snprintf(kept, sizeof kept, "%s/oom-kept.jsonl", folder);
     kd_status status = kd_curation_create(&c, ctx, NULL);
     o.choose = KD_CHOOSE_VARIED;
-    o.high = 2;
     for (int32_t kind = KD_FILTER_LENGTH; kind <= KD_FILTER_LANGUAGES && status == KD_OK; kind++) {
-        o.tests = reader;
-        if (kind == KD_FILTER_HOST || kind == KD_FILTER_CONTAMINATION || kind == KD_FILTER_SCORE || kind == KD_FILTER_VERIFY) continue;
-        status = kd_curation_add(c, kind, kind == KD_FILTER_BEST ? &o : NULL);
+        if (kind == KD_FILTER_HOST || kind == KD_FILTER_CONTAMINATION || kind == KD_FILTER_SCORE ||
+            kind == KD_FILTER_VERIFY)
+            continue;
+        const int best = kind == KD_FILTER_BEST;
+        status = kd_curation_add(c, kind, best ? &o : NULL, &step);
+        if (best && status == KD_OK)
+            status = kd_curation_set(c, step, KD_CURATION_MAX_PER_PROMPT, 2);
     }
     if (status == KD_OK) status = kd_record_writer_open(&w, ctx, kept, NULL);
     if (status == KD_OK) status = kd_curation_run(c, reader, w, NULL);
     if (status == KD_OK) status = kd_record_writer_close(w);
-    if (status == KD_OK) status = kd_curation_text(c, &table);
-    if (status == KD_OK) status = kd_curation_report(c, report, "curation");
-    kd_text_free(ctx, table);
+    if (status == KD_OK) status = kd_curation_to_text(c, &table);
+    if (status == KD_OK) status = kd_curation_fill_report(c, report, "curation");
+    kd_context_free_text(ctx, table);
     kd_record_writer_free(w);
     kd_curation_free(c);
     return status;
 }
 
-static int32_t recompute(void *user, const kd_record *original, const double *before, const double *now, int32_t count, kd_record *made)
+static int32_t recompute(void *user, const kd_record *original, const double *before,
+                         const double *now, int32_t count, kd_record *made)
 {
     (void)user, (void)original, (void)before, (void)now, (void)count;
     made->expected = "1";
@@ -322,7 +474,8 @@ static kd_status use_augment(kd_context *ctx, kd_record_reader *reader, const ch
     o.templates = templates;
     o.template_count = 1;
     o.function = recompute;
-    for (o.kind = KD_AUGMENT_NUMBERS; o.kind <= KD_AUGMENT_ANSWERS && status == KD_OK; o.kind++) status = kd_augment(reader, w, &o, NULL);
+    for (o.kind = KD_AUGMENT_NUMBERS; o.kind <= KD_AUGMENT_ANSWERS && status == KD_OK; o.kind++)
+        status = kd_augment_prompts(reader, w, &o, NULL);
     kd_record_writer_free(w);
     return status;
 }
@@ -330,10 +483,11 @@ static kd_status use_augment(kd_context *ctx, kd_record_reader *reader, const ch
 static kd_status use_course(kd_context *ctx, const char *folder)
 {
     char answers[600], page[600];
-    const char *lines =
-        "{\"prompt\":\"1\",\"completions\":[\"so it is one #### 1\",\"or it may be two #### 2\",\"#### 1\"],\"expected\":\"1\",\"more\":[1]}\n"
-        "{\"messages\":[{\"role\":\"user\",\"content\":\"2\"},{\"role\":\"assistant\",\"content\":\"#### "
-        "2\",\"reasoning_content\":\"r\"}],\"ids\":[1,2]}\n";
+    const char *lines = "{\"prompt\":\"1\",\"completions\":[\"so it is one #### 1\",\"or it may be "
+                        "two #### 2\",\"#### 1\"],\"expected\":\"1\",\"more\":[1]}\n"
+                        "{\"messages\":[{\"role\":\"user\",\"content\":\"2\"},{\"role\":"
+                        "\"assistant\",\"content\":\"#### "
+                        "2\",\"reasoning_content\":\"r\"}],\"ids\":[1,2]}\n";
     const char *const paths[] = { answers };
     const char *const texts[] = { "a b c d e" }, *text;
     kd_record_reader *reader = NULL, *judged = NULL;
@@ -354,7 +508,7 @@ static kd_status use_course(kd_context *ctx, const char *folder)
     kd_answers_options_init(&ao, sizeof ao);
     ao.samples = 2;
     ao.function = answer_function;
-    kd_status status = kd_record_reader_text(&reader, ctx, lines, -1, NULL);
+    kd_status status = kd_record_reader_open_text(&reader, ctx, lines, -1, NULL);
     if (status == KD_OK) status = kd_record_reader_next(reader, &record);
     if (status == KD_OK) status = kd_record_reader_rewind(reader);
     if (status == KD_OK) status = kd_report_create(&report, ctx);
@@ -362,7 +516,7 @@ static kd_status use_course(kd_context *ctx, const char *folder)
     if (status == KD_OK) status = use_augment(ctx, reader, folder);
     if (status == KD_OK) status = kd_report_text(report, &text);
     if (status == KD_OK) status = kd_report_write_html(report, page, "title");
-    ao.prompts = 1;
+    ao.max_prompts = 1;
     if (status == KD_OK) status = kd_answers_collect(ctx, NULL, reader, answers, &ao, NULL);
     if (status == KD_OK) status = kd_record_reader_open(&judged, ctx, paths, 1, NULL);
     if (status == KD_OK) status = kd_answers_judge(judged, NULL, 1, NULL, 0, &result);
@@ -372,9 +526,12 @@ static kd_status use_course(kd_context *ctx, const char *folder)
     if (status == KD_OK) status = kd_packer_next(packer, batch);
     if (status == KD_OK) status = kd_recipe_fill(&recipe, KD_RECIPE_R1, 1e9);
     recipe.patience = 1;
-    if (status == KD_OK) status = kd_recipe_learning_rate(&rate, ctx, &recipe, 10);
-    for (int32_t kind = KD_TEXT_BLEU; kind <= KD_TEXT_EXACT && status == KD_OK; kind++) status = kd_text_metric(ctx, kind, texts, texts, 1, &value);
-    if (status == KD_OK) status = kd_paired_bootstrap(ctx, rights, rights, 1, 2, 2, 4, 1, &difference);
+    if (status == KD_OK) status = kd_recipe_create_learning_rate(&rate, ctx, &recipe, 10);
+    for (int32_t kind = KD_TEXT_BLEU; kind <= KD_TEXT_EXACT && status == KD_OK; kind++)
+        status = kd_compare_texts(ctx, kind, texts, texts, 1, &value);
+    if (status == KD_OK)
+        status = kd_compare_bootstrap(ctx, rights, rights, 1, 2, 2, 4, 1, &difference);
+    if (status == KD_OK) status = kd_compare_runs(ctx, NULL, rights, 1, 2, 2, &difference);
     kd_schedule_free(rate);
     kd_batch_free(batch);
     kd_packer_free(packer);
@@ -396,10 +553,15 @@ static kd_status whole_run(memory *m, const char *folder, int part)
     kd_status status = kd_context_create(&ctx, &o);
     if (status == KD_OK && part == 0) status = use_everything(&r, ctx, folder);
     if (status == KD_OK && part == 1) status = use_store(ctx, folder);
+    if (status == KD_OK && part == 8) status = use_encoder(ctx, folder);
+    if (status == KD_OK && part == 7) status = use_features(ctx, folder);
     if (status == KD_OK && part == 6) status = use_course(ctx, folder);
     if (status == KD_OK && part == 5) status = use_student(ctx, folder);
+    if (status == KD_OK && part == 11) status = use_static(ctx, folder);
     if (status == KD_OK && part == 4) status = use_generator(ctx, folder);
-    if (status == KD_OK && (part == 2 || part == 3)) status = use_tokenizer(ctx, folder, part == 3);
+    if (status == KD_OK && (part == 2 || part == 3)) status = use_tokenizer(ctx, folder, part - 2);
+    if (status == KD_OK && part == 9) status = use_tokenizer(ctx, folder, WORDS);
+    if (status == KD_OK && part == 10) status = use_samples(ctx, folder);
     run_free(&r);
     kd_context_free(ctx);
     return status;
@@ -417,9 +579,10 @@ static int one_part(const char *folder, int part)
         for (long at = 0; at < calls; at++) {
             m = (memory){ .fail_at = at, .from_then_on = on };
             kd_status status = whole_run(&m, folder, part);
-            if ((status != KD_ERR_MEMORY && status != KD_OK) || (on && status == KD_OK) || m.held != 0) {
-                printf("part %d, allocation %ld (%s): status %d (%s), %ld blocks left\n", part, at, on ? "and all after" : "once", status,
-                       kd_last_error(), m.held);
+            if ((status != KD_ERR_MEMORY && status != KD_OK) || (on && status == KD_OK) ||
+                m.held != 0) {
+                printf("part %d, allocation %ld (%s): status %d (%s), %ld blocks left\n", part, at,
+                       on ? "and all after" : "once", status, kd_last_error(), m.held);
                 return 1;
             }
         }
@@ -430,6 +593,7 @@ static int one_part(const char *folder, int part)
 int main(int argc, char **argv)
 {
     int failed = 0;
-    for (int part = 0; part < PARTS && !failed; part++) failed = one_part(argc > 1 ? argv[1] : "/tmp", part);
+    for (int part = 0; part < PARTS && !failed; part++)
+        failed = one_part(argc > 1 ? argv[1] : "/tmp", part);
     return failed;
 }

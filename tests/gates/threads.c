@@ -1,26 +1,29 @@
-/* The same bits for 1, 2, 3 and 8 threads, with the library's own products and with CBLAS at one thread; and no allocation in a step
- * after the first pass over the data. And the bits of a golden run: they change between releases only where CHANGELOG.md says so.                                                                                              */
+/* The same bits for 1, 2, 3 and 8 threads, with the library's own products and with CBLAS at one
+ * thread; and no allocation in a step after the first pass over the data. And the bits of a golden
+ * run: they change between releases only where CHANGELOG.md says so. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../unit/run.h"
 
-#define STOP(call)                                                                                                                                   \
-    do {                                                                                                                                             \
-        if ((call) < 0) {                                                                                                                            \
-            printf("%s: %s\n", #call, kd_last_error());                                                                                              \
-            exit(1);                                                                                                                                 \
-        }                                                                                                                                            \
+#define STOP(call)                                                                                 \
+    do {                                                                                           \
+        if ((call) < 0) {                                                                          \
+            printf("%s: %s\n", #call, kd_last_error());                                            \
+            exit(1);                                                                               \
+        }                                                                                          \
     } while (0)
 
 static uint64_t digest(const float *values, int64_t count)
 {
     uint64_t hash = 14695981039346656037ULL;
-    for (size_t i = 0; i < (size_t)count * 4; i++) hash = (hash ^ ((const unsigned char *)values)[i]) * 1099511628211ULL;
+    for (size_t i = 0; i < (size_t)count * 4; i++)
+        hash = (hash ^ ((const unsigned char *)values)[i]) * 1099511628211ULL;
     return hash;
 }
 
-/* A run of 12 steps with convolution, GELU, dropout, AdamW: recorded with the portable kernels and the library's own products on x86-64 with glibc. */
+/* A run of 12 steps with convolution, GELU, dropout, AdamW: recorded with the portable kernels and
+ * the library's own products on x86-64 with glibc. */
 #define GOLDEN_RUN 0x4efc82bc11228ebfULL
 
 static uint64_t small_run(int32_t threads, int32_t gemm, int32_t isa)
@@ -43,8 +46,9 @@ static uint64_t small_run(int32_t threads, int32_t gemm, int32_t isa)
     STOP(run_steps(&r, RUN_STEPS));
     STOP(kd_context_get_info(ctx, &after));
     if (after.allocations != before.allocations || !after.deterministic) {
-        printf("%d threads: %llu allocations in steps after the first pass; deterministic %d\n", threads,
-               (unsigned long long)(after.allocations - before.allocations), after.deterministic);
+        printf("%d threads: %llu allocations in steps after the first pass; deterministic %d\n",
+               threads, (unsigned long long)(after.allocations - before.allocations),
+               after.deterministic);
         exit(1);
     }
     STOP(kd_model_parameters(r.model, &p));
@@ -78,7 +82,8 @@ int main(void)
     for (int32_t gemm = KD_GEMM_BLAS; gemm <= KD_GEMM_OWN; gemm++) {
         uint64_t run = small_run(1, gemm, KD_ISA_AUTO), one = product(1, gemm);
         for (int i = 0; i < 4; i++)
-            if (small_run(threads[i], gemm, KD_ISA_AUTO) != run || product(threads[i], gemm) != one) {
+            if (small_run(threads[i], gemm, KD_ISA_AUTO) != run ||
+                product(threads[i], gemm) != one) {
                 printf("other bits with %d threads (gemm %d)\n", threads[i], gemm);
                 return 1;
             }
@@ -86,7 +91,9 @@ int main(void)
 #if defined(__x86_64__) && defined(__GLIBC__)
     uint64_t golden = small_run(2, KD_GEMM_OWN, KD_ISA_PORTABLE);
     if (golden != GOLDEN_RUN) {
-        printf("the golden run has other bits: 0x%llxULL; if that is meant, say so in CHANGELOG.md\n", (unsigned long long)golden);
+        printf(
+            "the golden run has other bits: 0x%llxULL; if that is meant, say so in CHANGELOG.md\n",
+            (unsigned long long)golden);
         return 1;
     }
 #endif

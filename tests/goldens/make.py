@@ -1,12 +1,17 @@
-"""Makes tests/goldens/goldens.h from PyTorch 2.15 (make peers installs it): python3 tests/goldens/make.py > tests/goldens/goldens.h
+"""Makes tests/goldens/goldens.h from PyTorch 2.15 (make peers installs it): python3
+tests/goldens/make.py > tests/goldens/goldens.h
 
 Inputs are formulas that the tests compute as well, so only outputs are stored.
 """
+
 import math
 import torch
 
 torch.set_num_threads(1)
-print("/* Made by tests/goldens/make.py with PyTorch %s. Do not edit. */" % torch.__version__.split("+")[0])
+print(
+    "/* Made by tests/goldens/make.py with PyTorch %s. Do not edit. */"
+    % torch.__version__.split("+")[0]
+)
 
 
 def emit(name, values):
@@ -14,12 +19,15 @@ def emit(name, values):
     print(f"static const double {name}[] = {{ " + ", ".join(f"{x:.9g}" for x in flat) + " };")
 
 
-# ---- optimisers: 7 numbers, 60 steps of g = sin(1.3 t + 0.7 i) (1 + i), from p = 0.1 (i + 1); every 10th state ----
+# ---- optimizers: 7 numbers, 60 steps of g = sin(1.3 t + 0.7 i) (1 + i), from p = 0.1 (i + 1);
+# every 10th state ----
 def trajectory(make, clip_norm=None, clip_value=None, max_norm=None):
     p = torch.nn.Parameter(torch.tensor([0.1 * (i + 1) for i in range(7)]))
     optimizer, states = make([p]), []
     for t in range(60):
-        p.grad = torch.tensor([math.sin(1.3 * t + 0.7 * i) * (1 + i) for i in range(7)], dtype=torch.float32)
+        p.grad = torch.tensor(
+            [math.sin(1.3 * t + 0.7 * i) * (1 + i) for i in range(7)], dtype=torch.float32
+        )
         if clip_value:
             torch.nn.utils.clip_grad_value_([p], clip_value)
         if clip_norm:
@@ -31,9 +39,15 @@ def trajectory(make, clip_norm=None, clip_value=None, max_norm=None):
 
 
 emit("golden_sgd", trajectory(lambda p: torch.optim.SGD(p, 0.05, weight_decay=0.1)))
-emit("golden_momentum", trajectory(lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, weight_decay=0.01)))
+emit(
+    "golden_momentum",
+    trajectory(lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, weight_decay=0.01)),
+)
 emit("golden_nesterov", trajectory(lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, nesterov=True)))
-emit("golden_adamw", trajectory(lambda p: torch.optim.AdamW(p, 0.05, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.1)))
+emit(
+    "golden_adamw",
+    trajectory(lambda p: torch.optim.AdamW(p, 0.05, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.1)),
+)
 emit("golden_adam", trajectory(lambda p: torch.optim.Adam(p, 0.05, weight_decay=0.1)))
 emit("golden_clip_norm", trajectory(lambda p: torch.optim.SGD(p, 0.05), clip_norm=1.5))
 emit("golden_clip_value", trajectory(lambda p: torch.optim.AdamW(p, 0.05), clip_value=0.7))
@@ -52,7 +66,14 @@ def rates(make, count=60):
 
 
 lr = torch.optim.lr_scheduler
-emit("golden_cosine", rates(lambda o: lr.LambdaLR(o, lambda t: (0.2 + 1.8 * (1 + math.cos(math.pi * min(t, 50) / 50)) / 2) / 2)))
+emit(
+    "golden_cosine",
+    rates(
+        lambda o: lr.LambdaLR(
+            o, lambda t: (0.2 + 1.8 * (1 + math.cos(math.pi * min(t, 50) / 50)) / 2) / 2
+        )
+    ),
+)
 emit("golden_exponential", rates(lambda o: lr.ExponentialLR(o, 0.1 ** (1 / 50)), 51))
 emit("golden_step", rates(lambda o: lr.StepLR(o, 7, 0.5)))
 emit("golden_polynomial", rates(lambda o: lr.PolynomialLR(o, 50, 2.0)))
@@ -62,7 +83,16 @@ emit("golden_linear", rates(lambda o: lr.LinearLR(o, 1.0, 0.1, 50)))
 def plateau(mode, cooldown):
     p = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([p], 2.0)
-    scheduler = lr.ReduceLROnPlateau(optimizer, mode, factor=0.5, patience=2, threshold=1e-3, cooldown=cooldown, min_lr=0.1, eps=0)
+    scheduler = lr.ReduceLROnPlateau(
+        optimizer,
+        mode,
+        factor=0.5,
+        patience=2,
+        threshold=1e-3,
+        cooldown=cooldown,
+        min_lr=0.1,
+        eps=0,
+    )
     values = []
     for t in range(60):
         scheduler.step(5 + math.sin(0.9 * t) - (0.02 * t if t < 20 else 0.4))
@@ -74,7 +104,8 @@ emit("golden_plateau_min", plateau("min", 0))
 emit("golden_plateau_max", plateau("max", 3))
 
 
-# ---- models: weights 0.3 sin(0.37 n + 1) over all parameters in order, inputs cos(0.11 n), loss = sum of logits * sin(n) ----
+# ---- models: weights 0.3 sin(0.37 n + 1) over all parameters in order, inputs cos(0.11 n), loss =
+# sum of logits * sin(n) ----
 def model(network, shape):
     network = network.double()
     n = 0
@@ -90,16 +121,37 @@ def model(network, shape):
 
 
 nn = torch.nn
-for name, activation in (("relu", nn.ReLU), ("gelu", nn.GELU), ("tanh", nn.Tanh), ("sigmoid", nn.Sigmoid)):
-    z, g = model(nn.Sequential(nn.Linear(5, 7), activation(), nn.Linear(7, 4), activation(), nn.Linear(4, 3)), (4, 5))
+for name, activation in (
+    ("relu", nn.ReLU),
+    ("gelu", nn.GELU),
+    ("tanh", nn.Tanh),
+    ("sigmoid", nn.Sigmoid),
+):
+    z, g = model(
+        nn.Sequential(
+            nn.Linear(5, 7), activation(), nn.Linear(7, 4), activation(), nn.Linear(4, 3)
+        ),
+        (4, 5),
+    )
     emit(f"golden_mlp_{name}_logits", z)
     emit(f"golden_mlp_{name}_gradient", g)
-z, g = model(nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Tanh(),
-                           nn.Flatten(), nn.Linear(16, 3)), (3, 2, 8, 8))
+z, g = model(
+    nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(3, 4, 3, stride=2, padding=1),
+        nn.Tanh(),
+        nn.Flatten(),
+        nn.Linear(16, 3),
+    ),
+    (3, 2, 8, 8),
+)
 emit("golden_cnn_logits", z)
 emit("golden_cnn_gradient", g)
 
-# ---- losses on 6 rows of 9: z = 3 sin(1.7 n), v = 4 cos(0.9 n), label = row % 9; sums without T^2, gradients of the sum ----
+# ---- losses on 6 rows of 9: z = 3 sin(1.7 n), v = 4 cos(0.9 n), label = row % 9; sums without T^2,
+# gradients of the sum ----
 F = torch.nn.functional
 
 
@@ -132,11 +184,31 @@ def jsd(z, v, b, t):
 
 
 emit("golden_cross_entropy", loss(lambda z, v, y: F.cross_entropy(z, y, reduction="sum")))
-emit("golden_smoothed", loss(lambda z, v, y: F.cross_entropy(z, y, reduction="sum", label_smoothing=0.1)))
-emit("golden_forward_kl", loss(lambda z, v, y: F.kl_div(F.log_softmax(z / 3, 1), F.log_softmax(v / 3, 1), reduction="sum", log_target=True)))
-emit("golden_reverse_kl", loss(lambda z, v, y: F.kl_div(F.log_softmax(v / 3, 1), F.log_softmax(z / 3, 1), reduction="sum", log_target=True)))
+emit(
+    "golden_smoothed",
+    loss(lambda z, v, y: F.cross_entropy(z, y, reduction="sum", label_smoothing=0.1)),
+)
+emit(
+    "golden_forward_kl",
+    loss(
+        lambda z, v, y: F.kl_div(
+            F.log_softmax(z / 3, 1), F.log_softmax(v / 3, 1), reduction="sum", log_target=True
+        )
+    ),
+)
+emit(
+    "golden_reverse_kl",
+    loss(
+        lambda z, v, y: F.kl_div(
+            F.log_softmax(v / 3, 1), F.log_softmax(z / 3, 1), reduction="sum", log_target=True
+        )
+    ),
+)
 emit("golden_jsd", loss(lambda z, v, y: jsd(z, v, 0.3, 2)))
 emit("golden_dkd", loss(lambda z, v, y: dkd(z, v, y)))
-emit("golden_binary", loss(lambda z, v, y: F.binary_cross_entropy_with_logits(z, torch.sigmoid(v), reduction="sum")))
+emit(
+    "golden_binary",
+    loss(lambda z, v, y: F.binary_cross_entropy_with_logits(z, torch.sigmoid(v), reduction="sum")),
+)
 emit("golden_mse", loss(lambda z, v, y: F.mse_loss(z, v, reduction="sum") / 9))
 emit("golden_huber", loss(lambda z, v, y: F.huber_loss(z, v, reduction="sum", delta=1.5) / 9))

@@ -1,16 +1,20 @@
-"""Makes src/tokenizer/unicode_tables.h by asking Hugging Face's tokenizers package, whose Unicode version decides what a tokenizer does.
+"""Makes src/language/text/unicode_tables.h by asking Hugging Face's tokenizers package, whose
+Unicode version decides what a tokenizer does.
 
-    python tests/goldens/unicode.py > src/tokenizer/unicode_tables.h
+    python tests/goldens/unicode.py > src/language/text/unicode_tables.h
 
-Categories and classes come from its regular expressions, decompositions, compositions and combining classes from its normalisers (a mark's
-class is found by the order that NFD gives it beside marks of known classes).
-"""
+Categories and classes come from its regular expressions, decompositions, compositions and combining
+classes from its normalizers (a mark's class is found by the order that NFD gives it beside marks of
+known classes)."""
+
 import unicodedata
 
 import tokenizers
 from tokenizers import Regex, normalizers, pre_tokenizers
 
-CATEGORIES = "Cn Co Cc Cf Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp".split()
+CATEGORIES = (
+    "Cn Co Cc Cf Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp".split()
+)
 POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 TEXT = "".join(map(chr, POINTS))
 
@@ -43,6 +47,31 @@ def digits_are_right(value):
             value[c] &= 0x7F
 
 
+def bert_classes():
+    """What BERT's normalizer and pre-tokenizer, and StripAccents, do with each code point: their
+    categories are of another Unicode version than those above."""
+    normalize = normalizers.BertNormalizer
+    clean, chinese, strip = (
+        normalize(*on, lowercase=False).normalize_str
+        for on in ((True, False, False), (False, True, False), (False, False, True))
+    )
+    strip_marks = normalizers.StripAccents().normalize_str
+    cut = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+    value = [0] * 0x110000
+    for c in POINTS:
+        text, pieces = chr(c), len(cut("a" + chr(c) + "a"))
+        value[c] = (
+            (clean(text) == "")
+            | (clean(text) == " ") << 1
+            | (chinese(text) != text) << 2
+            | (strip(text) == "") << 3
+            | (pieces == 3) << 4
+            | (pieces == 2) << 5
+            | (strip_marks(text) == "") << 6
+        )
+    return value
+
+
 def runs(value):
     found, last = [], None
     for c in range(0x110000):
@@ -52,12 +81,20 @@ def runs(value):
     return found
 
 
-nfd, nfc, nfkd, lower = normalizers.NFD().normalize_str, normalizers.NFC().normalize_str, normalizers.NFKD().normalize_str, normalizers.Lowercase().normalize_str
+nfd, nfc, nfkd, lower = (
+    normalizers.NFD().normalize_str,
+    normalizers.NFC().normalize_str,
+    normalizers.NFKD().normalize_str,
+    normalizers.Lowercase().normalize_str,
+)
 
 
 def combining_classes():
     low, high = 0x334, 0x345  # classes 1 and 240
-    known = lambda c: nfd("a" + chr(c) + chr(low)) == "a" + chr(low) + chr(c) != "a" + chr(c) + chr(low) or nfd("a" + chr(high) + chr(c)) == "a" + chr(c) + chr(high)
+    known = lambda c: (
+        nfd("a" + chr(c) + chr(low)) == "a" + chr(low) + chr(c) != "a" + chr(c) + chr(low)
+        or nfd("a" + chr(high) + chr(c)) == "a" + chr(c) + chr(high)
+    )
     reference = {1: low}
     for c in POINTS:
         k = unicodedata.combining(chr(c))
@@ -77,8 +114,16 @@ def combining_classes():
         if not behind_low and not before_high:
             continue
         # the largest known class whose mark does not move behind c
-        at_least = [k for k in classes if nfd("a" + chr(c) + chr(reference[k])) == "a" + chr(reference[k]) + chr(c)]
-        at_most = [k for k in classes if nfd("a" + chr(reference[k]) + chr(c)) == "a" + chr(c) + chr(reference[k])]
+        at_least = [
+            k
+            for k in classes
+            if nfd("a" + chr(c) + chr(reference[k])) == "a" + chr(reference[k]) + chr(c)
+        ]
+        at_most = [
+            k
+            for k in classes
+            if nfd("a" + chr(reference[k]) + chr(c)) == "a" + chr(c) + chr(reference[k])
+        ]
         exact = [k for k in classes if k not in at_least and k not in at_most]
         assert len(exact) == 1, (hex(c), exact)
         result[c] = exact[0]
@@ -88,7 +133,9 @@ def combining_classes():
 def main():
     value = values()
     digits_are_right(value)
-    canonical = {c: nfd(chr(c)) for c in POINTS if nfd(chr(c)) != chr(c) and not 0xAC00 <= c < 0xD7A4}
+    canonical = {
+        c: nfd(chr(c)) for c in POINTS if nfd(chr(c)) != chr(c) and not 0xAC00 <= c < 0xD7A4
+    }
     compatible = {c: nfkd(chr(c)) for c in POINTS if nfkd(chr(c)) != nfd(chr(c))}
     pairs = []
     for c, whole in canonical.items():
@@ -97,14 +144,38 @@ def main():
             assert len(first) == 1 and nfc(first + whole[-1]) == chr(c), hex(c)
             pairs.append((ord(first), ord(whole[-1]), c))
     lowered = {c: lower(chr(c)) for c in POINTS if lower(chr(c)) != chr(c)}
-    print(f"/* Made by tests/goldens/unicode.py from tokenizers {tokenizers.__version__}. Do not edit. */")
+    print(
+        f"/* Made by tests/goldens/unicode.py from tokenizers {tokenizers.__version__}. "
+        "Do not edit. */"
+    )
     print("/* clang-format off */")
-    table("kd__unicode_runs", "uint32_t", [f"0x{c << 8 | v:x}" for c, v in runs(value)], "first code point << 8 | category | word 0x20 | space 0x40 | number 0x80")
-    table("kd__unicode_marks", "uint32_t", [f"0x{c << 8 | v:x}" for c, v in runs(combining_classes())], "first code point << 8 | combining class")
+    table(
+        "kd__unicode_runs",
+        "uint32_t",
+        [f"0x{c << 8 | v:x}" for c, v in runs(value)],
+        "first code point << 8 | category | word 0x20 | space 0x40 | number 0x80",
+    )
+    table(
+        "kd__unicode_marks",
+        "uint32_t",
+        [f"0x{c << 8 | v:x}" for c, v in runs(combining_classes())],
+        "first code point << 8 | combining class",
+    )
+    table(
+        "kd__unicode_bert",
+        "uint32_t",
+        [f"0x{c << 8 | v:x}" for c, v in runs(bert_classes())],
+        "first code point << 8 | KD__BERT_REMOVED ..",
+    )
     mapping("canonical", canonical)
     mapping("compatible", compatible)
     mapping("lower", lowered)
-    table("kd__unicode_pairs", "uint32_t", [f"0x{a:x},0x{b:x},0x{c:x}" for a, b, c in sorted(pairs)], "a, b, what they compose to")
+    table(
+        "kd__unicode_pairs",
+        "uint32_t",
+        [f"0x{a:x},0x{b:x},0x{c:x}" for a, b, c in sorted(pairs)],
+        "a, b, what they compose to",
+    )
     print("/* clang-format on */")
 
 

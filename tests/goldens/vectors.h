@@ -1,6 +1,7 @@
 /* clang-format off */
-/* z = [1.5,-0.25,0.75,2,-1,0,0.5,-2], v = [0.5,1,-0.5,3,0.25,-1.5,2,-0.75]; top 3 of v at T = 1, at T = 2 retempered with a uniform tail.
- * Values and gradients without T^2, checked against central differences in double to 2e-11. tail -1: dense. */
+/* z = [1.5,-0.25,0.75,2,-1,0,0.5,-2], v = [0.5,1,-0.5,3,0.25,-1.5,2,-0.75]; top 3 of v at T = 1, at
+ * T = 2 retempered with a uniform tail. Values and gradients without T^2, checked against central
+ * differences in double to 2e-11. tail -1: dense. */
 static const struct {
     int32_t kind, tail;
     double share, t, value, gradient[8];

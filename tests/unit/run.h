@@ -1,4 +1,5 @@
-/* A whole small run: everything that a checkpoint holds, on made-up images. Used by tests of resume, threads and memory. */
+/* A whole small run: everything that a checkpoint holds, on made-up images. Used by tests of
+ * resume, threads and memory. */
 #ifndef RUN_H
 #define RUN_H
 
@@ -25,20 +26,24 @@ typedef struct {
     uint8_t labels[RUN_SAMPLES];
 } run_parts;
 
-#define RUN_TRY(call)                                                                                                                                \
-    do {                                                                                                                                             \
-        kd_status run_status = (call);                                                                                                               \
-        if (run_status < 0) return run_status;                                                                                                       \
+#define RUN_TRY(call)                                                                              \
+    do {                                                                                           \
+        kd_status run_status = (call);                                                             \
+        if (run_status < 0) return run_status;                                                     \
     } while (0)
 
 static inline kd_status run_make(run_parts *r, kd_context *ctx)
 {
     static const char config[] =
-        "{\"model_type\":\"sequential\",\"input_shape\":[1,6,6],\"layers\":[{\"type\":\"conv2d\",\"channels\":4,\"kernel_size\":3,"
-        "\"activation\":\"relu\"},{\"type\":\"max_pool2d\",\"kernel_size\":2},{\"type\":\"linear\",\"units\":20,"
-        "\"activation\":\"gelu\"},{\"type\":\"dropout\",\"p\":0.2},{\"type\":\"linear\",\"units\":3}]}";
+        "{\"model_type\":\"sequential\",\"input_shape\":[1,6,6],\"layers\":[{\"type\":\"conv2d\","
+        "\"channels\":4,\"kernel_size\":3,"
+        "\"activation\":\"relu\"},{\"type\":\"max_pool2d\",\"kernel_size\":2},{\"type\":\"linear\","
+        "\"units\":20,"
+        "\"activation\":\"gelu\"},{\"type\":\"dropout\",\"p\":0.2},{\"type\":\"linear\",\"units\":"
+        "3}]}";
     const int64_t dims[3] = { RUN_SAMPLES, 6, 6 };
-    kd_array x, y = KD_ARRAY_1D(r->labels, KD_UINT8, RUN_SAMPLES), v = KD_ARRAY_2D(r->logits, KD_FLOAT32, RUN_SAMPLES, RUN_CLASSES);
+    kd_array x, y = KD_ARRAY_1D(r->labels, KD_UINT8, RUN_SAMPLES),
+                v = KD_ARRAY_2D(r->logits, KD_FLOAT32, RUN_SAMPLES, RUN_CLASSES);
     kd_loader_options lo = KD_LOADER_OPTIONS_INIT;
     kd_teacher_options to = KD_TEACHER_OPTIONS_INIT;
     kd_optimizer_options oo = KD_OPTIMIZER_OPTIONS_INIT;
@@ -46,8 +51,10 @@ static inline kd_status run_make(run_parts *r, kd_context *ctx)
     kd_term_options term = KD_TERM_OPTIONS_INIT;
     for (int i = 0; i < RUN_SAMPLES; i++) {
         r->labels[i] = (uint8_t)(i % RUN_CLASSES);
-        for (int k = 0; k < RUN_PIXELS; k++) r->images[i][k] = (float)sin(0.3 * i * k + i % RUN_CLASSES);
-        for (int c = 0; c < RUN_CLASSES; c++) r->logits[i][c] = (float)(2 * cos(i + c) + (c == i % RUN_CLASSES));
+        for (int k = 0; k < RUN_PIXELS; k++)
+            r->images[i][k] = (float)sin(0.3 * i * k + i % RUN_CLASSES);
+        for (int c = 0; c < RUN_CLASSES; c++)
+            r->logits[i][c] = (float)(2 * cos(i + c) + (c == i % RUN_CLASSES));
     }
     RUN_TRY(kd_array_init(&x, r->images, KD_FLOAT32, 3, dims));
     RUN_TRY(kd_dataset_create(&r->data, ctx, NULL));
@@ -69,11 +76,11 @@ static inline kd_status run_make(run_parts *r, kd_context *ctx)
     oo.clip_norm = 1;
     oo.average_decay = 0.9;
     oo.weight_decay = 0.01;
-    RUN_TRY(kd_optimizer_create(&r->optimizer, ctx, KD_ADAMW, &oo));
+    RUN_TRY(kd_optimizer_create(&r->optimizer, ctx, KD_OPTIMIZER_ADAMW, &oo));
     RUN_TRY(kd_optimizer_add_model(r->optimizer, r->model));
     po.value = 0.01;
     po.patience = 1;
-    RUN_TRY(kd_schedule_plateau(&r->rate, ctx, &po));
+    RUN_TRY(kd_schedule_create_plateau(&r->rate, ctx, &po));
     RUN_TRY(kd_monitor_create(&r->monitor, r->model, NULL));
     RUN_TRY(kd_checkpoint_create(&r->checkpoint, ctx, NULL));
     RUN_TRY(kd_checkpoint_add_model(r->checkpoint, "student", r->model));
@@ -95,9 +102,9 @@ static inline kd_status run_steps(run_parts *r, int64_t until)
         kd_status status = kd_loader_next(r->loader, r->batch);
         if (status == KD_END) continue;
         RUN_TRY(status);
-        RUN_TRY(kd_loss_set(r->loss, 0, KD_TEMPERATURE, 3 - 0.1 * (double)r->step));
+        RUN_TRY(kd_loss_set(r->loss, 0, KD_TERM_TEMPERATURE, 3 - 0.1 * (double)r->step));
         RUN_TRY(kd_teacher_read(r->teacher, r->batch, r->targets));
-        RUN_TRY(kd_model_forward(r->model, r->batch, KD_TRAIN));
+        RUN_TRY(kd_model_forward(r->model, r->batch, KD_MODE_TRAIN));
         RUN_TRY(kd_loss_backward(r->loss, r->model, r->batch, r->targets, NULL, &result));
         RUN_TRY(kd_optimizer_step(r->optimizer, kd_schedule_value(r->rate, r->step)));
         RUN_TRY(kd_schedule_report(r->rate, result.value));

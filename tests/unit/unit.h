@@ -11,16 +11,19 @@
 
 #define OK(call) ck_assert_msg((call) == KD_OK, "%s: %s", #call, kd_last_error())
 /* Fails with this status, and the message holds this text. */
-#define FAILS(call, status, text)                                                                                                                    \
-    do {                                                                                                                                             \
-        kd_status got_status = (call);                                                                                                               \
-        ck_assert_msg(got_status == (status), "%s: %s (%s)", #call, kd_status_name(got_status), kd_last_error());                                    \
-        ck_assert_msg(strstr(kd_last_error(), text) != NULL, "%s: the message is: %s", #call, kd_last_error());                                      \
+#define FAILS(call, status, text)                                                                  \
+    do {                                                                                           \
+        kd_status got_status = (call);                                                             \
+        ck_assert_msg(got_status == (status), "%s: %s (%s)", #call, kd_status_name(got_status),    \
+                      kd_last_error());                                                            \
+        ck_assert_msg(strstr(kd_last_error(), text) != NULL, "%s: the message is: %s", #call,      \
+                      kd_last_error());                                                            \
     } while (0)
-#define NEAR(a, b, tolerance)                                                                                                                        \
-    do {                                                                                                                                             \
-        double near_a = (a), near_b = (b);                                                                                                           \
-        ck_assert_msg(fabs(near_a - near_b) <= (tolerance), "%s = %.9g, %s = %.9g", #a, near_a, #b, near_b);                                         \
+#define NEAR(a, b, tolerance)                                                                      \
+    do {                                                                                           \
+        double near_a = (a), near_b = (b);                                                         \
+        ck_assert_msg(fabs(near_a - near_b) <= (tolerance), "%s = %.9g, %s = %.9g", #a, near_a,    \
+                      #b, near_b);                                                                 \
     } while (0)
 
 static inline kd_context *make_context(int32_t threads)
@@ -67,6 +70,17 @@ static inline char *read_whole(const char *path, size_t *size)
 }
 
 /* The folder of real data, or NULL: the test says so and is counted as skipped. */
+/* Under sanitizers, valgrind and emulators: bounds on stacks and times are not looked at
+ * closely. */
+static inline int is_loose(void)
+{
+#ifdef KD_TEST_LOOSE
+    return 1;
+#else
+    return getenv("KD_TEST_FEW") != NULL;
+#endif
+}
+
 static inline const char *real_data(const char *test)
 {
     const char *folder = getenv("KD_DATA");
@@ -75,10 +89,8 @@ static inline const char *real_data(const char *test)
     return folder;
 }
 
-Suite *context_suite(void), *data_suite(void), *loss_suite(void), *model_suite(void), *teacher_suite(void), *schedule_suite(void),
-    *optimizer_suite(void), *metrics_suite(void), *checkpoint_suite(void), *monitor_suite(void), *divergence_suite(void), *head_suite(void),
-    *store_suite(void), *decoder_suite(void), *tokenizer_suite(void), *generator_suite(void), *student_suite(void), *verify_suite(void),
-    *record_suite(void), *packer_suite(void), *answers_suite(void), *curation_suite(void), *augment_suite(void), *select_suite(void),
-    *compare_suite(void), *begun_suite(void);
+#define SUITE(name) Suite *name##_suite(void);
+#include "suites.h"
+#undef SUITE
 
 #endif

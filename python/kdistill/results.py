@@ -1,0 +1,514 @@
+"""What the library tells, as data classes.
+
+Made by python/generate.py from the headers: do not edit.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .enums import (
+    Align,
+    DType,
+    Gemm,
+    Isa,
+    OutputUnit,
+    Products,
+)
+
+__all__ = [
+    "AnswersProgress",
+    "AnswersResult",
+    "AugmentCounts",
+    "ContextInfo",
+    "Difference",
+    "GeneratorInfo",
+    "ImportCounts",
+    "Latency",
+    "LossDiagnostics",
+    "LossResult",
+    "Metric",
+    "ModelInfo",
+    "ModelMemoryInfo",
+    "OptimizerInfo",
+    "OutputInfo",
+    "PackerInfo",
+    "PassAtK",
+    "PseudoLabelCounts",
+    "RecordCounts",
+    "Speed",
+    "StoreInfo",
+    "StoreRecord",
+    "TokenizerInfo",
+]
+
+
+@dataclass(frozen=True)
+class ContextInfo:
+    """What `kd_context_info` tells."""
+
+    threads: int
+    #: the instruction set in use
+    isa: Isa
+    #: Gemm.BLAS or Gemm.OWN: who computes products
+    gemm: Gemm
+    #: what BLAS uses now; 0 if it does not say
+    blas_threads: int
+    #: 1: BLAS runs kernels for an older processor than this one
+    blas_is_slow: int
+    #: 1: the same bits for any number of the library's threads
+    deterministic: int
+    seed: int
+    #: calls to the allocator so far
+    allocations: int
+    #: currently held through the context's allocator
+    bytes: int
+    peak_bytes: int
+    #: "OpenBLAS 0.3.21 ..."
+    blas: str
+    #: "SkylakeX", "Prescott", "unknown"
+    blas_kernels: str
+    #: what to do when blas_is_slow, else ""
+    blas_remedy: str
+    #: in use: Products.FLOAT32 or Products.BFLOAT16
+    matmul_precision: Products
+
+
+@dataclass(frozen=True)
+class PseudoLabelCounts:
+    """What `kd_pseudo_label_counts` tells."""
+
+    classes: int
+    #: samples examined
+    seen: int
+    #: dropped by confidence
+    below_threshold: int
+    #: dropped by per_class or balance
+    over_balance: int
+    #: dropped: the teacher has no answer for them
+    without_teacher: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class ModelMemoryInfo:
+    """What `kd_model_memory_info` tells."""
+
+    #: numbers
+    parameters: int
+    parameter_bytes: int
+    #: 0 for a frozen model
+    gradient_bytes: int
+    #: for max_rows rows: outputs (those of options->keep too), their gradients, masks, scratch;
+    #: 8-bit copies of weights
+    activation_bytes: int
+    #: what create, forward and backward ask the allocator for; a language model's complete logits
+    #: and a loss's memory (kd_loss_estimate_memory) are extra
+    total_bytes: int
+
+
+@dataclass(frozen=True)
+class OutputInfo:
+    """What `kd_output_info` tells."""
+
+    #: OutputUnit.ROW or OutputUnit.SAMPLE
+    unit: OutputUnit
+    #: DType.FLOAT32
+    dtype: DType
+    #: 1: evaluating passes keep it
+    is_kept: int
+    #: numbers a row (or sample)
+    width: int
+    row_bytes: int
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What `kd_model_info` tells."""
+
+    layers: int
+    #: distinct numbers
+    parameters: int
+    #: used by one token: without the embedding rows of other tokens; repeated layers count each
+    #: time
+    active_parameters: int
+    #: parameters and, if it trains, gradients
+    memory_bytes: int
+    #: of the parameters, on disk or mapped
+    float32_bytes: int
+    #: of the parameters, on disk or mapped
+    float16_bytes: int
+    #: of the parameters, on disk or mapped
+    int8_bytes: int
+
+
+@dataclass(frozen=True)
+class LossResult:
+    """What `kd_loss_result` tells."""
+
+    terms: int
+    #: sum over terms of weight * sum / denominator
+    value: float
+    #: with T^2 and row weights, without the term's weight
+    sum: tuple[float, ...]
+    #: rows in the sum
+    rows: tuple[int, ...]
+    #: non-finite rows left out (Nonfinite.SKIP)
+    skipped: tuple[int, ...]
+    #: heads: share of the logit gradient's blocks that were skipped
+    skipped_share: float
+    #: bound on the error of the head's gradient (Frobenius norm)
+    dw_error_bound: float
+    #: the same for the gradient of the hidden states
+    dh_error_bound: float
+
+
+@dataclass(frozen=True)
+class LossDiagnostics:
+    """What `kd_loss_diagnostics` tells."""
+
+    rows: int
+    #: skipped rows: mask, absent or ignored label, absent teacher
+    masked: int
+    #: rows skipped as non-finite
+    skipped: int
+    #: times a numeric guard (log_floor) was hit
+    guards: int
+    #: mean log p_y, T = 1, rows with a label: shows an off-by-one
+    teacher_log_likelihood: float
+    #: share of these rows whose argmax is the label
+    teacher_accuracy: float
+    #: share of rows where student and teacher have the same argmax
+    agreement: float
+    #: mean entropy of p at the term's temperature
+    teacher_entropy: float
+    #: mean entropy of q
+    student_entropy: float
+    #: mean teacher mass m of the stored ids; 1 for dense teachers
+    captured_mass: float
+    #: mean student mass on them; 1 for dense teachers
+    student_mass: float
+    #: mean loss on stored ids
+    head_loss: float
+    #: mean loss outside
+    tail_loss: float
+    #: rows whose teacher was corrected or dropped because of the label
+    corrected: int
+    #: entries that an ensemble filled from a record's tail
+    borrowed: int
+    #: mean of the gate max(p)^gamma; 1 without a gate
+    confidence: float
+    #: rows examined by the check that is always on: see docs/losses.md
+    sampled: int
+    #: the teacher's means there
+    sampled_log_likelihood: float
+    #: the teacher's means there
+    sampled_entropy: float
+    #: 1: it warned
+    suspect: int
+    #: Features (feature.h): mean lengths of both sides and mean cosine of their pairs, after the
+    #: projection, before they are normalized; NaN of other terms, the cosine also of two widths.
+    student_norm: float
+    #: Features (feature.h): mean lengths of both sides and mean cosine of their pairs, after the
+    #: projection, before they are normalized; NaN of other terms, the cosine also of two widths.
+    teacher_norm: float
+    #: Features (feature.h): mean lengths of both sides and mean cosine of their pairs, after the
+    #: projection, before they are normalized; NaN of other terms, the cosine also of two widths.
+    cosine: float
+    #: calls of the term that had too few rows for a relation
+    degenerate: int
+
+
+@dataclass(frozen=True)
+class OptimizerInfo:
+    """What `kd_optimizer_info` tells."""
+
+    #: 1: the last step was skipped as non-finite
+    last_skipped: int
+    #: steps taken, not counting skipped ones
+    steps: int
+    skipped: int
+    #: steps whose norm was clipped
+    clipped: int
+    #: global norm of the last step's gradient, after scaling, before clipping
+    gradient_norm: float
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What `kd_metric` tells."""
+
+    value: float
+    #: shares: binomial; means: of the mean; macro-F1 and ECE: bootstrap; NaN if unknown
+    standard_error: float
+    #: 95 % interval: Wilson for shares, normal for means, percentiles for bootstrap
+    low: float
+    #: 95 % interval: Wilson for shares, normal for means, percentiles for bootstrap
+    high: float
+    #: counted
+    rows: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What `kd_latency` tells."""
+
+    batch_size: int
+    runs: int
+    #: seconds per forward pass
+    mean: float
+    #: seconds per forward pass
+    p50: float
+    #: seconds per forward pass
+    p90: float
+    #: seconds per forward pass
+    p99: float
+    #: seconds per forward pass
+    min: float
+    #: batch_size / p50
+    samples_per_second: float
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """What `kd_store_info` tells."""
+
+    shards: int
+    #: readable: the last committed of each key and view
+    records: int
+    #: older ones of the same key and view
+    replaced: int
+    positions: int
+    #: of the files
+    bytes: int
+    #: after the last complete record
+    torn_bytes: int
+    #: stretches that are not records and were skipped
+    damaged: int
+    vocabulary: int
+    temperature: float
+    align: Align
+    fields: int
+
+
+@dataclass(frozen=True)
+class StoreRecord:
+    """What `kd_store_record` tells."""
+
+    shard: int
+    key: tuple[int, int]
+    view: int
+    first: int
+    positions: int
+    bytes: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class TokenizerInfo:
+    """What `kd_tokenizer_info` tells."""
+
+    #: its id; -1: none
+    padding_token: int
+    #: the type of padding tokens
+    padding_type: int
+    #: of a text, TextFlag.ADD_SPECIAL included; 0: no cut
+    max_tokens: int
+    #: that each text is padded to; 0: to the longest; -1: no padding
+    padding_tokens: int
+
+
+@dataclass(frozen=True)
+class GeneratorInfo:
+    """What `kd_generator_info` tells."""
+
+    #: tokens per cache block
+    block_tokens: int
+    #: of keys and values
+    cache_bytes: int
+    cache_tokens: int
+    #: of weights besides the model's own; 0: none
+    weight_bytes: int
+    #: computed so far
+    prompt_tokens: int
+    #: of prompts, reused instead of computed
+    shared_tokens: int
+    #: generated so far
+    tokens: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What `kd_speed` tells."""
+
+    sequences: int
+    prompt_tokens_per_second: float
+    #: of all sequences together, from the first token of the last sequence; NaN if new_tokens is 1
+    tokens_per_second: float
+    #: seconds from the prompts to the last sequence's first token
+    time_to_first_token: float
+    #: seconds per step: the time between two tokens of a sequence
+    token_p50: float
+    #: seconds per step: the time between two tokens of a sequence
+    token_p99: float
+    #: of the weights in use; 8-bit ones with their scales
+    parameter_bytes: int
+    #: keys and values
+    cache_bytes: int
+    #: the most that the context's allocator held meanwhile, everything in the context included
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class RecordCounts:
+    """What `kd_record_counts` tells."""
+
+    #: opened so far
+    files: int
+    #: read so far, in all files
+    lines: int
+    records: int
+    #: lines with only white space
+    empty: int
+    bad: int
+    #: in its file; 0: none
+    first_bad_line: int
+    bytes: int
+    #: truncated, damaged, or of another kind: read up to that point
+    broken_files: int
+    #: members that would change what is learned, kept or left out according to the options
+    unsupported: int
+    #: unknown members of turns, kept or left out
+    unknown: int
+
+
+@dataclass(frozen=True)
+class PassAtK:
+    """What `kd_pass_at_k` tells."""
+
+    samples: int
+    questions: int
+    #: mean over samples, then questions
+    pass_1: float
+    #: of pass_1: sqrt(var(p_i) / Q), p_i the share of right samples of question i; covers the draw
+    #: of questions and of samples
+    standard_error: float
+    #: the samples' part alone: sqrt(sum p_i (1 - p_i) / (n - 1)) / Q; 0 for one sample
+    within_error: float
+    #: 1 - C(n - c, k) / C(n, k), mean over questions: unbiased [Chen et al. 2021, eq. 1]
+    pass_k: float
+
+
+@dataclass(frozen=True)
+class AnswersProgress:
+    """What `kd_answers_progress` tells."""
+
+    #: answers; total -1: unknown
+    done: int
+    #: answers; total -1: unknown
+    total: int
+    #: made by this call
+    tokens: int
+    #: of this call's answers, if `verify` is set
+    right: int
+    seconds: float
+    tokens_per_second: float
+    #: NaN: unknown
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class AnswersResult:
+    """What `kd_answers_result` tells."""
+
+    #: answers per prompt
+    samples: int
+    questions: int
+    #: pass@1 with its errors, pass@k
+    pass_: PassAtK
+    #: cons@k: share of prompts whose most frequent answer (the first on a tie) is right
+    consensus: float
+    #: share of answers without the format of `verify`
+    format_errors: float
+    #: share of answers that were truncated
+    unfinished: float
+    #: over all answers
+    mean_bytes: float
+    #: over right answers; NaN: none
+    mean_right_bytes: float
+
+
+@dataclass(frozen=True)
+class ImportCounts:
+    """What `kd_import_counts` tells."""
+
+    lines: int
+    records: int
+    positions: int
+    entries: int
+    #: strings without an id: their mass goes to the tail
+    unmapped: int
+    #: -infinity and -9999, with which servers say "unknown"
+    absent: int
+    #: entries whose id was there already (the chosen token besides the top k)
+    duplicates: int
+
+
+@dataclass(frozen=True)
+class AugmentCounts:
+    """What `kd_augment_counts` tells."""
+
+    read: int
+    written: int
+    #: prompts that are not new: in the file, or already made
+    known: int
+    #: by the host's function
+    refused: int
+    #: records without a number, completion or predecessor, truncated ones, and those whose last
+    #: question does not come from a user (a tool's answer)
+    skipped: int
+
+
+@dataclass(frozen=True)
+class PackerInfo:
+    """What `kd_packer_info` tells."""
+
+    tasks: int
+    #: held
+    texts: int
+    #: held
+    tokens: int
+    #: held
+    answer_tokens: int
+    #: texts truncated at max_tokens
+    cut: int
+    #: produced
+    batches: int
+    texts_given: int
+    tokens_given: int
+    #: texts produced / texts held
+    epochs: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What `kd_difference` tells."""
+
+    #: the two rates
+    a: float
+    #: the two rates
+    b: float
+    #: b - a
+    difference: float
+    #: of the difference
+    standard_error: float
+    #: 95 % interval
+    low: float
+    #: 95 % interval
+    high: float
+    #: of "they are equal", two-sided
+    p_value: float
+    #: questions that only one got right (McNemar)
+    only_a: int
+    #: questions that only one got right (McNemar)
+    only_b: int

@@ -1,0 +1,144 @@
+/* Both sides of a block: gathered from their arrays, projected, normalized; and the way back. */
+#include <math.h>
+#include <string.h>
+
+#include "base/context.h"
+#include "core/loss/features.h"
+
+/* `count` numbers from place `at` on, as float32. */
+static void widen(const kd__feature *f, const char *from, int64_t at, int32_t dtype, int64_t count,
+                  float *to)
+{
+    from += at * (int64_t)kd_dtype_bytes(dtype);
+    if (dtype == KD_FLOAT32) memcpy(to, from, (size_t)count * sizeof *to);
+    else f->context->kernels->widen(dtype, from, count, to);
+}
+
+static void copy_student(const kd__feature *f, int64_t r, float *to)
+{
+    const kd__student *st = f->student;
+    widen(f, st->z, r * st->z_step, st->dtype, f->from, to);
+}
+
+/* The teacher's row r, or that of numbers of the batch. */
+static void copy_teacher(const kd__feature *f, int64_t r, float *to)
+{
+    const kd__sources *s = f->s;
+    const int64_t at = (s->teacher ? r : s->row_target[r]) * s->teacher_width;
+    if (s->teacher) widen(f, s->teacher, at, s->teacher_dtype, f->given, to);
+    else if (s->numbers) memcpy(to, s->numbers + at, (size_t)f->given * sizeof *to);
+    else
+        for (int64_t i = 0; i < f->given; i++) to[i] = (float)s->integers[at + i];
+}
+
+static int is_finite(const kd__kernels *kernels, const float *x, int64_t n)
+{
+    int32_t bad;
+    kernels->scan(x, n, &bad); /* NaN, +infinity */
+    return !bad && kernels->largest_size(x, n) < INFINITY;
+}
+
+/* A row that is not finite is zeros from here on: nothing of it reaches a sum. */
+static void gather_some(const kd__kernels *kernels, const void *argument, int64_t first,
+                        int64_t end)
+{
+    const kd__feature *f = argument;
+    for (int64_t i = first; i < end; i++) {
+        float *x = f->p.x + i * f->from, *t = f->t.x + i * f->given;
+        copy_student(f, f->rows[i], x);
+        copy_teacher(f, f->rows[i], t);
+        if (is_finite(kernels, x, f->from) && is_finite(kernels, t, f->given)) continue;
+        f->s->state[f->rows[i]] = KD__ROW_NONFINITE;
+        memset(x, 0, (size_t)f->from * sizeof *x);
+        memset(t, 0, (size_t)f->given * sizeof *t);
+    }
+}
+
+/* ---- out of a block ---- */
+
+static void scatter_some(const kd__kernels *kernels, const void *argument, int64_t first,
+                         int64_t end)
+{
+    const kd__feature *f = argument;
+    const kd__student *st = f->student;
+    const float *dx = f->p.projection ? f->p.x : f->p.dz;
+    for (int64_t i = first; i < end; i++)
+        kernels->axpby(st->dz + f->rows[i] * st->dz_step, 1, dx + i * f->from, 1, f->from);
+}
+
+/* ---- what diagnostics see: both sides before they are normalized ---- */
+
+static void look_some(const kd__kernels *kernels, const void *argument, int64_t first, int64_t end)
+{
+    const kd__feature *f = argument;
+    for (int64_t i = first; i < end; i++) {
+        const float *s = f->z.x + i * f->width, *t = f->t.x + i * f->given;
+        double *seen = f->s->seen + f->rows[i] * KD__SEEN_COUNT, dot = 0;
+        const double size = sqrt(kernels->sum_squares(s, f->width));
+        const double other = sqrt(kernels->sum_squares(t, f->given));
+        memset(seen, 0, KD__SEEN_COUNT * sizeof *seen);
+        for (int64_t k = 0; k < f->width && f->width == f->given; k++) dot += (double)s[k] * t[k];
+        seen[KD__SEEN_STUDENT_NORM] = size;
+        seen[KD__SEEN_TEACHER_NORM] = other;
+        seen[KD__SEEN_COSINE] = f->width == f->given ? dot / (size * other) : NAN;
+    }
+}
+
+static void look(const kd__feature *f, int64_t first)
+{
+    if (f->s->seen) kd__for_rows(&f->count, look_some, f);
+    if (first == 0 && f->student->dz)
+        kd__watch_collapse(f->loss, f->number, f->count.count, f->z.x, f->width, f->t.x, f->given);
+}
+
+/* ---- a block ---- */
+
+static void list_rows(kd__feature *f, int64_t first, int64_t last)
+{
+    f->count.count = 0;
+    for (int64_t r = first; r < last; r++)
+        if (f->s->state[r] == KD__ROW_VALID) f->rows[f->count.count++] = r;
+}
+
+static kd_status make_sides(kd__feature *f, int64_t first)
+{
+    const kd__rows *rows = &f->count;
+    kd__for_rows(rows, gather_some, f);
+    if (f->p.projection) KD_TRY(kd__projection_forward(rows, &f->p));
+    look(f, first);
+    kd__normalize_rows(rows, &f->z);
+    kd__normalize_rows(rows, &f->t);
+    return KD_OK;
+}
+
+/* Rows that no relation takes: not finite here, or after the projection, or without a length. */
+static int drop_rows(const kd__feature *f)
+{
+    int dropped = 0;
+    for (int64_t i = 0; i < f->count.count; i++) {
+        uint8_t *state = &f->s->state[f->rows[i]];
+        if (f->z.bad[i] || f->t.bad[i] ||
+            !is_finite(f->context->kernels, f->z.x + i * f->width, f->width))
+            *state = KD__ROW_NONFINITE;
+        dropped |= *state != KD__ROW_VALID;
+    }
+    return dropped;
+}
+
+kd_status kd__feature_sides(kd__feature *f, int64_t first, int64_t last)
+{
+    list_rows(f, first, last);
+    KD_TRY(make_sides(f, first));
+    if (!f->kind->relate || !drop_rows(f)) return KD_OK;
+    list_rows(f, first, last);
+    return make_sides(f, first);
+}
+
+kd_status kd__feature_back(kd__feature *f)
+{
+    const kd__rows *rows = &f->count;
+    kd__normalize_back(rows, &f->z, f->p.dz);
+    if (f->p.projection) KD_TRY(kd__projection_backward(rows, &f->p));
+    kd__for_rows(rows, scatter_some, f);
+    return KD_OK;
+}

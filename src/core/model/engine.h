@@ -1,0 +1,101 @@
+/* What differs between the kinds of networks. An engine reads its part of a config, lays out its
+ * memory and runs the passes; src/engines/engines.c lists the engines of this build. The model has
+ * checked what a host gave before an engine is called.                                           */
+#ifndef KD_MODEL_ENGINE_H
+#define KD_MODEL_ENGINE_H
+
+#include <kdistill/head.h>
+#include <kdistill/model.h>
+
+#include "core/data/fields.h"
+#include "formats/formats.h"
+
+struct kd__network;
+struct kd__entries;
+struct kd__weights;
+
+/* An output of a network. Outputs have slots, from 0; slots of models of one config agree. */
+typedef struct kd__output_facts {
+    char name[KD_NAME_BYTES]; /* "": this network has no output in this slot */
+    int64_t width;            /* numbers a row */
+    int32_t unit;             /* KD_UNIT_OF_ROW .. */
+    int32_t is_kept; /* 1: an evaluating pass keeps it unless kd_model_keep says otherwise */
+    kd__attention_facts attention; /* of queries, keys and values */
+} kd__output_facts;
+
+typedef struct kd__engine {
+    const char *model_types; /* for messages: "mlp or sequential" */
+    int (*knows)(const char *model_type);
+
+    /* ---- a network: what the config says, before there are weights ---- */
+    kd_status (*read)(struct kd__network *net, kd_context *context, const kd__json *root);
+    void (*free)(struct kd__network *net, kd_context *context);
+    /* Options that concern the engine: checked and kept. */
+    kd_status (*configure)(struct kd__network *net, const kd_model_options *options);
+    /* Gives all layers' gradients one place; floats of all gradients. */
+    kd_status (*share_gradients)(struct kd__network *net, int64_t *floats);
+    /* Floats of activations and scratch for options->max_rows. */
+    kd_status (*memory)(struct kd__network *net, const kd_context *context,
+                        const kd_model_options *options, int64_t *floats);
+    /* of the parameters in 8 bits; 0: it has none */
+    int64_t (*int8_bytes)(const struct kd__network *net);
+    int64_t (*active_parameters)(const struct kd__network *net); /* that one row goes through */
+    /* that a language model has; 0: it is none */
+    int64_t (*layers)(const struct kd__network *net);
+
+    /* ---- a model ---- */
+    kd_status (*reserve)(kd_model *model, int64_t rows, int32_t train);
+    void (*initialize)(kd_model *model);
+    kd_status (*finish)(kd_model *model); /* its weights are there */
+    /* its weights changed: before a pass, a save, a generator */
+    kd_status (*refresh)(kd_model *model);
+    kd_status (*forward)(kd_model *model, kd_batch *batch, int32_t mode);
+    kd_status (*backward)(kd_model *model);
+
+    /* ---- outputs, by slot ---- */
+    /* 0: there are no more. Known once the config is read. */
+    int (*describe)(const struct kd__network *net, int32_t slot, kd__output_facts *facts);
+    /* Of the last pass; an evaluating one kept it (net.kept), the model has looked. */
+    kd_status (*output)(kd_model *model, int32_t slot, kd_array *values);
+    /* Where the gradient for the coming backward pass goes; *add 1: something is there already. */
+    kd_status (*gradient)(kd_model *model, int32_t slot, float **to, int32_t *add);
+    void (*forget_gradients)(kd_model *model);
+    /* Rows of a tensor whose gradients may not be 0 since they were last fresh, a bit each, all
+     * others being 0; NULL: any row. NULL: any row of all tensors. */
+    const uint64_t *(*touched)(const kd_model *model, int32_t tensor);
+    /* The output that this one is a head's product of, with the head; `gradient` 1 makes the head's
+     * gradient ready to be added to. -1: none. NULL: no output is one. */
+    int32_t (*head)(kd_model *model, int32_t slot, int gradient, kd_head *head);
+
+    /* ---- folders ---- */
+    /* The config with what a folder's other files say, into `to`; left empty: config.json is all.
+     * weights->bytes grows by what other files have. NULL: config.json is all for every folder. */
+    kd_status (*complete)(kd_context *context, const kd__json *root, const char *folder,
+                          struct kd__weights *weights, struct kd__text *to);
+    /* the n-th that some folders use; NULL: no more */
+    const char *(*other_name)(const kd_model *model, int32_t tensor, int32_t n);
+    /* Tensors that a folder has in files of their own; NULL: none. */
+    int (*is_apart)(const kd_model *model, int32_t tensor);
+    kd_status (*read_apart)(kd_model *model, const char *folder);
+    kd_status (*write_apart)(kd_model *model, const char *folder,
+                             const kd_model_save_options *options);
+    /* A tensor of the file that is none of the model's: known, or an error that names it. */
+    kd_status (*check_extra)(const kd_model *model, const char *name, const kd_array *values,
+                             const char *folder);
+    kd_status (*list_entries)(kd_model *model, const kd_model_save_options *options,
+                              struct kd__entries *to);
+    kd_status (*write_config)(kd_model *model, const kd_model_save_options *options,
+                              struct kd__text *to);
+} kd__engine;
+
+/* Files, and folders of other programs, that are a whole model. */
+typedef struct kd__model_format {
+    kd_status (*find)(kd_context *context, const char *path, int *is);
+    kd_status (*load)(kd_model **out, kd_context *context, const char *path,
+                      const kd_model_options *options);
+} kd__model_format;
+
+extern const kd__engine *const kd__engines[];             /* NULL after the last */
+extern const kd__model_format *const kd__model_formats[]; /* NULL after the last */
+
+#endif

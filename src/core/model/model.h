@@ -1,0 +1,146 @@
+/* Insides of a model: named tensors over one flat parameter block, gradients beside it, and an
+ * engine that knows the rest. */
+#ifndef KD_MODEL_MODEL_H
+#define KD_MODEL_MODEL_H
+
+#include <kdistill/model.h>
+
+#include "base/object.h"
+#include "base/state.h"
+#include "core/model/engine.h"
+
+typedef struct kd__tensor {
+    char name[KD_NAME_BYTES];
+    int64_t offset, count; /* in the flat block */
+    /* offset in the block of gradients: the same, unless layers share a place */
+    int64_t gradient;
+    int32_t rank;
+    int64_t dims[4];
+    int32_t frozen;
+} kd__tensor;
+
+typedef struct kd__network {
+    char *config; /* JSON text */
+    char input[KD_NAME_BYTES];
+    int64_t input_size; /* numbers a row */
+    kd__tensor *tensors;
+    int64_t tensor_count, tensor_room;
+    int64_t parameters;
+    const kd__engine *engine;
+    void *state; /* the engine's */
+    /* (slots): what evaluating passes are asked to keep; what the last pass was asked for when it
+     * began */
+    uint8_t *asked, *kept;
+    int32_t slots;
+} kd__network;
+
+/* Gradients that no backward pass wrote: none; those of a checkpoint, until they are fresh; what a
+ * host writes through a view, from the first view on. */
+enum { KD__FOREIGN_NONE, KD__FOREIGN_RESTORED, KD__FOREIGN_VIEWED };
+
+struct kd_model {
+    kd__object object;
+    uint64_t serial; /* of this model alone, in this process; never 0 */
+    kd__network net;
+    int32_t frozen;
+    int32_t has_adapters; /* 1: frozen tensors stay frozen */
+    int32_t weights;      /* KD_FLOAT32 or KD_INT8 */
+    uint64_t seed;
+    float *parameters, *gradients;
+    int64_t gradient_count;
+    int32_t gradients_shared;  /* 1: by the layers, in turn */
+    int32_t gradients_fresh;   /* 1: the next backward pass overwrites them */
+    int32_t gradients_foreign; /* KD__FOREIGN_NONE .. */
+    /* Called by a backward pass when the gradients of tensors first .. end - 1 are whole; NULL:
+     * nobody waits. */
+    void (*on_gradients)(void *user, const kd_model *model, int64_t first, int64_t end);
+    void *on_gradients_user;
+    int64_t rows;  /* of the last forward pass; 0: none */
+    int32_t empty; /* 1: the last forward pass was of a batch without rows */
+    int32_t mode;
+    int64_t passes; /* training passes: the counter of dropout */
+    char *folder;   /* that it was loaded from; NULL: none */
+};
+
+/* ---- networks ---- */
+
+/* Reads a config into a network: engine, tensors, offsets. */
+kd_status kd__network_read(kd__network *net, kd_context *context, const char *config);
+/* A folder's config with what its other files say. */
+kd_status kd__network_complete(kd_context *context, const char *folder, struct kd__weights *weights,
+                               char **config);
+void kd__network_free(kd__network *net, kd_context *context);
+/* Evaluating passes keep the outputs whose names match (on 1), or not (0); KD_ERR_NOT_FOUND. */
+kd_status kd__network_keep(kd__network *net, const char *pattern, int32_t on);
+/* The same for each of the names and patterns of a text, which commas separate; NULL: none. */
+kd_status kd__network_keep_all(kd__network *net, const char *patterns);
+/* One more named tensor after the others. */
+kd_status kd__network_tensor(kd__network *net, kd_context *context, const char *name, int32_t rank,
+                             const int64_t *dims, int32_t *index);
+
+/* ---- models ---- */
+
+/* Name and view of a tensor of a block; each may be NULL. */
+kd_status kd__tensor_view(const kd__tensor *tensors, int64_t count, int32_t index, float *block,
+                          const char **name, kd_array *values);
+/* A model without weights of its own yet (zero); kd__model_finish when they are there. */
+kd_status kd__model_make(kd_model **out, kd_context *context, const char *config,
+                         const kd_model_options *options);
+kd_status kd__model_finish(kd_model *model);
+kd_status kd__model_refresh(kd_model *model);
+/* Exchanges what two models of the same outputs hold; references and contexts stay, and what each
+ * was asked to keep. */
+void kd__model_swap(kd_model *a, kd_model *b);
+static inline float *kd__tensor_gradient(const kd_model *model, int32_t tensor)
+{
+    return tensor < 0 ? NULL : model->gradients + model->net.tensors[tensor].gradient;
+}
+
+/* Rows of a tensor whose gradients may not be 0, a bit each; NULL: any. */
+const uint64_t *kd__model_touched(const kd_model *model, int32_t tensor);
+
+/* ---- outputs ---- */
+
+/* The slot of an output's name; KD_ERR_NOT_FOUND. Slots are the same for all models of one
+ * config. */
+kd_status kd__model_slot(const kd_model *model, const char *name, int32_t *slot);
+int32_t kd__model_unit(const kd_model *model, int32_t slot); /* KD_UNIT_OF_ROW .. */
+kd__attention_facts kd__model_attention(const kd_model *model, int32_t slot);
+kd_status kd__model_output(kd_model *model, int32_t slot, const char *name, kd_array *values);
+/* Where an output's gradient for the coming backward pass is written: (rows, width); *add is 1 when
+ * something is there already. */
+kd_status kd__model_gradient(kd_model *model, int32_t slot, const char *name, float **to,
+                             int32_t *add);
+/* What kd__model_gradient gave out since the last pass is forgotten. */
+void kd__model_forget_gradients(kd_model *model);
+/* Logits of a language model are its hidden states times a head: the slot of the hidden states, and
+ * the head; `gradient` 1 makes the head's gradient ready to be added to. -1 for other outputs. */
+int32_t kd__model_head(kd_model *model, int32_t slot, int gradient, kd_head *head);
+
+/* ---- checkpoints ---- */
+
+kd_status kd__model_save_state(kd_model *model, kd__text *state);
+kd_status kd__model_restore_state(kd_model *model, kd__state_reader *reader, int apply);
+
+/* ---- folders ---- */
+
+/* A tensor from a file's values; `found` NULL: the file has none. */
+kd_status kd__model_read_tensor(kd_model *model, int64_t index, const kd_array *found,
+                                const char *folder);
+
+/* Tensors as they are written, with what was made for them alone. */
+typedef struct kd__entries {
+    kd_context *context;
+    kd__tensor_entry *entry;
+    char (*names)[KD_NAME_BYTES]; /* of copies */
+    int64_t count;
+    float *made; /* values of an entry that the model does not hold as they are; NULL: none */
+} kd__entries;
+
+/* Room for `most` entries. */
+kd_status kd__entries_create(kd__entries *entries, kd_context *context, int64_t most);
+void kd__entries_free(kd__entries *entries);
+void kd__entries_add(kd__entries *entries, const char *name, const kd__tensor *tensor,
+                     const float *parameters);
+
+#endif

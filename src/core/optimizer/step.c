@@ -1,0 +1,367 @@
+/* One step, in pieces of at most PIECE numbers: the pool takes them in any order, sums are made in
+ * their order. */
+#include <math.h>
+#include <string.h>
+
+#include "base/context.h"
+#include "base/memory.h"
+#include "base/numbers.h"
+#include "base/thread.h"
+#include "math/kernels.h"
+#include "core/optimizer/optimizer.h"
+
+#define PIECE 32768
+
+static kd_status make_pieces(kd_optimizer *optimizer)
+{
+    kd_context *context = optimizer->object.context;
+    int64_t most = 0;
+    for (int64_t i = 0; i < optimizer->count; i++)
+        most += kd__ceil_div(optimizer->parameters[i].count, PIECE);
+    KD_TRY(KD_RESERVE(context, &optimizer->pieces, &optimizer->piece_room, most + 1));
+    kd__release(context, optimizer->partial);
+    optimizer->partial = NULL;
+    KD_TRY(KD_NEW(context, &optimizer->partial, most + 1));
+    optimizer->piece_count = 0;
+    for (int64_t i = 0; i < optimizer->count; i++)
+        for (int64_t first = 0; first < optimizer->parameters[i].count; first += PIECE) {
+            int64_t left = optimizer->parameters[i].count - first;
+            optimizer->pieces[optimizer->piece_count++] =
+                (kd__piece){ (int32_t)i, first, kd__min(left, PIECE) };
+        }
+    return KD_OK;
+}
+
+static kd_status make_state(kd_optimizer *optimizer, float **block, int wanted)
+{
+    return wanted && !*block ? KD_NEW(optimizer->object.context, block, optimizer->total) : KD_OK;
+}
+
+kd_status kd__optimizer_prepare(kd_optimizer *optimizer)
+{
+    const int adam = optimizer->kind != KD_OPTIMIZER_SGD;
+    if (optimizer->ready) return KD_OK;
+    KD_FAIL_IF(!optimizer->count, KD_ERR_STATE,
+               "the optimizer has no parameters: add a model or an array");
+    KD_TRY(make_pieces(optimizer));
+    KD_TRY(make_state(optimizer, &optimizer->first, adam || optimizer->o.momentum > 0));
+    KD_TRY(make_state(optimizer, &optimizer->second, adam));
+    KD_TRY(make_state(optimizer, &optimizer->average, optimizer->o.average_decay > 0));
+    for (int64_t i = 0; i < optimizer->count && optimizer->average; i++) {
+        const kd__parameter *p = &optimizer->parameters[i];
+        memcpy(optimizer->average + p->offset, p->values, (size_t)p->count * sizeof(float));
+    }
+    optimizer->ready = 1;
+    return KD_OK;
+}
+
+static int is_frozen(const kd__parameter *p)
+{
+    return (p->grouped && p->group.frozen) || (p->model && p->model->net.tensors[p->tensor].frozen);
+}
+
+typedef struct {
+    kd_optimizer *optimizer;
+    int64_t first;     /* piece */
+    float scale, clip; /* of each gradient */
+    double learning_rate;
+    float correction1, correction2;
+} step_work;
+
+static double squares(const step_work *w, const float *g, int64_t count)
+{
+    double sum = 0;
+    if (!(w->clip < INFINITY))
+        return w->optimizer->object.context->kernels->sum_squares(g, count) * w->scale * w->scale;
+    for (int64_t i = 0; i < count; i++) {
+        double x = (double)g[i] * w->scale;
+        x = x > w->clip ? w->clip : x < -w->clip ? -w->clip : x;
+        sum += x * x;
+    }
+    return sum;
+}
+
+static void add_squares(void *argument, int64_t index, int32_t worker)
+{
+    step_work *w = argument;
+    const kd__piece *piece = &w->optimizer->pieces[w->first + index];
+    const kd__parameter *p = &w->optimizer->parameters[piece->parameter];
+    int64_t end;
+    double sum = 0;
+    (void)worker;
+    if (p->passed) return;
+    if (!is_frozen(p))
+        for (int64_t at = piece->first; kd__optimizer_next(p, piece, &at, &end); at = end)
+            sum += squares(w, p->gradients + at, end - at);
+    w->optimizer->partial[w->first + index] = sum;
+}
+
+static int is_finite(const kd_optimizer *optimizer, const kd__piece *piece)
+{
+    const kd__parameter *p = &optimizer->parameters[piece->parameter];
+    int64_t end;
+    if (p->passed || is_frozen(p)) return 1;
+    for (int64_t at = piece->first; kd__optimizer_next(p, piece, &at, &end); at = end)
+        if (!isfinite(optimizer->object.context->kernels->sum(p->gradients + at, end - at)))
+            return 0;
+    return 1;
+}
+
+/* Sums of squares of `count` pieces from w->first on, and whether all their gradients are finite. A
+ * clipped infinity is: so the gradients themselves are asked. Of what the step has passed the sums
+ * are there. */
+static int measure(step_work *w, int64_t count, double *sum)
+{
+    const kd_optimizer *optimizer = w->optimizer;
+    *sum = 0;
+    kd__parallel(optimizer->object.context, count, add_squares, w);
+    for (int64_t i = w->first; i < w->first + count; i++) *sum += optimizer->partial[i];
+    if (!isfinite(*sum)) return 0;
+    for (int64_t i = w->first; i < w->first + count && w->clip < INFINITY; i++)
+        if (!is_finite(optimizer, &optimizer->pieces[i])) return 0;
+    return 1;
+}
+
+/* Numbers first .. first + n - 1 of a parameter. */
+static void update_run(const step_work *w, const kd__parameter *p, int64_t first, int64_t n)
+{
+    kd_optimizer *optimizer = w->optimizer;
+    const kd__kernels *kernels = optimizer->object.context->kernels;
+    const kd_optimizer_options *o = &optimizer->o;
+    const int64_t at = p->offset + first;
+    const float rate = (float)(w->learning_rate * (p->grouped ? p->group.learning_rate : 1));
+    const float decay = (float)(p->grouped ? p->group.weight_decay : o->weight_decay);
+    float *values = p->values + first;
+    const float *g = p->gradients + first;
+    if (optimizer->kind == KD_OPTIMIZER_SGD && !optimizer->first)
+        kernels->sgd(values, g, n, w->scale, rate, decay, w->clip);
+    else if (optimizer->kind == KD_OPTIMIZER_SGD)
+        kernels->momentum(values, g, optimizer->first + at, n, w->scale, rate, decay, w->clip,
+                          (float)o->momentum, o->nesterov);
+    else {
+        const kd__adam_step step = {
+            rate,  (float)o->beta1, (float)o->beta2, (float)o->epsilon,
+            decay, w->correction1,  w->correction2,  optimizer->kind == KD_OPTIMIZER_ADAMW
+        };
+        kernels->adam(values, g, optimizer->first + at, optimizer->second + at, n, w->scale,
+                      w->clip, &step);
+    }
+}
+
+static void update(void *argument, int64_t index, int32_t worker)
+{
+    step_work *w = argument;
+    kd_optimizer *optimizer = w->optimizer;
+    const kd__piece *piece = &optimizer->pieces[w->first + index];
+    const kd__parameter *p = &optimizer->parameters[piece->parameter];
+    const double average = optimizer->o.average_decay;
+    int64_t end;
+    (void)worker;
+    if (p->passed || is_frozen(p)) return;
+    for (int64_t at = piece->first; kd__optimizer_next(p, piece, &at, &end); at = end)
+        update_run(w, p, at, end - at);
+    if (optimizer->average && optimizer->o.max_norm == 0)
+        optimizer->object.context->kernels->axpby(optimizer->average + p->offset + piece->first,
+                                                  (float)(1 - average), p->values + piece->first,
+                                                  (float)average, piece->count);
+}
+
+/* ---- max-norm ---- */
+
+typedef struct {
+    const kd__kernels *kernels;
+    const kd__parameter *p;
+    double limit;
+} norm_work;
+
+static void limit_row(void *argument, int64_t row, int32_t worker)
+{
+    norm_work *w = argument;
+    const int64_t width = w->p->count / w->p->rows;
+    float *values = w->p->values + row * width;
+    double norm = sqrt(w->kernels->sum_squares(values, width));
+    (void)worker;
+    if (norm > w->limit) w->kernels->axpby(values, (float)(w->limit / norm), values, 0, width);
+}
+
+static void limit_norms(kd_optimizer *optimizer)
+{
+    kd_context *context = optimizer->object.context;
+    for (int64_t i = 0; i < optimizer->count; i++) {
+        const kd__parameter *p = &optimizer->parameters[i];
+        norm_work w = { context->kernels, p,
+                        p->grouped ? p->group.max_norm : optimizer->o.max_norm };
+        if (w.limit > 0 && p->rows && !is_frozen(p)) kd__parallel(context, p->rows, limit_row, &w);
+    }
+}
+
+static void average_late(kd_optimizer *optimizer)
+{
+    for (int64_t i = 0; i < optimizer->count && optimizer->average && optimizer->o.max_norm > 0;
+         i++) {
+        const kd__parameter *p = &optimizer->parameters[i];
+        optimizer->object.context->kernels->axpby(
+            optimizer->average + p->offset, (float)(1 - optimizer->o.average_decay), p->values,
+            (float)optimizer->o.average_decay, p->count);
+    }
+}
+
+/* No backward pass since the last step: what lies in the block counts as zero. */
+static void zero_stale_gradients(kd_optimizer *optimizer)
+{
+    for (int64_t i = 0; i < optimizer->model_count; i++) {
+        kd_model *model = optimizer->models[i];
+        if (model->gradients_fresh)
+            memset(model->gradients, 0, (size_t)model->gradient_count * sizeof *model->gradients);
+    }
+}
+
+/* Gradients count as zero: models overwrite them at the next backward pass, arrays are cleared. */
+static void forget_gradients(kd_optimizer *optimizer)
+{
+    for (int64_t i = 0; i < optimizer->model_count; i++) optimizer->models[i]->gradients_fresh = 1;
+    for (int64_t i = 0; i < optimizer->count; i++)
+        if (!optimizer->parameters[i].model)
+            memset(optimizer->parameters[i].gradients, 0,
+                   (size_t)optimizer->parameters[i].count * sizeof(float));
+}
+
+/* The step that comes next. */
+static step_work work_of(kd_optimizer *optimizer, double learning_rate)
+{
+    const kd_optimizer_options *o = &optimizer->o;
+    const double step = (double)(optimizer->steps + 1);
+    return (step_work){ .optimizer = optimizer,
+                        .scale = (float)optimizer->gradient_scale,
+                        .clip = o->clip_value > 0 ? (float)o->clip_value : INFINITY,
+                        .learning_rate = learning_rate,
+                        .correction1 = (float)(1 / (1 - pow(o->beta1, step))),
+                        .correction2 = (float)(1 / (1 - pow(o->beta2, step))) };
+}
+
+static void take_step(kd_optimizer *optimizer, step_work *w)
+{
+    const kd_optimizer_options *o = &optimizer->o;
+    optimizer->steps++;
+    if (o->clip_norm > 0 && optimizer->norm > o->clip_norm) {
+        /* as torch.nn.utils.clip_grad_norm_ */
+        float factor = (float)(o->clip_norm / (optimizer->norm + 1e-6));
+        w->scale *= factor;
+        w->clip *= factor;
+        optimizer->clipped++;
+    }
+    kd__parallel(optimizer->object.context, optimizer->piece_count, update, w);
+    limit_norms(optimizer);
+    average_late(optimizer);
+}
+
+static kd_status check_step(kd_optimizer *optimizer, double learning_rate)
+{
+    KD_NEED(optimizer);
+    KD_FAIL_IF(!(learning_rate >= 0) || !isfinite(learning_rate), KD_ERR_RANGE,
+               "learning rate: expected 0 or more, got %g", learning_rate);
+    KD_FAIL_IF(
+        optimizer->swapped, KD_ERR_STATE,
+        "the averaged weights are in place: call kd_optimizer_swap_average before the next step");
+    return kd__optimizer_prepare(optimizer);
+}
+
+/* ---- a step that is begun before the backward pass ---- */
+
+/* Tensors first .. end - 1 of a model have their gradients: they are updated now, or not at all. */
+static void pass_tensors(void *user, const kd_model *model, int64_t first, int64_t end)
+{
+    kd_optimizer *optimizer = user;
+    step_work w = work_of(optimizer, optimizer->begun_rate);
+    int64_t count = 0;
+    double sum;
+    kd__optimizer_find_touched(optimizer);
+    for (int64_t i = 0; i < optimizer->piece_count; i++) {
+        const kd__parameter *p = &optimizer->parameters[optimizer->pieces[i].parameter];
+        if (p->model != model || p->tensor < first || p->tensor >= end) continue;
+        if (!count++) w.first = i; /* they lie behind each other */
+    }
+    if (!measure(&w, count, &sum)) optimizer->begun_bad = 1;
+    if (!optimizer->begun_bad) kd__parallel(optimizer->object.context, count, update, &w);
+    for (int64_t i = w.first; i < w.first + count; i++)
+        optimizer->parameters[optimizer->pieces[i].parameter].passed = 1;
+}
+
+void kd__optimizer_let_go(kd_optimizer *optimizer)
+{
+    if (!optimizer->begun) return;
+    for (int64_t i = 0; i < optimizer->model_count; i++) optimizer->models[i]->on_gradients = NULL;
+    for (int64_t i = 0; i < optimizer->count; i++) optimizer->parameters[i].passed = 0;
+    optimizer->begun = optimizer->begun_bad = 0;
+}
+
+kd_status kd_optimizer_begin_step(kd_optimizer *optimizer, double learning_rate)
+{
+    KD_TRY(check_step(optimizer, learning_rate));
+    KD_FAIL_IF(
+        optimizer->o.clip_norm > 0, KD_ERR_STATE,
+        "clip_norm needs all gradients at once: a step cannot be begun before the backward pass");
+    for (int64_t i = 0; i < optimizer->model_count; i++) {
+        const kd_model *model = optimizer->models[i];
+        KD_FAIL_IF(model->on_gradients && model->on_gradients_user != optimizer, KD_ERR_STATE,
+                   "another optimizer has begun a step of this model");
+        KD_FAIL_IF(!model->gradients_fresh, KD_ERR_STATE,
+                   "an earlier backward pass left gradients: call kd_optimizer_step first");
+    }
+    kd__optimizer_let_go(optimizer); /* of a pass that failed */
+    for (int64_t i = 0; i < optimizer->model_count; i++) {
+        optimizer->models[i]->on_gradients = pass_tensors;
+        optimizer->models[i]->on_gradients_user = optimizer;
+    }
+    optimizer->begun = 1;
+    optimizer->begun_rate = learning_rate;
+    return KD_OK;
+}
+
+kd_status kd_optimizer_step(kd_optimizer *optimizer, double learning_rate)
+{
+    double sum;
+    KD_TRY(check_step(optimizer, learning_rate));
+    KD_FAIL_IF(
+        optimizer->begun && learning_rate != optimizer->begun_rate, KD_ERR_INVALID,
+        "kd_optimizer_begin_step had learning rate %g, kd_optimizer_step got %g: expected the same",
+        optimizer->begun_rate, learning_rate);
+    for (int64_t i = 0; i < optimizer->model_count; i++) {
+        const kd_model *model = optimizer->models[i];
+        KD_FAIL_IF(optimizer->begun && model->gradients_fresh, KD_ERR_STATE,
+                   "the step is open: expected a backward pass before kd_optimizer_step");
+        KD_FAIL_IF(model->gradients_shared && !optimizer->begun, KD_ERR_STATE,
+                   "the layers share gradients: call kd_optimizer_begin_step and the backward pass "
+                   "before the step");
+    }
+    zero_stale_gradients(optimizer);
+    kd__optimizer_find_touched(optimizer);
+    step_work w = work_of(optimizer, learning_rate);
+    const int finite = measure(&w, optimizer->piece_count, &sum);
+    optimizer->norm = sqrt(sum);
+    optimizer->last_skipped = !finite || optimizer->begun_bad;
+    if (optimizer->last_skipped) optimizer->skipped++;
+    else take_step(optimizer, &w);
+    kd__optimizer_let_go(optimizer);
+    forget_gradients(optimizer);
+    return KD_OK;
+}
+
+kd_status kd_optimizer_swap_average(kd_optimizer *optimizer)
+{
+    KD_NEED(optimizer);
+    KD_FAIL_IF(!optimizer->average, KD_ERR_STATE,
+               "no averaged weights: set average_decay, and take a step");
+    KD_FAIL_IF(optimizer->begun, KD_ERR_STATE, "a step is open: call kd_optimizer_step first");
+    for (int64_t i = 0; i < optimizer->count; i++) {
+        const kd__parameter *p = &optimizer->parameters[i];
+        float *average = optimizer->average + p->offset;
+        for (int64_t j = 0; j < p->count; j++) {
+            float swap = p->values[j];
+            p->values[j] = average[j];
+            average[j] = swap;
+        }
+    }
+    optimizer->swapped = !optimizer->swapped;
+    return KD_OK;
+}

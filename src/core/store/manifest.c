@@ -1,0 +1,169 @@
+/* A folder of shards: manifest.json lists them, and is replaced as a whole under a lock when a
+ * writer adds one. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "formats/json.h"
+#include "core/store/store.h"
+
+static void shard_name(char to[32], int64_t shard)
+{
+    snprintf(to, 32, "shard-%05lld.kdt", (long long)shard);
+}
+
+/* "shard-00012.kdt" -> 12; -1: another file */
+static int64_t shard_number(const char *name)
+{
+    long long number;
+    char again[32];
+    if (sscanf(name, "shard-%lld.kdt", &number) != 1 || number < 0 || number > 1 << 20) return -1;
+    shard_name(again, number);
+    return strcmp(again, name) ? -1 : number;
+}
+
+static kd_status parse(kd_context *context, const char *path, const char *text, int64_t size,
+                       int64_t **numbers, int64_t *count)
+{
+    kd__json_document document;
+    KD_TRY(kd__json_parse(&document, context, text, (size_t)size, path));
+    const kd__json *list =
+        document.root->type == KD__JSON_OBJECT ? kd__json_member(document.root, "shards") : NULL;
+    kd_status status = list && list->type == KD__JSON_ARRAY
+                           ? KD_OK
+                           : kd__fail(KD_ERR_FORMAT, "%s: expected a list of shards", path);
+    if (status == KD_OK) status = KD_NEW(context, numbers, list->children + 1);
+    *count = 0;
+    for (const kd__json *n = status == KD_OK ? list->first : NULL; n && status == KD_OK;
+         n = n->next) {
+        const int64_t number = n->type == KD__JSON_STRING ? shard_number(n->text) : -1;
+        if (number < 0)
+            status =
+                kd__fail(KD_ERR_FORMAT, "%s: expected shards that are named shard-NNNNN.kdt", path);
+        (*numbers)[(*count)++] = number;
+    }
+    kd__json_free(&document);
+    if (status != KD_OK && *numbers) {
+        kd__release(context, *numbers);
+        *numbers = NULL;
+    }
+    return status;
+}
+
+/* The numbers in the manifest; none when there is no manifest and `missing_ok`. */
+static kd_status read_numbers(kd_context *context, const char *folder, int missing_ok,
+                              int64_t **numbers, int64_t *count)
+{
+    char *path, *text = NULL;
+    int64_t size = 0;
+    *numbers = NULL;
+    *count = 0;
+    KD_TRY(kd__path_join(context, &path, folder, "manifest.json"));
+    kd_status status = kd__file_read(context, path, 16 << 20, &text, &size);
+    if (status == KD_OK) status = parse(context, path, text, size, numbers, count);
+    else if (missing_ok && status == KD_ERR_NOT_FOUND) status = KD_NEW(context, numbers, 1);
+    else if (status == KD_ERR_NOT_FOUND)
+        status =
+            kd__fail(KD_ERR_FORMAT, "%s: a folder without manifest.json is not a store", folder);
+    kd__release(context, text);
+    kd__release(context, path);
+    return status;
+}
+
+static kd_status write_manifest(kd_context *context, const char *folder, const int64_t *numbers,
+                                int64_t count)
+{
+    kd__text text = { .context = context };
+    char *path = NULL, name[32];
+    kd_status status =
+        kd__text_format(&text, "{\"format\": \"libkdistill store\", \"version\": 1, \"shards\": [");
+    for (int64_t i = 0; i < count && status == KD_OK; i++) {
+        shard_name(name, numbers[i]);
+        status = kd__text_format(&text, "%s\"%s\"", i ? ", " : "", name);
+    }
+    if (status == KD_OK) status = kd__text_format(&text, "]}\n");
+    if (status == KD_OK) status = kd__path_join(context, &path, folder, "manifest.json");
+    if (status == KD_OK) status = kd__file_replace(context, path, text.bytes, text.size);
+    kd__release(context, path);
+    kd__text_free(&text);
+    return status;
+}
+
+static kd_status add_locked(kd_context *context, const char *folder, int64_t shard)
+{
+    int64_t *numbers, count, at = 0, *more = NULL;
+    KD_TRY(read_numbers(context, folder, 1, &numbers, &count));
+    while (at < count && numbers[at] != shard) at++;
+    kd_status status = at < count ? KD_OK : KD_NEW(context, &more, count + 1);
+    if (more) {
+        memcpy(more, numbers, (size_t)count * sizeof *more);
+        int64_t place = count;
+        for (; place && more[place - 1] > shard; place--) more[place] = more[place - 1];
+        more[place] = shard;
+        status = write_manifest(context, folder, more, count + 1);
+    }
+    kd__release(context, more);
+    kd__release(context, numbers);
+    return status;
+}
+
+kd_status kd__manifest_add(kd_context *context, const char *folder, int32_t shard, char **out)
+{
+    char *lock = NULL, name[32];
+    KD_TRY(kd__folder_make(folder));
+    KD_TRY(kd__path_join(context, &lock, folder, "manifest.lock"));
+    int file = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    kd_status status = file < 0 ? kd__fail(KD_ERR_IO, "%s: cannot open: %s", lock, strerror(errno))
+                                : kd__file_lock(context, file, 1, lock);
+    if (status == KD_OK) status = add_locked(context, folder, shard);
+    if (file >= 0) close(file);
+    kd__release(context, lock);
+    KD_TRY(status);
+    shard_name(name, shard);
+    return kd__path_join(context, out, folder, name);
+}
+
+/* Every shard of the folder must be in the manifest; those of the manifest are opened and so must
+ * be there. */
+static kd_status check_folder(const char *folder, const int64_t *numbers, int64_t count)
+{
+    DIR *directory = opendir(folder);
+    KD_FAIL_IF(!directory, KD_ERR_IO, "%s: %s", folder, strerror(errno));
+    kd_status status = KD_OK;
+    for (struct dirent *entry; status == KD_OK && (entry = readdir(directory));) {
+        const int64_t number = shard_number(entry->d_name);
+        int64_t at = 0;
+        if (number < 0) continue;
+        while (at < count && numbers[at] != number) at++;
+        if (at == count)
+            status = kd__fail(KD_ERR_FORMAT,
+                              "%s: %s is there, but manifest.json does not name it (kdistill-store "
+                              "merge makes one store of both)",
+                              folder, entry->d_name);
+    }
+    closedir(directory);
+    return status;
+}
+
+kd_status kd__manifest_read(kd_context *context, const char *folder, char ***paths, int64_t *count)
+{
+    int64_t *numbers;
+    char name[32];
+    KD_TRY(read_numbers(context, folder, 0, &numbers, count));
+    kd_status status = check_folder(folder, numbers, *count);
+    *paths = NULL;
+    if (status == KD_OK) status = KD_NEW(context, paths, *count + 1);
+    for (int64_t i = 0; i < *count && status == KD_OK; i++) {
+        shard_name(name, numbers[i]);
+        status = kd__path_join(context, &(*paths)[i], folder, name);
+    }
+    kd__release(context, numbers);
+    return status;
+}

@@ -1,0 +1,37 @@
+/* The engine of decoder language models: a trunk with a config and a folder of its own. */
+#include "language/decoder/decoder.h"
+
+#include "language/trunk/lora.h"
+
+static void free_state(kd__network *net, kd_context *context)
+{
+    kd__trunk_free(net->state, context);
+}
+
+const kd__engine kd__decoder_engine = {
+    .model_types = "llama, mistral, qwen2, qwen3",
+    .knows = kd__decoder_knows,
+    .read = kd__decoder_read,
+    .free = free_state,
+    .configure = kd__trunk_configure,
+    .share_gradients = kd__trunk_share_gradients,
+    .memory = kd__trunk_memory,
+    .int8_bytes = kd__trunk_int8_bytes,
+    .active_parameters = kd__trunk_active_parameters,
+    .layers = kd__trunk_layers,
+    .reserve = kd__trunk_reserve,
+    .initialize = kd__trunk_initialize,
+    .finish = kd__trunk_finish,
+    .refresh = kd__lora_refresh,
+    .forward = kd__trunk_run,
+    .backward = kd__trunk_backward,
+    .describe = kd__trunk_describe,
+    .output = kd__trunk_output,
+    .gradient = kd__trunk_gradient,
+    .forget_gradients = kd__trunk_forget_gradients,
+    .head = kd__trunk_head,
+    .other_name = kd__decoder_other_name,
+    .check_extra = kd__decoder_check_extra,
+    .list_entries = kd__decoder_list_entries,
+    .write_config = kd__decoder_write_config,
+};

@@ -1,0 +1,144 @@
+/* Outputs of samples, forward and backward. Legend in chain.h. */
+#include "language/encoder/chain.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/numbers.h"
+#include "language/trunk/lora.h"
+#include "nn/activation.h"
+#include "nn/dropout.h"
+#include "nn/linear.h"
+#include "nn/unit_rows.h"
+
+/* ---- memory: v_0 .. v_n, the output of length 1, lengths, its gradient, scratch ---- */
+
+static int64_t widest(const kd__chain *c)
+{
+    int64_t most = c->width;
+    for (int64_t i = 0; i < c->count; i++) most = kd__max(most, c->stage[i].outputs);
+    return most;
+}
+
+/* Where v_i begins, for one sample; i = stages + 1: what comes after them. */
+static int64_t value_at(const kd__chain *c, int64_t i)
+{
+    int64_t at = i ? c->width : 0;
+    for (int64_t k = 0; k + 1 < i; k++) at += c->stage[k].outputs;
+    return at;
+}
+
+static float *value(const kd__chain *c, int64_t i)
+{
+    return c->block + value_at(c, i) * c->samples;
+}
+static float *unit_of(const kd__chain *c) { return value(c, c->count + 1); }
+static float *lengths_of(const kd__chain *c)
+{
+    return unit_of(c) + kd__chain_outputs(c) * c->samples;
+}
+float *kd__chain_gradient(const kd__chain *c) { return lengths_of(c) + c->samples; }
+static float *scratch(const kd__chain *c, int64_t i)
+{
+    return kd__chain_gradient(c) + (kd__chain_outputs(c) + i * widest(c)) * c->samples;
+}
+
+static kd_status reserve(kd_context *context, kd__chain *c, int64_t samples)
+{
+    const int64_t a_sample = value_at(c, c->count + 1) + 2 * kd__chain_outputs(c) + 1 +
+                             3 * widest(c);
+    int64_t floats;
+    KD_TRY(kd__multiply(samples, a_sample, &floats));
+    KD_TRY(KD_RESERVE(context, &c->block, &c->room, floats));
+    c->samples = samples;
+    return KD_OK;
+}
+
+/* ---- passes ---- */
+
+static kd__sequences sequences_of(const kd_model *model)
+{
+    const kd__trunk_pass *pass = &kd__trunk_of(model)->pass;
+    return (kd__sequences){ model->object.context, pass->sequences, pass->offsets };
+}
+
+static const float *hidden_of(const kd_model *model)
+{
+    const kd__trunk_pass *pass = &kd__trunk_of(model)->pass;
+    return pass->block + pass->plan.hidden;
+}
+
+/* y (S, inputs) = dropout(x); x itself where nothing is dropped. */
+static const float *dropped(const kd_model *model, const kd__stage *s, int64_t site,
+                            const kd__rows *rows, const float *x, float *y)
+{
+    if (model->mode != KD_MODE_TRAIN || !(s->dropout > 0)) return x;
+    kd__dropout(rows->context, y, x, s->dropout,
+                kd__trunk_stream(model, &kd__trunk_of(model)->pass, site), rows->count, s->inputs);
+    return y;
+}
+
+kd_status kd__chain_forward(kd_model *model, kd__chain *c, int64_t site)
+{
+    const kd__sequences sequences = sequences_of(model);
+    const kd__rows rows = { sequences.context, sequences.count };
+    if (c->is_made) return KD_OK;
+    KD_TRY(reserve(rows.context, c, rows.count));
+    kd__pool(&sequences, c->pooling, hidden_of(model), c->width, value(c, 0));
+    for (int64_t i = 0; i < c->count; i++) {
+        const kd__stage *s = &c->stage[i];
+        const float *x = dropped(model, s, site + i, &rows, value(c, i), scratch(c, 0));
+        KD_TRY(kd__linear(&rows, x, s->inputs, kd__tensor_values(model, s->weight), s->outputs,
+                          value(c, i + 1)));
+        kd__activation_forward(rows.context, s->activation, value(c, i + 1),
+                               kd__tensor_values(model, s->bias), NULL, rows.count, s->outputs);
+    }
+    if (c->normalize)
+        kd__unit_rows(&rows, value(c, c->count), kd__chain_outputs(c), unit_of(c), lengths_of(c));
+    c->is_made = 1;
+    return KD_OK;
+}
+
+const float *kd__chain_output(const kd__chain *c)
+{
+    return c->normalize ? unit_of(c) : value(c, c->count);
+}
+
+/* dx (S, inputs) from dy (S, outputs), which becomes the gradient before the activation. */
+static kd_status stage_gradient(kd_model *model, const kd__chain *c, int64_t i, int64_t site,
+                                const kd__rows *rows, float *dy, float *dx)
+{
+    const kd__stage *s = &c->stage[i];
+    const float *x = dropped(model, s, site + i, rows, value(c, i), scratch(c, 2));
+    kd__activation_backward(rows->context, s->activation, dy, value(c, i + 1), NULL, rows->count,
+                            s->outputs);
+    kd__bias_gradient(rows, dy, s->outputs, kd__tensor_gradient(model, s->bias), 1);
+    if (kd__lora_wants(model, s->weight, model->net.tensors[s->weight].count))
+        KD_TRY(kd__linear_weight_gradient(rows, x, s->inputs, dy, s->outputs,
+                                          kd__tensor_gradient(model, s->weight), 1));
+    KD_TRY(kd__linear_input_gradient(rows, dy, s->outputs, kd__tensor_values(model, s->weight),
+                                     s->inputs, dx));
+    dropped(model, s, site + i, rows, dx, dx);
+    return KD_OK;
+}
+
+kd_status kd__chain_backward(kd_model *model, kd__chain *c, int64_t site, float *dhidden)
+{
+    const kd__sequences sequences = sequences_of(model);
+    const kd__rows rows = { sequences.context, sequences.count };
+    const int64_t outputs = kd__chain_outputs(c);
+    float *dy = scratch(c, 0), *dx = scratch(c, 1);
+    KD_TRY(kd__chain_forward(model, c, site));
+    if (c->normalize)
+        kd__unit_rows_gradient(&rows, unit_of(c), lengths_of(c), kd__chain_gradient(c), outputs,
+                               dy);
+    else memcpy(dy, kd__chain_gradient(c), (size_t)(rows.count * outputs) * sizeof *dy);
+    for (int64_t i = c->count; i-- > 0;) {
+        float *done = dy;
+        KD_TRY(stage_gradient(model, c, i, site, &rows, dy, dx));
+        dy = dx;
+        dx = done;
+    }
+    kd__pool_gradient(&sequences, c->pooling, hidden_of(model), dy, c->width, dhidden);
+    return KD_OK;
+}

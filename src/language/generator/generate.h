@@ -1,0 +1,187 @@
+/* Insides of a generator: sequences over a cache of blocks. Legend as in language/trunk/trunk.h; B
+ * tokens a block. */
+#ifndef KD_GENERATE_GENERATE_H
+#define KD_GENERATE_GENERATE_H
+
+#include <kdistill/generator.h>
+
+#include "base/context.h"
+#include "base/memory.h"
+#include "base/numbers.h"
+#include "base/object.h"
+#include "math/kernels.h"
+#include "language/decoder/decoder.h"
+#include "language/trunk/int8_weights.h"
+#include "language/tokenizer/tokenizer.h"
+
+/* ---- cache: blocks of B tokens of all layers, counted by their users ---- A block of a layer and
+ * key-value head holds keys as one panel of the kernels' tile, k[d][token], and values as panels of
+ * tile_columns numbers, v[panel][token][number]: products read both as they lie, or widened a block
+ * at a time where the cache holds 16-bit numbers. */
+typedef struct kd__block {
+    int32_t users;
+    int32_t known;   /* 1: full of tokens that `key` tells: a prompt that begins alike may use it */
+    uint64_t key[2]; /* of all tokens up to the block's end */
+    int64_t used_at; /* step of its last use */
+} kd__block;
+
+typedef struct kd__cache {
+    kd_context *context;
+    int64_t block_tokens, blocks, width, kv_heads, layers;
+    int64_t head_numbers; /* of one block, layer and key-value head: keys, then values */
+    int32_t dtype, size;  /* of a number: KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16, its bytes */
+    kd__block *block;
+    char *values; /* (layers, blocks, kv_heads, head_numbers) */
+} kd__cache;
+
+void kd__cache_size(kd__cache *cache, const kd_context *context, const kd__trunk_config *decoder,
+                    int64_t tokens, int32_t dtype);
+kd_status kd__cache_make(kd__cache *cache, kd_context *context);
+void kd__cache_free(kd__cache *cache);
+int64_t kd__cache_bytes(const kd__cache *cache);
+int64_t kd__cache_unused(const kd__cache *cache);
+/* A block for new tokens; -1: none is free. Known blocks without users go last, the longest unused
+ * first. */
+int32_t kd__cache_take(kd__cache *cache);
+void kd__cache_drop(kd__cache *cache, int32_t block);
+/* No block may be shared any more by its tokens. */
+void kd__cache_forget(kd__cache *cache);
+/* Blocks that hold so many tokens. */
+static inline int64_t kd__cache_blocks_for(const kd__cache *c, int64_t tokens)
+{
+    return kd__ceil_div(tokens, c->block_tokens);
+}
+/* The block that is full of the tokens that `key` tells, with one more user; -1: none. */
+int32_t kd__cache_share(kd__cache *cache, const uint64_t key[2], int64_t step);
+static inline void *kd__cache_at(const kd__cache *c, int64_t layer, int64_t block, int64_t head)
+{
+    return c->values +
+           ((layer * c->blocks + block) * c->kv_heads + head) * c->head_numbers * c->size;
+}
+
+/* ---- sequences ---- */
+
+typedef struct kd__request {
+    int64_t number;
+    kd_sampling sampling; /* with copies of what it points to */
+    int32_t *prompt;
+    int64_t count;
+    int32_t *stop_tokens;
+    char **stop_texts;
+    int32_t started; /* samples that left the queue */
+    int32_t open;    /* samples that are not given out */
+    uint64_t stream; /* of random numbers, from seed and prompt */
+    struct kd__request *next;
+} kd__request;
+
+typedef struct kd__sequence {
+    kd__request *request; /* NULL: the slot is free */
+    int32_t sample, reason, finished;
+    int32_t *tokens; /* prompt and text */
+    float *logprobs; /* of the text */
+    float *hidden;
+    int64_t tokens_room, logprobs_room, hidden_room;
+    int64_t count, computed, limit; /* tokens; those whose keys lie in the cache; tokens at most */
+    int32_t *blocks;
+    int64_t blocks_room, block_count;
+    uint64_t key[2];      /* of the full blocks */
+    int64_t keyed_blocks; /* full blocks that have keys */
+    kd_detokenizer *stream;
+    kd__text text;
+    struct kd__sequence *next; /* in the list of finished ones */
+} kd__sequence;
+
+/* Rows of one step. */
+typedef struct kd__new_rows {
+    int64_t count;
+    int32_t *tokens;
+    int64_t *positions;
+    int64_t tokens_room, positions_room;
+    struct kd__span { /* new tokens of one sequence */
+        kd__sequence *sequence;
+        int64_t first, count, position;
+    } * spans;
+    int64_t span_count, spans_room;
+} kd__new_rows;
+
+struct kd_generator {
+    kd__object object;
+    kd_model *model;
+    kd_generator_options options;
+    kd__cache cache;
+    /* NULL: the model's own weights; `own_int8` 1: freed with the generator */
+    kd__int8_weights *int8;
+    int32_t own_int8;
+    kd__request *first, *last; /* waiting or running */
+    kd__sequence **slots;      /* (max_sequences) */
+    kd__sequence *done, *done_last, *given;
+    int64_t requests;
+    kd__new_rows rows;
+    float *block; /* activations of a step */
+    int64_t block_room;
+    float *logits; /* (sequences, V) */
+    int64_t logits_room;
+    void *sampler; /* scratch of the threads */
+    int64_t sampler_room;
+    kd_generator_info info;
+};
+
+/* Runs the rows through the model: hidden (spans, d), the last new token's state of each span,
+ * normed. */
+kd_status kd__generate_pass(kd_generator *g, float **hidden);
+/* logits (spans, V) from them */
+kd_status kd__generate_logits(kd_generator *g, const float *hidden);
+
+/* ---- attention of a layer over the cache (attend.c) ---- */
+typedef struct kd__attend {
+    kd_generator *g;
+    int64_t layer;
+    const float *qkv; /* (rows, (H + 2 K) D) of the step's rows: their keys enter the cache */
+    float *att;       /* (rows, H D) */
+    float *scratch;   /* (threads, stride) */
+    int64_t stride;   /* kd__attend_scratch */
+} kd__attend;
+/* Floats that a thread needs for the step's spans. */
+int64_t kd__attend_scratch(const kd_generator *g);
+void kd__attend_run(kd__attend *attend);
+
+/* Draws a token from logits (V). token -1: they have NaN or +infinity. `scratch` begins and ends
+ * with zeros in its marks. */
+typedef struct kd__drawn {
+    int32_t token;
+    float logprob;
+} kd__drawn;
+kd__drawn kd__draw(const kd__kernels *kernels, const kd_sampling *sampling, const float *logits,
+                   int64_t vocabulary, const int32_t *seen, int64_t seen_count, uint64_t stream,
+                   uint64_t position, void *scratch);
+int64_t kd__draw_scratch(int64_t vocabulary);
+
+/* ---- requests (requests.c) ---- */
+void kd__request_free(kd_generator *g, kd__request *request);
+/* One sample less to come; the last one takes the request along. */
+void kd__request_close(kd_generator *g, kd__request *request);
+
+/* ---- what a new sequence takes and a finished one gives back (sequences.c), for the beams too */
+/* A request's prompt, blocks for all its tokens; a known beginning is shared. */
+kd_status kd__sequence_fill(kd_generator *g, kd__sequence *s, kd__request *request);
+void kd__sequence_free(kd_generator *g, kd__sequence *s);
+/* A slot's sequence gives its blocks back and is freed. */
+void kd__slot_clear(kd_generator *g, int32_t slot);
+kd_status kd__sequence_push(kd__sequence *s, kd_context *context, int32_t token, float logprob);
+kd_status kd__sequence_rows(kd_generator *g, kd__sequence *s, int64_t count);
+void kd__sequence_release(kd_generator *g, kd__sequence *s);
+
+/* ---- texts (texts.c) ---- */
+kd_status kd__sequence_take(kd_generator *g, kd__sequence *s, kd__drawn drawn);
+/* A finished sequence leaves its slot and waits to be given out. */
+kd_status kd__sequence_retire(kd_generator *g, int32_t slot);
+kd_status kd__generated_fill(const kd_generator *g, const kd__sequence *s, kd_generated *out);
+void kd__generated_forget(kd_generator *g);
+/* Gives a finished sequence out: it becomes the generator's `given`. */
+kd_status kd__generated_take(kd_generator *g, kd__sequence *s, kd_generated *out);
+
+/* What the host gave over the defaults in `to`; without stop tokens the tokenizer's own. */
+kd_status kd__sampling_read(const kd_generator *generator, const kd_sampling *given,
+                            kd_sampling *to);
+
+#endif

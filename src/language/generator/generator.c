@@ -1,0 +1,143 @@
+/* A generator: its options, the memory it takes, creation, refreshing. */
+#include "language/generator/generate.h"
+
+static const kd_generator_options generator_defaults = KD_GENERATOR_OPTIONS_INIT;
+
+void kd_generator_options_init(kd_generator_options *o, size_t size)
+{
+    kd__options_init(o, size, &generator_defaults, sizeof generator_defaults);
+}
+
+/* ---- creation ---- */
+
+static kd_status read_options(kd_model *model, const kd_generator_options *options,
+                              kd_generator_options *o)
+{
+    *o = generator_defaults;
+    KD_TRY(kd__options_read(o, sizeof *o, options, "kd_generator_options"));
+    KD_FAIL_IF(!kd__is_decoder(model) || kd__trunk_config_of(model)->classifier, KD_ERR_UNSUPPORTED,
+               "generator: the model is not a language model");
+    KD_FAIL_IF(o->max_sequences < 1 || o->max_sequences > 65536, KD_ERR_RANGE,
+               "max_sequences: expected 1 to 65536, got %d", o->max_sequences);
+    KD_FAIL_IF(o->prefill_tokens < 1 || o->prefill_tokens > 65536, KD_ERR_RANGE,
+               "prefill_tokens: expected 1 to 65536, got %d", o->prefill_tokens);
+    KD_FAIL_IF(o->cache_tokens < 0 || o->cache_tokens > (int64_t)1 << 31, KD_ERR_RANGE,
+               "cache_tokens: expected 0 to 2^31, got %lld", (long long)o->cache_tokens);
+    KD_FAIL_IF(o->weights != KD_FLOAT32 && o->weights != KD_INT8, KD_ERR_UNSUPPORTED,
+               "weights: expected KD_FLOAT32 (%d) or KD_INT8 (%d), got %d", KD_FLOAT32, KD_INT8,
+               o->weights);
+    const int known = o->cache == KD_FLOAT32 || o->cache == KD_FLOAT16 || o->cache == KD_BFLOAT16;
+    KD_FAIL_IF(!known, KD_ERR_UNSUPPORTED,
+               "cache: expected KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16, got %d", o->cache);
+    const int64_t positions = kd__trunk_config_of(model)->positions;
+    if (!o->cache_tokens) o->cache_tokens = (int64_t)o->max_sequences * kd__min(positions, 512);
+    return KD_OK;
+}
+
+static kd_generator_info plan(kd_model *model, const kd_generator_options *o, kd__cache *cache)
+{
+    kd__cache_size(cache, model->object.context, kd__trunk_config_of(model), o->cache_tokens,
+                   o->cache);
+    kd_generator_info info = { .block_tokens = (int32_t)cache->block_tokens,
+                               .cache_bytes = kd__cache_bytes(cache),
+                               .cache_tokens = cache->blocks * cache->block_tokens };
+    if (o->weights == KD_INT8 && !kd__trunk_of(model)->quantized)
+        info.weight_bytes = kd__int8_weights_bytes(kd__trunk_config_of(model));
+    return info;
+}
+
+kd_status kd_generator_estimate_memory(kd_model *model, const kd_generator_options *options,
+                                       kd_generator_info *info)
+{
+    kd_generator_options o;
+    kd__cache cache = { 0 };
+    KD_NEED(model);
+    KD_NEED(info);
+    KD_TRY(read_options(model, options, &o));
+    const kd_generator_info now = plan(model, &o, &cache);
+    return kd__info_write(info, &now, sizeof now, "kd_generator_info");
+}
+
+kd_status kd_generator_get_info(kd_generator *g, kd_generator_info *info)
+{
+    KD_NEED(g);
+    KD_NEED(info);
+    return kd__info_write(info, &g->info, sizeof g->info, "kd_generator_info");
+}
+
+/* The model's own int8 weights, or some made of its float32 ones. */
+static kd_status take_int8(kd_generator *g)
+{
+    g->int8 = kd__trunk_of(g->model)->quantized;
+    if (g->int8) return KD_OK;
+    g->own_int8 = 1;
+    return kd__int8_weights_make(&g->int8, g->model);
+}
+
+kd_status kd_generator_create(kd_generator **out, kd_model *model,
+                              const kd_generator_options *options)
+{
+    kd_generator_options o;
+    kd_generator *g = NULL;
+    kd_status status;
+    KD_NEED(out);
+    KD_NEED(model);
+    KD_TRY(read_options(model, options, &o));
+    KD_TRY(kd__model_refresh(model));
+    KD_TRY(kd__object_create((void **)&g, model->object.context, sizeof *g));
+    g->model = kd__object_hold(model);
+    g->options = o;
+    if (o.tokenizer) kd__object_hold(o.tokenizer);
+    g->info = plan(model, &o, &g->cache);
+    KD_TRY_GOTO(status, kd__cache_make(&g->cache, g->object.context), failed);
+    KD_TRY_GOTO(status, KD_NEW(g->object.context, &g->slots, o.max_sequences), failed);
+    if (o.weights == KD_INT8) KD_TRY_GOTO(status, take_int8(g), failed);
+    *out = g;
+    return KD_OK;
+failed:
+    kd_generator_free(g);
+    return status;
+}
+
+void kd_generator_free(kd_generator *g)
+{
+    if (!kd__object_drop(g)) return;
+    kd_context *context = g->object.context;
+    for (int32_t i = 0; g->slots && i < g->options.max_sequences; i++)
+        kd__sequence_free(g, g->slots[i]);
+    for (kd__sequence *s = g->done; s;) {
+        kd__sequence *next = s->next;
+        kd__sequence_free(g, s);
+        s = next;
+    }
+    kd__sequence_free(g, g->given);
+    for (kd__request *r = g->first; r;) {
+        kd__request *next = r->next;
+        kd__request_free(g, r);
+        r = next;
+    }
+    kd__cache_free(&g->cache);
+    if (g->own_int8) kd__int8_weights_free(g->int8);
+    void *blocks[] = { g->slots, g->rows.tokens, g->rows.positions, g->rows.spans,
+                       g->block, g->logits,      g->sampler };
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
+    kd_tokenizer_free(g->options.tokenizer);
+    kd_model_free(g->model);
+    kd__object_destroy(g);
+}
+
+kd_status kd_generator_refresh(kd_generator *g)
+{
+    KD_NEED(g);
+    KD_FAIL_IF(g->first || g->done, KD_ERR_STATE,
+               "generator: expected no prompt in progress: take all texts first");
+    KD_TRY(kd__model_refresh(g->model));
+    if (g->own_int8) {
+        kd__int8_weights *made = NULL;
+        KD_TRY(kd__int8_weights_make(&made, g->model));
+        kd__int8_weights_free(g->int8);
+        g->int8 = made;
+    }
+    kd__cache_forget(&g->cache);
+    return KD_OK;
+}

@@ -1,0 +1,568 @@
+/* Language models as GGUF files. */
+#include <kdistill/gguf.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "base/numbers.h"
+#include "language/gguf/gguf_model.h"
+#include "language/tokenizer/ends.h"
+#include "language/tokenizer/gguf_tokenizer.h"
+
+#define ALIGNMENT 32
+
+typedef struct {
+    kd_model *model;
+    const kd__trunk_config *d;
+    kd_tokenizer *t;
+    kd_context *context;
+    const char *architecture;
+    int32_t dtype, end_token;
+    kd__text pairs, infos;
+    int64_t pair_count, tensor_count, offset;
+    kd__output output;
+} writer;
+
+/* ---- key-values ---- */
+
+static kd_status put(kd__text *to, const void *bytes, size_t size)
+{
+    return kd__text_append(to, bytes, size);
+}
+
+static kd_status put32(kd__text *to, uint32_t x)
+{
+    uint8_t bytes[4];
+    kd__put32(bytes, x);
+    return put(to, bytes, sizeof bytes);
+}
+
+static kd_status put64(kd__text *to, uint64_t x)
+{
+    uint8_t bytes[8];
+    kd__put64(bytes, x);
+    return put(to, bytes, sizeof bytes);
+}
+
+static kd_status put_string(kd__text *to, const char *text, int64_t bytes)
+{
+    KD_TRY(put64(to, (uint64_t)bytes));
+    return put(to, text, (size_t)bytes);
+}
+
+static kd_status begin_pair(writer *w, const char *key, int32_t type)
+{
+    char whole[96];
+    if (*key == '.') snprintf(whole, sizeof whole, "%s%s", w->architecture, key);
+    else snprintf(whole, sizeof whole, "%s", key);
+    w->pair_count++;
+    KD_TRY(put_string(&w->pairs, whole, (int64_t)strlen(whole)));
+    return put32(&w->pairs, (uint32_t)type);
+}
+
+static kd_status put_count(writer *w, const char *key, int64_t value)
+{
+    KD_TRY(begin_pair(w, key, KD__GGUF_U32));
+    return put32(&w->pairs, (uint32_t)value);
+}
+
+static kd_status put_flag(writer *w, const char *key, int on)
+{
+    const uint8_t byte = on != 0;
+    KD_TRY(begin_pair(w, key, KD__GGUF_BOOL));
+    return put(&w->pairs, &byte, 1);
+}
+
+static kd_status put_float(writer *w, const char *key, double value)
+{
+    uint8_t bytes[4];
+    kd__put_float(bytes, (float)value);
+    KD_TRY(begin_pair(w, key, KD__GGUF_F32));
+    return put(&w->pairs, bytes, sizeof bytes);
+}
+
+static kd_status put_text(writer *w, const char *key, const char *text)
+{
+    KD_TRY(begin_pair(w, key, KD__GGUF_STRING));
+    return put_string(&w->pairs, text, (int64_t)strlen(text));
+}
+
+static kd_status begin_array(writer *w, const char *key, int32_t items, int64_t count)
+{
+    KD_TRY(begin_pair(w, key, KD__GGUF_ARRAY));
+    KD_TRY(put32(&w->pairs, (uint32_t)items));
+    return put64(&w->pairs, (uint64_t)count);
+}
+
+/* The float32 x whose product with `own` is `whole` in float32: the nearest quotient or a
+ * neighbor. There may be none (own > 1 skips numbers); then the product is off by one unit in
+ * the last place. */
+static float attention_part(double whole, double own)
+{
+    const float nearest = (float)(whole / own);
+    const float each[] = { nearest, nextafterf(nearest, 0), nextafterf(nearest, INFINITY) };
+    for (int i = 0; i < 3; i++)
+        if ((float)(each[i] * own) == (float)whole) return each[i];
+    return nearest;
+}
+
+/* Readers multiply attn_factor with yarn's own 0.1 log(factor) + 1; attention is the whole. Llama
+ * 3's divisors, and given ones, are the tensor rope_freqs.weight. */
+static kd_status put_scaling(writer *w)
+{
+    const kd__rope *r = &w->d->rope;
+    const int yarn = r->kind == KD__ROPE_YARN;
+    const double own = yarn && r->factor > 1 ? 0.1 * log((float)r->factor) + 1 : 1;
+    const float part = attention_part(r->attention, own);
+    if (yarn || r->kind == KD__ROPE_LINEAR) {
+        KD_TRY(put_text(w, ".rope.scaling.type", yarn ? "yarn" : "linear"));
+        KD_TRY(put_float(w, ".rope.scaling.factor", r->factor));
+        KD_TRY(put_count(w, ".rope.scaling.original_context_length", (int64_t)r->original));
+    }
+    if ((yarn || r->kind == KD__ROPE_DIVISORS) && part != 1)
+        KD_TRY(put_float(w, ".rope.scaling.attn_factor", part));
+    return KD_OK;
+}
+
+static kd_status put_sizes(writer *w)
+{
+    const kd__trunk_config *d = w->d;
+    const kd__rope *r = &d->rope;
+    KD_TRY(put_text(w, "general.architecture", w->architecture));
+    KD_TRY(put_count(w, "general.alignment", ALIGNMENT));
+    KD_TRY(put_count(w, "general.file_type",
+                     w->dtype == KD_FLOAT32   ? 0
+                     : w->dtype == KD_FLOAT16 ? 1
+                                              : 7));
+    KD_TRY(put_count(w, ".block_count", d->layers));
+    KD_TRY(put_count(w, ".context_length", d->positions));
+    KD_TRY(put_count(w, ".embedding_length", d->hidden));
+    KD_TRY(put_count(w, ".feed_forward_length", d->inner));
+    KD_TRY(put_count(w, ".attention.head_count", d->heads));
+    KD_TRY(put_count(w, ".attention.head_count_kv", d->kv_heads));
+    KD_TRY(put_count(w, ".attention.key_length", d->width));
+    KD_TRY(put_count(w, ".attention.value_length", d->width));
+    KD_TRY(put_count(w, ".rope.dimension_count", d->width));
+    KD_TRY(put_count(w, ".vocab_size", d->vocabulary));
+    KD_TRY(put_float(w, ".attention.layer_norm_rms_epsilon", d->epsilon));
+    KD_TRY(put_float(w, ".rope.freq_base", r->theta));
+    return put_scaling(w);
+}
+
+/* ---- the tokenizer ---- */
+
+/* A name that no token has. */
+static void unused_name(const kd_tokenizer *t, int64_t id, char name[64])
+{
+    int bytes = snprintf(name, 64, "[PAD%lld]", (long long)id);
+    for (; bytes < 63 && kd__find_token(t, name, bytes) >= 0; bytes++)
+        snprintf(name + bytes, 2, "_");
+}
+
+static int32_t kind_of(const kd_tokenizer *t, int64_t id)
+{
+    enum { NORMAL = 1, UNKNOWN, CONTROL, USER, UNUSED, BYTE };
+    const int32_t flags = id < t->size && t->tokens[id].text ? t->tokens[id].flags : -1;
+    if (flags < 0) return UNUSED;
+    if (flags & KD_TOKEN_SPECIAL) return id == t->unknown ? UNKNOWN : CONTROL;
+    if (flags & KD_TOKEN_ADDED) return USER;
+    for (int b = 0; b < 256 && t->byte_fallback && !t->byte_level; b++)
+        if (t->bytes[b] == id) return BYTE;
+    return NORMAL;
+}
+
+/* Ids beyond the tokenizer's are embeddings that no text has. */
+static kd_status put_tokens(writer *w)
+{
+    const kd_tokenizer *t = w->t;
+    KD_TRY(begin_array(w, "tokenizer.ggml.tokens", KD__GGUF_STRING, w->d->vocabulary));
+    for (int64_t i = 0; i < w->d->vocabulary; i++) {
+        char unused[64];
+        const kd__token *token = i < t->size && t->tokens[i].text ? &t->tokens[i] : NULL;
+        KD_FAIL_IF(token && !token->text_bytes, KD_ERR_UNSUPPORTED,
+                   "GGUF: token %lld is an empty text", (long long)i);
+        unused_name(t, i, unused);
+        KD_TRY(put_string(&w->pairs, token ? token->text : unused,
+                          token ? token->text_bytes : (int64_t)strlen(unused)));
+    }
+    KD_TRY(begin_array(w, "tokenizer.ggml.token_type", KD__GGUF_I32, w->d->vocabulary));
+    for (int64_t i = 0; i < w->d->vocabulary; i++) {
+        const int32_t kind = kind_of(t, i);
+        KD_TRY(put(&w->pairs, &kind, 4));
+    }
+    return KD_OK;
+}
+
+/* Merges by rank: ids of the two sides. */
+static kd_status order_merges(const writer *w, uint64_t **pairs, int32_t **made, int64_t *count)
+{
+    const kd_tokenizer *t = w->t;
+    *count = 0;
+    for (int64_t i = 0; i < t->merges_size; i++)
+        if (t->merges[i].pair != UINT64_MAX && t->merges[i].rank >= *count)
+            *count = t->merges[i].rank + 1;
+    KD_TRY(KD_NEW(w->context, pairs, *count + 1));
+    KD_TRY(KD_NEW(w->context, made, *count + 1));
+    for (int64_t i = 0; i < *count; i++) (*made)[i] = -1;
+    for (int64_t i = 0; i < t->merges_size; i++)
+        if (t->merges[i].pair != UINT64_MAX)
+            (*pairs)[t->merges[i].rank] = t->merges[i].pair,
+            (*made)[t->merges[i].rank] = t->merges[i].id;
+    return KD_OK;
+}
+
+static kd_status put_merges(writer *w, const uint64_t *pairs, const int32_t *made, int64_t count)
+{
+    const kd_tokenizer *t = w->t;
+    int64_t there = 0;
+    for (int64_t i = 0; i < count; i++) there += made[i] >= 0;
+    KD_TRY(begin_array(w, "tokenizer.ggml.merges", KD__GGUF_STRING, there));
+    for (int64_t i = 0; i < count; i++) {
+        const kd__token *left = &t->tokens[pairs[i] >> 32], *right = &t->tokens[(uint32_t)pairs[i]];
+        const uint64_t bytes = (uint64_t)(left->text_bytes + 1 + right->text_bytes);
+        if (made[i] < 0) continue;
+        KD_TRY(put64(&w->pairs, bytes));
+        KD_TRY(put(&w->pairs, left->text, (size_t)left->text_bytes));
+        KD_TRY(put(&w->pairs, " ", 1));
+        KD_TRY(put(&w->pairs, right->text, (size_t)right->text_bytes));
+    }
+    return KD_OK;
+}
+
+/* Such files rank tokens, not pairs: a token's score is that of the first merge that makes it. */
+static kd_status put_scores(writer *w, const int32_t *made, int64_t count)
+{
+    float *scores = NULL;
+    KD_TRY(KD_NEW(w->context, &scores, w->d->vocabulary));
+    for (int64_t i = count; i-- > 0;)
+        if (made[i] >= 0 && made[i] < w->d->vocabulary) scores[made[i]] = -(float)i;
+    kd__little_bytes(scores, w->d->vocabulary, sizeof *scores);
+    kd_status status = begin_array(w, "tokenizer.ggml.scores", KD__GGUF_F32, w->d->vocabulary);
+    if (status == KD_OK) status = put(&w->pairs, scores, (size_t)w->d->vocabulary * sizeof *scores);
+    kd__release(w->context, scores);
+    return status;
+}
+
+/* Character models begin with a mark for the space, or only have it for spaces; anything else has
+ * no name there. */
+static int is_marked(const kd_tokenizer *t, int *prefix)
+{
+    const int64_t n = t->normalizers.count;
+    const kd__step *s = t->normalizers.step;
+    *prefix = n == 2 && s->type == KD__STEP_PREPEND && !strcmp(s->to, "\xe2\x96\x81");
+    const kd__step *last = s + n - 1;
+    return !t->cuts.count && n == 1 + *prefix && last->type == KD__STEP_REPLACE &&
+           last->to_bytes == 3 && !memcmp(last->to, "\xe2\x96\x81", 3);
+}
+
+/* The format knows one token before a text and one after it, which is the token that ends one. */
+static kd_status check_around(const kd_tokenizer *t, int32_t end)
+{
+    KD_FAIL_IF(kd__before_count(t) > 1 || kd__behind_count(t) > 1, KD_ERR_UNSUPPORTED,
+               "GGUF: the tokenizer puts %lld tokens before a text and %lld after it: at most one "
+               "each is written",
+               (long long)kd__before_count(t), (long long)kd__behind_count(t));
+    KD_FAIL_IF(kd__behind_count(t) && kd__behind(t, 0) != end, KD_ERR_UNSUPPORTED,
+               "GGUF: the tokenizer puts token %d after a text, the token that ends one is %d: "
+               "only the same one is written",
+               kd__behind(t, 0), end);
+    return KD_OK;
+}
+
+/* What begins and ends a text. */
+static kd_status put_ends(writer *w)
+{
+    const kd_tokenizer *t = w->t;
+    const int32_t begin = kd__before_count(t) ? kd__before(t, 0) : t->begin;
+    int32_t end;
+    KD_TRY(kd__end_token(w->t, w->end_token, &end));
+    KD_TRY(check_around(t, end));
+    if (kd__behind_count(t)) KD_TRY(put_flag(w, "tokenizer.ggml.add_eos_token", 1));
+    if (begin >= 0) KD_TRY(put_count(w, "tokenizer.ggml.bos_token_id", begin));
+    if (end >= 0) KD_TRY(put_count(w, "tokenizer.ggml.eos_token_id", end));
+    if (w->end_token != KD_END_TOKEN_DEFAULT || t->turn_end < 0 || t->turn_end == end) return KD_OK;
+    return put_count(w, "tokenizer.ggml.eot_token_id", t->turn_end);
+}
+
+static kd_status put_tokenizer(writer *w)
+{
+    const kd_tokenizer *t = w->t;
+    uint64_t *pairs = NULL;
+    int32_t *made = NULL;
+    int64_t count;
+    int prefix = 0;
+    const kd__gguf_cut *cut = t->byte_level ? kd__gguf_cut_of(t) : NULL;
+    KD_FAIL_IF(t->wordpiece.is_model, KD_ERR_UNSUPPORTED,
+               "GGUF: a WordPiece tokenizer is not written");
+    KD_FAIL_IF(t->byte_level ? !cut : !is_marked(t, &prefix), KD_ERR_UNSUPPORTED,
+               "GGUF: the tokenizer's way to normalize and cut text has no name in such files");
+    KD_TRY(kd__gguf_check_added(t));
+    KD_TRY(kd__gguf_check_bytes(t));
+    KD_FAIL_IF(t->size > w->d->vocabulary, KD_ERR_MISMATCH,
+               "GGUF: the tokenizer has %lld ids, the model's vocabulary is %lld",
+               (long long)t->size, (long long)w->d->vocabulary);
+    KD_TRY(put_text(w, "tokenizer.ggml.model", t->byte_level ? "gpt2" : "llama"));
+    KD_TRY(put_text(w, "tokenizer.ggml.pre", cut ? cut->name : "default"));
+    KD_TRY(put_tokens(w));
+    kd_status status = order_merges(w, &pairs, &made, &count);
+    if (status == KD_OK && !t->byte_level) status = kd__gguf_check_merges(t, pairs, made, count);
+    if (status == KD_OK)
+        status = t->byte_level ? put_merges(w, pairs, made, count) : put_scores(w, made, count);
+    kd__release(w->context, pairs);
+    kd__release(w->context, made);
+    KD_TRY(status);
+    KD_TRY(put_ends(w));
+    if (t->unknown >= 0) KD_TRY(put_count(w, "tokenizer.ggml.unknown_token_id", t->unknown));
+    KD_TRY(put_flag(w, "tokenizer.ggml.add_bos_token", kd__before_count(t) > 0));
+    if (!t->byte_level) KD_TRY(put_flag(w, "tokenizer.ggml.add_space_prefix", prefix));
+    return t->chat_template ? put_text(w, "tokenizer.chat_template", t->chat_template) : KD_OK;
+}
+
+/* ---- tensors: each is visited twice, for its entry and for its numbers ---- */
+
+static int32_t type_of(const writer *w, const kd__tensor *t)
+{
+    if (t->rank == 1 || w->dtype == KD_FLOAT32) return KD__GGML_F32;
+    return w->dtype == KD_INT8 && t->dims[1] % 32 == 0 ? KD__GGML_Q8_0 : KD__GGML_F16;
+}
+
+static kd_status put_info(writer *w, const char *name, int32_t rank, const int64_t *dims,
+                          int32_t type)
+{
+    int64_t count = 1;
+    KD_TRY(put_string(&w->infos, name, (int64_t)strlen(name)));
+    KD_TRY(put32(&w->infos, (uint32_t)rank));
+    for (int32_t i = rank; i-- > 0; count *= dims[i]) KD_TRY(put64(&w->infos, (uint64_t)dims[i]));
+    KD_TRY(put32(&w->infos, (uint32_t)type));
+    KD_TRY(put64(&w->infos, (uint64_t)w->offset));
+    w->offset += kd__round_up(kd__ggml_bytes(type, count), ALIGNMENT);
+    w->tensor_count++;
+    return KD_OK;
+}
+
+/* Blocks of 32: a float16 scale, 32 bytes. */
+static void pack_q8(const float *x, int64_t n, uint8_t *to)
+{
+    for (int64_t i = 0; i < n; i += 32, to += 34) {
+        float largest = 0;
+        for (int j = 0; j < 32; j++)
+            largest = fabsf(x[i + j]) > largest ? fabsf(x[i + j]) : largest;
+        const float d = largest / 127, inverse = d > 0 ? 1 / d : 0;
+        kd__convert_from_float32(to, KD_FLOAT16, &d, 1);
+        kd__little_bytes(to, 1, 2);
+        for (int j = 0; j < 32; j++) to[2 + j] = (uint8_t)(int8_t)lrintf(x[i + j] * inverse);
+    }
+}
+
+static kd_status write_row(writer *w, const float *x, int64_t n, int32_t type, uint8_t *spare)
+{
+    if (type == KD__GGML_Q8_0) pack_q8(x, n, spare);
+    else {
+        const int32_t dtype = type == KD__GGML_F32 ? KD_FLOAT32 : KD_FLOAT16;
+        kd__convert_from_float32(spare, dtype, x, n);
+        kd__little_bytes(spare, n, kd_dtype_bytes(dtype));
+    }
+    return kd__output_write(&w->output, spare, kd__ggml_bytes(type, n));
+}
+
+static kd_status write_padding(writer *w, int64_t bytes)
+{
+    static const char zeros[ALIGNMENT];
+    return kd__output_write(&w->output, zeros, (ALIGNMENT - bytes % ALIGNMENT) % ALIGNMENT);
+}
+
+static kd_status write_tensor(writer *w, int32_t tensor, int32_t type)
+{
+    const kd__tensor *t = &w->model->net.tensors[tensor];
+    const float *x = kd__tensor_values(w->model, tensor);
+    const int64_t width = t->rank == 2 ? t->dims[1] : 1;
+    uint8_t *spare = NULL;
+    KD_TRY(KD_NEW(w->context, &spare, 4 * width + 64));
+    kd_status status = KD_OK;
+    /* our row i lies at kd__gguf_row(i) there: find what lies at i */
+    for (int64_t i = 0; i < t->dims[0] && status == KD_OK; i++)
+        status = write_row(w, x + kd__gguf_row_back(w->d, t->name, i) * width, width, type, spare);
+    kd__release(w->context, spare);
+    return status == KD_OK ? write_padding(w, kd__ggml_bytes(type, t->count)) : status;
+}
+
+static kd_status visit(writer *w, int32_t tensor, int64_t layer, int writing)
+{
+    char name[KD_NAME_BYTES], copy[KD_NAME_BYTES];
+    if (tensor < 0) return KD_OK;
+    const kd__tensor *t = &w->model->net.tensors[tensor];
+    const int32_t type = type_of(w, t);
+    if (writing) return write_tensor(w, tensor, type);
+    const char *rest = layer < 0 ? NULL : strchr(t->name + strlen("model.layers."), '.');
+    if (rest) snprintf(copy, sizeof copy, "model.layers.%d%.40s", (int)layer, rest);
+    else snprintf(copy, sizeof copy, "%s", t->name);
+    KD_FAIL_IF(!kd__gguf_name(copy, name), KD_ERR_UNSUPPORTED, "GGUF: tensor %s has no name there",
+               copy);
+    return put_info(w, name, t->rank, t->dims, type);
+}
+
+/* Llama 3's scaling is a tensor of divisors there. */
+static void llama3_divisors(const kd__trunk_config *d, float *to)
+{
+    float scaled[512];
+    kd__rope base = d->rope;
+    kd__rope_frequencies(&d->rope, d->width, 1, scaled);
+    base.kind = KD__ROPE_DEFAULT;
+    kd__rope_frequencies(&base, d->width, 1, to);
+    for (int64_t i = 0; i < d->width / 2; i++) to[i] /= scaled[i];
+}
+
+static kd_status visit_divisors(writer *w, int writing)
+{
+    float made[512];
+    const kd__rope *r = &w->d->rope;
+    const int64_t half = w->d->width / 2;
+    if (r->kind != KD__ROPE_LLAMA3 && r->kind != KD__ROPE_DIVISORS) return KD_OK;
+    if (!writing) return put_info(w, "rope_freqs.weight", 1, &half, KD__GGML_F32);
+    if (r->kind == KD__ROPE_LLAMA3) llama3_divisors(w->d, made);
+    else memcpy(made, r->divisors, (size_t)half * sizeof *made);
+    kd__little_bytes(made, half, sizeof *made);
+    KD_TRY(kd__output_write(&w->output, made, half * 4));
+    return write_padding(w, half * 4);
+}
+
+static kd_status visit_all(writer *w, int writing)
+{
+    const kd__trunk_config *d = w->d;
+    KD_TRY(visit(w, d->embedding, -1, writing));
+    for (int64_t i = 0; i < d->layers; i++) {
+        const kd__trunk_layer *l = &d->layer[i];
+        const int32_t each[] = { l->norm1, l->q,  l->k,     l->v,   l->qb,   l->kb,
+                                 l->vb,    l->qn, l->kn,    l->o,   l->ob,   l->norm2,
+                                 l->gate,  l->up, l->gateb, l->upb, l->down, l->downb };
+        for (size_t k = 0; k < sizeof each / sizeof *each; k++)
+            KD_TRY(visit(w, each[k], i, writing));
+    }
+    KD_TRY(visit(w, d->norm, -1, writing));
+    if (!d->tied) KD_TRY(visit(w, d->head, -1, writing));
+    return visit_divisors(w, writing);
+}
+
+static kd_status write_all(writer *w, const char *path)
+{
+    uint8_t head[24];
+    kd__put32(head, 0x46554747);
+    kd__put32(head + 4, 3); /* the version */
+    kd__put64(head + 8, (uint64_t)w->tensor_count);
+    kd__put64(head + 16, (uint64_t)w->pair_count);
+    KD_TRY(kd__output_open(&w->output, w->context, path, 1));
+    KD_TRY(kd__output_write(&w->output, head, sizeof head));
+    KD_TRY(kd__output_write(&w->output, w->pairs.bytes, w->pairs.size));
+    KD_TRY(kd__output_write(&w->output, w->infos.bytes, w->infos.size));
+    KD_TRY(write_padding(w, (int64_t)sizeof head + w->pairs.size + w->infos.size));
+    KD_TRY(visit_all(w, 1));
+    return kd__output_commit(&w->output);
+}
+
+/* llama.cpp reads the ends of yarn's ramp for other architectures only, and rounds them. A factor
+ * of 1 stretches nothing. */
+static kd_status check_yarn(const kd__trunk_config *d)
+{
+    const kd__rope *r = &d->rope;
+    double low, high;
+    if (r->kind != KD__ROPE_YARN || r->factor == 1) return KD_OK;
+    KD_FAIL_IF(r->fast != KD__GGUF_BETA_FAST || r->slow != KD__GGUF_BETA_SLOW, KD_ERR_UNSUPPORTED,
+               "GGUF: yarn with beta_fast %g and beta_slow %g is not written: its readers take 32 "
+               "and 1 for this architecture",
+               r->fast, r->slow);
+    KD_FAIL_IF(
+        !r->truncate, KD_ERR_UNSUPPORTED,
+        "GGUF: yarn with truncate false is not written: its readers round the range of pairs");
+    kd__rope_yarn_range(r, d->width, &low, &high);
+    KD_FAIL_IF(low > high, KD_ERR_UNSUPPORTED,
+               "GGUF: yarn whose ramp ends (at pair %g) before it begins (at %g) is not written: "
+               "its readers stretch other pairs",
+               high, low);
+    return KD_OK;
+}
+
+static kd_status check_scaling(const kd__trunk_config *d)
+{
+    const kd__rope *r = &d->rope;
+    const int has_length = r->kind == KD__ROPE_LINEAR || r->kind == KD__ROPE_YARN;
+    const int has_divisors = r->kind == KD__ROPE_LLAMA3 || r->kind == KD__ROPE_DIVISORS;
+    KD_FAIL_IF(has_divisors && (d->family == KD__QWEN2 || d->family == KD__QWEN3),
+               KD_ERR_UNSUPPORTED,
+               "GGUF: rope_type %s of a qwen model is not written: rope_freqs.weight belongs to "
+               "llama alone",
+               r->kind == KD__ROPE_LLAMA3 ? "llama3" : "longrope");
+    KD_FAIL_IF(r->kind == KD__ROPE_DYNAMIC, KD_ERR_UNSUPPORTED,
+               "GGUF: dynamic rope scaling is not written");
+    KD_TRY(check_yarn(d));
+    KD_FAIL_IF(has_length && r->original != floor(r->original), KD_ERR_UNSUPPORTED,
+               "GGUF: original_max_position_embeddings: expected a whole number, got %g",
+               r->original);
+    return KD_OK;
+}
+
+/* A window that no text of the model's positions fills changes nothing. */
+static kd_status check_windows(const kd__trunk_config *d)
+{
+    for (int64_t i = 0; i < d->layers; i++)
+        KD_FAIL_IF(d->layer[i].window && d->layer[i].window < d->positions, KD_ERR_UNSUPPORTED,
+                   "GGUF: sliding windows are not written: layer %lld sees %lld of %lld tokens",
+                   (long long)i, (long long)d->layer[i].window, (long long)d->positions);
+    return KD_OK;
+}
+
+static kd_status check(const writer *w)
+{
+    KD_TRY(check_windows(w->d));
+    KD_TRY(check_scaling(w->d));
+    KD_FAIL_IF(
+        w->d->family == KD__QWEN3 && w->d->qkv_bias, KD_ERR_UNSUPPORTED,
+        "GGUF: attention_bias of qwen3 is not written: the format's qwen3 has no such tensors");
+    KD_FAIL_IF(w->d->classifier, KD_ERR_UNSUPPORTED, "GGUF: classifiers are not written");
+    KD_FAIL_IF(w->dtype != KD_FLOAT32 && w->dtype != KD_FLOAT16 && w->dtype != KD_INT8,
+               KD_ERR_UNSUPPORTED,
+               "GGUF: expected float32 (%d), float16 (%d) or 8 bits (%d), got %d", KD_FLOAT32,
+               KD_FLOAT16, KD_INT8, w->dtype);
+    return KD_OK;
+}
+
+kd_status kd_model_save_gguf(kd_model *model, kd_tokenizer *tokenizer, const char *path,
+                             int32_t dtype, int32_t end_token)
+{
+    KD_NEED(model);
+    KD_NEED(tokenizer);
+    KD_NEED(path);
+    KD_FAIL_IF(!kd__is_decoder(model), KD_ERR_UNSUPPORTED,
+               "GGUF: the model is not a language model");
+    KD_FAIL_IF(kd__trunk_config_of(model)->projection >= 0, KD_ERR_UNSUPPORTED,
+               "GGUF: factorized embeddings are not written: save with option expand, load that, "
+               "and write it");
+    kd_context *context = model->object.context;
+    const int32_t family = kd__trunk_config_of(model)->family;
+    writer w = { .model = model,
+                 .d = kd__trunk_config_of(model),
+                 .t = tokenizer,
+                 .context = context,
+                 .architecture = family == KD__QWEN2   ? "qwen2"
+                                 : family == KD__QWEN3 ? "qwen3"
+                                                       : "llama",
+                 .dtype = dtype,
+                 .end_token = end_token,
+                 .pairs = { .context = context },
+                 .infos = { .context = context },
+                 .output = { .context = context, .file = -1 } };
+    KD_TRY(check(&w));
+    KD_TRY(kd__model_refresh(model));
+    kd_status status = put_sizes(&w);
+    if (status == KD_OK) status = put_tokenizer(&w);
+    if (status == KD_OK) status = visit_all(&w, 0);
+    if (status == KD_OK) {
+        status = write_all(&w, path);
+        if (status != KD_OK) kd__output_abandon(&w.output);
+    }
+    kd__text_free(&w.pairs);
+    kd__text_free(&w.infos);
+    return status;
+}

@@ -1,0 +1,106 @@
+/* A trunk's tensors: as passes see them, first values, places of gradients. */
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "language/trunk/lora.h"
+#include "math/random.h"
+
+kd_status kd__trunk_begin(kd__trunk *s, kd_context *context)
+{
+    const int64_t outputs = kd__trunk_slots(&s->config) - KD__SLOT_STREAM;
+    KD_TRY(KD_NEW(context, &s->config.layer, s->config.layers));
+    KD_TRY(KD_NEW(context, &s->outside.dlayers, outputs));
+    KD_TRY(KD_NEW(context, &s->outside.dlayers_room, outputs));
+    return KD_NEW(context, &s->outside.has_dlayer, outputs);
+}
+
+const float *kd__parameters_seen(const kd_model *model)
+{
+    const kd__lora *lora = kd__trunk_of(model)->lora;
+    return lora ? lora->effective : model->parameters;
+}
+
+kd__gemm kd__trunk_projection(const kd_model *model, int into, int64_t rows, const float *x,
+                              float *y)
+{
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    const int64_t inputs = into ? d->embedded : d->hidden, outputs = into ? d->hidden : d->embedded;
+    return (kd__gemm){ .b_t = into,
+                       .m = rows,
+                       .n = outputs,
+                       .k = inputs,
+                       .alpha = 1,
+                       .a = x,
+                       .lda = inputs,
+                       .b = kd__tensor_values(model, d->projection),
+                       .ldb = d->embedded,
+                       .c = y,
+                       .ldc = outputs };
+}
+
+kd__heads kd__trunk_heads(const kd_model *model, const kd__trunk_layer *layer, const float *cosine,
+                          const float *sine)
+{
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    return (kd__heads){ .heads = d->heads,
+                        .kv_heads = d->kv_heads,
+                        .head_dim = d->width,
+                        .bias = kd__tensor_values(model, layer->qb),
+                        .q_norm = kd__tensor_values(model, layer->qn),
+                        .k_norm = kd__tensor_values(model, layer->kn),
+                        .epsilon = d->epsilon,
+                        .cosine = d->no_rotation ? NULL : cosine,
+                        .sine = sine };
+}
+
+/* Matrices N(0, initializer_range), norms 1, biases 0: transformers' rule for these families. Box
+ * and Muller's method on counters. */
+void kd__trunk_initialize(kd_model *model)
+{
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    for (int64_t i = 0; i < model->net.tensor_count; i++) {
+        const kd__tensor *t = &model->net.tensors[i];
+        float *to = model->parameters + t->offset;
+        const uint64_t stream = kd__stream(model->seed, 0x696e6974, (uint64_t)i);
+        if (t->rank == 1) {
+            const int norm = (strstr(t->name, "norm") || strstr(t->name, "Norm")) &&
+                             !strstr(t->name, ".bias");
+            for (int64_t j = 0; j < t->count; j++) to[j] = norm ? 1 : 0;
+            continue;
+        }
+        /* keeps the size of an embedding */
+        const double range = i == d->projection ? 1 / sqrt((double)d->embedded) : d->range;
+        for (int64_t j = 0; j < t->count; j++) {
+            const double u = 1 - kd__uniform(stream, (uint64_t)(j / 2 * 2)),
+                         v = 6.283185307179586 * kd__uniform(stream, (uint64_t)(j / 2 * 2 + 1));
+            to[j] = (float)(range * sqrt(-2 * log(u)) * (j % 2 ? sin(v) : cos(v)));
+        }
+    }
+}
+
+/* ---- gradients ---- */
+
+/* The layers' tensors are stored one after another, other tensors before and after them. */
+kd_status kd__trunk_share_gradients(kd__network *net, int64_t *floats)
+{
+    const kd__trunk_config *d = &((kd__trunk *)net->state)->config;
+    const int64_t begin = d->layer[0].first, end = d->layer[d->layers - 1].end;
+    int64_t most = 0;
+    KD_FAIL_IF(d->repeats > 1 && d->whole_stack, KD_ERR_UNSUPPORTED,
+               "shared_gradients: layers that are shared as a stack keep theirs to the end");
+    *floats = 0;
+    for (int64_t i = 0; i < net->tensor_count; i++) {
+        if (i >= begin && i < end) continue;
+        net->tensors[i].gradient = *floats;
+        *floats += net->tensors[i].count;
+    }
+    for (int64_t l = 0; l < d->layers; l++) {
+        int64_t at = 0;
+        for (int64_t i = d->layer[l].first; i < d->layer[l].end; at += net->tensors[i++].count)
+            net->tensors[i].gradient = *floats + at;
+        if (at > most) most = at;
+    }
+    *floats += most;
+    return KD_OK;
+}

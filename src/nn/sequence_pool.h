@@ -1,0 +1,22 @@
+/* One row for each sequence. Legend: S sequences, R rows of n numbers; y (S, n) is the first row of
+ * a sequence, the mean of its rows, the largest of each column, or the last row; of a sequence
+ * without rows 0. */
+#ifndef KD_NN_SEQUENCE_POOL_H
+#define KD_NN_SEQUENCE_POOL_H
+
+#include "nn/ranges.h"
+
+enum { KD__POOL_FIRST, KD__POOL_MEAN, KD__POOL_MAX, KD__POOL_LAST };
+
+typedef struct kd__sequences {
+    kd_context *context;
+    int64_t count;          /* S */
+    const int64_t *offsets; /* (S + 1) */
+} kd__sequences;
+
+void kd__pool(const kd__sequences *sequences, int32_t kind, const float *x, int64_t n, float *y);
+/* dx (R, n) += the gradient of x; of equal largest numbers the first gets it. */
+void kd__pool_gradient(const kd__sequences *sequences, int32_t kind, const float *x,
+                       const float *dy, int64_t n, float *dx);
+
+#endif

@@ -1,0 +1,373 @@
+/* Every kernel of every instruction set beside the portable one. The lists of src/math name the
+ * kernels: one that has no run_<name> here does not compile. */
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "math/kernels.h"
+#include "suites.h"
+
+#include <kdistill/context.h>
+
+#define N 640
+#define SMALL 20 /* the depth of packed lines */
+
+/* What kernels read and write, all of it compared afterwards. */
+typedef struct {
+    float a[N], b[N];   /* logits from -8 to 8 */
+    float ea[N], eb[N]; /* their exponentials */
+    float out[N];
+    uint32_t words[N], seeds[N], odd[N];
+    uint16_t halves[N];
+} numbers;
+
+static void fill(numbers *w)
+{
+    for (int i = 0; i < N; i++) {
+        w->a[i] = (float)(8 * sin(i * 0.7));
+        w->b[i] = (float)(8 * cos(i * 1.3));
+        w->ea[i] = (float)exp(w->a[i] - 8);
+        w->eb[i] = (float)exp(w->b[i] - 8);
+        w->out[i] = (float)(i % 7) - 3;
+        w->words[i] = UINT32_MAX;
+        w->seeds[i] = (uint32_t)i * 2654435761u;
+        w->odd[i] = (uint32_t)i * 40503u | 1;
+        w->halves[i] = (uint16_t)(i * 40);
+    }
+}
+
+static double sum_of(const float *e, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += e[i];
+    return sum;
+}
+static kd__side side_a(numbers *w, int64_t n)
+{
+    return (kd__side){ .x = w->a, .max = 8, .e = w->ea, .sum = sum_of(w->ea, n) };
+}
+static kd__side side_b(numbers *w, int64_t n)
+{
+    return (kd__side){ .x = w->b, .max = 8, .e = w->eb, .sum = sum_of(w->eb, n) };
+}
+
+/* RUN(name): calls the kernel on the first n numbers; what it returns is compared as well. */
+#define RUN(name) static double run_##name(const kd__kernels *k, numbers *w, int64_t n)
+
+/* ---- rows ---- */
+
+RUN(scan)
+{
+    int32_t bad;
+    return k->scan(w->a, n, &bad) + 100 * bad;
+}
+RUN(scan_groups) /* groups differ with the lanes: the largest of all does not */
+{
+    float maxima[N + 16], most = -INFINITY;
+    int32_t bad;
+    const float all = k->scan_groups(w->a, n, &bad, maxima);
+    for (int64_t i = 0; i < kd__groups(n, k->lanes); i++) most = fmaxf(most, maxima[i]);
+    ck_assert(most == all);
+    return all + 100 * bad;
+}
+RUN(count_from) { return (double)k->count_from(w->a, n, 1); }
+RUN(collect_from)
+{
+    const int64_t count = k->collect_from(w->a, n, 1, 5, w->words, w->out);
+    memset(w->words + count, 0, (size_t)(N - count) * sizeof *w->words);
+    memset(w->out + count, 0, (size_t)(N - count) * sizeof *w->out);
+    return (double)count;
+}
+RUN(sum_from) { return k->sum_from(w->a, w->ea, n, 1); }
+RUN(weighted_sum) { return k->weighted_sum(w->a, w->ea, n, 8); }
+RUN(argmax) { return (double)k->argmax(w->a, n); }
+RUN(sum) { return k->sum(w->ea, n); }
+RUN(sum_squares) { return k->sum_squares(w->ea, n); }
+RUN(exponentials) { return k->exponentials(w->a, n, 8, 0.5f, w->out); }
+RUN(exponentials_below) { return k->exponentials_below(w->a, n, 8, 0.5f, 1); }
+RUN(largest_size) { return k->largest_size(w->b, n); }
+RUN(widen)
+{
+    k->widen(KD_FLOAT16, w->halves, n, w->out);
+    k->widen(KD_BFLOAT16, w->halves, n, w->ea);
+    return 0;
+}
+RUN(narrow)
+{
+    k->narrow(KD_FLOAT16, w->a, n, w->halves);
+    k->narrow(KD_BFLOAT16, w->b, n, w->words);
+    return 0;
+}
+RUN(minhash)
+{
+    k->minhash(w->words, w->seeds, w->odd, n / 16 * 16, w->seeds, 9);
+    return 0;
+}
+
+/* ---- divergences ---- */
+
+RUN(relative)
+{
+    kd__side a = side_a(w, n), b = side_b(w, n);
+    int64_t hits = 0;
+    const double value = k->relative(&a, &b, n, 0.5f, -6, &hits);
+    return value + a.sum + b.sum + (double)hits;
+}
+RUN(combine)
+{
+    k->combine(w->out, w->ea, 2, w->eb, 3, n, 1);
+    return 0;
+}
+RUN(reverse_gradient)
+{
+    const kd__side a = side_a(w, n), b = side_b(w, n);
+    k->reverse_gradient(w->out, &a, &b, n, 1, -20, 0.25f, 2, 0.5f, 1);
+    return 0;
+}
+RUN(jensen)
+{
+    const kd__side a = side_a(w, n), b = side_b(w, n);
+    double mean;
+    const double value = k->jensen(&a, &b, n, 1, 0.3f, &mean);
+    return value + mean;
+}
+RUN(mixture)
+{
+    const kd__side a = side_a(w, n);
+    double total = 0, mean;
+    for (int32_t kind = KD__SKEWED_FORWARD; kind <= KD__VARIATION; kind++) {
+        fill(w);
+        const kd__side b = side_b(w, n);
+        total += (kind + 1) * k->mixture(kind, &a, &b, n, 1, 0.3f, &mean);
+        total += mean;
+    }
+    return total;
+}
+RUN(gap)
+{
+    const kd__gap gap = { w->ea, w->eb, w->a, w->b, 1, 1, 0, 0.01f };
+    double total = 0, moved = 0;
+    for (int32_t kind = KD__GAP_KL; kind <= KD__GAP_VARIATION; kind++)
+        total += (kind + 1) * k->gap(kind, &gap, n, 0.3f, &moved);
+    return total;
+}
+RUN(softmax_gradient)
+{
+    k->softmax_gradient(w->out, w->ea, w->b, n, 2, 0.5f, 1);
+    return 0;
+}
+
+/* ---- elements ---- */
+
+RUN(axpby)
+{
+    k->axpby(w->out, 2, w->a, 3, n);
+    return 0;
+}
+RUN(relu)
+{
+    k->relu(w->out, w->a, w->b, n);
+    return 0;
+}
+RUN(add_bias)
+{
+    k->add_bias(w->out, w->a, w->b, n);
+    return 0;
+}
+RUN(relu_gradient)
+{
+    k->relu_gradient(w->out, w->a, w->b, n);
+    return 0;
+}
+RUN(soft_cap)
+{
+    k->soft_cap(w->a, n, 5);
+    return 0;
+}
+RUN(soft_cap_gradient)
+{
+    k->soft_cap_gradient(w->out, w->a, n, 9);
+    return 0;
+}
+RUN(sgd)
+{
+    k->sgd(w->out, w->a, n, 0.5f, 0.1f, 0.01f, 3);
+    return 0;
+}
+RUN(momentum)
+{
+    k->momentum(w->out, w->a, w->b, n, 0.5f, 0.1f, 0.01f, 3, 0.9f, 1);
+    return 0;
+}
+RUN(adam)
+{
+    const kd__adam_step step = { .learning_rate = 0.1f,
+                                 .beta1 = 0.9f,
+                                 .beta2 = 0.99f,
+                                 .epsilon = 1e-6f,
+                                 .decay = 0.01f,
+                                 .correction1 = 2,
+                                 .correction2 = 3 };
+    k->adam(w->out, w->a, w->b, w->eb, n, 0.5f, 3, &step);
+    return 0;
+}
+
+/* ---- layers of language models ---- */
+
+RUN(rms_norm) { return k->rms_norm(w->out, w->a, w->b, n, 1e-6f); }
+RUN(rms_norm_gradient)
+{
+    k->rms_norm_gradient(w->out, w->ea, w->a, w->b, n, 0.25f, 1);
+    return 0;
+}
+RUN(swiglu)
+{
+    k->swiglu(w->out, w->a, w->b, n);
+    return 0;
+}
+RUN(swiglu_gradient)
+{
+    k->swiglu_gradient(w->out, w->ea, w->eb, w->b, w->a, w->b, n);
+    return 0;
+}
+RUN(layer_norm)
+{
+    float mean = 0;
+    const float r = k->layer_norm(w->out, w->a, w->b, w->ea, n, 1e-6f, &mean);
+    return (double)r + (double)mean;
+}
+RUN(layer_norm_gradient)
+{
+    k->layer_norm_gradient(w->out, w->ea, w->a, w->b, n, 0.125f, 0.25f, 1);
+    return 0;
+}
+RUN(gelu)
+{
+    k->gelu(w->out, w->a, n);
+    return 0;
+}
+RUN(gelu_gradient)
+{
+    k->gelu_gradient(w->out, w->ea, w->b, w->a, n);
+    return 0;
+}
+RUN(rotate)
+{
+    k->rotate(w->out, w->a, w->b, n / 2, -1);
+    return 0;
+}
+
+/* ---- products ---- */
+
+RUN(pack)
+{
+    k->pack(w->a, n % 30 + SMALL, 1, 13, SMALL, 16, w->out);
+    return 0;
+}
+RUN(tile) /* c (3, 5) = 2 a (3, n) b (n, 5) + 3 c, of packed sides */
+{
+    static float left[SMALL * 64], right[SMALL * 64];
+    const int64_t depth = n < SMALL ? n : SMALL;
+    k->pack(w->a, depth, 1, 3, depth, k->tile_rows, left);
+    k->pack(w->b, 1, 5, 5, depth, k->tile_columns, right);
+    k->tile(depth, 2, left, right, 3, w->out, 5, 3, 5, NULL);
+    return 0;
+}
+
+/* ---- relations ---- */
+
+RUN(angles)
+{
+    double rows[6][N], m[N], sums[3];
+    for (int i = 0; i < N; i++) {
+        rows[0][i] = w->a[i];
+        rows[1][i] = w->b[i];
+        rows[2][i] = i % 5 ? 0.1 + w->ea[i] : 0;
+        rows[3][i] = 3 - w->b[i];
+        rows[4][i] = w->a[i] / 3;
+        rows[5][i] = i % 7 ? 0.2 - w->eb[i] / 8 : 0;
+        m[i] = w->out[i];
+    }
+    const kd__leg s = { rows[0], rows[1], rows[2], 0.25, 0.5 },
+                  t = { rows[3], rows[4], rows[5], -1, 0.75 };
+    k->angles(&s, &t, n, m, sums);
+    for (int i = 0; i < N; i++) w->out[i] = (float)m[i];
+    return sums[0] + 2 * sums[1] + 3 * sums[2];
+}
+
+/* ---- all of them ---- */
+
+static const struct {
+    const char *name;
+    double (*run)(const kd__kernels *k, numbers *w, int64_t n);
+} kernels[] = {
+#define KERNEL(result, name, arguments) { #name, run_##name },
+#include "math/kernels.inc"
+};
+#define COUNT (sizeof kernels / sizeof *kernels)
+
+static void expect_near(const char *name, int64_t n, int64_t i, double value, double expected)
+{
+    const double least = 2e-5 * fmax(1, fabs(expected));
+    if (fabs(value - expected) <= least) return;
+    ck_abort_msg("%s, n %lld, number %lld: %.9g, expected %.9g", name, (long long)n, (long long)i,
+                 value, expected);
+}
+
+static void expect_same(const char *name, int64_t n, const numbers *w, const numbers *expected)
+{
+    const float *value = w->a, *wanted = expected->a; /* a, b, ea, eb, out follow each other */
+    for (int64_t i = 0; i < 5 * N; i++) expect_near(name, n, i, value[i], wanted[i]);
+    ck_assert_msg(!memcmp(w->words, expected->words, sizeof w->words), "%s: words", name);
+    ck_assert_msg(!memcmp(w->halves, expected->halves, sizeof w->halves), "%s: halves", name);
+}
+
+START_TEST(every_kernel_agrees_with_the_portable_one)
+{
+    static numbers here, there;
+    for (int32_t isa = KD_ISA_AVX2; isa <= KD_ISA_AVX512; isa++) {
+        const kd__kernels *k;
+        if (kd__kernels_choose(isa, &k) != KD_OK) continue;
+        for (size_t j = 0; j < COUNT; j++)
+            for (int64_t n = 2; n < 600; n += n < 40 ? 1 : 67) {
+                fill(&here);
+                fill(&there);
+                const double value = kernels[j].run(k, &here, n);
+                const double expected = kernels[j].run(&kd__kernels_portable, &there, n);
+                expect_near(kernels[j].name, n, -1, value, expected);
+                expect_same(kernels[j].name, n, &here, &there);
+            }
+    }
+}
+END_TEST
+
+/* A table of the wrong file, or one kernel for two members, is found by its addresses. */
+START_TEST(every_member_has_a_kernel_of_its_own)
+{
+    for (int32_t isa = KD_ISA_PORTABLE; isa <= KD_ISA_AVX512; isa++) {
+        const kd__kernels *k;
+        if (kd__kernels_choose(isa, &k) != KD_OK) continue;
+        ck_assert_int_eq(k->isa, isa);
+        void (*const members[])(void) = {
+#define KERNEL(result, name, arguments) (void (*)(void)) k->name,
+#include "math/kernels.inc"
+        };
+        for (size_t i = 0; i < COUNT; i++) {
+            ck_assert_msg(members[i] != NULL, "%s: no %s", k->name, kernels[i].name);
+            for (size_t j = 0; j < i; j++)
+                ck_assert_msg(members[i] != members[j], "%s: %s is %s", k->name, kernels[i].name,
+                              kernels[j].name);
+        }
+    }
+}
+END_TEST
+
+Suite *kernels_suite(void)
+{
+    Suite *suite = suite_create("kernels");
+    TCase *tests = tcase_create("kernels");
+    suite_add_tcase(suite, tests);
+    tcase_add_test(tests, every_kernel_agrees_with_the_portable_one);
+    tcase_add_test(tests, every_member_has_a_kernel_of_its_own);
+    return suite;
+}

@@ -1,0 +1,19 @@
+/* Suites of what the library hides. */
+#ifndef SUITES_H
+#define SUITES_H
+
+#include <check.h>
+
+Suite *base_suite(void);
+Suite *bounds_suite(void);
+Suite *eigen_suite(void);
+Suite *kernels_suite(void);
+Suite *layers_suite(void);
+Suite *relation_suite(void);
+Suite *loss_state_suite(void);
+Suite *relation_goldens_suite(void);
+Suite *positions_suite(void);
+Suite *system_suite(void);
+Suite *token_relation_suite(void);
+
+#endif

@@ -1,0 +1,8 @@
+#ifndef TEMPLATES_H
+#define TEMPLATES_H
+
+#include <check.h>
+
+Suite *templates_suite(void);
+
+#endif

@@ -1,0 +1,170 @@
+"""Encoders against transformers, random small configs of every family: hidden states of all layers,
+classifiers' logits, gradients of all tensors; texts packed and one by one; folders both ways, those
+of sentence-transformers as well where it is installed:
+    python tests/property/encoders.py [shapes]
+"""
+
+import os
+import sys
+import tempfile
+import warnings
+
+import numpy
+import torch
+
+warnings.filterwarnings("ignore")
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
+import kdistill as kd  # noqa: E402
+import transformers  # noqa: E402
+
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+torch.set_num_threads(2)
+context = kd.Context(threads=2)
+FAMILIES = {
+    "bert": ("Bert", 0),
+    "distilbert": ("DistilBert", 0),
+    "roberta": ("Roberta", 1),
+    "xlm-roberta": ("XLMRoberta", 1),
+}
+
+
+def config_of(name, rng):
+    heads, width = int(rng.integers(1, 6)), int(rng.integers(1, 20))
+    hidden, inner, layers = heads * width, int(rng.integers(3, 90)), int(rng.integers(1, 5))
+    sizes = dict(vocab_size=int(rng.integers(10, 300)), initializer_range=0.3)
+    sizes["max_position_embeddings"] = 1300
+    if name == "distilbert":
+        sizes.update(dim=hidden, n_heads=heads, hidden_dim=inner, n_layers=layers)
+        sizes.update(dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0)
+    else:
+        sizes.update(hidden_size=hidden, num_attention_heads=heads, intermediate_size=inner)
+        sizes.update(num_hidden_layers=layers, type_vocab_size=int(rng.integers(1, 4)))
+        sizes.update(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+        sizes.update(layer_norm_eps=float(10.0 ** -rng.integers(4, 13)))
+    return sizes
+
+
+def reference_of(name, sizes, head, rng):
+    stem = FAMILIES[name][0]
+    config = getattr(transformers, stem + "Config")(**sizes, num_labels=int(rng.integers(1, 6)))
+    made = getattr(transformers, stem + head)(config).float().eval()
+    for tensor, values in made.named_parameters():
+        if values.dim() == 1:  # norms and biases that do something
+            torch.nn.init.normal_(values, float(tensor.endswith("orm.weight")), 0.2)
+    return made
+
+
+def texts_of(name, sizes, rng):
+    lengths = [int(n) for n in rng.integers(1, 90, int(rng.integers(1, 6)))]
+    if rng.integers(0, 5) == 0:
+        lengths.append(int(rng.integers(520, 1290)))  # beyond one block of keys
+    ids = [rng.integers(2, sizes["vocab_size"], n) for n in lengths]
+    types = [rng.integers(0, sizes.get("type_vocab_size", 1), n) for n in lengths]
+    return ids, types
+
+
+def batch_of(ids, types):
+    batch = kd.Batch(context).begin_packed(numpy.cumsum([0] + [len(t) for t in ids]))
+    batch.set("tokens", numpy.concatenate(ids).astype(numpy.int64))
+    batch.set("token_types", numpy.concatenate(types).astype(numpy.int64))
+    return batch
+
+
+def theirs(reference, name, ids, types):
+    """Hidden states (all of them, each one concatenated) and logits."""
+    layers, logits = None, []
+    for text, kinds in zip(ids, types):
+        more = {} if name == "distilbert" else {"token_type_ids": torch.tensor(kinds)[None]}
+        out = reference(torch.tensor(text)[None], output_hidden_states=True, **more)
+        states = [h[0] for h in out.hidden_states]
+        layers = (
+            [[h] for h in states] if layers is None else [a + [h] for a, h in zip(layers, states)]
+        )
+        if "logits" in out:
+            logits.append(out.logits[0])
+    return [torch.cat(h) for h in layers], torch.stack(logits) if logits else None
+
+
+def relative(mine, expected, floor):
+    return float(numpy.linalg.norm(mine - expected)) / max(
+        float(numpy.linalg.norm(expected)), floor
+    )
+
+
+def compare(name, rng, worst):
+    head = "ForSequenceClassification" if rng.integers(0, 2) else "Model"
+    sizes = config_of(name, rng)
+    reference = reference_of(name, sizes, head, rng)
+    ids, types = texts_of(name, sizes, rng)
+    with tempfile.TemporaryDirectory() as folder:
+        reference.save_pretrained(folder)
+        model = kd.Model.load(context, folder)
+        model.forward(batch_of(ids, types), kd.Mode.TRAIN)
+        states, logits = theirs(reference, name, ids, types)
+        outputs = ["hidden.embedding"] + [f"hidden.{i}" for i in range(len(states) - 1)]
+        named = dict(zip(outputs, states), hidden=states[-1])
+        if logits is not None:
+            named["logits"] = logits
+        loss = 0
+        for output, values in named.items():
+            error = float(numpy.abs(model.output(output) - values.detach().numpy()).max())
+            scale = max(1.0, float(values.detach().abs().max()))
+            worst[0] = max(worst[0], error / scale)
+            weights = rng.normal(size=values.shape).astype(numpy.float32) / len(named)
+            model.add_output_gradient(output, weights)
+            loss = loss + (values * torch.from_numpy(weights)).sum()
+        loss.backward()
+        model.backward()
+        grads = {n: p.grad for n, p in reference.named_parameters()}
+        norm = max(float(g.norm()) for g in grads.values() if g is not None)
+        for index, (tensor, values) in enumerate(model.tensors):
+            expected = grads[tensor]
+            expected = numpy.zeros(values.shape) if expected is None else expected.numpy()
+            error = relative(model.tensor_gradient(index), expected, 1e-3 * norm)
+            worst[1] = max(worst[1], error)
+        check_again(name, head, model, reference, folder, ids, types, named)
+    check_packed(model, ids, types, named)
+    if worst[0] > 1e-4 or worst[1] > 1e-3:
+        raise SystemExit(f"{name}: {sizes}: errors of outputs, gradients: {worst}")
+
+
+def check_again(name, head, model, reference, folder, ids, types, named):
+    """What we save, transformers loads, with equal numbers."""
+    model.save(folder + "/again")
+    again = type(reference).from_pretrained(folder + "/again").float().eval()
+    states, logits = theirs(again, name, ids[:1], types[:1])
+    expected = named["hidden"][: len(ids[0])] if logits is None else named["logits"][:1]
+    error = ((states[-1] if logits is None else logits) - expected).abs().max()
+    if float(error) > 1e-5:
+        raise SystemExit(f"{name} {head}: the saved folder gives other numbers: {float(error)}")
+
+
+def check_packed(model, ids, types, named):
+    """Texts one by one give what they give in a batch, up to the products' order of sums."""
+    names = ["pooled", "embedding"] + (["logits"] if "logits" in named else [])
+    model.forward(batch_of(ids, types), kd.Mode.EVALUATE)
+    packed = {name: model.output(name).copy() for name in names}
+    for i, (text, kinds) in enumerate(zip(ids, types)):
+        model.forward(batch_of([text], [kinds]), kd.Mode.EVALUATE)
+        for name in names:
+            alone, beside = model.output(name)[0], packed[name][i]
+            if numpy.abs(alone - beside).max() > 2e-5 * max(1, numpy.abs(alone).max()):
+                raise SystemExit(f"packed: '{name}' of text {i} is another")
+
+
+def main():
+    shapes = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    worst = [0.0, 0.0]
+    for shape in range(shapes):
+        torch.manual_seed(shape)
+        compare(list(FAMILIES)[shape % 4], numpy.random.default_rng(shape), worst)
+    print(
+        f"{shapes} shapes agreed with transformers {transformers.__version__}: largest errors of "
+        f"outputs {worst[0]:.1e}, gradients {worst[1]:.1e}"
+    )
+
+
+if __name__ == "__main__":
+    main()

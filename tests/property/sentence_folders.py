@@ -1,0 +1,148 @@
+"""Folders of sentence-transformers both ways: random small encoders with every pooling, dense
+layers and length 1, embeddings compared in both directions; and all-MiniLM-L6-v2, where KD_MINILM
+names its folder and KD_DATA the texts of STS-B:
+    python tests/property/sentence_folders.py
+"""
+
+import csv
+import itertools
+import os
+import sys
+import tempfile
+import warnings
+
+import numpy
+import torch
+
+warnings.filterwarnings("ignore")
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
+import kdistill as kd  # noqa: E402
+import tokenizers  # noqa: E402
+import transformers  # noqa: E402
+
+try:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import models as modules
+except ImportError:
+    SentenceTransformer = None
+
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+context = kd.Context(threads=2)
+WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a man plays the red guitar on stage two dogs run".split()
+TEXTS = [
+    "a man plays the guitar",
+    "two dogs run",
+    "the red man on the red stage",
+    "dogs",
+    "two red dogs run on stage a man plays a red guitar",
+]
+
+
+def embed(model, tokenizer, texts, size=64):
+    """The library's embeddings of texts, packed `size` at a time."""
+    made = []
+    for i in range(0, len(texts), size):
+        ids = [e.ids for e in tokenizer.encode_batch(texts[i : i + size])]
+        batch = kd.Batch(context).begin_packed(numpy.cumsum([0] + [len(t) for t in ids]))
+        batch.set("tokens", numpy.concatenate(ids).astype(numpy.int64))
+        model.forward(batch, kd.Mode.EVALUATE)
+        made.append(model.output("embedding").copy())
+    return numpy.concatenate(made)
+
+
+def tokenizer_of(folder, length):
+    made = tokenizers.Tokenizer.from_file(folder + "/tokenizer.json")
+    made.no_padding()
+    made.enable_truncation(length)
+    return made
+
+
+def plain_folder(folder, seed):
+    """A random BERT and a tokenizer of a few words."""
+    torch.manual_seed(seed)
+    with open(folder + "/vocab.txt", "w", encoding="utf-8") as file:
+        file.write("\n".join(WORDS))
+    config = transformers.BertConfig(
+        vocab_size=len(WORDS),
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        intermediate_size=40,
+        max_position_embeddings=20,
+        initializer_range=0.3,
+    )
+    transformers.BertModel(config).save_pretrained(folder)
+    transformers.BertTokenizer(folder + "/vocab.txt").save_pretrained(folder)
+
+
+def check_case(pooling, dense, normalize, worst):
+    with tempfile.TemporaryDirectory() as root:
+        plain, theirs, ours = (os.path.join(root, name) for name in ("plain", "theirs", "ours"))
+        os.mkdir(plain)
+        plain_folder(plain, len(pooling) + 10 * dense)
+        parts = [modules.Transformer(plain, max_seq_length=11), modules.Pooling(24, pooling)]
+        width = 24
+        for step in range(dense):
+            parts.append(modules.Dense(width, 9 + step, bias=step == 0))
+            width = 9 + step
+        if normalize:
+            parts.append(modules.Normalize())
+        reference = SentenceTransformer(modules=parts, device="cpu")
+        reference.save(theirs)
+        expected = reference.encode(TEXTS)
+        model = kd.Model.load(context, theirs, frozen=True)
+        found = embed(model, tokenizer_of(theirs, 11), TEXTS, 3)
+        model.save(ours)
+        back = SentenceTransformer(ours, device="cpu")
+        if back.max_seq_length != 11:
+            raise SystemExit(f"{pooling}: the saved folder cuts at {back.max_seq_length}")
+        worst[0] = max(worst[0], float(numpy.abs(found - expected).max()))
+        worst[1] = max(worst[1], float(numpy.abs(back.encode(TEXTS) - expected).max()))
+    if max(worst) > 1e-5:
+        raise SystemExit(f"{pooling}, {dense} dense layers, length 1 {normalize}: {worst}")
+
+
+def rank(values):
+    """Ranks with ties at their mean."""
+    _, inverse, counts = numpy.unique(values, return_inverse=True, return_counts=True)
+    return (numpy.cumsum(counts) - (counts - 1) / 2)[inverse]
+
+
+def check_minilm(folder, data):
+    """Published Spearman on STS-B's test set: 82.03."""
+    with open(data + "/text/stsb/stsb-en-test.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    scores = rank(numpy.array([float(row[2]) for row in rows]))
+    tokenizer, found = tokenizer_of(folder, 256), []
+    for weights in (kd.DType.FLOAT32, kd.DType.INT8):
+        model = kd.Model.load(context, folder, frozen=True, weights=weights)
+        a, b = (embed(model, tokenizer, [row[i] for row in rows]) for i in (0, 1))
+        found.append(float(numpy.corrcoef(rank((a * b).sum(1)), scores)[0, 1]))
+    print(f"all-MiniLM-L6-v2, STS-B test: Spearman {found[0]:.4f}, in 8 bits {found[1]:.4f}")
+    if abs(found[0] - 0.8203) > 0.0005 or abs(found[1] - found[0]) > 0.003:
+        raise SystemExit("expected .8203 within .0005, and 8 bits within .003 of it")
+
+
+def main():
+    if SentenceTransformer is None:
+        print("SKIPPED sentence-transformers: it is not installed")
+    else:
+        worst = [0.0, 0.0]
+        cases = list(itertools.product(("mean", "cls", "max", "lasttoken"), (0, 1, 2), (0, 1)))
+        for pooling, dense, normalize in cases:
+            check_case(pooling, dense, normalize, worst)
+        print(
+            f"{len(cases)} folders: largest differences read {worst[0]:.1e}, saved {worst[1]:.1e}"
+        )
+    folder, data = os.environ.get("KD_MINILM"), os.environ.get("KD_DATA")
+    if folder and data:
+        check_minilm(folder, data)
+    else:
+        print("SKIPPED all-MiniLM-L6-v2: KD_MINILM or KD_DATA is not set")
+
+
+if __name__ == "__main__":
+    main()

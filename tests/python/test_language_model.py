@@ -1,0 +1,126 @@
+"""Generators, students, adapters, GGUF."""
+
+import json
+import unittest
+
+import numpy as np
+
+import kdistill as kd
+
+from support import LLAMA, Case
+
+
+class GeneratorTest(Case):
+    threads = 1
+
+    def setUp(self):
+        super().setUp()
+        self.model = kd.Model(self.ctx, LLAMA, frozen=True)
+        self.generator = kd.Generator(self.model, max_sequences=2)
+
+    def test_memory_is_told_before_it_is_taken(self):
+        plan = kd.Generator.estimate_memory(self.model, max_sequences=2)
+        self.assertEqual(plan.cache_bytes, self.generator.info.cache_bytes)
+
+    def test_a_prompt_has_several_texts(self):
+        seen = []
+        first = self.generator.add(
+            [1, 2, 3],
+            samples=3,
+            max_tokens=5,
+            seed=4,
+            keep_hidden=True,
+            token=lambda *all_: seen.append(all_),
+        )
+        texts = sorted(self.generator, key=lambda t: t.sample)
+        found = [(t.request, t.sample, len(t.ids), t.hidden.shape) for t in texts]
+        self.assertEqual(found, [(first, i, 5, (5, 16)) for i in range(3)])
+        self.assertIs(texts[0].reason, kd.StopReason.LENGTH)
+        self.assertEqual(len(seen), 15)
+
+    def test_a_token_function_ends_a_text(self):
+        self.generator.add([1], max_tokens=9, token=lambda *all_: True)
+        text = self.generator.next()
+        self.assertEqual((len(text.ids), text.reason), (1, kd.StopReason.HOST))
+
+    def test_an_exception_in_a_token_function_is_raised(self):
+        self.generator.add([1], max_tokens=9, token=lambda *all_: 1 // 0)
+        with self.assertRaises(ZeroDivisionError):
+            self.generator.next()
+        self.assertIsNone(self.generator.next())
+
+    def test_a_prompt_of_text_names_the_call_that_makes_ids(self):
+        for add in self.generator.add, self.generator.beam_search:
+            with self.assertRaisesRegex(TypeError, r"expected ids, got text: tokenizer\.encode"):
+                add("Once")
+
+    def test_a_canceled_prompt_gives_nothing(self):
+        self.generator.cancel(self.generator.add([1, 2, 3], max_tokens=5))
+        self.assertIsNone(self.generator.next())
+        self.generator.refresh()
+
+    def test_beam_search_has_a_score(self):
+        best, score = self.generator.beam_search([1, 2], beams=2, max_tokens=4)
+        self.assertAlmostEqual(score, float(best.logprobs.sum()) / 4, places=4)
+
+    def test_speed_is_measured(self):
+        speed = self.model.measure_speed(prompt_tokens=4, new_tokens=4, repeats=1)
+        self.assertGreater(speed.tokens_per_second, 0)
+
+
+class StudentTest(Case):
+    threads = 1
+
+    def setUp(self):
+        super().setUp()
+        config = {**kd.student_preset("llama-100k"), "vocab_size": 50}
+        self.teacher = kd.Model(self.ctx, config, frozen=True)
+        self.batch = kd.Batch(self.ctx).begin_packed([0, 6]).set("tokens", np.arange(6))
+
+    def student(self):
+        return self.teacher.student(
+            layer_map=[0, 2],
+            intermediate_size=48,
+            calibration=self.batch,
+            config={"attention_sinks": 1},
+            model={"recompute": 1, "shared_gradients": 1},
+        )
+
+    def test_it_is_cut_as_asked(self):
+        config = self.student().config
+        found = [config[k] for k in ("num_hidden_layers", "intermediate_size", "attention_sinks")]
+        self.assertEqual(found, [2, 48, 1])
+
+    def test_its_vocabulary_is_resized(self):
+        student = self.student()
+        student.resize_vocabulary(60)
+        student.forward(self.batch)
+        self.assertEqual(student.output("logits").shape, (6, 60))
+
+    def test_adapters_are_trained_layer_by_layer(self):
+        student = self.student()
+        student.add_lora(rank=2)
+        names = [name for name, _ in student.tensors]
+        self.assertIn("model.layers.1.mlp.down_proj.weight.lora_B", names)
+        loss, optimizer = kd.Loss(self.ctx), kd.Optimizer(self.ctx, kd.OptimizerKind.ADAMW, student)
+        loss.add(kd.LossKind.CROSS_ENTROPY, label_field="tokens", align=kd.Align.NEXT)
+        student.forward(self.batch)
+        with self.assertRaisesRegex(kd.Error, "kd_optimizer_begin_step"):
+            loss.backward(student, self.batch)
+        optimizer.begin_step(1e-3)
+        student.forward(self.batch)
+        loss.backward(student, self.batch)
+        optimizer.step(1e-3)
+        self.assertEqual(optimizer.info.steps, 1)
+
+    def test_a_gguf_file_is_read_again(self):
+        model = {"type": "BPE", "vocab": {"a": 0}, "merges": []}
+        split = {"type": "ByteLevel", "add_prefix_space": False}
+        self.write("tokenizer.json", json.dumps({"pre_tokenizer": split, "model": model}))
+        path = self.folder + "/s.gguf"
+        self.student().save_gguf(kd.Tokenizer(self.ctx, self.folder), path)
+        self.assertEqual(kd.Model.load(self.ctx, path).config["vocab_size"], 50)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,88 @@
+"""Teachers of arrays, models, ensembles and functions."""
+
+import unittest
+
+import numpy as np
+
+import kdistill as kd
+
+from support import LLAMA, MLP, Case, Samples
+
+
+class TeacherTest(Samples):
+    def setUp(self):
+        super().setUp()
+        self.seen, self.targets = kd.Batch(self.ctx), kd.Targets(self.ctx)
+        kd.Loader(self.data(), batch_size=60).next(self.seen)
+        self.numbers = self.seen.samples.numbers.copy()
+
+    def said(self, teacher):
+        return teacher.read(self.seen, self.targets).field("logits").copy()
+
+    def test_arrays_answer_by_number(self):
+        teacher = kd.Teacher(self.ctx).borrow("logits", self.v).add("label", self.y)
+        np.testing.assert_array_equal(self.said(teacher), self.v[self.numbers])
+        self.assertIsNone(self.targets.present("logits"))
+        np.testing.assert_array_equal(teacher.field("label"), self.y)
+
+    def test_arrays_answer_by_key(self):
+        keys = self.seen.samples.keys.copy()
+        teacher = kd.Teacher(self.ctx, keys, lookup=kd.Lookup.KEY)
+        teacher.add("logits", self.v[self.numbers])
+        np.testing.assert_array_equal(self.said(teacher), self.v[self.numbers])
+
+    def test_collected_answers_are_the_models(self):
+        live = kd.Teacher.from_model(kd.Model(self.ctx, MLP, frozen=True))
+        expected = self.said(live)
+        np.testing.assert_allclose(self.said(live.collect(self.data(), 16)), expected, atol=1e-6)
+
+    def test_an_ensemble_is_the_mean(self):
+        arrays = kd.Teacher(self.ctx).add("logits", self.v)
+        live = kd.Teacher.from_model(kd.Model(self.ctx, MLP, frozen=True))
+        both = [arrays, live]
+        mixed = kd.Teacher.from_ensemble(self.ctx, both, weights=[1, 1], mean=kd.Mean.LOGITS)
+        expected = (self.v[self.numbers] + self.said(live)) / 2
+        np.testing.assert_allclose(self.said(mixed), expected, atol=1e-5)
+
+    def test_python_answers(self):
+        def read(batch, targets):
+            targets.set("logits", self.v[batch.samples.numbers])
+
+        teacher = kd.Teacher.from_callbacks(self.ctx, read)
+        np.testing.assert_array_equal(self.said(teacher), self.v[self.numbers])
+
+    def test_an_exception_in_python_is_the_error(self):
+        def read(batch, targets):
+            raise RuntimeError("ill")
+
+        with self.assertRaisesRegex(kd.Error, "RuntimeError: ill"):
+            self.said(kd.Teacher.from_callbacks(self.ctx, read))
+
+
+class LiveTeacherTest(Case):
+    threads = 1
+
+    def test_a_language_model_into_a_default_store_serves_any_temperature(self):
+        model = kd.Model(self.ctx, {**LLAMA, "vocab_size": 300})
+        batch = kd.Batch(self.ctx).begin_packed([0, 9]).set("tokens", np.arange(9))
+        batch.set_samples(keys=np.array([[7, 7]], np.uint64))
+        path, said = self.folder + "/live.kdt", kd.Targets(self.ctx)
+        fields = [{"kind": kd.StoreKind.TOPK, "name": "logits", "k": 16}]
+        align = kd.Align.NEXT
+        with kd.StoreWriter(self.ctx, path, fields, vocabulary=300, align=align) as writer:
+            writer.add(batch, kd.Teacher.from_model(model).read(batch, said))
+        loss, kept = kd.Loss(self.ctx), kd.Targets(self.ctx)
+        soft, teacher = loss.add(kd.LossKind.FORWARD_KL), kd.Teacher.open(self.ctx, path)
+        for temperature in (2, 1.6, 1.2, 1):
+            loss.set(soft, temperature=temperature)
+            teacher.read(batch, kept)
+            model.forward(batch)
+            self.assertLess(abs(loss.backward(model, batch, kept).value), 1e-3)  # its own teacher
+        loss.set(soft, temperature=0.5)
+        model.forward(batch)
+        with self.assertRaisesRegex(kd.Error, "known at: 1, 2, 4"):
+            loss.backward(model, batch, kept)
+
+
+if __name__ == "__main__":
+    unittest.main()
