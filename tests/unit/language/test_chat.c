@@ -415,10 +415,8 @@ START_TEST(templates_that_mean_harm_are_stopped)
         put(h.folder, "chat_template.jinja", text);
         clock_gettime(CLOCK_MONOTONIC, &begin);
         ck_assert_int_eq(pthread_attr_init(&attributes), 0);
-        ck_assert_int_eq(
-            pthread_attr_setstacksize(
-                &attributes, (is_loose() ? (size_t)8 << 20 : (size_t)64 << 10) + least_stack()),
-            0);
+        const size_t stack = is_loose() ? (size_t)8 << 20 : ((size_t)64 << 10) + least_stack();
+        ck_assert_int_eq(pthread_attr_setstacksize(&attributes, stack), 0);
         ck_assert_int_eq(pthread_create(&thread, &attributes, render_in_thread, &h), 0);
         pthread_join(thread, NULL);
         pthread_attr_destroy(&attributes);
