@@ -4,7 +4,7 @@
 #ifndef KD_ENCODER_ENCODER_H
 #define KD_ENCODER_ENCODER_H
 
-#include "language/encoder/chain.h"
+#include "language/sentence/chain.h"
 
 enum { KD__BERT, KD__DISTILBERT, KD__ROBERTA, KD__XLM_ROBERTA };
 

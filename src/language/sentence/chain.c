@@ -1,5 +1,5 @@
 /* Outputs of samples, forward and backward. Legend in chain.h. */
-#include "language/encoder/chain.h"
+#include "language/sentence/chain.h"
 
 #include <string.h>
 
