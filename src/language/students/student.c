@@ -295,6 +295,28 @@ static kd_status cut_embedding(const cutter *c, kd_model *student)
     return status;
 }
 
+static int same_dense(const kd_model *student, const kd_model *teacher)
+{
+    const kd__chain *a = &kd__samples_of(student)->chain[KD__CHAIN_EMBEDDING],
+                    *b = &kd__samples_of(teacher)->chain[KD__CHAIN_EMBEDDING];
+    int same = a->count == b->count;
+    for (int64_t i = 0; i < a->count && same; i++)
+        same = a->stage[i].outputs == b->stage[i].outputs &&
+               (a->stage[i].bias < 0) == (b->stage[i].bias < 0);
+    return same;
+}
+
+/* Dense layers of "embedding": the first reads the hidden units that are kept. */
+static void cut_dense(const cutter *c, kd_model *student)
+{
+    const kd__chain *a = &kd__samples_of(student)->chain[KD__CHAIN_EMBEDDING],
+                    *b = &kd__samples_of(c->teacher)->chain[KD__CHAIN_EMBEDDING];
+    for (int64_t i = 0; i < a->count; i++) {
+        cut(c, student, a->stage[i].weight, b->stage[i].weight, NULL, i ? NULL : c->keep_hidden);
+        cut(c, student, a->stage[i].bias, b->stage[i].bias, NULL, NULL);
+    }
+}
+
 static kd_status cut_all(const cutter *c, kd_model *student)
 {
     kd_context *context = student->object.context;
@@ -304,11 +326,14 @@ static kd_status cut_all(const cutter *c, kd_model *student)
         d->vocabulary != c->t->vocabulary || d->layers != c->layers || d->hidden != c->hidden ||
             d->inner != c->inner || d->kv_heads != c->kv || d->width != c->t->width,
         KD_ERR_CONFIG, "kd_student_options.config changes a size: set it with the option instead");
+    KD_FAIL_IF(!same_dense(student, c->teacher), KD_ERR_CONFIG,
+               "kd_student_options.config changes kd_dense: append layers to the student instead");
     KD_FAIL_IF(c->t->projection >= 0, KD_ERR_UNSUPPORTED,
                "the teacher's embeddings are factorized: save it with option expand and load that");
     KD_TRY(cut_embedding(c, student));
     KD_TRY(KD_NEW(context, &rows, 2 * d->heads * d->width + 2));
     cut(c, student, d->norm, c->t->norm, c->keep_hidden, NULL);
+    cut_dense(c, student);
     if (!d->tied) cut(c, student, d->head, c->t->head, NULL, c->keep_hidden);
     /* the first of shared ones last */
     for (int64_t i = d->layers; i-- > 0;)

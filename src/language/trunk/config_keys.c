@@ -103,6 +103,17 @@ kd_status kd__config_flag(const kd__json *root, const char *key, int32_t fallbac
     return KD_OK;
 }
 
+kd_status kd__config_text(const kd__json *root, const char *key, const char *fallback,
+                          const char **value)
+{
+    const kd__json *node = kd__json_member(root, key);
+    *value = fallback;
+    if (kd__config_is_null(node)) return KD_OK;
+    KD_FAIL_IF(node->type != KD__JSON_STRING, KD_ERR_CONFIG, "config: %s: expected a name", key);
+    *value = node->text;
+    return KD_OK;
+}
+
 /* ---- writing ---- */
 
 /* Names the weights' type where there is such a key; 0: there is none. */

@@ -135,6 +135,7 @@ typedef struct kd__trunk {
     kd_array head_view, head_gradient;
     struct kd__lora *lora;              /* NULL: no adapters */
     struct kd__int8_weights *quantized; /* of a frozen model, NULL: none */
+    struct kd__samples *samples;        /* outputs of samples, NULL: none */
 } kd__trunk;
 
 /* Of models whose engine stands on a trunk: it is the first member of their state. */

@@ -149,6 +149,7 @@ START_TEST(gradients_are_those_of_central_differences)
     check_slopes(BERT(NO_DROPOUT ",\"kd_pooling\":\"cls\""), "pooled");
     check_slopes(BERT(NO_DROPOUT ",\"kd_pooling\":\"last\""), "pooled");
     check_slopes(BERT(NO_DROPOUT ",\"kd_pooling\":\"max\""), "pooled");
+    check_slopes(BERT(NO_DROPOUT ",\"kd_pooling\":\"weightedmean\""), "pooled");
     check_slopes(BERT(NO_DROPOUT), "hidden.embedding");
     check_slopes(BERT(NO_DROPOUT), "hidden.0");
 }
@@ -488,7 +489,8 @@ START_TEST(what_would_change_the_result_is_refused_by_name)
     refuse(BERT(",\"architectures\":[\"RobertaModel\"]"), KD_ERR_UNSUPPORTED, "RobertaModel");
     refuse(BERT(",\"is_decoder\":true"), KD_ERR_UNSUPPORTED, "is_decoder");
     refuse(BERT(",\"rope_theta\":1"), KD_ERR_CONFIG, "\"rope_theta\" is unknown");
-    refuse(BERT(",\"kd_pooling\":\"median\""), KD_ERR_CONFIG, "cls, mean, max or last");
+    refuse(BERT(",\"kd_pooling\":\"median\""), KD_ERR_CONFIG,
+           "cls, mean, max, last or weightedmean");
     refuse(BERT(",\"kd_dense\":[{\"out_features\":3,\"activation\":\"gelu\"}]"), KD_ERR_UNSUPPORTED,
            "got \"gelu\"");
     refuse(BERT(",\"kd_dense\":[{\"out_features\":0}]"), KD_ERR_CONFIG, "out_features");

@@ -221,15 +221,16 @@ END_TEST
 START_TEST(pooling_and_dense_files_are_checked_key_by_key)
 {
     const char *f = sentence_folder("encoder-pooling");
-    refused(f, "1_Pooling/config.json", "{\"pooling_mode\":\"weightedmean\"}", KD_ERR_UNSUPPORTED,
-            "\"weightedmean\" is not cls, mean, max or lasttoken");
+    refused(f, "1_Pooling/config.json", "{\"pooling_mode\":\"mean_sqrt_len_tokens\"}",
+            KD_ERR_UNSUPPORTED,
+            "\"mean_sqrt_len_tokens\" is not cls, mean, max, lasttoken or weightedmean");
     refused(f, "1_Pooling/config.json",
             "{\"pooling_mode_cls_token\":true,\"pooling_mode_max_tokens\":true}",
             KD_ERR_UNSUPPORTED, "2 modes at once");
     refused(f, "1_Pooling/config.json", "{\"pooling_mode_mean_sqrt_len_tokens\":true}",
             KD_ERR_UNSUPPORTED, "mean_sqrt_len_tokens is not supported");
-    refused(f, "1_Pooling/config.json", "{\"pooling_mode\":\"mean\",\"include_prompt\":false}",
-            KD_ERR_UNSUPPORTED, "include_prompt");
+    refused(f, "1_Pooling/config.json", "{\"pooling_mode\":\"mean\",\"include_prompt\":3}",
+            KD_ERR_CONFIG, "include_prompt: expected true or false");
     refused(f, "1_Pooling/config.json", "{\"pooling_mode\":\"mean\",\"weights\":[]}", KD_ERR_CONFIG,
             "\"weights\" is unknown");
     refused(f, "1_Pooling/config.json", "{}", KD_ERR_CONFIG, "no pooling mode");
@@ -265,10 +266,14 @@ END_TEST
 /* The pooling of every kind of file, and the length where newer folders have it. */
 START_TEST(both_forms_of_pooling_and_of_the_length_are_read)
 {
-    static const char *const forms[][2] = { { "{\"pooling_mode\":\"cls\"}", "cls" },
-                                            { "{\"pooling_mode\":\"lasttoken\"}", "last" },
-                                            { "{\"pooling_mode_lasttoken\":true}", "last" },
-                                            { "{\"pooling_mode_max_tokens\":true}", "max" } };
+    static const char *const forms[][2] = {
+        { "{\"pooling_mode\":\"cls\"}", "cls" },
+        { "{\"pooling_mode\":\"lasttoken\"}", "last" },
+        { "{\"pooling_mode_lasttoken\":true}", "last" },
+        { "{\"pooling_mode\":\"weightedmean\"}", "weightedmean" },
+        { "{\"pooling_mode_weightedmean_tokens\":true}", "weightedmean" },
+        { "{\"pooling_mode_max_tokens\":true}", "max" }
+    };
     const char *f = sentence_folder("encoder-forms"), *json;
     kd_model *model;
     put(f, "sentence_bert_config.json", "{\"transformer_task\":\"feature-extraction\"}");

@@ -1,5 +1,5 @@
 /* Outputs of samples, forward and backward. Legend in chain.h. */
-#include "language/encoder/chain.h"
+#include "language/sentence/samples.h"
 
 #include <string.h>
 
@@ -56,10 +56,11 @@ static kd_status reserve(kd_context *context, kd__chain *c, int64_t samples)
 
 /* ---- passes ---- */
 
-static kd__sequences sequences_of(const kd_model *model)
+static kd__sequences sequences_of(const kd_model *model, const kd__chain *c)
 {
-    const kd__trunk_pass *pass = &kd__trunk_of(model)->pass;
-    return (kd__sequences){ model->object.context, pass->sequences, pass->offsets };
+    const kd__trunk *trunk = kd__trunk_of(model);
+    return (kd__sequences){ model->object.context, trunk->pass.sequences, trunk->pass.offsets,
+                            c->skips_prompt ? trunk->samples->prompts : NULL };
 }
 
 static const float *hidden_of(const kd_model *model)
@@ -80,7 +81,7 @@ static const float *dropped(const kd_model *model, const kd__stage *s, int64_t s
 
 kd_status kd__chain_forward(kd_model *model, kd__chain *c, int64_t site)
 {
-    const kd__sequences sequences = sequences_of(model);
+    const kd__sequences sequences = sequences_of(model, c);
     const kd__rows rows = { sequences.context, sequences.count };
     if (c->is_made) return KD_OK;
     KD_TRY(reserve(rows.context, c, rows.count));
@@ -124,7 +125,7 @@ static kd_status stage_gradient(kd_model *model, const kd__chain *c, int64_t i, 
 
 kd_status kd__chain_backward(kd_model *model, kd__chain *c, int64_t site, float *dhidden)
 {
-    const kd__sequences sequences = sequences_of(model);
+    const kd__sequences sequences = sequences_of(model, c);
     const kd__rows rows = { sequences.context, sequences.count };
     const int64_t outputs = kd__chain_outputs(c);
     float *dy = scratch(c, 0), *dx = scratch(c, 1);

@@ -4,8 +4,8 @@
  *   v_0 = pool(hidden);  v_i = f_i(dropout(v_(i-1)) W_i' + b_i);  output = v_n, or v_n / |v_n|
  *
  * "pooled" is a chain of no stages, "embedding" and the logits of a class are others. */
-#ifndef KD_ENCODER_CHAIN_H
-#define KD_ENCODER_CHAIN_H
+#ifndef KD_SENTENCE_CHAIN_H
+#define KD_SENTENCE_CHAIN_H
 
 #include "language/trunk/trunk.h"
 #include "nn/sequence_pool.h"
@@ -21,6 +21,7 @@ typedef struct kd__stage {
 
 typedef struct kd__chain {
     int32_t pooling, normalize;
+    int32_t skips_prompt; /* rows of a prompt (kd__samples) are not pooled */
     int64_t count, width; /* stages; d */
     kd__stage stage[KD__MOST_STAGES];
     /* of the last pass: values, lengths, the output's gradient, scratch; made when asked for */
