@@ -228,7 +228,7 @@ const kd__tiles *kd__bfloat16_tiles(const kd_context *context)
 #define LINES 192
 #define SIDE 768
 #define TRIES 6
-#define MOST_SECONDS 0.5 /* no further try after that: an emulated processor needs minutes for all */
+#define MOST_SECONDS 0.5 /* no further try after that: under an emulator all take a minute */
 
 static kd_status time_product(kd_context *context, const kd__gemm *g, const kd__tiles *tiles,
                               double *speed)
