@@ -21,6 +21,7 @@ kd_status kd__fail(kd_status status, const char *format, ...)
 kd_status kd__fail_in(kd_status status, const char *where)
 {
     char inner[MESSAGE_BYTES];
+    if (!strncmp(message, where, strlen(where))) return status; /* it is said already */
     memcpy(inner, message, sizeof inner);
     return kd__fail(status, "%.200s: %.300s", where, inner);
 }

@@ -1,5 +1,5 @@
-/* Every allocation of a whole small run fails in turn: once, and from then on. Each time:
- * KD_ERR_MEMORY or success, no block left, and every handle still freeable. */
+/* oom FOLDER [PART]: every allocation of a whole small run fails in turn: once, and from then on.
+ * Each time: KD_ERR_MEMORY or success, no block left, and every handle still freeable. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,13 +8,13 @@
 #include "static_run.h"
 #include "storekit.h"
 #include "use_features.h"
+#include "use_relations.h"
 #include "use_samples.h"
 
 /* Layers and losses; stores; a tokenizer of bytes; one of characters; a generator; a student;
  * records, curation, report and answers; terms of features with projections; an encoder; a
- * tokenizer of words; fields of samples; static
- * embeddings. */
-enum { PARTS = 12 };
+ * tokenizer of words; fields of samples; static embeddings; relations between two encoders. */
+enum { PARTS = 13 };
 
 typedef struct {
     long calls, fail_at, held;
@@ -558,6 +558,7 @@ static kd_status whole_run(memory *m, const char *folder, int part)
     if (status == KD_OK && part == 6) status = use_course(ctx, folder);
     if (status == KD_OK && part == 5) status = use_student(ctx, folder);
     if (status == KD_OK && part == 11) status = use_static(ctx, folder);
+    if (status == KD_OK && part == 12) status = use_relations(ctx, folder);
     if (status == KD_OK && part == 4) status = use_generator(ctx, folder);
     if (status == KD_OK && (part == 2 || part == 3)) status = use_tokenizer(ctx, folder, part - 2);
     if (status == KD_OK && part == 9) status = use_tokenizer(ctx, folder, WORDS);
@@ -593,7 +594,7 @@ static int one_part(const char *folder, int part)
 int main(int argc, char **argv)
 {
     int failed = 0;
-    for (int part = 0; part < PARTS && !failed; part++)
+    for (int part = argc > 2 ? atoi(argv[2]) : 0; part < PARTS && !failed; part++)
         failed = one_part(argc > 1 ? argv[1] : "/tmp", part);
     return failed;
 }

@@ -507,15 +507,37 @@ START_TEST(what_would_change_the_result_is_refused_by_name)
 }
 END_TEST
 
+#define POSITIONS(type, count)                                                                     \
+    "{\"model_type\":\"" type "\",\"vocab_size\":17,\"hidden_size\":4,\"num_hidden_layers\":1,"    \
+    "\"num_attention_heads\":1,\"intermediate_size\":4,\"max_position_embeddings\":" count "}"
+
 START_TEST(batches_that_do_not_fit_are_refused_with_their_place)
 {
     kd_model *model = encoder_made(ctx, BERT(NO_DROPOUT ",\"kd_max_length\":6"), NULL);
-    int64_t types[ENCODER_ROWS] = { 0, 0, 2 };
-    const kd_array k = KD_ARRAY_1D(types, KD_INT64, ENCODER_ROWS);
+    int64_t types[ENCODER_ROWS] = { 0, 0, 2 }, tokens[ENCODER_ROWS] = { 0 };
+    const kd_array k = KD_ARRAY_1D(types, KD_INT64, ENCODER_ROWS),
+                   t = KD_ARRAY_1D(tokens, KD_INT64, ENCODER_ROWS);
     FAILS(kd_model_forward(model, batch, KD_MODE_EVALUATE), KD_ERR_RANGE,
           "sequence 0 has 7 tokens, the model takes 6");
     kd_model_free(model);
+    model = encoder_made(ctx, POSITIONS("bert", "6"), NULL);
+    FAILS(kd_model_forward(model, batch, KD_MODE_EVALUATE), KD_ERR_RANGE,
+          "sequence 0 has 7 tokens, the model has positions for 6");
+    kd_model_free(model);
+    model = encoder_made(ctx, POSITIONS("roberta", "8"), NULL); /* two are padding's */
+    FAILS(kd_model_forward(model, batch, KD_MODE_EVALUATE), KD_ERR_RANGE,
+          "sequence 0 has 7 tokens, the model has positions for 6");
+    kd_model_free(model);
     model = encoder_made(ctx, BERT(""), NULL);
+    tokens[2] = 17;
+    OK(kd_batch_set(batch, "tokens", &t, NULL));
+    FAILS(kd_model_forward(model, batch, KD_MODE_EVALUATE), KD_ERR_RANGE,
+          "field 'tokens': row 2: token 17 is not in 0 to 16");
+    tokens[2] = -1;
+    OK(kd_batch_set(batch, "tokens", &t, NULL));
+    FAILS(kd_model_forward(model, batch, KD_MODE_EVALUATE), KD_ERR_RANGE, "token -1");
+    tokens[2] = 0;
+    OK(kd_batch_set(batch, "tokens", &t, NULL));
     OK(kd_batch_set(batch, "token_types", &k, NULL));
     FAILS(kd_model_forward(model, batch, KD_MODE_EVALUATE), KD_ERR_RANGE,
           "row 2: type 2 is not in 0 to 1");
