@@ -1,5 +1,5 @@
-/* kdistill/student.h - students made from a language model: fewer layers, smaller widths, static
- * embeddings. Since 0.2.
+/* kdistill/student.h - students made from a language model, decoder or encoder: fewer layers,
+ * smaller widths, static embeddings. Since 0.2.
  * SPDX-License-Identifier: Apache-2.0
  *
  *   1.  kd_student_options_init(&options, sizeof options);
@@ -22,7 +22,7 @@ typedef struct kd_student_options {
     int32_t choose;      /* KD_LAYERS_UNIFORM ... */
     int32_t hidden_size; /* how many of each to keep; 0: all */
     int32_t intermediate_size;
-    int32_t key_value_heads;  /* each with its group of query heads */
+    int32_t key_value_heads;  /* each with its group of query heads; encoders: see below */
     const int32_t *layer_map; /* (layers): the teacher's layer for each; overrides `choose` */
     /* tokens: keeps what has the largest mean absolute activation on them [Muralidharan et al.
      * 2024] */
@@ -39,14 +39,22 @@ typedef struct kd_student_options {
     }
 KD_API void kd_student_options_init(kd_student_options *options, size_t size);
 
-/* A student with the teacher's vocabulary, its embeddings and the kept part of its layers.
+/* A student with the teacher's vocabulary, its embeddings and the kept part of its layers. Teachers
+ * are decoders and encoders.
  * - Widths are cut by importance: feed-forward and heads in each layer separately, hidden units the
  *   same everywhere. Without `calibration`, the first ones are kept.
  * - With kd_layer_repeats, shared layers take the weights of the first teacher layer mapped to
  *   them.
- * - The teacher's folder is remembered, so that its tokenizer is copied when the student is saved.
- * - KD_ERR_UNSUPPORTED: not a language model.
- * - KD_ERR_RANGE: more than the teacher has. */
+ * - An encoder's heads fill its rows: hidden_size is a multiple of a head's width, and the number
+ *   of heads follows from it. Tables of positions and types, pooler, classifier and dense layers are
+ *   cut along; an "embedding" without dense layers has hidden_size numbers. What `config` adds to
+ *   the teacher, as a dense layer (kd_dense) after a narrower trunk, begins at random.
+ * - The teacher's folder is remembered, so that its tokenizer, and what sentence-transformers has
+ *   beside it, is copied when the student is saved.
+ * - KD_ERR_UNSUPPORTED: the teacher is neither.
+ * - KD_ERR_RANGE: more than the teacher has, or heads that do not fill a row.
+ * - KD_ERR_CONFIG: keys of `config` that ask for another size than the options, or for more
+ *   positions, types or other labels than the teacher has. */
 KD_API kd_status kd_student_create(kd_model **out, kd_model *teacher,
                                    const kd_student_options *options);
 

@@ -4216,17 +4216,30 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_student_create": (
         c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_student_options)],
-        "A student with the teacher's vocabulary, its embeddings and the kept part of its layers.\n"
+        "A student with the teacher's vocabulary, its embeddings and the kept part of its layers. T"
+        "eachers\n"
+        "are decoders and encoders.\n"
         "- Widths are cut by importance: feed-forward and heads in each layer separately, hidden un"
         "its the\n"
         "  same everywhere. Without `calibration`, the first ones are kept.\n"
         "- With kd_layer_repeats, shared layers take the weights of the first teacher layer mapped "
         "to\n"
         "  them.\n"
-        "- The teacher's folder is remembered, so that its tokenizer is copied when the student is "
-        "saved.\n"
-        "- KD_ERR_UNSUPPORTED: not a language model.\n"
-        "- KD_ERR_RANGE: more than the teacher has."
+        "- An encoder's heads fill its rows: hidden_size is a multiple of a head's width, and the n"
+        "umber of\n"
+        "  heads follows from it. Tables of positions and types, pooler, classifier and dense layer"
+        "s are\n"
+        '  cut along; an "embedding" without dense layers has hidden_size numbers. What `config` ad'
+        "ds to\n"
+        "  the teacher, as a dense layer (kd_dense) after a narrower trunk, begins at random.\n"
+        "- The teacher's folder is remembered, so that its tokenizer, and what sentence-transformer"
+        "s has\n"
+        "  beside it, is copied when the student is saved.\n"
+        "- KD_ERR_UNSUPPORTED: the teacher is neither.\n"
+        "- KD_ERR_RANGE: more than the teacher has, or heads that do not fill a row.\n"
+        "- KD_ERR_CONFIG: keys of `config` that ask for another size than the options, or for more"
+        "\n"
+        "  positions, types or other labels than the teacher has."
     ),
     "kd_static_options_init": (
         None, [POINTER(kd_static_options), c_size_t],

@@ -256,7 +256,7 @@ class Model(Handle):
         model: ModelOptions | None = None,
         **options_: Unpack[StudentOptions],
     ) -> Self:
-        """Cuts a smaller model out of this language model.
+        """Cuts a smaller model out of this language model, decoder or encoder.
 
         Parameters
         ----------

@@ -369,8 +369,8 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     return status;
 }
 
-/* An encoder with outputs of samples: adapted, pushed back, saved as a folder of
- * sentence-transformers, loaded in 8 bits. */
+/* An encoder with outputs of samples, cut out of another: adapted, pushed back, saved as a folder
+ * of sentence-transformers, loaded in 8 bits. */
 static kd_status push_embedding(kd_model *model)
 {
     kd_array v;
@@ -392,16 +392,21 @@ static kd_status use_encoder(kd_context *ctx, const char *folder)
     char path[600];
     static int64_t tokens[6] = { 1, 2, 3, 4, 5, 6 }, offsets[3] = { 0, 4, 6 };
     kd_array o = KD_ARRAY_1D(offsets, KD_INT64, 3), t = KD_ARRAY_1D(tokens, KD_INT64, 6), v;
-    kd_model *model = NULL, *loaded = NULL;
+    kd_model *teacher = NULL, *model = NULL, *loaded = NULL;
     kd_batch *batch = NULL;
     kd_model_options frozen = KD_MODEL_OPTIONS_INIT;
+    kd_student_options so = KD_STUDENT_OPTIONS_INIT;
+    so.layers = 1;
+    so.hidden_size = so.intermediate_size = 4;
     frozen.frozen = 1;
     frozen.weights = KD_INT8;
     snprintf(path, sizeof path, "%s/oom-encoder", folder);
-    kd_status status = kd_model_create(&model, ctx, config, NULL);
+    kd_status status = kd_model_create(&teacher, ctx, config, NULL);
     if (status == KD_OK) status = kd_batch_create(&batch, ctx, NULL);
     if (status == KD_OK) status = kd_batch_begin_packed(batch, &o);
     if (status == KD_OK) status = kd_batch_set(batch, "tokens", &t, NULL);
+    so.calibration = batch;
+    if (status == KD_OK) status = kd_student_create(&model, teacher, &so);
     if (status == KD_OK) status = kd_model_add_lora(model, "*.value.weight", NULL);
     if (status == KD_OK) status = kd_model_forward(model, batch, KD_MODE_TRAIN);
     if (status == KD_OK) status = push_embedding(model);
@@ -412,6 +417,7 @@ static kd_status use_encoder(kd_context *ctx, const char *folder)
     kd_batch_free(batch);
     kd_model_free(loaded);
     kd_model_free(model);
+    kd_model_free(teacher);
     return status;
 }
 

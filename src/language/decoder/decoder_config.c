@@ -430,9 +430,18 @@ static kd_status read_sizes(kd__decoder *decoder, const kd__json *root)
     return check_sizes(d);
 }
 
+static const kd__trunk_kind kind = { .layers = "num_hidden_layers",
+                                     .hidden = "hidden_size",
+                                     .inner = "intermediate_size",
+                                     .heads = "num_attention_heads",
+                                     .kv_heads = "num_key_value_heads",
+                                     .width = "head_dim",
+                                     .slice = kd__samples_slice };
+
 kd_status kd__decoder_read_config(kd__decoder *decoder, kd_context *context, const kd__json *root)
 {
     kd__trunk_config *d = &decoder->trunk.config;
+    d->kind = &kind;
     d->family = family_of(kd__json_member(root, "model_type")->text);
     KD_TRY(check_identity(decoder, root));
     KD_TRY(read_sizes(decoder, root));

@@ -29,6 +29,8 @@ kd_status kd__encoder_read_config(kd__encoder *encoder, kd_context *context, con
 kd_status kd__encoder_read(kd__network *net, kd_context *context, const kd__json *root);
 /* What stands before a trunk's names in a folder with a head: "bert.". */
 const char *kd__encoder_prefix(const kd__encoder *encoder);
+/* What an encoder adds to its trunk, cut out of a teacher's (kd__trunk_kind). */
+kd_status kd__encoder_slice(kd_model *student, const kd_model *teacher, const int32_t *hidden);
 
 /* ---- folders ---- */
 

@@ -11,14 +11,25 @@
 
 /* The same number under the names of BERT and of DistilBERT. */
 typedef struct {
-    const char *hidden, *layers, *heads, *inner, *dropout, *attention_dropout, *act;
+    kd__trunk_kind sizes;
+    const char *dropout, *attention_dropout, *act;
 } names;
-static const names common = { "hidden_size",         "num_hidden_layers",
-                              "num_attention_heads", "intermediate_size",
-                              "hidden_dropout_prob", "attention_probs_dropout_prob",
+static const names common = { { .layers = "num_hidden_layers",
+                                .hidden = "hidden_size",
+                                .inner = "intermediate_size",
+                                .heads = "num_attention_heads",
+                                .slice = kd__encoder_slice },
+                              "hidden_dropout_prob",
+                              "attention_probs_dropout_prob",
                               "hidden_act" };
-static const names short_names = { "dim",     "n_layers",          "n_heads",   "hidden_dim",
-                                   "dropout", "attention_dropout", "activation" };
+static const names short_names = { { .layers = "n_layers",
+                                     .hidden = "dim",
+                                     .inner = "hidden_dim",
+                                     .heads = "n_heads",
+                                     .slice = kd__encoder_slice },
+                                   "dropout",
+                                   "attention_dropout",
+                                   "activation" };
 
 /* architecture: before Model and ForSequenceClassification; padding: where the key is missing */
 static const struct {
@@ -130,10 +141,11 @@ static kd_status read_sizes(kd__encoder *e, const kd__json *root)
 {
     kd__trunk_config *d = &e->trunk.config;
     const names *n = d->family == KD__DISTILBERT ? &short_names : &common;
-    KD_TRY(kd__config_integer(root, n->hidden, 1, 0, &d->hidden));
-    KD_TRY(kd__config_integer(root, n->layers, 1, 0, &d->layers));
-    KD_TRY(kd__config_integer(root, n->heads, 1, 0, &d->heads));
-    KD_TRY(kd__config_integer(root, n->inner, 1, 0, &d->inner));
+    d->kind = &n->sizes;
+    KD_TRY(kd__config_integer(root, n->sizes.hidden, 1, 0, &d->hidden));
+    KD_TRY(kd__config_integer(root, n->sizes.layers, 1, 0, &d->layers));
+    KD_TRY(kd__config_integer(root, n->sizes.heads, 1, 0, &d->heads));
+    KD_TRY(kd__config_integer(root, n->sizes.inner, 1, 0, &d->inner));
     KD_TRY(kd__config_number(root, n->dropout, 0, 0.99, 0.1, &d->dropout));
     KD_TRY(kd__config_number(root, n->attention_dropout, 0, 0.99, 0.1, &d->attention_dropout));
     KD_TRY(check_activation(root, n->act));

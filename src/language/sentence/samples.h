@@ -51,6 +51,14 @@ void kd__samples_forget_gradients(kd_model *model);
  * are the engine's to clear. */
 kd_status kd__samples_backward(kd_model *model);
 
+/* ---- students: hidden is the teacher's number of each of the student's hidden units ---- */
+
+/* rows, columns: as in kd__slice_tensor. */
+void kd__stage_slice(kd_model *student, const kd__stage *to, const kd_model *teacher,
+                     const kd__stage *from, const int32_t *rows, const int32_t *columns);
+/* A layer that the teacher lacks stays as it was initialized. */
+kd_status kd__samples_slice(kd_model *student, const kd_model *teacher, const int32_t *hidden);
+
 /* ---- folders of sentence-transformers: modules.json and what it names ---- */
 
 /* Keys of the config that the folder's other files say, each after a comma; none: it has no

@@ -37,7 +37,17 @@ typedef struct kd__trunk_layer {
     int32_t o, ob, gate, up, gateb, upb, down, downb;
 } kd__trunk_layer;
 
+/* What an engine on a trunk tells those who cut students out of its models. */
+typedef struct kd__trunk_kind {
+    /* Keys of its config. NULL: it has none; without a width, heads fill a row. */
+    const char *layers, *hidden, *inner, *heads, *kv_heads, *width;
+    /* Tensors that it adds to the trunk; hidden: the teacher's number of each of the student's.
+     * NULL: it adds none. */
+    kd_status (*slice)(kd_model *student, const kd_model *teacher, const int32_t *hidden);
+} kd__trunk_kind;
+
 typedef struct kd__trunk_config {
+    const kd__trunk_kind *kind; /* NULL: no students are cut out of it */
     int32_t family, tied, qkv_bias, o_bias, mlp_bias, qk_norm;
     /* the forms of a block; 0: norms before its two parts, root-mean-square norms, attention to
      * earlier rows, rotary positions, a gate */
