@@ -33,7 +33,8 @@ static kd_status read_stage(kd__stage *s, const kd__json *node, int64_t inputs)
     KD_TRY(kd__config_flag(node, "bias", 1, &bias));
     KD_TRY(kd__config_text(node, "activation", "tanh", &activation));
     s->activation = kd__activation_kind(activation);
-    KD_FAIL_IF(s->activation < 0 || kd__activation_keeps_input(s->activation), KD_ERR_UNSUPPORTED,
+    const int other = s->activation > KD__SIGMOID || kd__activation_keeps_input(s->activation);
+    KD_FAIL_IF(s->activation < 0 || other, KD_ERR_UNSUPPORTED,
                "config: kd_dense: activation: expected none, relu, tanh or sigmoid, got \"%.40s\"",
                activation);
     s->inputs = inputs;
