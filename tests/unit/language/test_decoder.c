@@ -79,7 +79,7 @@ START_TEST(gradients_are_central_differences_for_every_family)
         for (int64_t i = 0; i < p.dims[0]; i += 3) ((float *)p.data)[i] += 0.05f * (float)(i % 5);
         OK(kd_model_forward(model, batch, KD_MODE_TRAIN));
         OK(kd_loss_backward(loss, model, batch, NULL, NULL, NULL));
-        for (int64_t i = 0; i < p.dims[0]; i += 13) {
+        for (int64_t i = 0; i < p.dims[0]; i += getenv("KD_TEST_FEW") ? 89 : 13) {
             float *at = (float *)p.data + i, kept = *at;
             const float h = 3e-3f;
             *at = kept + h;
