@@ -392,12 +392,15 @@ END_TEST
 
 /* ---- memory ---- */
 
+static int64_t memory_rows(void) { return getenv("KD_TEST_FEW") ? 70 : 300; }
+
 static kd_batch *long_batch(kd_context *own)
 {
-    static int64_t tokens[300], offsets[] = { 0, 170, 171, 300 };
-    const kd_array o = KD_ARRAY_1D(offsets, KD_INT64, 4), t = KD_ARRAY_1D(tokens, KD_INT64, 300);
+    const int64_t rows = memory_rows(), half = rows / 2 + 20;
+    int64_t tokens[300], offsets[] = { 0, half, half + 1, rows };
+    const kd_array o = KD_ARRAY_1D(offsets, KD_INT64, 4), t = KD_ARRAY_1D(tokens, KD_INT64, rows);
     kd_batch *made;
-    for (int i = 0; i < 300; i++) tokens[i] = (i * i + 3 * i) % 19;
+    for (int i = 0; i < rows; i++) tokens[i] = (i * i + 3 * i) % 19;
     OK(kd_batch_create(&made, own, NULL));
     OK(kd_batch_begin_packed(made, &o));
     OK(kd_batch_set(made, "tokens", &t, NULL));
@@ -435,7 +438,7 @@ static void check_memory(const kd_model_options *o)
 START_TEST(memory_is_known_before_it_is_taken)
 {
     kd_model_options o = KD_MODEL_OPTIONS_INIT;
-    o.max_rows = 300;
+    o.max_rows = memory_rows();
     check_memory(&o);
     o.recompute = 1;
     check_memory(&o);

@@ -93,7 +93,7 @@ START_TEST(random_models_come_back_to_the_bit)
     kd_model *again;
     ck_assert(bytes_tokenizer(scratch_path("round.json"), TEXT_CUT, TEXT_ADDED) == 0);
     OK(kd_tokenizer_load(&t, ctx, scratch_path("round.json")));
-    for (int i = 0; i < 28; i++) {
+    for (int i = 0; i < 28; i += getenv("KD_TEST_FEW") ? 5 : 1) {
         const int family = i % 4, scaling = i / 4;
         kd_model *model = random_model(family, scaling);
         const char *path = scratch_path("round.gguf");
