@@ -7,8 +7,8 @@ and model2vec in the same run (make bench-features).
 Ours and the rivals alternate; medians of ROUNDS, and of the ratios of each round (above 1: ours is
 faster). A rival runs in a process of its own under its best setting (bench/rivals.py), one that
 cannot be imported is left out. Goals are ratios, or ours in the row's unit. SHORT=1: fewer texts,
-one round, one setting of the rivals. KD_MINILM is the folder of bench/minilm.py, KD_DATA the folder of the texts; rows
-that need them are left out without. The table is also build/bench-features.json.
+one round, one setting of the rivals. KD_MINILM is the folder of bench/minilm.py, KD_DATA the folder
+of the texts; rows that need them are left out without. The table is also build/bench-features.json.
 """
 
 import json
@@ -171,7 +171,7 @@ def tokens():
         title = f"MiniLM relations, {samples} x {length}"
         peers = {"torch eager": ("token_relations", at, 2)}
         cost = compare(title, ("token_relations", *at), peers)
-        scratch = features_ours.relation_scratch(*at) / 1e6
+        scratch = features_ours.relation_scratch(length) / 1e6
         bound = ("most", 10) if length == 512 else None
         print_row(row_of("  their scratch", "MB", scratch, bound))
         if length == 128:

@@ -166,10 +166,10 @@ def token_relations(samples, length):
     return lambda: loss.evaluate(outputs, batch, targets, gradients=gradients)
 
 
-def relation_scratch(samples, length):
-    """Bytes of the three terms beside the arrays of the host."""
+def relation_scratch(length):
+    """Bytes of the three terms beside the host's arrays: those of the longest sample."""
     kd, context = kd_context()
-    return relation_loss(kd, context).estimate_memory(samples * length, WIDTH).size
+    return relation_loss(kd, context).estimate_memory(length, WIDTH).size
 
 
 def relation(name, rows):

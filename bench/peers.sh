@@ -25,7 +25,8 @@ packages="$packages, sacrebleu, rouge_score, math_verify"
 "$folder/bin/python" -c "import $packages" 2> /dev/null || {
     $pip --no-deps transformers==5.23.0 trl==1.16.0 accelerate tokenizers \
         torchdistill==1.1.5 sentence-transformers==6.2.0 model2vec==0.10.0 2> /dev/null
-    $pip scikit-learn joblib rich regex requests pyyaml tqdm packaging huggingface_hub psutil httpx typer \
+    $pip scikit-learn joblib rich regex \
+        requests pyyaml tqdm packaging huggingface_hub psutil httpx typer \
         datasets gguf sacrebleu==2.6.0 rouge-score 'math-verify[antlr4_13_2]==0.9.0' 2> /dev/null
 }
 # Math-Verify's own tests, which its source archive has, for tests/property/verdicts_beside.py.
@@ -51,7 +52,8 @@ native() { # NAME VERSION MODULE: from source with this processor's instructions
 }
 if [ "${2:-}" = rivals ]; then
     "$folder/bin/python" -c "import onnxruntime, onnxscript" 2> /dev/null ||
-        $pip onnxruntime onnx onnxscript
+        $pip onnxruntime==1.32.0 onnx==1.23.2 onnxscript
+    "$folder/bin/python" -c "import model2vec" 2> /dev/null || $pip --no-deps model2vec==0.10.0
     native llama-cpp-python 0.3.36 llama_cpp
     native ik-llama-cpp-python 0.1.5 ik_llama_cpp
 fi

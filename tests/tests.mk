@@ -149,6 +149,7 @@ check-long: all $(BUILD)/examples/course
 	$(MAKE) --no-print-directory check-kill KILLS=$(call long,100,200)
 	$(MAKE) --no-print-directory check-kill-course COURSE_KILLS=$(call long,10,50)
 	test -z "$(KD_DATA)" || { rm -rf $(SCRATCH)/brief; $(BUILD)/examples/course $(SCRATCH)/brief 1 2 brief > $(SCRATCH)/brief.log 2>&1 || { tail $(SCRATCH)/brief.log; exit 1; }; }
+	test -z "$$KD_MINILM" -o -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/features/other_language.py $$KD_MINILM $$KD_DATA $(SCRATCH)/features.json 1 0.1 200
 	$(foreach script,$(LONG_SCRIPTS),$(call timed,$(script)) &&) true
 
 # Each script with its count; what has none runs whole.
@@ -179,6 +180,7 @@ check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton stor
 	KD_STORE=$(BUILD)/examples/lm_distil.kdt $(BUILD)/examples/lm_distil train 2 12 docs/*.md
 	test -z "$$KD_DATA" || KD_STORE=$(BUILD)/examples/stories.kdt $(BUILD)/examples/lm_distil $$KD_DATA/tinystories-656k 1 4 stories:60
 	test -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/language/other_tokenizer.py $$KD_DATA/tinystories-656k 40
+	test -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/features/language_models.py $$KD_DATA/tinystories-656k $$KD_DATA $(SCRATCH)/features.json 1 0.02
 	$(TOOL) stats $(BUILD)/examples/teacher.kdt
 	test -e $(SCRATCH)/whole/worked-1/config.json || $(BUILD)/examples/course $(SCRATCH)/whole 1 4 small > $(SCRATCH)/whole.log 2>&1
 	grep -q 'over questions only, one training run' $(SCRATCH)/whole/report.txt

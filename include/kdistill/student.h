@@ -46,7 +46,7 @@ KD_API void kd_student_options_init(kd_student_options *options, size_t size);
  * - With kd_layer_repeats, shared layers take the weights of the first teacher layer mapped to
  *   them.
  * - An encoder's heads fill its rows: hidden_size is a multiple of a head's width, and the number
- *   of heads follows from it. Tables of positions and types, pooler, classifier and dense layers are
+ *   of heads follows from it. Tables of positions and types, pooler, classifier, dense layers are
  *   cut along; an "embedding" without dense layers has hidden_size numbers. What `config` adds to
  *   the teacher, as a dense layer (kd_dense) after a narrower trunk, begins at random.
  * - The teacher's folder is remembered, so that its tokenizer, and what sentence-transformers has

@@ -4226,8 +4226,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "to\n"
         "  them.\n"
         "- An encoder's heads fill its rows: hidden_size is a multiple of a head's width, and the n"
-        "umber of\n"
-        "  heads follows from it. Tables of positions and types, pooler, classifier and dense layer"
+        "umber\n"
+        "  of heads follows from it. Tables of positions and types, pooler, classifier, dense layer"
         "s are\n"
         '  cut along; an "embedding" without dense layers has hidden_size numbers. What `config` ad'
         "ds to\n"

@@ -99,8 +99,8 @@ def put_static():
         files = {file: text(value) for file, value in files.items()}
         put(name, packed({**files, "model.safetensors": weight}))
     kind = "sentence_transformers.models."
-    modules = [{"idx": 0, "name": "0", "path": "0_StaticEmbedding", "type": kind + "StaticEmbedding"},
-               {"idx": 1, "name": "1", "path": "1_Normalize", "type": kind + "Normalize"}]  # fmt: skip
+    modules = [{"path": "0_StaticEmbedding", "type": kind + "StaticEmbedding"},
+               {"path": "1_Normalize", "type": kind + "Normalize"}]  # fmt: skip
     weight = tensors(**{"embedding.weight": table})
     place = "0_StaticEmbedding/"
     put("folder-static", packed({"modules.json": text(modules), place + "model.safetensors": weight,

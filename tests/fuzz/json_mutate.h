@@ -1,6 +1,6 @@
-/* Mutations that know how JSON is built: a value is another one, a member or an element goes, stands
- * twice or has another name, a new one comes in; of a safetensors file, in its header, whose length
- * is set right. What lies behind the parsers is reached. */
+/* Mutations that know how JSON is built: a value is another one, a member or an element goes,
+ * stands twice or has another name, a new one comes in; of a safetensors file, in its header, whose
+ * length is set right. The code after the parsers is reached. */
 #ifndef JSON_MUTATE_H
 #define JSON_MUTATE_H
 

@@ -1,5 +1,5 @@
-/* What an encoder adds to its trunk, in a student: pooler, classifier, dense layers. A part that the
- * teacher lacks stays as it was initialized. */
+/* What an encoder adds to its trunk, in a student: pooler, classifier, dense layers. A part that
+ * the teacher lacks stays as it was initialized. */
 #include "language/encoder/encoder.h"
 #include "language/trunk/slice.h"
 

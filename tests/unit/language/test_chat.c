@@ -405,7 +405,8 @@ START_TEST(templates_that_mean_harm_are_stopped)
         { "{{ '%99999999s' % 1 }}", "", "", 0, KD_ERR_RANGE }
     };
     kd_context *ctx = make_context(1);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    const int is_few = getenv("KD_TEST_FEW") != NULL;
+    for (size_t i = is_few; i < sizeof all / sizeof *all; i += is_few ? 3 : 1) {
         char *text = repeated(all[i].before, all[i].unit, all[i].times, all[i].after);
         harm h = { ctx, scratch_path("chat"), KD_OK };
         pthread_attr_t attributes;
