@@ -214,14 +214,14 @@ reproduce-course: $(BUILD)/examples/course
 reproduce-tasks: all
 	PEERS=$(PEERS) sh bench/with_peers.sh examples/course/tasks.py $(KD_DATA) build/tasks $(or $(STEPS),1500)
 
-# Feature losses on images, in a language model, across languages (an hour; MINUTES of the last two, 20 each, set the rest). Each is left out
-# where what it needs is not given: DATA (Fashion-MNIST), SMOLLM2, MINILM, KD_DATA. SHORT=1: a few minutes, to see that all runs.
+# Feature losses on images, in a language model, across languages (an hour; docs/reproduce-features.md). Each is left out where what it needs is
+# not given: DATA (Fashion-MNIST), SMOLLM2, MINILM, KD_DATA. MINUTES of each of the last two; SHORT=1: a few minutes, to see that all runs.
 FEATURES := examples/features
 FIGURES := build/reproduce-features.json
 reproduce-features: all
 	test -z "$(DATA)" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/images.py $(DATA) $(FIGURES) $(or $(SEEDS),3) $(if $(SHORT),500 1)
-	test -z "$(SMOLLM2)" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/language_models.py $(SMOLLM2) $(KD_DATA) $(FIGURES) $(or $(SEEDS),3) $(or $(MINUTES),$(if $(SHORT),1,20))
-	test -z "$(MINILM)" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/other_language.py $(MINILM) $(KD_DATA) $(FIGURES) 1 $(or $(MINUTES),$(if $(SHORT),0.5,20)) $(if $(SHORT),500)
+	test -z "$(and $(SMOLLM2),$(KD_DATA))" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/language_models.py $(SMOLLM2) $(KD_DATA) $(FIGURES) $(or $(SEEDS),3) $(or $(MINUTES),$(if $(SHORT),1,20))
+	test -z "$(and $(MINILM),$(KD_DATA))" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/other_language.py $(MINILM) $(KD_DATA) $(FIGURES) 1 $(or $(MINUTES),$(if $(SHORT),0.5,20)) $(if $(SHORT),500)
 
 peers:
 	sh bench/peers.sh build/peers
@@ -233,7 +233,8 @@ bench: all
 PEERS ?= build/peers
 bench-head: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/head.py $(REAL)
-# MINILM: the folder of bench/minilm.py; with it and KD_DATA the rows that need texts. PARTS, ROUNDS; SHORT=1: a few minutes.
+# MINILM: the folder of bench/minilm.py (KD_MINILM); with it and KD_DATA the rows that need texts. PARTS, ROUNDS; SHORT=1: a few minutes.
+MINILM ?= $(KD_MINILM)
 bench-features: all
 	PEERS=$(PEERS) KD_MINILM=$(MINILM) sh bench/with_peers.sh bench/features.py $(PARTS)
 bench-store: all
