@@ -76,7 +76,9 @@ static const float *tensor(const kd_model *model, int32_t index)
 
 static uint64_t dropout_stream(const kd_model *model, int64_t layer)
 {
-    return kd__stream(model->seed ^ 0x64726f70, (uint64_t)model->passes, (uint64_t)layer);
+    const uint64_t pass = (uint64_t)model->draws.pass + 1;
+    return kd__dropout_from(kd__stream(model->seed ^ 0x64726f70, pass, (uint64_t)layer),
+                            model->draws.first_row);
 }
 
 static kd_status forward_layer(kd_model *model, int64_t number, const float *x)
@@ -102,7 +104,7 @@ static kd_status forward_layer(kd_model *model, int64_t number, const float *x)
                              (int32_t *)(void *)(s->block + layer->places), x, rows);
         return KD_OK;
     case KD__DROPOUT:
-        if (model->mode == KD_MODE_TRAIN && layer->dropout > 0) {
+        if (model->mode != KD_MODE_EVALUATE && layer->dropout > 0) {
             kd__dropout(context, y, x, layer->dropout, dropout_stream(model, number), rows,
                         layer->outputs);
             return KD_OK;
@@ -158,7 +160,6 @@ static kd_status forward(kd_model *model, kd_batch *batch, int32_t mode)
     KD_TRY(reserve(model, rows, mode == KD_MODE_TRAIN));
     model->rows = rows;
     model->mode = mode;
-    if (mode == KD_MODE_TRAIN) model->passes++;
     kd_status status = keep_input(model, input, rows);
     const float *x = s->input;
     const int64_t end = mode == KD_MODE_TRAIN ? s->count : highest_kept(&model->net) + 1;
