@@ -61,6 +61,8 @@ ENUMS = {
         "How a projection begins.",
     ),
     "Projection": ("IntEnum", r"KD_PROJECTION_(?!START_)\w+", "Kinds of projections."),
+    "PairDirection": ("IntEnum", r"KD_DIRECTION_\w+", "Which side of a pair finds the other."),
+    "Positives": ("IntEnum", r"KD_POSITIVES_\w+", "What the other rows of a group are."),
     "Direction": ("IntEnum", r"KD_BETTER_\w+", "Which way a metric improves."),
     "OptimizerKind": ("IntEnum", r"KD_OPTIMIZER_\w+", "Rules of optimization."),
     "OptimizerNumber": (
@@ -70,6 +72,7 @@ ENUMS = {
     ),
     "Verdict": ("IntFlag", r"KD_MONITOR_\w+", "What a monitor says to a metric."),
     "MetricKind": ("IntEnum", r"KD_METRIC_\w+", "Kinds of metrics."),
+    "RetrievalKind": ("IntEnum", r"KD_RETRIEVAL_\w+", "How retrieval is judged."),
     "CorrelationKind": ("IntEnum", r"KD_CORRELATION_\w+", "Kinds of correlation."),
     "Picture": ("IntEnum", r"KD_PICTURE_\w+", "How a series is drawn."),
     "RecipeKind": ("IntEnum", r"KD_RECIPE_\w+", "Ready numbers of a training run."),

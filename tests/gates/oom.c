@@ -9,13 +9,15 @@
 #include "static_run.h"
 #include "storekit.h"
 #include "use_features.h"
+#include "use_pairs.h"
 #include "use_relations.h"
 #include "use_samples.h"
 
 /* Layers and losses; stores; a tokenizer of bytes; one of characters; a generator; a student;
  * records, curation, report and answers; terms of features with projections; an encoder; a
- * tokenizer of words; fields of samples; static embeddings; relations between two encoders. */
-enum { PARTS = 13 };
+ * tokenizer of words; fields of samples; static embeddings; relations between two encoders; terms
+ * of two sides. */
+enum { PARTS = 14 };
 
 typedef struct {
     long calls, fail_at, held;
@@ -570,6 +572,7 @@ static kd_status whole_run(memory *m, const char *folder, int part)
     if (status == KD_OK && (part == 2 || part == 3)) status = use_tokenizer(ctx, folder, part - 2);
     if (status == KD_OK && part == 9) status = use_tokenizer(ctx, folder, WORDS);
     if (status == KD_OK && part == 10) status = use_samples(ctx, folder);
+    if (status == KD_OK && part == 13) status = use_pairs(ctx);
     run_free(&r);
     kd_context_free(ctx);
     return status;

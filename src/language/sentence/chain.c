@@ -73,9 +73,11 @@ static const float *hidden_of(const kd_model *model)
 static const float *dropped(const kd_model *model, const kd__stage *s, int64_t site,
                             const kd__rows *rows, const float *x, float *y)
 {
-    if (model->mode != KD_MODE_TRAIN || !(s->dropout > 0)) return x;
+    const kd__trunk_pass *pass = &kd__trunk_of(model)->pass;
+    if (model->mode == KD_MODE_EVALUATE || !(s->dropout > 0)) return x;
     kd__dropout(rows->context, y, x, s->dropout,
-                kd__trunk_stream(model, &kd__trunk_of(model)->pass, site), rows->count, s->inputs);
+                kd__dropout_from(kd__trunk_stream(model, pass, site), pass->draws.first_sample),
+                rows->count, s->inputs);
     return y;
 }
 

@@ -63,12 +63,11 @@ kd_status kd__trunk_run(kd_model *model, kd_batch *batch, int32_t mode)
     model->rows = 0;
     kd__trunk_forget_gradients(model);
     s->logits_known = 0;
-    s->pass.dropout = mode == KD_MODE_TRAIN ? s->config.dropout : 0;
-    s->pass.attention_dropout = mode == KD_MODE_TRAIN ? s->config.attention_dropout : 0;
-    s->pass.count = model->passes;
+    s->pass.dropout = mode == KD_MODE_EVALUATE ? 0 : s->config.dropout;
+    s->pass.attention_dropout = mode == KD_MODE_EVALUATE ? 0 : s->config.attention_dropout;
+    s->pass.draws = model->draws;
     KD_TRY(kd__trunk_forward(model, &s->pass, kept, batch, mode == KD_MODE_TRAIN));
     model->rows = s->pass.rows;
-    model->passes += mode == KD_MODE_TRAIN;
     return KD_OK;
 }
 

@@ -23,6 +23,7 @@
 #include "core/model/model.h"
 #include "math/gemm.h"
 #include "nn/attention.h"
+#include "nn/dropout.h"
 #include "nn/heads.h"
 #include "nn/rope.h"
 
@@ -116,7 +117,7 @@ typedef struct kd__trunk_pass {
     int64_t *offsets;                    /* (sequences + 1) */
     int64_t tokens_room, positions_room, types_room, offsets_room, sequences, longest;
     double dropout, attention_dropout; /* of this pass */
-    int64_t count; /* training passes before this one: each draws its own masks */
+    kd__draws draws;
 } kd__trunk_pass;
 
 /* Gradients of outputs, from the terms and the host. */
@@ -239,6 +240,12 @@ kd_status kd__trunk_backward(kd_model *model);
  * its probabilities, and after them what an engine puts on the trunk. */
 enum { KD__DROP_EMBEDDING, KD__DROP_LAYERS };
 uint64_t kd__trunk_stream(const kd_model *model, const kd__trunk_pass *pass, int64_t site);
+/* The same for what is dropped of the pass's rows. */
+static inline uint64_t kd__trunk_row_stream(const kd_model *model, const kd__trunk_pass *pass,
+                                            int64_t site)
+{
+    return kd__dropout_from(kd__trunk_stream(model, pass, site), pass->draws.first_row);
+}
 enum { KD__SITE_ATTENTION, KD__SITE_FEED_FORWARD, KD__SITE_PROBABILITIES, KD__SITES };
 static inline int64_t kd__trunk_site(int64_t layer, int part)
 {

@@ -71,7 +71,7 @@ static const float *part_gradient(const backward *w, int64_t site)
     float *to = w->block + w->p->dy;
     if (!(w->pass->dropout > 0)) return w->dx;
     kd__dropout(w->rows.context, to, w->dx, w->pass->dropout,
-                kd__trunk_stream(w->model, w->pass, site), w->rows.count, w->d->hidden);
+                kd__trunk_row_stream(w->model, w->pass, site), w->rows.count, w->d->hidden);
     return to;
 }
 
@@ -310,7 +310,7 @@ static void enter_layers(const backward *w)
     if (d->embedding_norm >= 0) {
         if (w->pass->dropout > 0)
             kd__dropout(w->rows.context, w->dx, w->dx, w->pass->dropout,
-                        kd__trunk_stream(w->model, w->pass, KD__DROP_EMBEDDING), w->rows.count,
+                        kd__trunk_row_stream(w->model, w->pass, KD__DROP_EMBEDDING), w->rows.count,
                         d->hidden);
         norm_gradient(w, d->embedding_norm, w->block + w->p->summed, w->block + w->p->summed_r,
                       w->dx, !w->fresh);

@@ -162,7 +162,7 @@ void kd__trunk_norm(const kd_model *model, const kd__rows *rows, int32_t weight,
 
 uint64_t kd__trunk_stream(const kd_model *model, const kd__trunk_pass *pass, int64_t site)
 {
-    return kd__stream(model->seed ^ 0x64726f70, (uint64_t)pass->count, (uint64_t)site);
+    return kd__stream(model->seed ^ 0x64726f70, (uint64_t)pass->draws.pass, (uint64_t)site);
 }
 
 /* y (R, d) becomes x + dropout(y + bias). */
@@ -173,7 +173,7 @@ static void add_part(const kd_model *model, const kd__trunk_pass *pass, const kd
     const float *b = kd__tensor_values(model, bias);
     if (pass->dropout > 0) {
         kd__bias(rows, y, b, n);
-        kd__dropout(rows->context, y, y, pass->dropout, kd__trunk_stream(model, pass, site),
+        kd__dropout(rows->context, y, y, pass->dropout, kd__trunk_row_stream(model, pass, site),
                     rows->count, n);
         b = NULL;
     }
@@ -200,7 +200,10 @@ kd__attention kd__trunk_layer_attention(const kd_model *model, const kd__trunk_p
     const kd__trunk_config *d = kd__trunk_config_of(model);
     kd__attention a = kd__trunk_attention(d, pass, &d->layer[layer]);
     a.dropout = pass->attention_dropout;
-    a.stream = kd__trunk_stream(model, pass, kd__trunk_site(layer, KD__SITE_PROBABILITIES));
+    /* a number for each row and head */
+    a.stream = kd__dropout_from(
+        kd__trunk_stream(model, pass, kd__trunk_site(layer, KD__SITE_PROBABILITIES)),
+        pass->draws.first_row * d->heads);
     return a;
 }
 
@@ -328,7 +331,7 @@ static void finish_embedding(const kd_model *model, kd__trunk_pass *pass, const 
     kd__trunk_norm(model, rows, d->embedding_norm, summed, x, pass->block + pass->plan.summed_r);
     if (pass->dropout > 0)
         kd__dropout(rows->context, x, x, pass->dropout,
-                    kd__trunk_stream(model, pass, KD__DROP_EMBEDDING), rows->count, d->hidden);
+                    kd__trunk_row_stream(model, pass, KD__DROP_EMBEDDING), rows->count, d->hidden);
 }
 
 static kd_status embed(const kd_model *model, kd__trunk_pass *pass, const kd__rows *rows)
