@@ -10,6 +10,32 @@
 #define DOTS 2
 #endif
 
+/* The first `left` numbers of a vector, the rest 0, without a call for each. */
+#if W == 16
+typedef __mmask16 part;
+static inline part part_of(int64_t left) { return (part)((1u << left) - 1); }
+static inline vf load_part(const float *p, part mask) { return (vf)_mm512_maskz_loadu_ps(mask, p); }
+static inline float sum_of_lanes(vf x) { return _mm512_reduce_add_ps((__m512)x); }
+#elif W == 8
+typedef __m256i part;
+static inline part part_of(int64_t left)
+{
+    const __m256i steps = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)left), steps);
+}
+static inline vf load_part(const float *p, part mask) { return (vf)_mm256_maskload_ps(p, mask); }
+static inline float sum_of_lanes(vf x)
+{
+    const float s[4] = { x[0] + x[4], x[1] + x[5], x[2] + x[6], x[3] + x[7] };
+    return (s[0] + s[2]) + (s[1] + s[3]);
+}
+#else
+typedef int64_t part;
+static inline part part_of(int64_t left) { return left; }
+static inline vf load_part(const float *p, part mask) { return load_some(p, mask, 0); }
+static inline float sum_of_lanes(vf x) { return (x[0] + x[2]) + (x[1] + x[3]); }
+#endif
+
 /* `lines` rows of y times `vectors` vectors; the weights of a tap lie `step` apart. `left` < 0: all
  * vectors are whole; else one vector, of which so many numbers count. */
 static inline __attribute__((always_inline)) void correlate_block(int lines, int vectors, float *y,
@@ -17,6 +43,7 @@ static inline __attribute__((always_inline)) void correlate_block(int lines, int
                                                                   const float *w, int64_t step,
                                                                   const kd__taps *t, int64_t left)
 {
+    const part mask = part_of(left < 0 ? 0 : left);
     vf s[8][8];
     for (int r = 0; r < lines; r++)
         for (int v = 0; v < vectors; v++) s[r][v] = splat(0);
@@ -24,7 +51,7 @@ static inline __attribute__((always_inline)) void correlate_block(int lines, int
         const float *from = x + t->offsets[k];
         vf b[8];
         for (int v = 0; v < vectors; v++)
-            b[v] = left < 0 ? load(from + v * W) : load_at(from, left, 0);
+            b[v] = left < 0 ? load(from + v * W) : load_part(from, mask);
         for (int r = 0; r < lines; r++)
             for (int v = 0; v < vectors; v++) s[r][v] = s[r][v] + b[v] * w[r];
     }
@@ -43,6 +70,10 @@ static inline __attribute__((always_inline)) void correlate_lines(int lines, flo
     int64_t i = 0;
     for (; i + vectors * W <= n; i += vectors * W)
         correlate_block(lines, vectors, y + i, ldy, x + i, w, step, t, -1);
+    if (i + 2 * W <= n) {
+        correlate_block(lines, 2, y + i, ldy, x + i, w, step, t, -1);
+        i += 2 * W;
+    }
     for (; i + W <= n; i += W) correlate_block(lines, 1, y + i, ldy, x + i, w, step, t, -1);
     if (i < n) correlate_block(lines, 1, y + i, ldy, x + i, w, step, t, n - i);
 }
@@ -81,14 +112,16 @@ static inline __attribute__((always_inline)) void dots_of(int lines, int dots, f
                 for (int r = 0; r < lines; r++) s[r][k] = s[r][k] + g[r] * v;
             }
         }
-        for (int r = 0; r < lines && i < n; r++) {
-            const vf g = load_at(dy + r * ldy + i, n - i, 0);
-            for (int k = 0; k < dots; k++)
-                s[r][k] = s[r][k] + g * load_at(x + offsets[k] + i, n - i, 0);
+        if (i == n) continue;
+        const part mask = part_of(n - i);
+        for (int k = 0; k < dots; k++) {
+            const vf v = load_part(x + offsets[k] + i, mask);
+            for (int r = 0; r < lines; r++)
+                s[r][k] = s[r][k] + load_part(dy + r * ldy + i, mask) * v;
         }
     }
     for (int r = 0; r < lines; r++)
-        for (int k = 0; k < dots; k++) d[r * t->taps + k] += (float)sum_lanes(s[r][k]);
+        for (int k = 0; k < dots; k++) d[r * t->taps + k] += sum_of_lanes(s[r][k]);
 }
 
 static inline __attribute__((always_inline)) void dots_of_lines(int lines, float *d,

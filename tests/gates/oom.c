@@ -16,8 +16,8 @@
 /* Layers and losses; stores; a tokenizer of bytes; one of characters; a generator; a student;
  * records, curation, report and answers; terms of features with projections; an encoder; a
  * tokenizer of words; fields of samples; static embeddings; relations between two encoders; terms
- * of two sides. */
-enum { PARTS = 14 };
+ * of two sides; layers of images. */
+enum { PARTS = 15 };
 
 typedef struct {
     long calls, fail_at, held;
@@ -560,7 +560,8 @@ static kd_status whole_run(memory *m, const char *folder, int part)
     o.allocator = &allocator;
     o.threads = 2;
     kd_status status = kd_context_create(&ctx, &o);
-    if (status == KD_OK && part == 0) status = use_everything(&r, ctx, folder);
+    if (part == 14) r.config = RUN_IMAGES;
+    if (status == KD_OK && (part == 0 || part == 14)) status = use_everything(&r, ctx, folder);
     if (status == KD_OK && part == 1) status = use_store(ctx, folder);
     if (status == KD_OK && part == 8) status = use_encoder(ctx, folder);
     if (status == KD_OK && part == 7) status = use_features(ctx, folder);
