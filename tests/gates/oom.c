@@ -8,13 +8,15 @@
 #include "static_run.h"
 #include "storekit.h"
 #include "use_features.h"
+#include "use_images.h"
 #include "use_relations.h"
 #include "use_samples.h"
 
 /* Layers and losses; stores; a tokenizer of bytes; one of characters; a generator; a student;
  * records, curation, report and answers; terms of features with projections; an encoder; a
- * tokenizer of words; fields of samples; static embeddings; relations between two encoders. */
-enum { PARTS = 13 };
+ * tokenizer of words; fields of samples; static embeddings; relations between two encoders; images
+ * and spectrograms. */
+enum { PARTS = 14 };
 
 typedef struct {
     long calls, fail_at, held;
@@ -568,6 +570,7 @@ static kd_status whole_run(memory *m, const char *folder, int part)
     if (status == KD_OK && part == 4) status = use_generator(ctx, folder);
     if (status == KD_OK && (part == 2 || part == 3)) status = use_tokenizer(ctx, folder, part - 2);
     if (status == KD_OK && part == 9) status = use_tokenizer(ctx, folder, WORDS);
+    if (status == KD_OK && part == 13) status = use_images(ctx, folder);
     if (status == KD_OK && part == 10) status = use_samples(ctx, folder);
     run_free(&r);
     kd_context_free(ctx);
