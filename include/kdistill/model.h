@@ -67,6 +67,22 @@
  * - Dropout of hidden states and of attention's probabilities is as the config says, in
  *   KD_MODE_TRAIN.
  *
+ * Transformers over patches (since 0.2): model_type "vit", "deit" or
+ * "audio-spectrogram-transformer", the same for recomputing, 8 bits, bfloat16 and adapters. A
+ * sample is an image or a spectrogram.
+ * - They read "pixels", (samples, channels, height, width), or "mel", (samples, frames, mels), as
+ *   float32; also as (samples, numbers) in the same order. Sizes are the config's: the host
+ *   resizes.
+ * - Its rows are T = 1 or 2 tokens, then patches line by line. "hidden", "hidden.i",
+ *   "hidden.embedding" and "attention.i..." are (samples, T, width), one entry a sample;
+ *   kd_output_info.width counts all T. "attention.i..." is there where it is kept (kd_model_keep).
+ * - "pooled" and "embedding" as encoders have them; "kd_pooling" is "cls" where the config does not
+ *   say, or the mean of a spectrogram's two tokens. ViT's and DeiT's pooler is kept along.
+ * - ...ForImageClassification and ...ForAudioClassification: "logits" (samples, num_labels).
+ *   DeiTForImageClassificationWithTeacher: "logits.class", "logits.distillation" and their mean,
+ *   "logits".
+ * - Tensors are named as in the folder, without "audio_spectrogram_transformer.".
+ *
  * Static embeddings (since 0.2): {"model_type": "static_embedding", "vocab_size": 30522,
  * "hidden_size": 256, "normalize": true}: a sample is the mean of its tokens' rows.
  * - They read "tokens": (rows) of packed samples, or (samples, tokens), where what is below 0 is no

@@ -28,19 +28,25 @@ typedef struct {
 static span span_of(const pooling *p, int64_t s)
 {
     const int64_t rows = p->sequences->offsets[s + 1] - p->sequences->offsets[s];
+    const int64_t end = p->kind >= KD__POOLINGS && rows > 2 ? 2 : rows;
+    if (p->kind == KD__POOL_SECOND)
+        return (span){ p->sequences->offsets[s], rows > 1 ? 1 : rows, end };
     const int64_t first = p->sequences->skipped ? p->sequences->skipped[s] : 0;
-    return (span){ p->sequences->offsets[s], first < rows ? first : rows, rows };
+    return (span){ p->sequences->offsets[s], first < end ? first : end, end };
 }
 
 /* What row r is multiplied by in a mean. */
 static float share(const pooling *p, const span *s, int64_t r)
 {
     const double counted = (double)(s->end - s->first);
-    if (p->kind == KD__POOL_MEAN) return 1 / (float)(s->end - s->first);
+    if (p->kind != KD__POOL_WEIGHTED) return 1 / (float)(s->end - s->first);
     return (float)((double)(r + 1) / (counted * (double)(s->first + s->end + 1) / 2));
 }
 
-static int is_mean(int32_t kind) { return kind == KD__POOL_MEAN || kind == KD__POOL_WEIGHTED; }
+static int is_mean(int32_t kind)
+{
+    return kind == KD__POOL_MEAN || kind == KD__POOL_WEIGHTED || kind == KD__POOL_FIRST_TWO;
+}
 
 static void mean(const kd__kernels *kernels, const pooling *p, const span *s, float *y)
 {

@@ -14,6 +14,8 @@ enum {
     KD__POOL_WEIGHTED,
     KD__POOLINGS
 };
+/* Kinds that no config names: a sequence's second row, the mean of its first two. */
+enum { KD__POOL_SECOND = KD__POOLINGS, KD__POOL_FIRST_TWO };
 
 typedef struct kd__sequences {
     kd_context *context;

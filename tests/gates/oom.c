@@ -9,15 +9,31 @@
 #include "static_run.h"
 #include "storekit.h"
 #include "use_features.h"
+#include "use_images.h"
 #include "use_pairs.h"
 #include "use_relations.h"
 #include "use_samples.h"
 
-/* Layers and losses; stores; a tokenizer of bytes; one of characters; a generator; a student;
- * records, curation, report and answers; terms of features with projections; an encoder; a
- * tokenizer of words; fields of samples; static embeddings; relations between two encoders; terms
- * of two sides; layers of images. */
-enum { PARTS = 15 };
+/* What is run, each with every allocation failing in turn. */
+enum {
+    PART_LAYERS,
+    PART_STORE,
+    PART_BYTES, /* a tokenizer */
+    PART_CHARACTERS,
+    PART_GENERATOR,
+    PART_STUDENT,
+    PART_COURSE,
+    PART_FEATURES,
+    PART_ENCODER,
+    PART_WORDS,
+    PART_SAMPLES,
+    PART_STATIC,
+    PART_RELATIONS,
+    PART_PAIRS,
+    PART_IMAGE_LAYERS,
+    PART_PATCHES,
+    PARTS
+};
 
 typedef struct {
     long calls, fail_at, held;
@@ -550,6 +566,29 @@ static kd_status use_course(kd_context *ctx, const char *folder)
     return status;
 }
 
+static kd_status run_part(run_parts *r, kd_context *ctx, const char *folder, int part)
+{
+    if (part == PART_IMAGE_LAYERS) r->config = RUN_IMAGES;
+    switch (part) {
+    case PART_LAYERS:
+    case PART_IMAGE_LAYERS: return use_everything(r, ctx, folder);
+    case PART_STORE: return use_store(ctx, folder);
+    case PART_BYTES: return use_tokenizer(ctx, folder, 0);
+    case PART_CHARACTERS: return use_tokenizer(ctx, folder, 1);
+    case PART_WORDS: return use_tokenizer(ctx, folder, WORDS);
+    case PART_GENERATOR: return use_generator(ctx, folder);
+    case PART_STUDENT: return use_student(ctx, folder);
+    case PART_COURSE: return use_course(ctx, folder);
+    case PART_FEATURES: return use_features(ctx, folder);
+    case PART_ENCODER: return use_encoder(ctx, folder);
+    case PART_SAMPLES: return use_samples(ctx, folder);
+    case PART_STATIC: return use_static(ctx, folder);
+    case PART_RELATIONS: return use_relations(ctx, folder);
+    case PART_PAIRS: return use_pairs(ctx);
+    default: return use_images(ctx, folder);
+    }
+}
+
 static kd_status whole_run(memory *m, const char *folder, int part)
 {
     static run_parts r;
@@ -560,20 +599,7 @@ static kd_status whole_run(memory *m, const char *folder, int part)
     o.allocator = &allocator;
     o.threads = 2;
     kd_status status = kd_context_create(&ctx, &o);
-    if (part == 14) r.config = RUN_IMAGES;
-    if (status == KD_OK && (part == 0 || part == 14)) status = use_everything(&r, ctx, folder);
-    if (status == KD_OK && part == 1) status = use_store(ctx, folder);
-    if (status == KD_OK && part == 8) status = use_encoder(ctx, folder);
-    if (status == KD_OK && part == 7) status = use_features(ctx, folder);
-    if (status == KD_OK && part == 6) status = use_course(ctx, folder);
-    if (status == KD_OK && part == 5) status = use_student(ctx, folder);
-    if (status == KD_OK && part == 11) status = use_static(ctx, folder);
-    if (status == KD_OK && part == 12) status = use_relations(ctx, folder);
-    if (status == KD_OK && part == 4) status = use_generator(ctx, folder);
-    if (status == KD_OK && (part == 2 || part == 3)) status = use_tokenizer(ctx, folder, part - 2);
-    if (status == KD_OK && part == 9) status = use_tokenizer(ctx, folder, WORDS);
-    if (status == KD_OK && part == 10) status = use_samples(ctx, folder);
-    if (status == KD_OK && part == 13) status = use_pairs(ctx);
+    if (status == KD_OK) status = run_part(&r, ctx, folder, part);
     run_free(&r);
     kd_context_free(ctx);
     return status;

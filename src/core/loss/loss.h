@@ -438,6 +438,7 @@ typedef struct kd__student {
     int32_t output; /* of the loss's; -1: no term compares it */
     int32_t unit;   /* KD__OF_ROWS .. */
     int64_t rows;   /* or samples */
+    int64_t grid;   /* rows that each entry has inside: (entries, grid, ..); 0: none */
     const char *z;
     int32_t dtype;
     int64_t z_step;

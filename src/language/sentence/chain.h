@@ -3,6 +3,8 @@
  *
  *   v_0 = pool(hidden);  v_i = f_i(dropout(v_(i-1)) W_i' + b_i);  output = v_n, or v_n / |v_n|
  *
+ * where a stage may norm v_(i-1), of d numbers, before all else.
+ *
  * "pooled" is a chain of no stages, "embedding" and the logits of a class are others. */
 #ifndef KD_SENTENCE_CHAIN_H
 #define KD_SENTENCE_CHAIN_H
@@ -17,6 +19,8 @@ typedef struct kd__stage {
     int64_t inputs, outputs;
     int32_t activation;
     double dropout; /* of the inputs, in a training pass */
+    /* is_normed 1: the inputs go through a layer norm first, with the tensor norm and its next */
+    int32_t is_normed, norm;
 } kd__stage;
 
 typedef struct kd__chain {

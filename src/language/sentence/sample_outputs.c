@@ -146,6 +146,9 @@ static void clear_stages(kd_model *model)
         for (int64_t i = 0; i < s->chain[n].count; i++) {
             clear(model, s->chain[n].stage[i].weight);
             clear(model, s->chain[n].stage[i].bias);
+            if (!s->chain[n].stage[i].is_normed) continue;
+            clear(model, s->chain[n].stage[i].norm);
+            clear(model, s->chain[n].stage[i].norm + 1);
         }
 }
 

@@ -70,7 +70,8 @@ void kd__trunk_initialize(kd_model *model)
             continue;
         }
         /* keeps the size of an embedding */
-        const double range = i == d->projection ? 1 / sqrt((double)d->embedded) : d->range;
+        const double range = i == d->projection && d->embedding >= 0 ? 1 / sqrt((double)d->embedded)
+                                                                     : d->range;
         for (int64_t j = 0; j < t->count; j++) {
             const double u = 1 - kd__uniform(stream, (uint64_t)(j / 2 * 2)),
                          v = 6.283185307179586 * kd__uniform(stream, (uint64_t)(j / 2 * 2 + 1));

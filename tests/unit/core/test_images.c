@@ -293,7 +293,7 @@ START_TEST(memory_is_told_before_it_is_taken)
     OK(kd_model_forward(model, batch, _i ? KD_MODE_EVALUATE : KD_MODE_TRAIN));
     OK(kd_context_get_info(ctx, &after));
     const double taken = (double)(after.bytes - before.bytes);
-    ck_assert_msg(taken < (double)plan.total_bytes + 16384, "told %lld, taken %.0f",
+    ck_assert_msg(taken < (double)plan.total_bytes + 24576, "told %lld, taken %.0f",
                   (long long)plan.total_bytes, taken);
     kd_model_free(model);
 }
