@@ -110,6 +110,8 @@ ENUM_MEMBERS = {
     "kd_output_info.unit": "OutputUnit",
     "kd_projection_options.kind": "Projection",
     "kd_projection_options.start": "ProjectionStart",
+    "kd_pair_options.directions": "PairDirection",
+    "kd_pair_options.positives": "Positives",
     "kd_sparse.kind": "SparseKind",
     "kd_store_field.kind": "StoreKind",
     "kd_student_options.choose": "LayerChoice",

@@ -214,8 +214,7 @@ class Loss(Handle):
 
     @takes(_api.kd_pair_options)
     def set_pairs(self, term: int, **options_: Unpack[PairOptions]) -> None:
-        """Says what the other side of a term of two sides is: `loss.set_pairs(term,
-        other_output="embedding.text")`.
+        """Says what the other side is: `loss.set_pairs(term, other_output="embedding.text")`.
 
         Parameters
         ----------

@@ -26,6 +26,8 @@ from .enums import (
     Members,
     Missing,
     Nonfinite,
+    PairDirection,
+    Positives,
     Products,
     Projection,
     ProjectionStart,
@@ -184,8 +186,8 @@ class ProjectionOptions(TypedDict, total=False):
 class PairOptions(TypedDict, total=False):
     """Options of `kd_pair_options`."""
 
-    directions: int
-    positives: int
+    directions: PairDirection
+    positives: Positives
     other_output: str | None
     other_teacher_field: str | None
     group_field: str | None
@@ -781,8 +783,8 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "to": ("int", "widths; 0: the sides', fixed by kd_loss_prepare or the first call"),
     },
     "kd_pair_options": {
-        "directions": ("int", "PairDirection.BOTH ..."),
-        "positives": ("int", "Positives.MEAN ..."),
+        "directions": ("PairDirection", "PairDirection.BOTH ..."),
+        "positives": ("Positives", "Positives.MEAN ..."),
         "other_output": (
             "str | None",
             'The candidates: another output of the model, of the same rows or samples; "teacher:NAM'
