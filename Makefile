@@ -220,8 +220,8 @@ FEATURES := examples/features
 FIGURES := build/reproduce-features.json
 reproduce-features: all
 	test -z "$(DATA)" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/images.py $(DATA) $(FIGURES) $(or $(SEEDS),3) $(if $(SHORT),500 1)
-	test -z "$(and $(SMOLLM2),$(KD_DATA))" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/language_models.py $(SMOLLM2) $(KD_DATA) $(FIGURES) $(or $(SEEDS),3) $(or $(MINUTES),$(if $(SHORT),1,20))
-	test -z "$(and $(MINILM),$(KD_DATA))" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/other_language.py $(MINILM) $(KD_DATA) $(FIGURES) 1 $(or $(MINUTES),$(if $(SHORT),0.5,20)) $(if $(SHORT),500)
+	test -z "$(and $(SMOLLM2),$(KD_DATA))" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/language_models.py $(SMOLLM2) $(KD_DATA) $(FIGURES) $(or $(SEEDS),3) $(or $(MINUTES),$(if $(SHORT),1,17))
+	test -z "$(and $(MINILM),$(KD_DATA))" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/other_language.py $(MINILM) $(KD_DATA) $(FIGURES) 1 $(or $(MINUTES),$(if $(SHORT),0.5,17)) $(if $(SHORT),500)
 
 peers:
 	sh bench/peers.sh build/peers

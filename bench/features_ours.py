@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "python"))
 SHORT = os.environ.get("SHORT") == "1"
 WIDTH, HEADS = 384, 48
-TOGETHER = 64  # texts in a packed batch
+TOGETHER = 32  # texts in a packed batch
 STUDENT = {
     "model_type": "bert",
     "vocab_size": 30522,

@@ -6,7 +6,7 @@ its translation.
 MINILM is the folder of all-MiniLM-L6-v2 (bench/minilm.py), which knows no German; DATA holds
 text/multi30k and text/stsb. The student has three of its layers and a new vocabulary of both
 languages. It learns from PAIRS (all) of Multi30k's captions and of STS-B's training sentences,
-without their scores, for MINUTES (18) over SEEDS (1). Tests: the share of 1,000 captions whose
+without their scores, for MINUTES (17) over SEEDS (1). Tests: the share of 1,000 captions whose
 nearest caption in the other language is their translation, and STS-B. Needs the `tokenizers`
 package, which makes the vocabulary.
 """
@@ -170,7 +170,7 @@ def measure(ctx, side, data):
     return dict(zip(MEASURES, found))
 
 
-def main(minilm, data, out, seeds=1, minutes=18.0, count=None):
+def main(minilm, data, out, seeds=1, minutes=17.0, count=None):
     ctx = kd.Context(seed=1)
     loaded, theirs = kd.Model.load(ctx, minilm, frozen=1), kd.Tokenizer(ctx, minilm)
     teacher, pairs = Side(ctx, loaded, theirs), training_pairs(data, count)
