@@ -43,27 +43,20 @@
  * - architectures ["...ForSequenceClassification"]: the head gives num_labels logits for every row
  *   (tensor "score.weight"). A text's class is read at its last row: put its label there, and mask
  *   the other rows or leave their labels absent.
- * - architectures ["...Model"]: without a head, unless embeddings are tied. Its folders have no
- *   "model." before a tensor's name.
- * - Outputs of samples, "pooled" and "embedding", as encoders have them, with the same keys;
- *   "kd_pooling" is "last" where it is missing, and evaluating passes then keep neither unless they
- *   are asked to. Not with "kd_embedding_size".
+ * - architectures ["...Model"]: no head unless embeddings are tied, and no "model." in names.
+ * - "pooled" and "embedding" as of encoders, "last" pooled; kept if there is "kd_pooling".
  *
  * Encoders (since 0.2): model_type "bert", "distilbert", "roberta" or "xlm-roberta", the same for
  * packed sequences, recomputing, 8 bits, bfloat16 and adapters.
  * - They read "tokens" and, where the config has types, "token_types" (0 where the batch has none).
  * - Outputs of rows: "hidden", and after a KD_MODE_TRAIN pass "hidden.i" and "hidden.embedding".
- * - Outputs of samples, made when asked for: "pooled" (samples, hidden_size); "embedding" (pooled,
- *   through dense layers, of length 1); and for ...ForSequenceClassification "logits" (samples,
- *   num_labels). A sample without rows has zeros. Terms of a loss compare them where each sample is
- *   one row; kd_model_add_output_gradient takes their gradients always.
- * - "kd_pooling": "mean" (default), "cls", "max", "last" or "weightedmean" (a sample's row r counts
- *   r + 1 times); "kd_dense": [{"out_features": 128, "bias": true, "activation": "tanh"}, ..],
- *   "kd_normalize": true, "kd_max_length": 256. A folder of sentence-transformers says them in
- *   modules.json; a model that has kd_pooling is saved as one. Longer sequences than kd_max_length
- *   are refused: the host cuts.
- * - "kd_include_prompt": false: so many first rows of a sample as the batch's field
- *   "prompt_length" says, one integer a sample, are read but not pooled.
+ * - Outputs of samples: "pooled" (samples, hidden_size), zeros for a sample without rows;
+ *   "embedding": pooled, dense, of length 1; of ...ForSequenceClassification "logits".
+ * - "kd_pooling": "mean" (default), "cls", "max", "last", "weightedmean"; "kd_dense":
+ *   [{"out_features": 128, "bias": true, "activation": "tanh"}, ..], "kd_normalize": true,
+ *   "kd_max_length": 256 (what is longer is refused); "kd_include_prompt": false pools no row of a
+ *   prompt, the first "prompt_length" of a sample. Folders of sentence-transformers say them in
+ *   their own files, and are saved so.
  * - Dropout of hidden states and of attention's probabilities is as the config says, in
  *   KD_MODE_TRAIN.
  *

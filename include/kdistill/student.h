@@ -9,6 +9,7 @@
 #ifndef KDISTILL_STUDENT_H
 #define KDISTILL_STUDENT_H
 
+#include <kdistill/loss.h>
 #include <kdistill/model.h>
 #include <kdistill/tokenizer.h>
 
@@ -96,6 +97,31 @@ KD_API kd_status kd_student_create_static(kd_model **out, kd_model *teacher,
  * ones [Hewitt 2021]; rows beyond `vocabulary` are removed. Gradients and optimizer state become
  * invalid: create optimizers afterward. */
 KD_API kd_status kd_model_resize_vocabulary(kd_model *model, int64_t vocabulary);
+
+/* Puts a dense layer f(x W' + b) into a language model, after those that its "embedding" has and
+ * before its length 1.
+ * - output: "embedding", or NULL for it: no other takes layers.
+ * - weight (N, numbers of the embedding), bias (N) or NULL: float32, copied.
+ * - activation: "none", "relu", "tanh" or "sigmoid"; NULL: "none".
+ * - Its tensors, "dense.0.weight" and ".bias" where it is the first, are trained as others are.
+ * - The model is saved as a folder of sentence-transformers from then on, with 2_Dense; its config
+ *   says kd_pooling and kd_dense.
+ * - A static embedding takes its table times the weight, and a layer without bias and activation
+ *   alone.
+ * - Views and optimizers made before become invalid; so do passes.
+ * KD_ERR_SHAPE: other widths. KD_ERR_RANGE: more than 4 layers. KD_ERR_STATE: a step is open. */
+KD_API kd_status kd_model_append_dense(kd_model *model, const char *output, const kd_array *weight,
+                                       const kd_array *bias, const char *activation);
+
+/* The same with the projection of a term that compares "embedding", or "pooled" where the student
+ * has no dense layers: the student's embeddings are in the teacher's space then. An MLP becomes two
+ * layers, an orthogonal projection is made orthogonal first.
+ * - Of embeddings of length 1 only a projection without bias is taken: the layer comes before that
+ *   length, where a bias would weigh otherwise.
+ * - The loss keeps its own: continue with one whose term has none.
+ * KD_ERR_NOT_FOUND: the term has none. KD_ERR_STATE: its widths are open (kd_loss_prepare).
+ * KD_ERR_UNSUPPORTED: the term compares another output. */
+KD_API kd_status kd_student_append_projection(kd_model *student, kd_loss *loss, int32_t term);
 
 typedef struct kd_lora_options {
     uint32_t struct_size;

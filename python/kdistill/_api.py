@@ -2871,7 +2871,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         " (no\n"
         "such field), KD_ERR_SHAPE (row size), KD_ERR_STATE (another mode than KD_MODE_EVALUATE on "
         "a\n"
-        "frozen model)."
+        "frozen model), KD_ERR_UNSUPPORTED (KD_MODE_REHEARSE with batch norm)."
     ),
     "kd_model_output": (
         c_int32, [c_void_p, c_char_p, POINTER(kd_array)],
@@ -4389,6 +4389,41 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "ones [Hewitt 2021]; rows beyond `vocabulary` are removed. Gradients and optimizer state be"
         "come\n"
         "invalid: create optimizers afterward."
+    ),
+    "kd_model_append_dense": (
+        c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array), c_char_p],
+        'Puts a dense layer f(x W\' + b) into a language model, after those that its "embedding" ha'
+        "s and\n"
+        "before its length 1.\n"
+        '- output: "embedding", or NULL for it: no other takes layers.\n'
+        "- weight (N, numbers of the embedding), bias (N) or NULL: float32, copied.\n"
+        '- activation: "none", "relu", "tanh" or "sigmoid"; NULL: "none".\n'
+        '- Its tensors, "dense.0.weight" and ".bias" where it is the first, are trained as others a'
+        "re.\n"
+        "- The model is saved as a folder of sentence-transformers from then on, with 2_Dense; its "
+        "config\n"
+        "  says kd_pooling and kd_dense.\n"
+        "- A static embedding takes its table times the weight, and a layer without bias and activa"
+        "tion\n"
+        "  alone.\n"
+        "- Views and optimizers made before become invalid; so do passes.\n"
+        "KD_ERR_SHAPE: other widths. KD_ERR_RANGE: more than 4 layers. KD_ERR_STATE: a step is open"
+        "."
+    ),
+    "kd_student_append_projection": (
+        c_int32, [c_void_p, c_void_p, c_int32],
+        'The same with the projection of a term that compares "embedding", or "pooled" where the st'
+        "udent\n"
+        "has no dense layers: the student's embeddings are in the teacher's space then. An MLP beco"
+        "mes two\n"
+        "layers, an orthogonal projection is made orthogonal first.\n"
+        "- Of embeddings of length 1 only a projection without bias is taken: the layer comes befor"
+        "e that\n"
+        "  length, where a bias would weigh otherwise.\n"
+        "- The loss keeps its own: continue with one whose term has none.\n"
+        "KD_ERR_NOT_FOUND: the term has none. KD_ERR_STATE: its widths are open (kd_loss_prepare)."
+        "\n"
+        "KD_ERR_UNSUPPORTED: the term compares another output."
     ),
     "kd_lora_options_init": (
         None, [POINTER(kd_lora_options), c_size_t],

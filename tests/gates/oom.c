@@ -401,6 +401,43 @@ static kd_status push_embedding(kd_model *model)
     return status == KD_OK ? kd_model_backward(model) : status;
 }
 
+/* A projection that a decoder takes in, as two layers; a prompt that is not pooled; and a matrix in
+ * a static embedding's table. */
+static kd_status append_projection(kd_context *ctx, kd_batch *batch)
+{
+    static const char decoder[] =
+        "{\"model_type\":\"qwen3\",\"vocab_size\":9,\"hidden_size\":8,\"num_hidden_layers\":1,"
+        "\"num_attention_heads\":2,\"head_dim\":4,\"intermediate_size\":6,"
+        "\"kd_include_prompt\":false}";
+    static const char table[] =
+        "{\"model_type\":\"static_embedding\",\"vocab_size\":9,\"hidden_size\":3}";
+    static const float matrix[6] = { 1, 2, 0, 0, 1, 0 };
+    static const int64_t lengths[2] = { 1, 0 };
+    const kd_array wide = KD_ARRAY_2D(matrix, KD_FLOAT32, 2, 3),
+                   prompts = KD_ARRAY_1D(lengths, KD_INT64, 2);
+    kd_model *model = NULL, *small = NULL;
+    kd_loss *loss = NULL;
+    kd_term_options term = KD_TERM_OPTIONS_INIT;
+    kd_projection_options projection = KD_PROJECTION_OPTIONS_INIT;
+    term.student_output = term.teacher_field = "embedding";
+    projection.kind = KD_PROJECTION_MLP;
+    projection.from = 8;
+    projection.to = 5;
+    kd_status status = kd_model_create(&model, ctx, decoder, NULL);
+    if (status == KD_OK) status = kd_model_create(&small, ctx, table, NULL);
+    if (status == KD_OK) status = kd_model_append_dense(small, NULL, &wide, NULL, NULL);
+    if (status == KD_OK) status = kd_loss_create(&loss, ctx, NULL);
+    if (status == KD_OK) status = kd_loss_add(loss, KD_LOSS_HIDDEN_COSINE, 1, &term, NULL);
+    if (status == KD_OK) status = kd_loss_set_projection(loss, 0, &projection);
+    if (status == KD_OK) status = kd_student_append_projection(model, loss, 0);
+    if (status == KD_OK) status = kd_batch_set_per_sample(batch, "prompt_length", &prompts, NULL);
+    if (status == KD_OK) status = kd_model_forward(model, batch, KD_MODE_EVALUATE);
+    kd_loss_free(loss);
+    kd_model_free(small);
+    kd_model_free(model);
+    return status;
+}
+
 static kd_status use_encoder(kd_context *ctx, const char *folder)
 {
     static const char config[] =
@@ -410,7 +447,9 @@ static kd_status use_encoder(kd_context *ctx, const char *folder)
         "\"kd_dense\":[{\"out_features\":3}],\"kd_normalize\":true}";
     char path[600];
     static int64_t tokens[6] = { 1, 2, 3, 4, 5, 6 }, offsets[3] = { 0, 4, 6 };
+    static const float matrix[9] = { 1, 2, 0, 0, 1, 0, 1, 0, 1 };
     kd_array o = KD_ARRAY_1D(offsets, KD_INT64, 3), t = KD_ARRAY_1D(tokens, KD_INT64, 6), v;
+    const kd_array square = KD_ARRAY_2D(matrix, KD_FLOAT32, 3, 3);
     kd_model *teacher = NULL, *model = NULL, *loaded = NULL;
     kd_batch *batch = NULL;
     kd_model_options frozen = KD_MODEL_OPTIONS_INIT;
@@ -427,12 +466,15 @@ static kd_status use_encoder(kd_context *ctx, const char *folder)
     so.calibration = batch;
     if (status == KD_OK) status = kd_student_create(&model, teacher, &so);
     if (status == KD_OK) status = kd_model_add_lora(model, "*.value.weight", NULL);
+    if (status == KD_OK) status = kd_model_append_dense(model, NULL, &square, NULL, "tanh");
     if (status == KD_OK) status = kd_model_forward(model, batch, KD_MODE_TRAIN);
     if (status == KD_OK) status = push_embedding(model);
     if (status == KD_OK) status = kd_model_save(model, path, NULL);
     if (status == KD_OK) status = kd_model_load(&loaded, ctx, path, &frozen);
+    if (status == KD_OK) status = kd_model_append_dense(loaded, NULL, &square, NULL, NULL);
     if (status == KD_OK) status = kd_model_forward(loaded, batch, KD_MODE_EVALUATE);
     if (status == KD_OK) status = kd_model_output(loaded, "embedding", &v);
+    if (status == KD_OK) status = append_projection(ctx, batch);
     kd_batch_free(batch);
     kd_model_free(loaded);
     kd_model_free(model);

@@ -167,6 +167,32 @@ def check_case(pooling, dense, normalize, worst):
         raise SystemExit(f"{pooling}, {dense} dense layers, length 1 {normalize}: {worst}")
 
 
+def check_appended(kind, pooling, bias, activation, worst):
+    """A layer that our model took in is sentence-transformers' 2_Dense."""
+    with tempfile.TemporaryDirectory() as root:
+        plain, theirs, ours = (os.path.join(root, name) for name in ("plain", "theirs", "ours"))
+        os.mkdir(plain)
+        plain_folder(plain, 5) if kind == "bert" else decoder_folder(plain, kind, 5)
+        parts = [modules.Transformer(plain, max_seq_length=14), modules.Pooling(24, pooling)]
+        SentenceTransformer(modules=[*parts, modules.Normalize()], device="cpu").save(theirs)
+        layer = modules.Dense(24, 31, bias=bias, activation_function=activation)
+        wide = SentenceTransformer(modules=[*parts, layer, modules.Normalize()], device="cpu")
+        model = kd.Model.load(context, theirs)
+        taken = [
+            None if x is None else x.detach().numpy()
+            for x in (layer.linear.weight, layer.linear.bias)
+        ]
+        model.append_dense(*taken, "tanh" if activation else None)
+        found = embed(model, tokenizer_of(theirs, 14), TEXTS)
+        model.save(ours)
+        back = SentenceTransformer(ours, device="cpu").encode(TEXTS)
+        expected = wide.encode(TEXTS)
+        worst[0] = max(worst[0], float(numpy.abs(found - expected).max()))
+        worst[1] = max(worst[1], float(numpy.abs(back - expected).max()))
+    if max(worst) > 1e-5:
+        raise SystemExit(f"appended to {kind}, {pooling}, bias {bias}, {activation}: {worst}")
+
+
 def tell(cases, kind, worst):
     read, saved = worst
     count = len(cases)
@@ -209,6 +235,12 @@ def main():
         for case in cases:
             check_decoder(*case, worst)
         tell(cases, "decoders", worst)
+        worst = [0.0, 0.0]
+        choices = (("bert", "qwen3", "llama"), ("mean", "lasttoken"), (True, False))
+        cases = [(*c, f) for c in itertools.product(*choices) for f in (None, torch.nn.Tanh())]
+        for case in cases:
+            check_appended(*case, worst)
+        tell(cases, "models with a layer appended", worst)
     folder, data = os.environ.get("KD_MINILM"), os.environ.get("KD_DATA")
     if folder and data:
         check_minilm(folder, data)

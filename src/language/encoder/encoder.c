@@ -44,6 +44,7 @@ const kd__engine kd__encoder_engine = {
     .output = kd__samples_output,
     .gradient = kd__samples_gradient,
     .forget_gradients = kd__samples_forget_gradients,
+    .append = kd__samples_append,
     .complete = kd__encoder_complete,
     .other_name = kd__encoder_other_name,
     .is_apart = kd__sentence_is_apart,

@@ -38,6 +38,8 @@ int kd__samples_describe(const kd__network *net, int32_t slot, kd__output_facts 
     snprintf(facts->name, sizeof facts->name, "%s", chain_names[n]);
     facts->width = kd__chain_outputs(&s->chain[n]);
     facts->unit = KD_UNIT_OF_SAMPLE;
+    facts->layers = s->chain[n].count;
+    facts->unit_length = s->chain[n].normalize;
     facts->is_kept = s->is_kept;
     return 1;
 }

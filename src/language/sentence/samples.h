@@ -32,7 +32,9 @@ static inline kd__samples *kd__samples_of(const kd_model *model)
  * kd_include_prompt. The trunk's config has been read. */
 kd_status kd__samples_read(kd__trunk *trunk, kd_context *context, const kd__json *root,
                            const char *pooling);
-/* "dense.0.weight" .., after the model's other tensors. */
+/* "dense.0.weight" .., after the model's other tensors; of one stage. */
+kd_status kd__stage_tensors(kd__network *net, kd_context *context, kd__stage *stage,
+                            int64_t number);
 kd_status kd__samples_tensors(kd__network *net, kd_context *context, kd__chain *embedding);
 void kd__samples_free(kd__samples *samples, kd_context *context);
 /* Kinds of pooling and their names in a config; -1: unknown. */
@@ -50,6 +52,8 @@ void kd__samples_forget_gradients(kd_model *model);
 /* The trunk's pass as well. Fresh gradients of tensors of no chain, and of none of the trunk's,
  * are the engine's to clear. */
 kd_status kd__samples_backward(kd_model *model);
+/* Dense layers that a model takes in (append.c). */
+kd_status kd__samples_append(kd_model *model, const kd__dense *dense, int64_t count);
 
 /* ---- students: hidden is the teacher's number of each of the student's hidden units ---- */
 

@@ -91,17 +91,20 @@ kd_status kd__samples_read(kd__trunk *trunk, kd_context *context, const kd__json
     return kd__config_integer(root, "kd_max_length", 1, 1 << 30, &s->max_length);
 }
 
+kd_status kd__stage_tensors(kd__network *net, kd_context *context, kd__stage *s, int64_t number)
+{
+    const int64_t dims[2] = { s->outputs, s->inputs };
+    char name[32];
+    snprintf(name, sizeof name, "dense.%d.weight", (int)number);
+    KD_TRY(kd__network_tensor(net, context, name, 2, dims, &s->weight));
+    if (s->bias < 0) return KD_OK;
+    snprintf(name, sizeof name, "dense.%d.bias", (int)number);
+    return kd__network_tensor(net, context, name, 1, dims, &s->bias);
+}
+
 kd_status kd__samples_tensors(kd__network *net, kd_context *context, kd__chain *c)
 {
-    for (int64_t i = 0; i < c->count; i++) {
-        kd__stage *s = &c->stage[i];
-        const int64_t dims[2] = { s->outputs, s->inputs };
-        char name[32];
-        snprintf(name, sizeof name, "dense.%d.weight", (int)i);
-        KD_TRY(kd__network_tensor(net, context, name, 2, dims, &s->weight));
-        snprintf(name, sizeof name, "dense.%d.bias", (int)i);
-        if (s->bias >= 0) KD_TRY(kd__network_tensor(net, context, name, 1, dims, &s->bias));
-    }
+    for (int64_t i = 0; i < c->count; i++) KD_TRY(kd__stage_tensors(net, context, &c->stage[i], i));
     return KD_OK;
 }
 

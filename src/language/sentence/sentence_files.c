@@ -328,11 +328,7 @@ kd_status kd__sentence_join(const kd__json *root, const kd__text *found, kd__tex
     for (const kd__json *n = root->first; n; n = n->next)
         KD_FAIL_IF(strstr(found->bytes, "\"kd_pooling\"") && is_key(n->key), KD_ERR_CONFIG,
                    "config: the key \"%.60s\" is said in modules.json as well", n->key);
-    KD_TRY(kd__json_write(to, root));
-    while (to->bytes[to->size - 1] != '}') to->size--; /* the object is open again */
-    to->size--;
-    KD_TRY(kd__text_append(to, found->bytes + !root->first, (size_t)(found->size - !root->first)));
-    return kd__text_append(to, "}", 1);
+    return kd__config_extend(root, found, to);
 }
 
 kd_status kd__sentence_find(kd_context *context, const char *folder, struct kd__weights *weights,

@@ -116,6 +116,16 @@ kd_status kd__config_text(const kd__json *root, const char *key, const char *fal
 
 /* ---- writing ---- */
 
+kd_status kd__config_extend(const kd__json *root, const kd__text *members, kd__text *to)
+{
+    const int64_t comma = !root->first; /* of the first member there is */
+    KD_TRY(kd__json_write(to, root));
+    while (to->bytes[to->size - 1] != '}') to->size--; /* the object is open again */
+    to->size--;
+    KD_TRY(kd__text_append(to, members->bytes + comma, (size_t)(members->size - comma)));
+    return kd__text_append(to, "}", 1);
+}
+
 /* Names the weights' type where there is such a key; 0: there is none. */
 static int name_dtype(kd__json *node, const char *dtype)
 {

@@ -179,6 +179,12 @@ static inline int kd__has_trunk(const kd_model *model)
 kd_status kd__trunk_begin(kd__trunk *trunk, kd_context *context);
 void kd__trunk_free(kd__trunk *trunk, kd_context *context);
 void kd__trunk_initialize(kd_model *model);
+/* Tensors were added after the first `count`, of `before` numbers: blocks of the size of all, the
+ * new numbers 0. Gradients are fresh, and no pass is there any more. After a failure the model has
+ * the first `count` tensors. */
+kd_status kd__trunk_grow(kd_model *model, int64_t count, int64_t before);
+/* The first `count` tensors are all again, before their blocks have grown. */
+void kd__trunk_shrink(kd_model *model, int64_t count, int64_t before);
 kd_status kd__trunk_share_gradients(kd__network *net, int64_t *floats);
 /* Numbers that enter a feed-forward layer's middle. */
 static inline int64_t kd__trunk_units(const kd__trunk_config *d)

@@ -272,6 +272,31 @@ START_TEST(a_folder_of_sentence_transformers_comes_back_whole)
 }
 END_TEST
 
+/* As Qwen3-Embedding is published: a causal model's config beside the Model's names of tensors. */
+START_TEST(a_causal_model_s_folder_may_have_the_names_of_its_trunk)
+{
+    const char *folder = scratch_path("decoder-names");
+    char path[700], *config;
+    kd_model *model = encoder_made(ctx, QWEN(LAST BARE TIED), NULL), *again;
+    kd_array v;
+    OK(kd_model_save(model, folder, NULL));
+    config = text_of(folder, "config.json");
+    char *name = strstr(config, "\"Qwen3Model\"");
+    ck_assert_ptr_nonnull(name);
+    char *made = malloc(strlen(config) + 64);
+    sprintf(made, "%.*s\"Qwen3ForCausalLM\"%s", (int)(name - config), config, name + 12);
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    write_file(path, made, strlen(made));
+    OK(kd_model_load(&again, ctx, folder, NULL));
+    ck_assert(sum_of(model, "embedding") == sum_of(again, "embedding"));
+    OK(kd_model_output(again, "logits", &v));
+    ck_assert_int_eq(v.dims[1], 17);
+    free(config), free(made);
+    kd_model_free(again);
+    kd_model_free(model);
+}
+END_TEST
+
 START_TEST(layers_and_widths_are_cut_with_the_dense_layers)
 {
     kd_model *model = encoder_made(ctx, QWEN(LAST), NULL), *student;
@@ -338,6 +363,7 @@ Suite *decoder_samples_suite(void)
     tcase_add_test(tests, terms_on_logits_and_on_embeddings_add_up);
     tcase_add_test(tests, embeddings_are_learned_from_a_live_decoder);
     tcase_add_test(tests, a_folder_of_sentence_transformers_comes_back_whole);
+    tcase_add_test(tests, a_causal_model_s_folder_may_have_the_names_of_its_trunk);
     tcase_add_test(tests, layers_and_widths_are_cut_with_the_dense_layers);
     tcase_add_test(tests, what_has_no_meaning_is_refused_by_name);
     suite_add_tcase(suite, tests);
