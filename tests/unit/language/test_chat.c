@@ -414,14 +414,14 @@ START_TEST(templates_that_mean_harm_are_stopped)
         struct timespec begin, end;
         kd_tokenizer_free(load(ctx, "", NULL));
         put(h.folder, "chat_template.jinja", text);
-        clock_gettime(CLOCK_MONOTONIC, &begin);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
         ck_assert_int_eq(pthread_attr_init(&attributes), 0);
         const size_t stack = is_loose() ? (size_t)8 << 20 : ((size_t)64 << 10) + least_stack();
         ck_assert_int_eq(pthread_attr_setstacksize(&attributes, stack), 0);
         ck_assert_int_eq(pthread_create(&thread, &attributes, render_in_thread, &h), 0);
         pthread_join(thread, NULL);
         pthread_attr_destroy(&attributes);
-        clock_gettime(CLOCK_MONOTONIC, &end);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
         ck_assert_msg(h.status == all[i].status, "%zu, %s%s: %s", i, all[i].before, all[i].unit,
                       kd_status_name(h.status));
         ck_assert_msg(end.tv_sec - begin.tv_sec < (is_loose() ? 600 : 20), "%zu took %ld s", i,
