@@ -61,7 +61,7 @@ def add_student(ctx, o, named, teacher, samples, store, benchmark, table):
 
         return embed_train.train(ctx, model, samples, read, steps, rate, widths, TOGETHER)
 
-    steps = o.steps or int(o.epochs * 3 / count * len(samples) / TOGETHER)
+    steps = o.steps or int(o.epochs * 3 / count * len(samples) / TOGETHER) + 1
     if o.minutes:  # as many as ten steps of another student promise
         steps = int(600 * o.minutes / run(cut(teacher, layers), 10, 1e-9)) + 1
     seconds = run(student, steps, o.rate or RATES.get(count, 3e-4))

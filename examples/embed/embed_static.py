@@ -39,7 +39,7 @@ def add_rows(ctx, o, teacher, tokenizer, samples, store, benchmark, table):
     def read(batch, numbers, targets):
         targets.begin(batch.counts.rows).set_per_sample("embedding", wanted[numbers])
 
-    steps = o.steps or EPOCHS * len(texts) // TOGETHER
+    steps = o.steps or EPOCHS * len(texts) // TOGETHER + 1
     widths = list(goals)
     seconds = train(
         ctx, student, texts, read, steps, RATE, widths, TOGETHER, lazy="embedding.weight"
