@@ -177,7 +177,7 @@ dist:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course reproduce-course reproduce-tasks reproduce-features inference-only bench bench-curation bench-language bench-windows bench-features bench-head bench-store peers docs figures reproduce-hinton
+.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features inference-only bench bench-curation bench-language bench-windows bench-features bench-head bench-store peers docs figures reproduce-hinton
 
 DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
 build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
@@ -197,6 +197,12 @@ reproduce-hinton: $(BUILD)/examples/hinton
 TEXT ?= $(if $(KD_DATA),$(KD_DATA)/text/tinyshakespeare.txt,$(wildcard docs/*.md docs/reference/*.md include/kdistill/*.h src/*/*.c src/*/*/*.c))
 demo-lm: $(BUILD)/examples/lm_distil
 	KD_STORE=$(BUILD)/examples/lm_distil.kdt $< train 2 $(or $(STEPS),600) $(TEXT)
+
+# Students of a sentence encoder beside their teacher: KD_MINILM, a folder made by bench/minilm.py; KD_DATA; KD_WORDNET, where Debian's
+# wordnet-base is not installed. EMBED: options of examples/embed/embed.py, as --minutes 10 for each student.
+demo-embed: all
+	@test -n "$(KD_MINILM)" -a -n "$(KD_DATA)" || { echo "demo-embed: set KD_MINILM (python bench/minilm.py FOLDER) and KD_DATA"; exit 1; }
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/embed/embed.py $(KD_MINILM) $(KD_DATA) build/demo-embed $(EMBED)
 
 # The course in miniature, three seeds (under ten minutes): SEEDS, STEPS. reproduce-course is the long one (about two hours); both go on where they were killed.
 COURSE := $(wildcard examples/course/*.c)
