@@ -92,8 +92,9 @@ def torch_step(net, rival, trains):
     x, labels = (torch.from_numpy(v) for v in images())
     model = Net(config_of(net)).train(trains)
     if rival == "channels last":
-        model, x = model.to(memory_format=torch.channels_last), x.contiguous(
-            memory_format=torch.channels_last
+        model, x = (
+            model.to(memory_format=torch.channels_last),
+            x.contiguous(memory_format=torch.channels_last),
         )
     run = torch.compile(model) if rival == "compiled" else model
     optimizer = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9)

@@ -21,6 +21,12 @@
  *      {"type": "conv2d", "channels": 6, "kernel_size": 5, "padding": 2, "activation": "relu"},
  *      {"type": "max_pool2d", "kernel_size": 2}, {"type": "dropout", "p": 0.5},
  *      {"type": "linear", "units": 10}]}
+ * Since 0.2 "sequential" also has batch norm, grouped convolutions, rectangles, means of windows
+ * and sums of branches (docs/guide-images.md).
+ * - Running statistics are tensors ("layers.1.running_mean") that KD_MODE_TRAIN passes move and no
+ *   optimizer does. A KD_MODE_TRAIN pass needs two numbers a channel, else KD_ERR_SHAPE.
+ * - A KD_MODE_EVALUATE pass folds a norm into the layer before it, and makes that layer's own
+ *   output only if kd_model_keep asks for it.
  *
  * Language models (since 0.2): model_type "llama", "mistral", "qwen2" or "qwen3" with the keys of
  * transformers 4 and 5.
@@ -158,8 +164,9 @@ typedef struct kd_model_options {
 KD_API void kd_model_options_init(kd_model_options *options, size_t size);
 
 /* A model with fresh weights: U(-a, a), a = 1 / sqrt(fan-in), for weights and biases (PyTorch's
- * default), from the seed. Language models: N(0, initializer_range) for matrices, norms 1, biases
- * 0. KD_ERR_CONFIG names the unknown key, or the layer that does not fit the one before it. */
+ * default), from the seed; batch norms 1 and 0, running means 0 and variances 1. Language models:
+ * N(0, initializer_range) for matrices, norms 1, biases 0. KD_ERR_CONFIG names the unknown key, or
+ * the layer that does not fit the one before it. */
 KD_API kd_status kd_model_create(kd_model **out, kd_context *context, const char *config,
                                  const kd_model_options *options);
 

@@ -2804,9 +2804,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_model_options)],
         "A model with fresh weights: U(-a, a), a = 1 / sqrt(fan-in), for weights and biases (PyTorc"
         "h's\n"
-        "default), from the seed. Language models: N(0, initializer_range) for matrices, norms 1, b"
-        "iases\n"
-        "0. KD_ERR_CONFIG names the unknown key, or the layer that does not fit the one before it."
+        "default), from the seed; batch norms 1 and 0, running means 0 and variances 1. Language mo"
+        "dels:\n"
+        "N(0, initializer_range) for matrices, norms 1, biases 0. KD_ERR_CONFIG names the unknown k"
+        "ey, or\n"
+        "the layer that does not fit the one before it."
     ),
     "kd_model_load": (
         c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_model_options)],

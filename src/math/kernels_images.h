@@ -145,6 +145,17 @@ static void correlate_gradient(float *d, const float *dy, int64_t ldy, const flo
     for (; r < t->rows; r++) dots_of_lines(1, d + r * t->taps, dy + r * ldy, ldy, x, t, n);
 }
 
+static void copy_rows(float *to, int64_t to_pitch, const float *from, int64_t from_pitch,
+                      int64_t rows, int64_t columns, int64_t step)
+{
+    for (int64_t i = 0; i < rows; i++, to += to_pitch, from += from_pitch) {
+        int64_t j = 0;
+        if (step == 1)
+            for (; j + W <= columns; j += W) store(to + j, load(from + j));
+        for (; j < columns; j++) to[j] = from[j * step];
+    }
+}
+
 /* ---- batch norm ---- */
 
 static double spread(const float *x, int64_t n, float mean)
@@ -173,14 +184,22 @@ static void scale_shift(float *y, const float *x, int64_t n, float a, float b, f
     }
 }
 
-static void norm_sums(const float *dy, const float *x, int64_t n, float mean, double *sums)
+static inline __attribute__((always_inline)) void norm_sums_of(int masks, float *dy, const float *y,
+                                                               const float *x, int64_t n,
+                                                               float mean, float low, float high,
+                                                               double *sums)
 {
     double total = 0, along = 0;
     for (int64_t start = 0; start < n; start += BLOCK * W) {
         vf s = { 0 }, t = { 0 };
         const int64_t stop = n - start < BLOCK * W ? n : start + BLOCK * W;
         for (int64_t i = start; i < stop; i += W) {
-            const vf g = load_at(dy + i, stop - i, 0);
+            vf g = load_at(dy + i, stop - i, 0);
+            if (masks) {
+                const vf v = load_at(y + i, stop - i, 0);
+                g = choose((v > splat(low)) & (v < splat(high)), g, splat(0));
+                store_at(dy + i, g, stop - i);
+            }
             s = s + g;
             t = t + g * (load_at(x + i, stop - i, mean) - mean);
         }
@@ -189,6 +208,13 @@ static void norm_sums(const float *dy, const float *x, int64_t n, float mean, do
     }
     sums[0] = total;
     sums[1] = along;
+}
+
+static void norm_sums(float *dy, const float *y, const float *x, int64_t n, float mean, float low,
+                      float high, double *sums)
+{
+    if (y) norm_sums_of(1, dy, y, x, n, mean, low, high, sums);
+    else norm_sums_of(0, dy, y, x, n, mean, low, high, sums);
 }
 
 static void norm_slope(float *dx, const float *dy, const float *x, int64_t n, float mean, float a,

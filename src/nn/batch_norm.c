@@ -113,14 +113,17 @@ void kd__batch_norm_evaluate(kd_context *context, const kd__batch_norm *n, float
 static void sum_channel(const work *k, int64_t channel, double *sums)
 {
     const kd__batch_norm *n = k->n;
+    float low, high;
+    const int clamps = kd__activation_clamps(n->activation, &low, &high);
     sums[0] = sums[1] = 0;
     for (int64_t r = 0; r < n->rows; r++) {
         const int64_t at = channel_at(n, r, channel);
         double here[2];
-        if (n->activation)
+        if (!clamps)
             kd__activation_slope(k->context, n->activation, k->dy + at, k->made + at,
                                  k->pre ? k->pre + at : NULL, n->places);
-        k->context->kernels->norm_sums(k->dy + at, k->x + at, n->places, k->stats[2 * channel],
+        k->context->kernels->norm_sums(k->dy + at, clamps && n->activation ? k->made + at : NULL,
+                                       k->x + at, n->places, k->stats[2 * channel], low, high,
                                        here);
         sums[0] += here[0];
         sums[1] += here[1];

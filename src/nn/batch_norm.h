@@ -1,5 +1,5 @@
-/* Batch norm of channels [Ioffe and Szegedy 2015], with an activation. Legend: R rows, C channels, P
- * places of a channel (1 for vectors); x, y (R, C, P); M = R P numbers of a channel.
+/* Batch norm of channels [Ioffe and Szegedy 2015], with an activation. Legend: R rows, C channels,
+ * P places of a channel (1 for vectors); x, y (R, C, P); M = R P numbers of a channel.
  *   m = mean x, v = mean (x - m)^2, r = 1 / sqrt(v + eps);  y = f(w r (x - m) + b)
  *   running mean += momentum (m - running mean), running variance the same with v M / (M - 1)
  *   with g = dy f'(pre):  db = sum g, dw = r sum g (x - m),

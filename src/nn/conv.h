@@ -1,6 +1,6 @@
 /* 2-D convolution (cross-correlation, as PyTorch) on images (R, C, H, W) as a product over patches:
- * patches (R OH OW, C KH KW), result (R OH OW, N), moved to (R, N, OH, OW); it goes a few samples at
- * a time, so that patches stay small. One group. nn/planes.h is the other way. */
+ * patches (R OH OW, C KH KW), result (R OH OW, N), moved to (R, N, OH, OW); it goes a few samples
+ * at a time, so that patches stay small. One group. nn/planes.h is the other way. */
 #ifndef KD_NN_CONV_H
 #define KD_NN_CONV_H
 

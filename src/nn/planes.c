@@ -46,8 +46,8 @@ static layout input_layout(const kd__window *w)
     return l;
 }
 
-/* Of dy, for the gradient of the input: before its first row and column lie as many zeros as a phase
- * has further taps. `rows` and `pitch` hold every place of a phase of dx. */
+/* Of dy, for the gradient of the input: before its first row and column lie as many zeros as a
+ * phase has further taps. `rows` and `pitch` hold every place of a phase of dx. */
 static layout gradient_layout(const kd__window *w)
 {
     layout l = { 0 };
@@ -143,22 +143,28 @@ static void begin(work *k, float *scratch, int32_t train)
 
 /* ---- planes of a sample ---- */
 
+/* Where a phase's places begin and how many of them are of the image, along one side. */
+typedef struct {
+    int64_t first, count, at; /* of the phase; the image's row (column) of the first */
+} stretch;
+
+static stretch stretch_of(const kd__window *w, int side, int64_t phase)
+{
+    const int64_t size = side ? w->width : w->height, step = w->stride[side];
+    stretch s = { .first = kd__ceil_div(kd__max(w->padding[side] - phase, 0), step) };
+    s.at = s.first * step + phase - w->padding[side];
+    s.count = s.at < size ? kd__ceil_div(size - s.at, step) : 0;
+    return s;
+}
+
 /* One plane into one phase; padding stays as it is, zero. */
 static void copy_phase(const work *k, float *to, const float *plane, int64_t a, int64_t b)
 {
     const kd__window *w = k->w;
-    const int64_t step = w->stride[1], first = kd__ceil_div(kd__max(w->padding[1] - b, 0), step),
-                  at = first * step + b - w->padding[1],
-                  count = at < w->width ? kd__ceil_div(w->width - at, step) : 0;
-    for (int64_t i = 0; i < k->in.rows; i++) {
-        const int64_t row = i * w->stride[0] + a - w->padding[0];
-        if (row < 0 || row >= w->height) continue;
-        const float *from = plane + row * w->width + at;
-        float *line_of = to + i * k->in.pitch + first;
-        if (step == 1) memcpy(line_of, from, (size_t)count * sizeof *to);
-        else
-            for (int64_t j = 0; j < count; j++) line_of[j] = from[j * step];
-    }
+    const stretch down = stretch_of(w, 0, a), across = stretch_of(w, 1, b);
+    k->context->kernels->copy_rows(to + down.first * k->in.pitch + across.first, k->in.pitch,
+                                   plane + down.at * w->width + across.at, w->stride[0] * w->width,
+                                   down.count, across.count, w->stride[1]);
 }
 
 /* The planes of a sample, into `to` unless the image is as they are. */
@@ -176,15 +182,6 @@ static const float *planes_of(const work *k, int64_t sample, float *to)
                 copy_phase(k, to + c * in->channel + (a * in->phases[1] + b) * in->plane,
                            x + c * plane, a, b);
     return to;
-}
-
-/* `count` planes of rows x columns to planes that lie `plane` apart, their rows `pitch`. */
-static void copy_planes(float *to, int64_t pitch, int64_t plane, const float *from, int64_t count,
-                        int64_t rows, int64_t columns)
-{
-    for (int64_t c = 0; c < count; c++)
-        for (int64_t i = 0; i < rows; i++, from += columns)
-            memcpy(to + c * plane + i * pitch, from, (size_t)columns * sizeof *to);
 }
 
 /* ---- forward ---- */
@@ -229,9 +226,9 @@ static void finish_planes(const work *k, float *y, float *pre, const float *from
     float low, high;
     const int clamps = kd__activation_clamps(k->activation, &low, &high);
     for (int64_t n = 0; n < w->out_channels; n++, y += places) {
-        for (int64_t i = 0; from && i < w->out_height; i++)
-            memcpy(y + i * w->out_width, from + n * k->in.n + i * k->in.pitch,
-                   (size_t)w->out_width * sizeof *y);
+        if (from)
+            kernels->copy_rows(y, w->out_width, from + n * k->in.n, k->in.pitch, w->out_height,
+                               w->out_width, 1);
         const float bias = k->bias ? k->bias[n] : 0;
         if (!clamps || bias != 0 || k->activation)
             kernels->scale_shift(y, y, places, 1, bias, clamps ? low : -INFINITY,
@@ -327,20 +324,6 @@ static void pack_backward(work *k)
         }
 }
 
-/* Where a phase's places begin and how many of them are of the image, along one side. */
-typedef struct {
-    int64_t first, count, at; /* of the phase; the image's row (column) of the first */
-} stretch;
-
-static stretch stretch_of(const kd__window *w, int side, int64_t phase)
-{
-    const int64_t size = side ? w->width : w->height, step = w->stride[side];
-    stretch s = { .first = kd__ceil_div(kd__max(w->padding[side] - phase, 0), step) };
-    s.at = s.first * step + phase - w->padding[side];
-    s.count = s.at < size ? kd__ceil_div(size - s.at, step) : 0;
-    return s;
-}
-
 /* One phase of a group's planes of dx. */
 static void backward_phase(const work *k, float *dx, const float *dy, int64_t a, int64_t b,
                            const kd__taps *taps, float *made)
@@ -354,14 +337,18 @@ static void backward_phase(const work *k, float *dx, const float *dy, int64_t a,
     float *to = direct ? dx : made;
     const int64_t apart = direct ? plane : l->plane;
     k->context->kernels->correlate(to, apart, dy + down.first * l->pitch + across.first, taps, n);
-    for (int64_t c = 0; c < k->group_in && !direct; c++)
-        for (int64_t i = 0; i < down.count; i++) {
-            const float *from = made + c * apart + i * l->pitch;
-            float *row = dx + c * plane + (down.at + i * w->stride[0]) * w->width + across.at;
-            if (w->stride[1] == 1) memcpy(row, from, (size_t)across.count * sizeof *row);
-            else
-                for (int64_t j = 0; j < across.count; j++) row[j * w->stride[1]] = from[j];
+    for (int64_t c = 0; c < k->group_in && !direct; c++) {
+        const float *from = made + c * apart;
+        float *first = dx + c * plane + down.at * w->width + across.at;
+        if (w->stride[1] == 1) {
+            k->context->kernels->copy_rows(first, w->stride[0] * w->width, from, l->pitch,
+                                           down.count, across.count, 1);
+            continue;
         }
+        for (int64_t i = 0; i < down.count; i++)
+            for (int64_t j = 0; j < across.count; j++)
+                first[i * w->stride[0] * w->width + j * w->stride[1]] = from[i * l->pitch + j];
+    }
 }
 
 /* dy (planes of a sample) as gradient_layout says. */
@@ -373,8 +360,10 @@ static const float *gradient_planes(const work *k, const float *dy, float *to)
                   before = kd__ceil_div(w->kernel[1], w->stride[1]) - 1;
     if (l->is_as_given) return dy;
     memset(to, 0, (size_t)l->sample * sizeof *to);
-    copy_planes(to + above * l->pitch + before, l->pitch, l->plane, dy, w->out_channels,
-                w->out_height, w->out_width);
+    for (int64_t n = 0; n < w->out_channels; n++)
+        k->context->kernels->copy_rows(to + n * l->plane + above * l->pitch + before, l->pitch,
+                                       dy + n * kd__window_places(w), w->out_width, w->out_height,
+                                       w->out_width, 1);
     return to;
 }
 
@@ -425,8 +414,8 @@ static void add_samples(const work *k, float *sums, int64_t first, int64_t count
     for (int64_t s = 0; s < count && !direct; s++)
         for (int64_t n = 0; n < w->out_channels; n++) {
             float *to = lines + (s * w->out_channels + n) * k->in.n;
-            copy_planes(to, k->in.pitch, k->in.n, dy + s * out + n * places, 1, w->out_height,
-                        w->out_width);
+            k->context->kernels->copy_rows(to, k->in.pitch, dy + s * out + n * places, w->out_width,
+                                           w->out_height, w->out_width, 1);
         }
     kd__taps taps = { .offsets = k->offsets,
                       .taps = k->taps,

@@ -20,8 +20,8 @@ kd_status kd__planes_scratch(const kd__window *w, int64_t rows, int32_t threads,
 void kd__planes_forward(kd_context *context, const kd__window *w, int32_t activation, float *y,
                         float *pre, const float *x, const float *weight, const float *bias,
                         int64_t rows, float *scratch);
-/* dy is the gradient before the activation. dweight, dbias: = or +=; NULL: not wanted. dx (NULL: not
- * wanted) is overwritten. */
+/* dy is the gradient before the activation. dweight, dbias: = or +=; NULL: not wanted. dx (NULL:
+ * not wanted) is overwritten. */
 void kd__planes_backward(kd_context *context, const kd__window *w, float *dx, float *dweight,
                          float *dbias, const float *dy, const float *x, const float *weight,
                          int64_t rows, int add, float *scratch);

@@ -277,6 +277,12 @@ RUN(correlate_gradient) /* of two samples, 6 rows and 13 taps */
     k->correlate_gradient(w->out, w->ea, count, w->a, &taps, count);
     return 0;
 }
+RUN(copy_rows)
+{
+    k->copy_rows(w->out, 45, w->a, 50, 3, n < 40 ? n : 40, 1);
+    k->copy_rows(w->out + 200, 45, w->b, 90, 3, n < 40 ? n : 40, 2);
+    return 0;
+}
 RUN(spread) { return k->spread(w->a, n, 0.5f); }
 RUN(scale_shift)
 {
@@ -286,8 +292,10 @@ RUN(scale_shift)
 RUN(norm_sums)
 {
     double sums[2];
-    k->norm_sums(w->ea, w->a, n, 0.5f, sums);
-    return sums[0] + 2 * sums[1];
+    k->norm_sums(w->ea, w->out, w->a, n, 0.5f, 0, 2.5f, sums);
+    const double masked = sums[0] + 2 * sums[1];
+    k->norm_sums(w->eb, NULL, w->b, n, 0.5f, 0, 2.5f, sums);
+    return masked + 3 * sums[0] + 4 * sums[1];
 }
 RUN(norm_slope)
 {

@@ -240,7 +240,8 @@ def train(net, context, model, rng, rows, worst):
         expected = tensors[name]
         if "running" in name:
             check(name, relative(values, expected), 1e-5, net)
-            check(name + "'s gradient", float(numpy.abs(model.tensor_gradient(index)).max()), 0, net)
+            gradient = float(numpy.abs(model.tensor_gradient(index)).max())
+            check(f"gradient of {name}", gradient, 0, net)
             continue
         wanted = expected.grad if expected.grad is not None else torch.zeros_like(expected)
         size = max(float(wanted.norm()), 1e-3 * norm)

@@ -285,7 +285,7 @@ START_TEST(memory_is_told_before_it_is_taken)
     kd_model *model = make(RUN_IMAGES, 0); /* the context's scratch for products is taken here */
     OK(kd_model_forward(model, batch, KD_MODE_TRAIN));
     kd_model_free(model);
-    o.max_rows = ROWS;
+    o.max_rows = 100 * ROWS; /* much beside the config and the list of layers */
     o.frozen = _i;
     OK(kd_model_estimate_memory(ctx, RUN_IMAGES, &o, &plan));
     OK(kd_context_get_info(ctx, &before));
@@ -293,8 +293,9 @@ START_TEST(memory_is_told_before_it_is_taken)
     OK(kd_model_forward(model, batch, _i ? KD_MODE_EVALUATE : KD_MODE_TRAIN));
     OK(kd_context_get_info(ctx, &after));
     const double taken = (double)(after.bytes - before.bytes);
-    ck_assert_msg(taken < (double)plan.total_bytes + 24576, "told %lld, taken %.0f",
-                  (long long)plan.total_bytes, taken);
+    ck_assert_msg(taken > 0.9 * (double)plan.total_bytes &&
+                      taken < (double)plan.total_bytes + 32768,
+                  "told %lld, taken %.0f", (long long)plan.total_bytes, taken);
     kd_model_free(model);
 }
 END_TEST
