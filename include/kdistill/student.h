@@ -41,7 +41,7 @@ typedef struct kd_student_options {
 KD_API void kd_student_options_init(kd_student_options *options, size_t size);
 
 /* A student with the teacher's vocabulary, its embeddings and the kept part of its layers. Teachers
- * are decoders and encoders.
+ * are decoders, encoders and transformers over patches.
  * - Widths are cut by importance: feed-forward and heads in each layer separately, hidden units the
  *   same everywhere. Without `calibration`, the first ones are kept.
  * - With kd_layer_repeats, shared layers take the weights of the first teacher layer mapped to
@@ -50,9 +50,11 @@ KD_API void kd_student_options_init(kd_student_options *options, size_t size);
  *   of heads follows from it. Tables of positions and types, pooler, classifier, dense layers are
  *   cut along; an "embedding" without dense layers has hidden_size numbers. What `config` adds to
  *   the teacher, as a dense layer (kd_dense) after a narrower trunk, begins at random.
+ * - Transformers over patches are cut as encoders are, tokens, patches and heads along; the
+ *   calibration is a batch of images. Images and patches stay the teacher's.
  * - The teacher's folder is remembered, so that its tokenizer, and what sentence-transformers has
  *   beside it, is copied when the student is saved.
- * - KD_ERR_UNSUPPORTED: the teacher is neither.
+ * - KD_ERR_UNSUPPORTED: the teacher is none of them.
  * - KD_ERR_RANGE: more than the teacher has, or heads that do not fill a row.
  * - KD_ERR_CONFIG: keys of `config` that ask for another size than the options, or for more
  *   positions, types or other labels than the teacher has. */

@@ -4337,7 +4337,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_student_options)],
         "A student with the teacher's vocabulary, its embeddings and the kept part of its layers. T"
         "eachers\n"
-        "are decoders and encoders.\n"
+        "are decoders, encoders and transformers over patches.\n"
         "- Widths are cut by importance: feed-forward and heads in each layer separately, hidden un"
         "its the\n"
         "  same everywhere. Without `calibration`, the first ones are kept.\n"
@@ -4351,10 +4351,13 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         '  cut along; an "embedding" without dense layers has hidden_size numbers. What `config` ad'
         "ds to\n"
         "  the teacher, as a dense layer (kd_dense) after a narrower trunk, begins at random.\n"
+        "- Transformers over patches are cut as encoders are, tokens, patches and heads along; the"
+        "\n"
+        "  calibration is a batch of images. Images and patches stay the teacher's.\n"
         "- The teacher's folder is remembered, so that its tokenizer, and what sentence-transformer"
         "s has\n"
         "  beside it, is copied when the student is saved.\n"
-        "- KD_ERR_UNSUPPORTED: the teacher is neither.\n"
+        "- KD_ERR_UNSUPPORTED: the teacher is none of them.\n"
         "- KD_ERR_RANGE: more than the teacher has, or heads that do not fill a row.\n"
         "- KD_ERR_CONFIG: keys of `config` that ask for another size than the options, or for more"
         "\n"

@@ -1,6 +1,6 @@
 """Transformers over patches against transformers, random small configs of ViT, DeiT and AST: hidden
 states of all layers, classifiers' logits, gradients of all tensors; images of any shape that fields
-may have; folders both ways, with the names of files and of modules:
+may have; folders both ways, with the names of files and of modules; students:
     python tests/property/image_models.py [shapes]
 """
 
@@ -177,6 +177,7 @@ def compare(name, rng, worst):
         named = theirs(reference, images)
         check_outputs(model, named, rng, worst)
         check_gradients(model, reference, worst)
+        check_student(name, head, model, reference, folder, images, rng)
         check_again(name, head, model, reference, folder, images, named, rng)
     if worst[0] > 1e-4 or worst[1] > 1e-3:
         raise SystemExit(f"{name}{head}: {sizes}: errors of outputs, gradients: {worst}")
@@ -204,6 +205,26 @@ def check_again(name, head, model, reference, folder, images, named, rng):
     error = float(numpy.abs(model.output(last) - named[last].detach().numpy()).max())
     if error > 1e-4 * max(1.0, float(named[last].detach().abs().max())):
         raise SystemExit(f"{name}{head}: modules' names give other numbers: {error}")
+
+
+def check_student(name, head, model, reference, folder, images, rng):
+    """A student that is cut out of a model is what transformers loads."""
+    sizes = reference.config
+    heads, layers = sizes.num_attention_heads, sizes.num_hidden_layers
+    student = model.student(
+        layer_map=[int(i) for i in rng.integers(0, layers, int(rng.integers(1, 4)))],
+        hidden_size=sizes.hidden_size // heads * int(rng.integers(1, heads + 1)),
+        intermediate_size=int(rng.integers(1, sizes.intermediate_size + 1)),
+        calibration=batch_of(name, images, rng) if rng.integers(0, 2) else None,
+    )
+    student.save(folder + "/student")
+    again = type(reference).from_pretrained(folder + "/student").float().eval()
+    student.forward(batch_of(name, images, rng), kd.Mode.EVALUATE)
+    named = theirs(again, images)
+    last = "logits" if "logits" in named else "hidden"
+    error = float(numpy.abs(student.output(last) - named[last].detach().numpy()).max())
+    if error > 1e-4 * max(1.0, float(named[last].detach().abs().max())):
+        raise SystemExit(f"{name}{head}: transformers has other numbers of a student: {error}")
 
 
 def main():

@@ -51,6 +51,9 @@ kd_status kd__image_read(kd__network *net, kd_context *context, const kd__json *
 /* The name of the field that is read, where the config does not say. */
 const char *kd__image_field(const kd__image *image);
 
+/* Tokens, patches and heads of a student that is cut out of the teacher. */
+kd_status kd__image_slice(kd_model *student, const kd_model *teacher, const int32_t *hidden);
+
 /* ---- outputs: those of rows and samples, and of two heads (two_heads.c) ---- */
 
 kd_status kd__image_forward(kd_model *model, kd_batch *batch, int32_t mode);

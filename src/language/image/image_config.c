@@ -208,6 +208,12 @@ static kd_status read_patches(kd__trunk_config *d, const kd__json *root)
 /* What all of this kind have in common. */
 static void set_forms(kd__trunk_config *d)
 {
+    static const kd__trunk_kind kind = { .layers = "num_hidden_layers",
+                                         .hidden = "hidden_size",
+                                         .inner = "intermediate_size",
+                                         .heads = "num_attention_heads",
+                                         .slice = kd__image_slice };
+    d->kind = &kind;
     d->layer_norm = d->both_sides = d->no_rotation = d->no_gate = 1;
     d->o_bias = d->mlp_bias = 1;
     d->repeats = 1;

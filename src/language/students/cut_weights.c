@@ -78,7 +78,7 @@ static kd_status cut_embedding(const kd__cutter *c, kd_model *student)
 {
     const kd__trunk_config *d = kd__trunk_config_of(student), *t = c->t;
     const int32_t *h = c->keep_hidden;
-    if (d->projection >= 0) return factorize_embedding(c, student);
+    if (d->projection >= 0 && d->embedding >= 0) return factorize_embedding(c, student);
     cut(c, student, d->embedding, t->embedding, NULL, h);
     cut(c, student, d->position_table, t->position_table, NULL, h);
     cut(c, student, d->type_table, t->type_table, NULL, h);
@@ -113,7 +113,7 @@ static kd_status check(const kd__cutter *c, const kd_model *student)
                    d->inner != c->inner || d->kv_heads != c->kv || d->width != t->width,
                KD_ERR_CONFIG,
                "kd_student_options.config changes a size: set it with the option instead");
-    KD_FAIL_IF(t->projection >= 0, KD_ERR_UNSUPPORTED,
+    KD_FAIL_IF(t->projection >= 0 && t->embedding >= 0, KD_ERR_UNSUPPORTED,
                "the teacher's embeddings are factorized: save it with option expand and load that");
     return KD_OK;
 }

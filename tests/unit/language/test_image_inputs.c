@@ -173,6 +173,102 @@ START_TEST(predictions_are_one_row_an_image)
 }
 END_TEST
 
+/* Relations of images take all rows of one; what would look at a row by itself says so. */
+START_TEST(terms_compare_images_whole)
+{
+    kd_model *student = encoder_made(ctx, VIT(""), NULL), *big = encoder_made(ctx, DEIT(""), NULL);
+    kd_projection_options fit = KD_PROJECTION_OPTIONS_INIT;
+    kd_term_options o = KD_TERM_OPTIONS_INIT;
+    kd_loss_result result = { .struct_size = sizeof result };
+    kd_teacher *teacher;
+    kd_targets *targets;
+    kd_loss *loss[3];
+    int32_t term;
+    OK(kd_teacher_from_model(&teacher, big, NULL));
+    OK(kd_targets_create(&targets, ctx, NULL));
+    for (int i = 0; i < 3; i++) OK(kd_loss_create(&loss[i], ctx, NULL));
+    o.student_output = o.teacher_field = "hidden.0";
+    OK(kd_loss_add(loss[0], KD_LOSS_GRAM, 1, &o, NULL));
+    OK(kd_loss_add(loss[1], KD_LOSS_MEAN_SQUARED_ERROR, 1, &o, &term));
+    OK(kd_loss_set_projection(loss[1], term, &fit));
+    o.student_output = o.teacher_field = "attention.0.key";
+    OK(kd_loss_add(loss[2], KD_LOSS_ATTENTION_RELATION, 1, &o, NULL));
+    OK(kd_model_keep(big, "hidden.0", 1));
+    OK(kd_loss_keep_outputs(loss[2], student, teacher));
+    OK(kd_loss_keep_outputs(loss[0], student, teacher));
+    OK(kd_model_keep(big, "attention.0.key", 1));
+    OK(kd_teacher_read(teacher, batch, targets));
+    OK(kd_model_forward(student, batch, KD_MODE_TRAIN));
+    FAILS(kd_loss_prepare(loss[1], student, targets), KD_ERR_UNSUPPORTED,
+          "each sample's 'hidden.0' has 5 rows of its own");
+    FAILS(kd_loss_backward(loss[2], student, batch, targets, NULL, NULL), KD_ERR_UNSUPPORTED,
+          "each sample's 'attention.0.key' has 5 rows of its own");
+    OK(kd_loss_backward(loss[0], student, batch, targets, NULL, &result));
+    ck_assert_int_eq(result.rows[0], IMAGES);
+    ck_assert_double_gt(result.sum[0], 0);
+    for (int i = 0; i < 3; i++) kd_loss_free(loss[i]);
+    kd_targets_free(targets);
+    kd_teacher_free(teacher);
+    kd_model_free(big);
+    kd_model_free(student);
+}
+END_TEST
+
+/* ---- students ---- */
+
+/* Layers alone are the teacher with those layers; widths are cut everywhere. */
+static void check_student(const char *config, const char *output)
+{
+    const int32_t all[] = { 0, 1 }, one[] = { 1 };
+    kd_model *teacher = encoder_made(ctx, config, NULL), *student, *again;
+    kd_student_options o = KD_STUDENT_OPTIONS_INIT;
+    kd_output_info info = { .struct_size = sizeof info };
+    const char *folder = scratch_path("image-student");
+    o.layers = 2;
+    o.layer_map = all;
+    OK(kd_student_create(&student, teacher, &o));
+    OK(kd_model_forward(teacher, batch, KD_MODE_EVALUATE));
+    OK(kd_model_forward(student, batch, KD_MODE_EVALUATE));
+    ck_assert(output_sum(student, output) == output_sum(teacher, output));
+    kd_model_free(student);
+    o.layers = 1;
+    o.layer_map = one;
+    o.hidden_size = 8;
+    o.key_value_heads = 2;
+    o.intermediate_size = 7;
+    o.calibration = batch;
+    OK(kd_student_create(&student, teacher, &o));
+    OK(kd_model_get_output_info(student, "pooled", &info));
+    ck_assert_int_eq(info.width, 8);
+    OK(kd_model_save(student, folder, NULL));
+    OK(kd_model_load(&again, ctx, folder, NULL));
+    OK(kd_model_forward(again, batch, KD_MODE_EVALUATE));
+    OK(kd_model_forward(student, batch, KD_MODE_EVALUATE));
+    ck_assert(output_sum(student, output) == output_sum(again, output));
+    kd_model_free(again);
+    kd_model_free(student);
+    kd_model_free(teacher);
+}
+
+START_TEST(students_are_cut_out_of_images)
+{
+    kd_model *teacher = encoder_made(ctx, VIT(""), NULL), *student;
+    kd_student_options o = KD_STUDENT_OPTIONS_INIT;
+    check_student(VIT(VIT_CLASSES), "logits");
+    check_student(VIT(",\"kd_dense\":[{\"out_features\":3}]"), "embedding");
+    check_student(DEIT(TWO_HEADS), "logits");
+    check_student(AST(AST_CLASSES), "logits");
+    o.config = "{\"patch_size\":3}";
+    FAILS(kd_student_create(&student, teacher, &o), KD_ERR_CONFIG,
+          "its teacher's images and patches: (2, 7, 9) in patches of (3, 4)");
+    kd_model_free(teacher);
+    teacher = encoder_made(ctx, AST(AST_CLASSES), NULL);
+    o.config = "{\"num_labels\":4}";
+    FAILS(kd_student_create(&student, teacher, &o), KD_ERR_CONFIG, "num_labels: the teacher has 3");
+    kd_model_free(teacher);
+}
+END_TEST
+
 /* ---- training ---- */
 
 enum { SHAPES = 24, SIDE = 12 };
@@ -324,6 +420,8 @@ Suite *image_inputs_suite(void)
     tcase_add_test(tests, rows_of_an_image_are_one_entry_of_its_sample);
     tcase_add_test(tests, a_pass_stops_after_the_layer_that_is_asked_for);
     tcase_add_test(tests, predictions_are_one_row_an_image);
+    tcase_add_test(tests, terms_compare_images_whole);
+    tcase_add_test(tests, students_are_cut_out_of_images);
     tcase_add_test(tests, shapes_are_learned_in_a_few_steps);
     tcase_add_test(tests, what_would_change_the_result_is_refused_by_name);
     tcase_add_test(tests, patches_that_do_not_fit_are_refused);
