@@ -39,8 +39,8 @@ def sentence_transformers(folder, data):
 
 
 def onnx_encode(folder, data):
-    """The same model as torch exports it, its attention, norms and GELU fused by ONNX Runtime's own
-    optimizer; batches as sentence-transformers makes them.
+    """The same model as torch exports it, through ONNX Runtime's own optimizer for BERT, which
+    fuses GELU with its bias and the norms, not attention; batches as sentence-transformers makes.
     """
     import onnxruntime
     import tokenizers
@@ -79,7 +79,9 @@ def exported(folder, path):
     class Embedding(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.model = transformers.AutoModel.from_pretrained(folder).eval()
+            self.model = transformers.AutoModel.from_pretrained(
+                folder, attn_implementation="eager"
+            ).eval()
 
         def forward(self, ids, mask):
             return pooled(self.model(ids, attention_mask=mask).last_hidden_state, mask)
