@@ -13,93 +13,13 @@
  * next forward pass. Evaluating passes of a language model keep "hidden" and "logits", and what
  * kd_model_keep asks for.
  *
- * Configs (docs/guide.md lists all keys; keys that would change the result but are not supported
- * are rejected by name):
- *   {"model_type": "mlp", "input_size": 784, "hidden_sizes": [800, 800], "num_labels": 10,
- *    "hidden_act": "relu", "input_dropout_prob": 0.2, "hidden_dropout_prob": 0.5}
- *   {"model_type": "sequential", "input_shape": [1, 28, 28], "layers": [
- *      {"type": "conv2d", "channels": 6, "kernel_size": 5, "padding": 2, "activation": "relu"},
- *      {"type": "max_pool2d", "kernel_size": 2}, {"type": "dropout", "p": 0.5},
- *      {"type": "linear", "units": 10}]}
- * Since 0.2 "sequential" also has batch norm, grouped convolutions, rectangles, means of windows
- * and sums of branches (docs/guide-images.md).
- * - Running statistics are tensors ("layers.1.running_mean") that KD_MODE_TRAIN passes move and no
- *   optimizer does. A KD_MODE_TRAIN pass needs two numbers a channel, else KD_ERR_SHAPE.
- * - A KD_MODE_EVALUATE pass folds a norm into the layer before it, and makes that layer's own
- *   output only if kd_model_keep asks for it.
- *
- * Language models (since 0.2): model_type "llama", "mistral", "qwen2" or "qwen3" with the keys of
- * transformers 4 and 5.
- * - rope_theta, rope_scaling, rope_parameters: default, linear, dynamic, llama3, yarn, longrope
- *   (one list); sliding windows as in each family; "attention_sinks": first tokens that every row
- *   sees.
- * - "kd_layer_repeats": each n consecutive layers share tensors ("kd_layer_sharing": "block"), or
- *   the whole stack is repeated ("stack").
- * - "kd_embedding_size": E: tied embeddings are (vocabulary, E) times a projection (hidden_size,
- *   E), and "hidden" has E numbers [Lan et al. 2020].
- * - They read "tokens" (rows) of packed sequences; attention and positions do not cross samples.
- * - Outputs of a row: "hidden" (the last, normalized), "logits"; "hidden.embedding", what enters
- *   layer 0, and "hidden.i", what layer i leaves; "attention.i.query", ".key", ".value" as
- *   attention multiplies them: after bias, norm and rotation. All are there after a KD_MODE_TRAIN
- *   pass, except for the attention of layers that recompute or are kept as bfloat16:
- *   kd_model_keep keeps it.
- * - Losses on "logits" run the head in blocks; tokens x vocabulary numbers are only made when
- *   kd_model_output asks for them.
- * - If kd_loss_backward fails, the head's gradient is undefined: call kd_model_zero_gradients.
- * - architectures ["...ForSequenceClassification"]: the head gives num_labels logits for every row
- *   (tensor "score.weight"). A text's class is read at its last row: put its label there, and mask
- *   the other rows or leave their labels absent.
- * - architectures ["...Model"]: no head unless embeddings are tied, and no "model." in names.
- * - "pooled" and "embedding" as of encoders, "last" pooled; kept if there is "kd_pooling".
- *
- * Encoders (since 0.2): model_type "bert", "distilbert", "roberta" or "xlm-roberta", the same for
- * packed sequences, recomputing, 8 bits, bfloat16 and adapters.
- * - They read "tokens" and, where the config has types, "token_types" (0 where the batch has none).
- * - Outputs of rows: "hidden", and after a KD_MODE_TRAIN pass "hidden.i" and "hidden.embedding".
- * - Outputs of samples: "pooled" (samples, hidden_size), zeros for a sample without rows;
- *   "embedding": pooled, dense, of length 1; of ...ForSequenceClassification "logits".
- * - "kd_pooling": "mean" (default), "cls", "max", "last", "weightedmean"; "kd_dense":
- *   [{"out_features": 128, "bias": true, "activation": "tanh"}, ..], "kd_normalize": true,
- *   "kd_max_length": 256 (what is longer is refused); "kd_include_prompt": false pools no row of a
- *   prompt, the first "prompt_length" of a sample. Folders of sentence-transformers say them in
- *   their own files, and are saved so.
- * - Dropout of hidden states and of attention's probabilities is as the config says, in
- *   KD_MODE_TRAIN.
- *
- * Transformers over patches (since 0.2): model_type "vit", "deit" or
- * "audio-spectrogram-transformer", the same for recomputing, 8 bits, bfloat16 and adapters. A
- * sample is an image or a spectrogram.
- * - They read "pixels", (samples, channels, height, width), or "mel", (samples, frames, mels), as
- *   float32; also as (samples, numbers) in the same order. Sizes are the config's: the host
- *   resizes.
- * - Its rows are T = 1 or 2 tokens, then patches line by line. "hidden", "hidden.i",
- *   "hidden.embedding" and "attention.i..." are (samples, T, width), one entry a sample;
- *   kd_output_info.width counts all T. "attention.i..." is there where it is kept (kd_model_keep).
- * - "pooled" and "embedding" as encoders have them; "kd_pooling" is "cls" where the config does not
- *   say, or the mean of a spectrogram's two tokens. ViT's and DeiT's pooler is kept along.
- * - ...ForImageClassification and ...ForAudioClassification: "logits" (samples, num_labels).
- *   DeiTForImageClassificationWithTeacher: "logits.class", "logits.distillation" and their mean,
- *   "logits".
- * - Tensors are named as in the folder, without "audio_spectrogram_transformer.".
- *
- * Static embeddings (since 0.2): {"model_type": "static_embedding", "vocab_size": 30522,
- * "hidden_size": 256, "normalize": true}: a sample is the mean of its tokens' rows.
- * - They read "tokens": (rows) of packed samples, or (samples, tokens), where what is below 0 is no
- *   token. A sample without tokens is 0.
- * - Outputs, one for each sample: "pooled" (the mean), "embedding" (with "normalize", of length 1)
- *   and, with "num_labels", "logits" of a linear layer on the embedding.
- * - "token_weights": each token's row times its own number (tensor "weights"); "ignored_token":
- *   an id that is left out of the mean.
- * - Folders of model2vec and of sentence-transformers' StaticEmbedding are read, and are saved as
- *   one that both load; "layout": "sentence_transformers" saves as sentence-transformers does,
- *   weights and mapping multiplied out, the ignored token's row 0. A classifier's tensors are saved
- *   too; both programs pass over them.
- * - model2vec leaves unknown tokens out, sentence-transformers counts them: what is loaded does as
- *   its program does. Special tokens are the host's to leave out: encode without
- *   KD_TOKENIZER_ADD_SPECIAL. "max_length" (model2vec cuts there, at 512 where nothing is said) is
- *   kept and never applied.
- * - A quantized vocabulary ("embedding_rows", several tokens on one row) comes with a folder
- *   only. */
+ * Configs by model_type; keys, inputs and outputs of each are in docs/configs.md:
+ * - "mlp", "sequential": networks of layers, for numbers and images.
+ * - "llama", "mistral", "qwen2", "qwen3": language models.
+ * - "bert", "distilbert", "roberta", "xlm-roberta", "modernbert": encoders.
+ * - "vit", "deit", "audio-spectrogram-transformer": transformers over patches.
+ * - "static_embedding": a vector for each token, and their mean.
+ * Keys that would change the result but are not supported are rejected by name. */
 #ifndef KDISTILL_MODEL_H
 #define KDISTILL_MODEL_H
 

@@ -3292,11 +3292,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_loss_set_diagnostics": (
         c_int32, [c_void_p, c_int32],
-        "Diagnostics cost a pass over the arrays and are off by default."
+        "They cost a pass over the arrays and are off by default."
     ),
     "kd_loss_get_diagnostics": (
         c_int32, [c_void_p, c_int32, POINTER(kd_loss_diagnostics)],
-        "Diagnostics cost a pass over the arrays and are off by default."
+        "They cost a pass over the arrays and are off by default."
     ),
     "kd_loss_set_shared_classes": (
         c_int32, [c_void_p, c_int32, POINTER(kd_array), c_int64],
