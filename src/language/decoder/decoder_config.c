@@ -331,7 +331,7 @@ static kd_status read_embedding(kd__trunk_config *d, const kd__json *root)
                (long long)d->hidden, (long long)d->embedded);
     KD_FAIL_IF(d->embedded < d->hidden && !d->tied && !d->classifier, KD_ERR_CONFIG,
                "config: kd_embedding_size needs tie_word_embeddings");
-    d->projection = d->position_table = d->type_table = d->embedding_norm = -1;
+    d->head_bias = d->projection = d->position_table = d->type_table = d->embedding_norm = -1;
     d->outer = d->classifier ? d->hidden : d->embedded;
     return KD_OK;
 }

@@ -9,7 +9,17 @@ static void free_state(kd__network *net, kd_context *context)
 {
     kd__encoder *e = net->state;
     for (int32_t n = 0; n < KD__CHAINS; n++) kd__release(context, e->chain[n].block);
+    kd__release(context, e->masked.block);
     kd__trunk_free(&e->trunk, context);
+}
+
+static kd_status memory(kd__network *net, const kd_context *context,
+                        const kd_model_options *options, int64_t *floats)
+{
+    const kd__encoder *e = net->state;
+    KD_TRY(kd__trunk_memory(net, context, options, floats));
+    *floats += kd__masked_floats(&e->masked, &e->trunk.config, options->max_rows);
+    return KD_OK;
 }
 
 /* The length that sentence-transformers cuts at counts before the table of positions does. */
@@ -43,7 +53,7 @@ const kd__engine kd__encoder_engine = {
     .free = free_state,
     .configure = kd__trunk_configure,
     .share_gradients = kd__trunk_share_gradients,
-    .memory = kd__trunk_memory,
+    .memory = memory,
     .int8_bytes = kd__trunk_int8_bytes,
     .active_parameters = kd__trunk_active_parameters,
     .layers = kd__trunk_layers,
@@ -57,6 +67,7 @@ const kd__engine kd__encoder_engine = {
     .output = kd__encoder_output,
     .gradient = kd__encoder_gradient,
     .forget_gradients = kd__encoder_forget_gradients,
+    .head = kd__encoder_head,
     .complete = kd__sentence_complete,
     .other_name = kd__encoder_other_name,
     .is_apart = kd__sentence_is_apart,

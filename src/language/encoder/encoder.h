@@ -5,6 +5,7 @@
 #define KD_ENCODER_ENCODER_H
 
 #include "language/encoder/chain.h"
+#include "language/encoder/masked_head.h"
 
 enum { KD__BERT, KD__DISTILBERT, KD__ROBERTA, KD__XLM_ROBERTA };
 
@@ -20,6 +21,7 @@ typedef struct kd__encoder {
     double head_dropout;
     int64_t max_length; /* kd_max_length */
     kd__chain chain[KD__CHAINS];
+    kd__masked_head masked; /* ForMaskedLM */
     char dense_folder[KD__MOST_STAGES][KD_NAME_BYTES]; /* "": with the trunk */
     char other[KD_NAME_BYTES];                         /* a tensor's name in older folders */
 } kd__encoder;
@@ -48,6 +50,7 @@ kd_status kd__encoder_output(kd_model *model, int32_t slot, kd_array *values);
 kd_status kd__encoder_gradient(kd_model *model, int32_t slot, float **to, int32_t *add);
 void kd__encoder_forget_gradients(kd_model *model);
 kd_status kd__encoder_backward(kd_model *model);
+int32_t kd__encoder_head(kd_model *model, int32_t slot, int gradient, kd_head *head);
 
 /* ---- folders ---- */
 

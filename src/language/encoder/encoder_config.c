@@ -20,7 +20,7 @@ static const names common = { "hidden_size",         "num_hidden_layers",
 static const names short_names = { "dim",     "n_layers",          "n_heads",   "hidden_dim",
                                    "dropout", "attention_dropout", "activation" };
 
-/* architecture: before Model and ForSequenceClassification; padding: where the key is missing */
+/* architecture: before Model, ForMaskedLM and ForSequenceClassification; padding: where the key is missing */
 static const struct {
     const char *model_type, *architecture;
     int64_t padding;
@@ -72,10 +72,11 @@ static kd_status check_architecture(kd__encoder *e, const char *name)
     const size_t length = strlen(stem);
     const char *rest = strncmp(name, stem, length) ? "?" : name + length;
     e->classifier = !strcmp(rest, "ForSequenceClassification");
-    KD_FAIL_IF(!e->classifier && strcmp(rest, "Model"), KD_ERR_UNSUPPORTED,
-               "config: architectures: \"%.60s\" is not supported; %s has %sModel and "
-               "%sForSequenceClassification",
-               name, families[e->trunk.config.family].model_type, stem, stem);
+    e->masked.is_there = !strcmp(rest, "ForMaskedLM");
+    KD_FAIL_IF(!e->classifier && !e->masked.is_there && strcmp(rest, "Model"), KD_ERR_UNSUPPORTED,
+               "config: architectures: \"%.60s\" is not supported; %s has %sModel, %sForMaskedLM "
+               "and %sForSequenceClassification",
+               name, families[e->trunk.config.family].model_type, stem, stem, stem);
     return KD_OK;
 }
 
@@ -163,7 +164,7 @@ static void set_forms(kd__trunk_config *d)
     d->qkv_bias = d->o_bias = d->mlp_bias = 1;
     d->repeats = 1;
     d->embedded = d->outer = d->hidden;
-    d->norm = d->head = d->projection = d->position_table = d->type_table = -1;
+    d->norm = d->head = d->head_bias = d->projection = d->position_table = d->type_table = -1;
 }
 
 /* ---- outputs of samples ---- */
@@ -265,7 +266,7 @@ static kd_status read_classifier(kd__encoder *e, const kd__json *root)
     KD_TRY(kd__config_number(root, distil ? "seq_classif_dropout" : "classifier_dropout", 0, 0.99,
                              distil ? 0.2 : e->trunk.config.dropout, &e->head_dropout));
     KD_TRY(kd__config_flag(root, "kd_pooler", 1, &e->has_pooler));
-    e->has_pooler &= !distil && !(e->classifier && family != KD__BERT);
+    e->has_pooler &= !distil && !(e->classifier && family != KD__BERT) && !e->masked.is_there;
     if (!e->classifier) return KD_OK;
     KD_TRY(read_labels(root, &labels));
     KD_FAIL_IF(family == KD__BERT && !e->has_pooler, KD_ERR_CONFIG,
@@ -284,6 +285,7 @@ kd_status kd__encoder_read_config(kd__encoder *e, const kd__json *root)
     KD_TRY(read_identity(e, root));
     KD_TRY(read_sizes(e, root));
     set_forms(&e->trunk.config);
+    KD_TRY(kd__config_flag(root, "tie_word_embeddings", 1, &e->trunk.config.tied));
     KD_TRY(read_samples(e, root));
     return read_classifier(e, root);
 }

@@ -130,7 +130,8 @@ static kd_status dense_tensors(maker *m, kd__chain *c)
 static kd_status make_tensors(kd__network *net, kd_context *context, kd__encoder *e)
 {
     kd__trunk_config *d = &e->trunk.config;
-    maker m = { net, context, names_of(e), e->classifier ? names_of(e)->prefix : "", -1 };
+    const int has_head = e->classifier || e->masked.is_there;
+    maker m = { net, context, names_of(e), has_head ? names_of(e)->prefix : "", -1 };
     KD_TRY(embedding_tensors(&m, d));
     for (int64_t l = 0; l < d->layers; l++) {
         kd__trunk_layer *made = &d->layer[l];
@@ -143,6 +144,7 @@ static kd_status make_tensors(kd__network *net, kd_context *context, kd__encoder
     }
     m.layer = -1;
     KD_TRY(head_tensors(&m, e));
+    KD_TRY(kd__masked_tensors(&e->masked, net, context, d));
     return dense_tensors(&m, &e->chain[KD__CHAIN_EMBEDDING]);
 }
 

@@ -54,7 +54,7 @@ typedef struct kd__trunk_config {
     kd__rope rope;
     kd__trunk_layer *layer;        /* (layers) */
     int64_t *windows;              /* (layers) */
-    int32_t embedding, norm, head; /* norm, head -1: none */
+    int32_t embedding, norm, head, head_bias; /* all but the embedding -1: none */
     /* learned positions (positions + first_position, d); types of tokens (types, d); the norm of
      * what enters layer 0; -1: none */
     int32_t position_table, type_table, embedding_norm;
@@ -132,7 +132,7 @@ typedef struct kd__trunk {
     float *logits; /* of the last pass, made on demand, (R, V) */
     int64_t logits_room;
     int32_t logits_known;
-    kd_array head_view, head_gradient;
+    kd_array head_view, head_gradient, bias_view, bias_gradient;
     struct kd__lora *lora;              /* NULL: no adapters */
     struct kd__int8_weights *quantized; /* of a frozen model, NULL: none */
 } kd__trunk;
@@ -163,6 +163,10 @@ static inline int64_t kd__trunk_units(const kd__trunk_config *d)
 }
 /* The parameters as passes see them: with adapters, or the model's own. */
 const float *kd__parameters_seen(const kd_model *model);
+/* A head in the file where the config ties it to the embedding: KD_ERR_MISMATCH where it holds
+ * other numbers. */
+kd_status kd__trunk_check_tied(const kd_model *model, const char *name, const kd_array *head,
+                               const char *folder);
 static inline float *kd__tensor_values(const kd_model *model, int32_t tensor)
 {
     return tensor < 0
@@ -273,6 +277,11 @@ kd_status kd__trunk_gradient(kd_model *model, int32_t slot, float **to, int32_t 
 const float *kd__trunk_outside(const kd__outside *outside, int32_t slot);
 void kd__trunk_forget_gradients(kd_model *model);
 int32_t kd__trunk_head(kd_model *model, int32_t slot, int gradient, kd_head *head);
+/* The head as a whole, of states (R, O) that enter it: logits, and from their gradient (outside)
+ * the head's and dstates, which is written or, with add, added to. */
+kd_status kd__trunk_logits(kd_model *model, const float *states, kd_array *values);
+kd_status kd__trunk_logits_gradient(kd_model *model, const float *states, float *dstates, int add);
+
 /* ---- outputs that a pass keeps ---- */
 
 /* Places at the plan's end for outputs whose values the pass itself writes over. */
@@ -291,7 +300,7 @@ void kd__trunk_keep_embedding(const kd_model *model, kd__trunk_pass *pass, const
 void kd__trunk_keep_layer(const kd_model *model, kd__trunk_pass *pass, int64_t layer,
                           const kd__rows *rows);
 
-/* The head: W, and its gradient made ready to be added to (gradient 1). */
+/* The head: W and bias, and their gradients made ready to be added to (gradient 1). */
 void kd__trunk_view_head(kd_model *model, kd_head *head, int gradient);
 
 #endif

@@ -215,31 +215,41 @@ static kd_status backward_layer(const backward *w, int64_t layer)
 
 /* ---- the ends ---- */
 
-/* Gradients of whole logits: dhidden += dlogits W,  dW += dlogits' hidden. */
-static kd_status logits_gradient(const backward *w)
+/* dstates = or += dlogits W,  dW += dlogits' states,  db += sums of dlogits */
+kd_status kd__trunk_logits_gradient(kd_model *model, const float *states, float *dstates, int add)
 {
-    const kd__trunk_config *d = w->d;
-    kd__outside *o = w->outside;
-    kd_context *context = w->rows.context;
+    const kd__trunk *s = kd__trunk_of(model);
+    const kd__trunk_config *d = &s->config;
+    const kd__rows rows = { model->object.context, s->pass.rows };
     kd_head head = KD_HEAD_INIT;
-    kd__trunk_view_head(w->model, &head, 1);
+    kd__trunk_view_head(model, &head, 1);
     if (head.weight_gradient)
-        KD_TRY(kd__linear_weight_gradient(&w->rows, w->block + w->p->hidden, d->outer, o->dlogits,
-                                          d->classes, head.weight_gradient->data, 1));
-    KD_TRY(KD_RESERVE(context, &o->dhidden, &o->dhidden_room, w->p->rows * d->outer));
-    const kd__gemm g = { .m = w->rows.count,
+        KD_TRY(kd__linear_weight_gradient(&rows, states, d->outer, s->outside.dlogits, d->classes,
+                                          head.weight_gradient->data, 1));
+    if (head.bias_gradient)
+        kd__bias_gradient(&rows, s->outside.dlogits, d->classes, head.bias_gradient->data, 1);
+    const kd__gemm g = { .m = rows.count,
                          .n = d->outer,
                          .k = d->classes,
                          .alpha = 1,
-                         .a = o->dlogits,
+                         .a = s->outside.dlogits,
                          .lda = d->classes,
                          .b = head.weight->data,
                          .ldb = d->outer,
-                         .beta = o->has_dhidden ? 1 : 0,
-                         .c = o->dhidden,
+                         .beta = add ? 1 : 0,
+                         .c = dstates,
                          .ldc = d->outer };
+    return kd__gemm_run(rows.context, &g);
+}
+
+/* Whole logits: into the gradient of "hidden". */
+static kd_status logits_gradient(const backward *w)
+{
+    kd__outside *o = w->outside;
+    const int add = o->has_dhidden;
+    KD_TRY(KD_RESERVE(w->rows.context, &o->dhidden, &o->dhidden_room, w->p->rows * w->d->outer));
     o->has_dhidden = 1;
-    return kd__gemm_run(context, &g);
+    return kd__trunk_logits_gradient(w->model, w->block + w->p->hidden, o->dhidden, add);
 }
 
 /* Through the projection out of the residual stream: the gradient of the last norm's values; the
@@ -263,6 +273,14 @@ static kd_status begin_stream(const backward *w)
     return KD_OK;
 }
 
+/* Of a head that this pass did not go through. */
+static void clear_head(const backward *w)
+{
+    const kd__trunk_config *d = w->d;
+    if (d->head >= 0 && !d->tied) clear(w, d->head);
+    if (d->head_bias >= 0) clear(w, d->head_bias);
+}
+
 /* From the gradient of "hidden" to that of what the last layer left. */
 static kd_status backward_head(const backward *w)
 {
@@ -270,7 +288,7 @@ static kd_status backward_head(const backward *w)
     const kd__outside *o = w->outside;
     const float *dlast = o->dhidden;
     if (o->has_dlogits) KD_TRY(logits_gradient(w));
-    if (d->head >= 0 && !d->tied && !o->head_written && w->fresh) clear(w, d->head);
+    if (w->fresh && !o->head_written) clear_head(w);
     if (d->norm < 0) return begin_stream(w);
     memset(w->dx, 0, (size_t)(w->rows.count * d->hidden) * sizeof *w->dx);
     if (!o->has_dhidden) {
