@@ -1,6 +1,7 @@
 """Encoders against transformers, random small configs of every family: hidden states of all layers,
-logits of classifiers and of masked language models, whole and through the fused head, gradients of all tensors; texts packed and one by one; folders both ways, those
-of sentence-transformers as well where it is installed:
+logits of classifiers and of masked language models, whole and through the fused head, gradients of
+all tensors; texts packed and one by one; folders both ways, those of sentence-transformers as well
+where it is installed:
     python tests/property/encoders.py [shapes]
 """
 

@@ -21,7 +21,7 @@ typedef struct kd__encoder {
     double head_dropout;
     int64_t max_length; /* kd_max_length */
     kd__chain chain[KD__CHAINS];
-    kd__masked_head masked; /* ForMaskedLM */
+    kd__masked_head masked;                            /* ForMaskedLM */
     char dense_folder[KD__MOST_STAGES][KD_NAME_BYTES]; /* "": with the trunk */
     char other[KD_NAME_BYTES];                         /* a tensor's name in older folders */
 } kd__encoder;

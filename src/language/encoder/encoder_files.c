@@ -45,8 +45,8 @@ static int first_name(const char *name, char *to)
 
 static const char *other_head_name(const kd__encoder *e, const char *name, char *to)
 {
-    const int is = e->masked.is_there && (kd__masked_other_name(&e->trunk.config, name, to) ||
-                                          first_name(name, to));
+    const int is = e->masked.is_there &&
+                   (kd__masked_other_name(&e->trunk.config, name, to) || first_name(name, to));
     return is ? to : NULL;
 }
 

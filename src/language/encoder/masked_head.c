@@ -158,8 +158,7 @@ kd_status kd__masked_backward(kd_model *model, kd__masked_head *h)
     const float *hidden = trunk->pass.block + trunk->pass.plan.hidden;
     KD_TRY(push_logits(model, h));
     if (!h->has_gradient) return KD_OK;
-    float *a = part(model, h, AFTER), *dy = part(model, h, DSTATES),
-          *dg = part(model, h, SCRATCH);
+    float *a = part(model, h, AFTER), *dy = part(model, h, DSTATES), *dg = part(model, h, SCRATCH);
     kd__layer_norm_gradient(&rows, a, kd__tensor_values(model, h->norm), part(model, h, PARTS), dy,
                             d, dy, 0, kd__tensor_gradient(model, h->norm),
                             kd__tensor_gradient(model, h->norm + 1), 1);

@@ -52,8 +52,8 @@ typedef struct kd__trunk_config {
     int64_t repeats, whole_stack;
     double epsilon, range;
     kd__rope rope;
-    kd__trunk_layer *layer;        /* (layers) */
-    int64_t *windows;              /* (layers) */
+    kd__trunk_layer *layer;                   /* (layers) */
+    int64_t *windows;                         /* (layers) */
     int32_t embedding, norm, head, head_bias; /* all but the embedding -1: none */
     /* learned positions (positions + first_position, d); types of tokens (types, d); the norm of
      * what enters layer 0; -1: none */
