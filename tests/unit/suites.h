@@ -3,6 +3,7 @@
 SUITE(context)
 SUITE(data)
 SUITE(csv)
+SUITE(mask_tokens)
 SUITE(ranks)
 SUITE(loss)
 SUITE(loss_rows)
