@@ -1,7 +1,7 @@
 """Makes tests/goldens/encoder_heads.h from transformers 5.23 (make peers installs it): python3
 tests/goldens/encoder_heads.py > tests/goldens/encoder_heads.h
 
-Masked language models. Weights are formulas of a tensor's name and a number's place that the tests
+Masked language models, and ModernBERT with windows that its texts cross. Weights are formulas of a tensor's name and a number's place that the tests
 compute as well, so only outputs and, for each tensor, one sum over its gradient are stored.
 """
 
@@ -51,13 +51,14 @@ def fill(name, values):
 
 def golden(label, config, kind):
     model = kind(config).float().eval()
-    tensors = {n: v for n, v in model.named_parameters() if n != "lm_head.bias" or config.tie_word_embeddings}
+    unused = [] if config.tie_word_embeddings else ["lm_head.bias"]
+    tensors = {n: v for n, v in model.named_parameters() if n not in unused}
     for name, values in tensors.items():
         fill(name, values)
     logits = []
     for text, types in zip(TOKENS, TYPES):
         more = {"token_type_ids": torch.tensor([types])} if label == "bert_masked" else {}
-        logits.append(model(torch.tensor([text]), **more).logits[0])
+        logits.append(model(torch.tensor([text]), **more).logits.flatten(0, -2))
     logits = torch.cat(logits)
     (logits * torch.sin(0.9 * torch.arange(logits.numel())).reshape(logits.shape)).sum().backward()
     emit(f"{label}_logits", logits.detach())
@@ -80,4 +81,35 @@ golden(
     "roberta_masked",
     transformers.RobertaConfig(**SIZES, **DROPOUT, type_vocab_size=2, tie_word_embeddings=False),
     transformers.RobertaForMaskedLM,
+)
+
+MODERN = dict(
+    vocab_size=17,
+    hidden_size=12,
+    num_hidden_layers=3,
+    num_attention_heads=3,
+    intermediate_size=20,
+    max_position_embeddings=12,
+    local_attention=4,
+    pad_token_id=0,
+    cls_token_id=1,
+    sep_token_id=1,
+    bos_token_id=1,
+    eos_token_id=1,
+)
+golden(
+    "modernbert_masked", transformers.ModernBertConfig(**MODERN), transformers.ModernBertForMaskedLM
+)
+golden(
+    "modernbert_classes",
+    transformers.ModernBertConfig(
+        **MODERN,
+        num_labels=3,
+        classifier_pooling="mean",
+        norm_bias=True,
+        attention_bias=True,
+        mlp_bias=True,
+        classifier_bias=True,
+    ),
+    transformers.ModernBertForSequenceClassification,
 )

@@ -43,6 +43,13 @@ static float *scratch(const kd__chain *c, int64_t i)
     return kd__chain_gradient(c) + (kd__chain_outputs(c) + i * widest(c)) * c->samples;
 }
 
+/* What enters a stage. */
+static const float *input(const kd_model *model, const kd__chain *c, int64_t stage)
+{
+    return !stage && c->has_transform ? kd__transform_output(model, &c->transform)
+                                      : value(c, stage);
+}
+
 static kd_status reserve(kd_context *context, kd__chain *c, int64_t samples)
 {
     const int64_t a_sample = value_at(c, c->count + 1) + 2 * kd__chain_outputs(c) + 1 +
@@ -85,9 +92,11 @@ kd_status kd__chain_forward(kd_model *model, kd__chain *c, int64_t site)
     if (c->is_made) return KD_OK;
     KD_TRY(reserve(rows.context, c, rows.count));
     kd__pool(&sequences, c->pooling, hidden_of(model), c->width, value(c, 0));
+    if (c->has_transform)
+        KD_TRY(kd__transform_forward(model, &c->transform, value(c, 0), rows.count));
     for (int64_t i = 0; i < c->count; i++) {
         const kd__stage *s = &c->stage[i];
-        const float *x = dropped(model, s, site + i, &rows, value(c, i), scratch(c, 0));
+        const float *x = dropped(model, s, site + i, &rows, input(model, c, i), scratch(c, 0));
         KD_TRY(kd__linear(&rows, x, s->inputs, kd__tensor_values(model, s->weight), s->outputs,
                           value(c, i + 1)));
         kd__activation_forward(rows.context, s->activation, value(c, i + 1),
@@ -109,7 +118,7 @@ static kd_status stage_gradient(kd_model *model, const kd__chain *c, int64_t i, 
                                 const kd__rows *rows, float *dy, float *dx)
 {
     const kd__stage *s = &c->stage[i];
-    const float *x = dropped(model, s, site + i, rows, value(c, i), scratch(c, 2));
+    const float *x = dropped(model, s, site + i, rows, input(model, c, i), scratch(c, 2));
     kd__activation_backward(rows->context, s->activation, dy, value(c, i + 1), NULL, rows->count,
                             s->outputs);
     kd__bias_gradient(rows, dy, s->outputs, kd__tensor_gradient(model, s->bias), 1);
@@ -139,6 +148,7 @@ kd_status kd__chain_backward(kd_model *model, kd__chain *c, int64_t site, float 
         dy = dx;
         dx = done;
     }
+    if (c->has_transform) KD_TRY(kd__transform_backward(model, &c->transform, value(c, 0), dy));
     kd__pool_gradient(&sequences, c->pooling, hidden_of(model), dy, c->width, dhidden);
     return KD_OK;
 }

@@ -1,13 +1,13 @@
 /* Outputs of a sample: its rows pooled, then dense layers, then, if asked for, length 1. Legend: S
  * samples, R rows of d numbers; a stage has I inputs and N outputs.
  *
- *   v_0 = pool(hidden);  v_i = f_i(dropout(v_(i-1)) W_i' + b_i);  output = v_n, or v_n / |v_n|
+ *   v_0 = pool(hidden), or transform(pool(hidden));  v_i = f_i(dropout(v_(i-1)) W_i' + b_i);  output = v_n, or v_n / |v_n|
  *
  * "pooled" is a chain of no stages, "embedding" and the logits of a class are others. */
 #ifndef KD_ENCODER_CHAIN_H
 #define KD_ENCODER_CHAIN_H
 
-#include "language/trunk/trunk.h"
+#include "language/encoder/transform.h"
 #include "nn/sequence_pool.h"
 
 #define KD__MOST_STAGES 4
@@ -21,7 +21,9 @@ typedef struct kd__stage {
 
 typedef struct kd__chain {
     int32_t pooling, normalize;
-    int64_t count, width; /* stages; d */
+    int64_t count, width;  /* stages; d */
+    int32_t has_transform; /* between pooling and stages, of which there is one at least */
+    kd__transform transform;
     kd__stage stage[KD__MOST_STAGES];
     /* of the last pass: values, lengths, the output's gradient, scratch; made when asked for */
     float *block;

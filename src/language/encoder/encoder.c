@@ -8,8 +8,11 @@
 static void free_state(kd__network *net, kd_context *context)
 {
     kd__encoder *e = net->state;
-    for (int32_t n = 0; n < KD__CHAINS; n++) kd__release(context, e->chain[n].block);
-    kd__release(context, e->masked.block);
+    for (int32_t n = 0; n < KD__CHAINS; n++) {
+        kd__release(context, e->chain[n].block);
+        kd__release(context, e->chain[n].transform.block);
+    }
+    kd__release(context, e->masked.transform.block);
     kd__trunk_free(&e->trunk, context);
 }
 
@@ -18,7 +21,7 @@ static kd_status memory(kd__network *net, const kd_context *context,
 {
     const kd__encoder *e = net->state;
     KD_TRY(kd__trunk_memory(net, context, options, floats));
-    *floats += kd__masked_floats(&e->masked, &e->trunk.config, options->max_rows);
+    if (e->masked.is_there) *floats += kd__transform_floats(&e->trunk.config, options->max_rows);
     return KD_OK;
 }
 
@@ -47,7 +50,7 @@ static kd_status forward(kd_model *model, kd_batch *batch, int32_t mode)
 }
 
 const kd__engine kd__encoder_engine = {
-    .model_types = "bert, distilbert, roberta, xlm-roberta",
+    .model_types = "bert, distilbert, roberta, xlm-roberta, modernbert",
     .knows = kd__encoder_knows,
     .read = kd__encoder_read,
     .free = free_state,

@@ -1,4 +1,4 @@
-/* Encoder language models: BERT, DistilBERT, RoBERTa, XLM-RoBERTa. What a row goes through is the
+/* Encoder language models: BERT, DistilBERT, RoBERTa, XLM-RoBERTa, ModernBERT. What a row goes through is the
  * trunk's; here are their configs, the names of their tensors, what is made of a sample's rows, and
  * their folders, sentence-transformers' among them. Legend in language/trunk/trunk.h. */
 #ifndef KD_ENCODER_ENCODER_H
@@ -6,8 +6,9 @@
 
 #include "language/encoder/chain.h"
 #include "language/encoder/masked_head.h"
+#include "language/trunk/config_keys.h"
 
-enum { KD__BERT, KD__DISTILBERT, KD__ROBERTA, KD__XLM_ROBERTA };
+enum { KD__BERT, KD__DISTILBERT, KD__ROBERTA, KD__XLM_ROBERTA, KD__MODERNBERT };
 
 /* Outputs of samples. */
 enum { KD__CHAIN_POOLED, KD__CHAIN_EMBEDDING, KD__CHAIN_LOGITS, KD__CHAINS };
@@ -33,7 +34,8 @@ static inline kd__encoder *kd__encoder_of(const kd_model *model) { return model-
 /* ---- configs and tensors ---- */
 
 int kd__encoder_knows(const char *model_type);
-kd_status kd__encoder_read_config(kd__encoder *encoder, const kd__json *root);
+kd_status kd__encoder_read_config(kd__encoder *encoder, kd_context *context, const kd__json *root);
+kd_status kd__encoder_check_sizes(const kd__trunk_config *config);
 /* Reads the config; makes tensors. */
 kd_status kd__encoder_read(kd__network *net, kd_context *context, const kd__json *root);
 /* What stands before a trunk's names in a folder with a head: "bert.". */

@@ -17,7 +17,8 @@ static const char *without(const char *name, const char *prefix)
 
 static int is_trunk(const kd__encoder *e, const char *name)
 {
-    static const char *const begins[] = { "embeddings.", "encoder.", "transformer.", "pooler." };
+    static const char *const begins[] = { "embeddings.", "encoder.", "transformer.",
+                                          "pooler.",     "layers.",  "final_norm." };
     const char *rest = without(name, kd__encoder_prefix(e));
     for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
         if (without(rest ? rest : name, begins[i])) return 1;
@@ -80,8 +81,10 @@ static int is_table(const kd__encoder *e, const char *name)
 /* Heads that a trunk was trained with: nothing that this model gives out goes through them. */
 static int is_other_head(const kd__encoder *e, const char *name)
 {
-    static const char *const masked[] = { "cls.predictions.", "lm_head.", "vocab_transform.",
-                                          "vocab_layer_norm.", "vocab_projector." };
+    static const char *const masked[] = { "cls.predictions.", "lm_head.",
+                                          "vocab_transform.", "vocab_layer_norm.",
+                                          "vocab_projector.", "head.",
+                                          "decoder." };
     const char *rest = without(name, kd__encoder_prefix(e));
     if (e->classifier) return 0;
     if (e->masked.is_there && without(rest ? rest : name, "pooler.")) return 1;

@@ -68,7 +68,7 @@ static kd_status masked_output(kd_model *model, int32_t slot, kd_array *values)
     kd__encoder *e = kd__encoder_of(model);
     const int64_t dims[2] = { model->rows, e->trunk.config.hidden };
     KD_TRY(kd__masked_forward(model, &e->masked));
-    const float *states = kd__masked_states(model, &e->masked);
+    const float *states = kd__transform_output(model, &e->masked.transform);
     if (slot == KD__SLOT_LOGITS) return kd__trunk_logits(model, states, values);
     kd__array_view(values, (float *)(uintptr_t)states, KD_FLOAT32, 2, dims);
     return KD_OK;
@@ -90,7 +90,7 @@ static kd_status masked_gradient(kd_model *model, float **to, int32_t *add)
 {
     kd__masked_head *h = &kd__encoder_of(model)->masked;
     KD_TRY(kd__masked_forward(model, h));
-    *to = kd__masked_gradient(model, h);
+    *to = kd__transform_gradient(model, &h->transform);
     *add = h->has_gradient;
     h->has_gradient = 1;
     return KD_OK;

@@ -1,22 +1,18 @@
 /* The head of masked language models. Legend: R rows of d numbers, V vocabulary.
  *
- *   g = hidden W' + b;  states = norm(gelu(g));  logits = states E' + c
+ *   states = transform(hidden);  logits = states E' + c
  *
  * E is the embedding where the two are tied. "hidden.head" is the states: what a loss multiplies
  * with E in blocks. */
 #ifndef KD_ENCODER_MASKED_HEAD_H
 #define KD_ENCODER_MASKED_HEAD_H
 
-#include "language/trunk/trunk.h"
+#include "language/encoder/transform.h"
 
 typedef struct kd__masked_head {
-    int32_t is_there;
-    int32_t dense, dense_bias, norm; /* tensors; bias -1: none */
-    /* of the last pass: g, gelu(g), states, what the norm keeps, two gradients; made when asked
-     * for */
-    float *block;
-    int64_t room;
-    int32_t is_made, has_gradient;
+    int32_t is_there, has_dense_bias, has_bias;
+    kd__transform transform;
+    int32_t is_made, has_gradient; /* of the last pass; made when asked for */
 } kd__masked_head;
 
 /* The name of a head's tensor where folders have another one; 0: there is none. */
@@ -26,15 +22,9 @@ int kd__masked_is_tied(const kd__trunk_config *config, const char *name);
 /* Tensors, and the trunk's head. */
 kd_status kd__masked_tensors(kd__masked_head *head, kd__network *net, kd_context *context,
                              kd__trunk_config *config);
-/* Floats of a pass's block. */
-int64_t kd__masked_floats(const kd__masked_head *head, const kd__trunk_config *config,
-                          int64_t rows);
 
 /* The states (R, d) of the last pass. */
 kd_status kd__masked_forward(kd_model *model, kd__masked_head *head);
-const float *kd__masked_states(const kd_model *model, const kd__masked_head *head);
-/* (R, d), of the states; to be written before the backward pass. */
-float *kd__masked_gradient(const kd_model *model, const kd__masked_head *head);
 /* Gradients of the tensors are added to, and that of "hidden". */
 kd_status kd__masked_backward(kd_model *model, kd__masked_head *head);
 

@@ -312,8 +312,9 @@ static int lacks_pooler(const kd__json *root, const kd__weights *weights)
                                          "classifier.dense.weight" /* has none */ };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (kd__weights_find(weights, names[i])) return 0;
-    const kd__json *type = kd__json_member(root, "model_type");
-    return strcmp(type->text, "distilbert") && !kd__json_member(root, "kd_pooler");
+    const char *type = kd__json_member(root, "model_type")->text;
+    const int has_none = !strcmp(type, "distilbert") || !strcmp(type, "modernbert");
+    return !has_none && !kd__json_member(root, "kd_pooler");
 }
 
 /* The config's own keys, then those that were found. */

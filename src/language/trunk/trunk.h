@@ -12,6 +12,9 @@
  *   each layer:  y = norm(x + o(attention(qkv(x))));  x = norm(y + down(gelu(gate(y))))
  *   hidden = x
  *
+ * With gelu_gate and layer norms, as ModernBERT has them, gelu takes silu's place, and the first
+ * layer's first norm is that of the embedding.
+ *
  * With a factorized embedding (V, E) and its projection P (d, E): x = E[token] P'; hidden = norm(x)
  * P where the embedding is the head, too.
  *
@@ -30,7 +33,8 @@ typedef struct kd__trunk_layer {
     int64_t window;       /* 0: full attention */
     int32_t shared_later; /* 1: a later layer has the same tensors */
     int32_t first, end;   /* its tensors are first .. end - 1 */
-    /* tensors of the model, -1: none; a layer norm's bias is the next one */
+    /* tensors of the model, -1: none; a layer norm's bias is the next one. norm1 -1: what enters
+     * the layer is normed */
     int32_t norm1, norm2;
     /* q, k, v are stored one after another, as are their biases */
     int32_t q, k, v, qb, kb, vb, qn, kn;
@@ -42,6 +46,9 @@ typedef struct kd__trunk_config {
     /* the forms of a block; 0: norms before its two parts, root-mean-square norms, attention to
      * earlier rows, rotary positions, a gate */
     int32_t post_norm, layer_norm, both_sides, no_rotation, no_gate;
+    int32_t plain_norm;       /* layer norms have no bias */
+    int32_t gelu_gate;        /* gates are gelu's, not silu's */
+    int32_t two_ropes;        /* layers with a window have positions of their own */
     double dropout;           /* of what a block's parts add, and of what enters layer 0 */
     double attention_dropout; /* of attention's probabilities */
     /* ForSequenceClassification: the head gives num_labels logits, tensor "score.weight" */
@@ -51,7 +58,7 @@ typedef struct kd__trunk_config {
     /* layers are repeated so many times: each at once, or all of them in turn */
     int64_t repeats, whole_stack;
     double epsilon, range;
-    kd__rope rope;
+    kd__rope rope, local_rope;
     kd__trunk_layer *layer;                   /* (layers) */
     int64_t *windows;                         /* (layers) */
     int32_t embedding, norm, head, head_bias; /* all but the embedding -1: none */
@@ -89,6 +96,7 @@ typedef struct kd__trunk_plan {
      * on */
     int64_t halved, whole, stored, stored_step;
     int64_t hidden, last_r, cosine, sine; /* hidden (R, O) */
+    int64_t local_turn; /* from cosine and sine to those of layers with a window */
     /* (R, d) and (R, 2), with embedding_norm: sums of embeddings, and what the norm keeps */
     int64_t summed, summed_r;
     /* (R, E): rows of a factorized embedding, and their gradients */
@@ -177,6 +185,11 @@ static inline float *kd__tensor_values(const kd_model *model, int32_t tensor)
  * or out of it, y (rows, E) = x P. */
 kd__gemm kd__trunk_projection(const kd_model *model, int into, int64_t rows, const float *x,
                               float *y);
+/* The tensor of a layer norm's bias; -1: it has none. */
+static inline int32_t kd__trunk_norm_bias(const kd__trunk_config *d, int32_t weight)
+{
+    return d->plain_norm ? -1 : weight + 1;
+}
 /* Queries, keys and values of a layer. cosine, sine: (rows, D / 2). */
 kd__heads kd__trunk_heads(const kd_model *model, const kd__trunk_layer *layer, const float *cosine,
                           const float *sine);
@@ -200,6 +213,13 @@ static inline int64_t kd__trunk_stats(const kd__trunk_config *d) { return d->lay
 static inline int64_t kd__trunk_at(const kd__trunk_plan *p, int64_t layer)
 {
     return layer < p->kept.recompute ? 0 : (layer - p->kept.recompute) * p->step;
+}
+
+/* Cosines of a layer's positions, and sines, in the pass's block. */
+static inline const float *kd__trunk_turn(const kd__trunk_config *d, const kd__trunk_pass *pass,
+                                          const kd__trunk_layer *layer, int64_t place)
+{
+    return pass->block + place + (d->two_ropes && layer->window ? pass->plan.local_turn : 0);
 }
 
 /* ---- facts ---- */

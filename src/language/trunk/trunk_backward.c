@@ -10,6 +10,7 @@
 #include "nn/embedding.h"
 #include "nn/dropout.h"
 #include "nn/gated.h"
+#include "nn/gated_gelu.h"
 #include "nn/gelu.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
@@ -61,7 +62,7 @@ static void norm_gradient(const backward *w, int32_t weight, const float *x, con
     const int64_t n = w->d->hidden;
     if (w->d->layer_norm)
         kd__layer_norm_gradient(&w->rows, x, scale, kept, dy, n, w->dx, dy != w->dx, dscale,
-                                gradient(w, weight + 1), add);
+                                gradient(w, kd__trunk_norm_bias(w->d, weight)), add);
     else kd__norm_gradient(&w->rows, x, scale, kept, dy, n, w->dx, dscale, add);
 }
 
@@ -79,7 +80,7 @@ static const float *part_gradient(const backward *w, int64_t site)
 static void enter_gradient(const backward *w, int32_t norm, const float *x, const float *kept,
                            const float *dy, int add)
 {
-    if (w->d->post_norm) kd__residual(&w->rows, w->dx, dy, NULL, w->d->hidden);
+    if (w->d->post_norm || norm < 0) kd__residual(&w->rows, w->dx, dy, NULL, w->d->hidden);
     else norm_gradient(w, norm, x, kept, dy, add);
 }
 
@@ -115,6 +116,7 @@ static void middle_gradient(const backward *w, const float *gu, const float *dac
 {
     float *act = w->block + w->p->act, *dgu = w->block + w->p->dgu;
     if (w->d->no_gate) kd__gelu_gradient(&w->rows, gu, dact, w->d->inner, act, dgu);
+    else if (w->d->gelu_gate) kd__gated_gelu_gradient(&w->rows, gu, dact, w->d->inner, act, dgu);
     else kd__gated_gradient(&w->rows, gu, dact, w->d->inner, act, dgu);
 }
 
@@ -162,7 +164,8 @@ static kd_status attention(const backward *w, const kd__trunk_layer *l, int64_t 
     const int64_t q = d->heads * d->width, all = q + 2 * d->kv_heads * d->width;
     float *datt = w->block + p->wide, *dqkv = w->block + p->dqkv, *dy = w->block + p->dy;
     const kd__attention a = kd__trunk_layer_attention(w->model, w->pass, layer);
-    const kd__heads heads = kd__trunk_heads(w->model, l, w->block + p->cosine, w->block + p->sine);
+    const kd__heads heads = kd__trunk_heads(w->model, l, kd__trunk_turn(d, w->pass, l, p->cosine),
+                                            kd__trunk_turn(d, w->pass, l, p->sine));
     if (d->post_norm) norm_gradient(w, l->norm1, at + p->mid, at + p->r1, w->dx, add);
     const float *dpart = part_gradient(w, kd__trunk_site(layer, KD__SITE_ATTENTION));
     kd__bias_gradient(&w->rows, dpart, d->hidden, gradient(w, l->ob), add);
@@ -173,7 +176,7 @@ static kd_status attention(const backward *w, const kd__trunk_layer *l, int64_t 
     kd__heads_gradient(&w->rows, &heads, at + p->raw, at + p->rq, dqkv, gradient(w, l->qn),
                        gradient(w, l->kn), add);
     kd__bias_gradient(&w->rows, dqkv, all, gradient(w, l->qb), add);
-    const float *entered = d->post_norm ? x : normed(w, l->norm1, x);
+    const float *entered = d->post_norm || l->norm1 < 0 ? x : normed(w, l->norm1, x);
     KD_TRY(linear_gradient(w, l->q, entered, d->hidden, dqkv, all, dy, add));
     enter_gradient(w, l->norm1, x, at + p->r1, dy, add);
     return KD_OK;
