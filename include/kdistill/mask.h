@@ -26,7 +26,7 @@ typedef struct kd_mask_options {
     int32_t reserved;
     double share;        /* of rows that are chosen: BERT's .15; ModernBERT was trained with .30 */
     double mask_share;   /* of the chosen rows that become the mask token */
-    double random_share; /* of those that become another token; the others stay as they are */
+    double random_share; /* of those that become another token; the others stay */
     uint64_t seed;       /* 0: the context's */
     int64_t epoch;       /* another epoch hides others */
     const char *tokens_field, *label_field, *mask_field; /* NULL: "tokens", "label", "mask" */
@@ -41,7 +41,7 @@ KD_API void kd_mask_options_init(kd_mask_options *options, size_t size);
  * chosen with probability `share`. [Devlin et al. 2019, 3.1]
  * - Writes the tokens, labels (what a chosen row was, elsewhere -100, which terms ignore) and the
  *   mask (1: chosen), for terms with mask_field.
- * - What is hidden depends on (seed, the sample's key, epoch) and the place in the sample alone: the
+ * - What is hidden depends on seed, the sample's key, epoch and the place in the sample alone: the
  *   same in any batch, on any rank, with any number of threads. A sample whose key is 0 (a host's,
  *   without kd_batch_set_samples) draws by its tokens instead.
  * - KD_ERR_RANGE: a share outside 0 to 1, ids outside the vocabulary. KD_ERR_NOT_FOUND: no such

@@ -996,10 +996,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "vocabulary_size": ("int", "tokens are below it; to be set"),
         "share": ("float", "of rows that are chosen: BERT's .15; ModernBERT was trained with .30"),
         "mask_share": ("float", "of the chosen rows that become the mask token"),
-        "random_share": (
-            "float",
-            "of those that become another token; the others stay as they are"
-        ),
+        "random_share": ("float", "of those that become another token; the others stay"),
         "seed": ("int", "0: the context's"),
         "epoch": ("int", "another epoch hides others"),
         "tokens_field": ("str | None", 'None: "tokens", "label", "mask"'),

@@ -1,6 +1,6 @@
 /* The middle of a feed-forward layer whose gate is a gelu: a = gelu(g + bg) (u + bu), with gelu as
- * in gelu.h. [Shazeer 2020] Legend: R rows; gu (R, 2 F): F gates, then F values to be gated; bias (2
- * F) or NULL; a (R, F). */
+ * in gelu.h. [Shazeer 2020] Legend: R rows; gu (R, 2 F): F gates, then F values to be gated; bias
+ * (2 F) or NULL; a (R, F). */
 #ifndef KD_NN_GATED_GELU_H
 #define KD_NN_GATED_GELU_H
 

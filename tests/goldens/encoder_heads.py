@@ -1,8 +1,9 @@
-"""Makes tests/goldens/encoder_heads.h from transformers 5.23 (make peers installs it): python3
-tests/goldens/encoder_heads.py > tests/goldens/encoder_heads.h
+"""Makes tests/goldens/encoder_heads_goldens.h from transformers 5.23 (make peers installs it):
+python3 tests/goldens/encoder_heads.py > tests/goldens/encoder_heads_goldens.h
 
-Masked language models, and ModernBERT with windows that its texts cross. Weights are formulas of a tensor's name and a number's place that the tests
-compute as well, so only outputs and, for each tensor, one sum over its gradient are stored.
+Masked language models, and ModernBERT with windows that its texts cross. Weights are formulas of a
+tensor's name and a number's place that the tests compute as well, so only outputs and, for each
+tensor, one sum over its gradient are stored.
 """
 
 import math

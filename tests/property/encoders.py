@@ -97,7 +97,8 @@ def theirs(reference, name, ids, types):
     """Hidden states (all of them, each one concatenated) and logits."""
     layers, logits = None, []
     for text, kinds in zip(ids, types):
-        more = {} if name in ("distilbert", "modernbert") else {"token_type_ids": torch.tensor(kinds)[None]}
+        typed = name not in ("distilbert", "modernbert")
+        more = {"token_type_ids": torch.tensor(kinds)[None]} if typed else {}
         out = reference(torch.tensor(text)[None], output_hidden_states=True, **more)
         states = [h[0] for h in out.hidden_states]
         layers = (

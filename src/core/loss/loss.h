@@ -442,7 +442,7 @@ typedef struct kd__pass {
     int32_t z_dtype, add, alias;
     int64_t first, last, tile;
     const int64_t *chosen; /* rows first .. last - 1 stand for these; NULL: for themselves */
-    float *scratch; /* (threads, KD__ROWS_OF_SCRATCH, room), then doubles */
+    float *scratch;        /* (threads, KD__ROWS_OF_SCRATCH, room), then doubles */
     int64_t room, wide_room, stride;
 } kd__pass;
 

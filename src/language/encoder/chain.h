@@ -1,7 +1,8 @@
 /* Outputs of a sample: its rows pooled, then dense layers, then, if asked for, length 1. Legend: S
  * samples, R rows of d numbers; a stage has I inputs and N outputs.
  *
- *   v_0 = pool(hidden), or transform(pool(hidden));  v_i = f_i(dropout(v_(i-1)) W_i' + b_i);  output = v_n, or v_n / |v_n|
+ *   v_0 = pool(hidden), or transform(pool(hidden))
+ *   v_i = f_i(dropout(v_(i-1)) W_i' + b_i);  output = v_n, or v_n / |v_n|
  *
  * "pooled" is a chain of no stages, "embedding" and the logits of a class are others. */
 #ifndef KD_ENCODER_CHAIN_H

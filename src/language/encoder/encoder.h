@@ -1,6 +1,7 @@
-/* Encoder language models: BERT, DistilBERT, RoBERTa, XLM-RoBERTa, ModernBERT. What a row goes through is the
- * trunk's; here are their configs, the names of their tensors, what is made of a sample's rows, and
- * their folders, sentence-transformers' among them. Legend in language/trunk/trunk.h. */
+/* Encoder language models: BERT, DistilBERT, RoBERTa, XLM-RoBERTa, ModernBERT. What a row goes
+ * through is the trunk's; here are their configs, the names of their tensors, what is made of a
+ * sample's rows, and their folders, sentence-transformers' among them. Legend in
+ * language/trunk/trunk.h. */
 #ifndef KD_ENCODER_ENCODER_H
 #define KD_ENCODER_ENCODER_H
 

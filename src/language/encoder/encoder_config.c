@@ -1,6 +1,6 @@
-/* Configs of encoder language models, with the keys of transformers 4 and 5, ModernBERT's apart, and this library's own
- * for what sentence-transformers keeps in other files: kd_pooling, kd_dense, kd_normalize,
- * kd_max_length. */
+/* Configs of encoder language models, with the keys of transformers 4 and 5, ModernBERT's apart,
+ * and this library's own for what sentence-transformers keeps in other files: kd_pooling, kd_dense,
+ * kd_normalize, kd_max_length. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +19,8 @@ static const names common = { "hidden_size",         "num_hidden_layers",
 static const names short_names = { "dim",     "n_layers",          "n_heads",   "hidden_dim",
                                    "dropout", "attention_dropout", "activation" };
 
-/* architecture: before Model, ForMaskedLM and ForSequenceClassification; padding: where the key is missing */
+/* architecture: before Model, ForMaskedLM and ForSequenceClassification; padding: where the key is
+ * missing */
 static const struct {
     const char *model_type, *architecture;
     int64_t padding;

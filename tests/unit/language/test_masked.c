@@ -1,7 +1,7 @@
 /* Masked language models: numbers of transformers, losses through the fused head, folders. */
 #include "encoderkit.h"
 
-#include "../../goldens/encoder_heads.h"
+#include "../../goldens/encoder_heads_goldens.h"
 
 #define MASKED(more) BERT(NO_DROPOUT ",\"architectures\":[\"BertForMaskedLM\"]" more)
 #define DISTILBERT                                                                                 \

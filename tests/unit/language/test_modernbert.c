@@ -1,7 +1,7 @@
 /* ModernBERT: numbers of transformers, windows, ways of training, configs of both versions. */
 #include "encoderkit.h"
 
-#include "../../goldens/encoder_heads.h"
+#include "../../goldens/encoder_heads_goldens.h"
 
 #define MODERN(more)                                                                               \
     "{\"model_type\":\"modernbert\",\"vocab_size\":17,\"hidden_size\":12,"                         \
