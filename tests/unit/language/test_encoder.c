@@ -368,11 +368,12 @@ static kd_batch *long_batch(kd_context *own)
     return made;
 }
 
-static void check_memory(const kd_model_options *o)
+#define MEMORY(more)                                                                               \
+    "{\"model_type\":\"bert\",\"vocab_size\":19,\"hidden_size\":192,\"num_hidden_layers\":2,"      \
+    "\"num_attention_heads\":6,\"intermediate_size\":440,\"max_position_embeddings\":256" more "}"
+
+static void check_memory(const char *config, const char *output, const kd_model_options *o)
 {
-    static const char config[] =
-        "{\"model_type\":\"bert\",\"vocab_size\":19,\"hidden_size\":192,\"num_hidden_layers\":2,"
-        "\"num_attention_heads\":6,\"intermediate_size\":440,\"max_position_embeddings\":256}";
     kd_context_info before = { .struct_size = sizeof before }, after = before;
     kd_model_memory_info info = { .struct_size = sizeof info };
     kd_context *own = make_context(2);
@@ -383,7 +384,7 @@ static void check_memory(const kd_model_options *o)
     model = encoder_made(own, config, o);
     OK(kd_model_forward(model, its, o->frozen ? KD_MODE_EVALUATE : KD_MODE_TRAIN));
     if (!o->frozen) {
-        push_back(model, "hidden");
+        push_back(model, output);
         OK(kd_model_backward(model));
     }
     OK(kd_context_get_info(own, &after));
@@ -400,17 +401,18 @@ START_TEST(memory_is_known_before_it_is_taken)
 {
     kd_model_options o = KD_MODEL_OPTIONS_INIT;
     o.max_rows = 300;
-    check_memory(&o);
+    check_memory(MEMORY(""), "hidden", &o);
+    check_memory(MEMORY(",\"architectures\":[\"BertForMaskedLM\"]"), "hidden.head", &o);
     o.recompute = 1;
-    check_memory(&o);
+    check_memory(MEMORY(""), "hidden", &o);
     o.recompute = 0;
     o.activations = KD_BFLOAT16;
-    check_memory(&o);
+    check_memory(MEMORY(""), "hidden", &o);
     o.activations = KD_FLOAT32;
     o.frozen = 1;
-    check_memory(&o);
+    check_memory(MEMORY(""), "hidden", &o);
     o.weights = KD_INT8;
-    check_memory(&o);
+    check_memory(MEMORY(""), "hidden", &o);
 }
 END_TEST
 
