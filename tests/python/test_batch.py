@@ -77,10 +77,6 @@ class BatchTest(Samples):
         batch = kd.Batch(self.ctx).begin(0).set("inputs", self.x[:0])
         self.assertEqual((batch.counts.rows, batch.field("inputs").shape[0]), (0, 0))
 
-
-if __name__ == "__main__":
-    unittest.main()
-
     def test_tokens_are_hidden_the_same_way_twice(self):
         made = []
         for epoch in (0, 0, 1):
@@ -95,3 +91,7 @@ if __name__ == "__main__":
         np.testing.assert_array_equal(tokens[mask == 0], (np.arange(200) % 50)[mask == 0])
         with self.assertRaisesRegex(kd.Error, "mask_token: expected 0 to 49"):
             batch.mask_tokens(mask_token=50, vocabulary_size=50)
+
+
+if __name__ == "__main__":
+    unittest.main()
