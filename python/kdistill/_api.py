@@ -1440,6 +1440,41 @@ class kd_lora_options(Structure):
     seed: int
 
 
+class kd_mask_options(Structure):
+    """`kd_mask_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("mask_token", c_int32),
+        ("vocabulary_size", c_int64),
+        ("special_tokens", POINTER(c_int32)),
+        ("special_count", c_int32),
+        ("reserved", c_int32),
+        ("share", c_double),
+        ("mask_share", c_double),
+        ("random_share", c_double),
+        ("seed", c_uint64),
+        ("epoch", c_int64),
+        ("tokens_field", c_char_p),
+        ("label_field", POINTER(c_char_p)),
+        ("mask_field", POINTER(c_char_p)),
+    ]
+    struct_size: int
+    mask_token: int
+    vocabulary_size: int
+    special_tokens: Any
+    special_count: int
+    reserved: int
+    share: float
+    mask_share: float
+    random_share: float
+    seed: int
+    epoch: int
+    tokens_field: _Text | None
+    label_field: Any
+    mask_field: Any
+
+
 class kd_record(Structure):
     """`kd_record` of the headers."""
 
@@ -2059,6 +2094,7 @@ STRUCTS: list[type[Structure]] = [
     kd_student_options,
     kd_static_options,
     kd_lora_options,
+    kd_mask_options,
     kd_record,
     kd_record_options,
     kd_record_counts,
@@ -4509,6 +4545,27 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "chunks[c][side + 1] - 1]; side 0: the student's, 2: the teacher's. log_probabilities: (n)"
         "\n"
         "float32; sums: (count) float64."
+    ),
+    "kd_mask_options_init": (
+        None, [POINTER(kd_mask_options), c_size_t],
+        ""
+    ),
+    "kd_batch_mask_tokens": (
+        c_int32, [c_void_p, POINTER(kd_mask_options)],
+        "Hides tokens of a batch, to be called once after it was filled: each row that is not speci"
+        "al is\n"
+        "chosen with probability `share`. [Devlin et al. 2019, 3.1]\n"
+        "- Writes the tokens, labels (what a chosen row was, elsewhere -100, which terms ignore) an"
+        "d the\n"
+        "  mask (1: chosen), for terms with mask_field.\n"
+        "- What is hidden depends on seed, the sample's key, epoch and the place in the sample alon"
+        "e: the\n"
+        "  same in any batch, on any rank, with any number of threads. A sample whose key is 0 (a h"
+        "ost's,\n"
+        "  without kd_batch_set_samples) draws by its tokens instead.\n"
+        "- KD_ERR_RANGE: a share outside 0 to 1, ids outside the vocabulary. KD_ERR_NOT_FOUND: no s"
+        "uch\n"
+        "  field of tokens. The batch is then unchanged."
     ),
     "kd_model_save_gguf": (
         c_int32, [c_void_p, c_void_p, c_char_p, c_int32, c_int32],

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ctypes import byref, c_char_p, c_int64
+from ctypes import byref, c_char_p, c_int32, c_int64
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy
 
 from . import _api
 from ._arrays import array, flags, reference
-from ._convert import defaults, text_array
+from ._convert import defaults, number_array, options, takes, text_array
 from ._fields import Fields
 from ._handle import make
 from ._library import check, lib
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from .context import Context
+    from .options import MaskOptions
     from .tokenizer import Tokenizer
 
 
@@ -164,6 +165,23 @@ class Batch(Fields):
         """
         made: list[Any] = [reference(x) for x in (numbers, keys, views)]
         check(lib.kd_batch_set_samples(self._pointer, *made))
+        return self
+
+    @takes(_api.kd_mask_options)
+    def mask_tokens(
+        self, special_tokens: Sequence[int] = (), **options_: Unpack[MaskOptions]
+    ) -> Self:
+        """Hides tokens for a masked language model: "tokens", "label" and "mask".
+
+        Parameters
+        ----------
+        special_tokens : sequence of int
+            Ids that are neither chosen nor drawn, as those of "[CLS]" and "[SEP]".
+        """
+        made = options(_api.kd_mask_options, options_)
+        made.special_tokens = number_array(c_int32, [int(t) for t in special_tokens])
+        made.special_count = len(special_tokens)
+        check(lib.kd_batch_mask_tokens(self._pointer, byref(made)))
         return self
 
     @property

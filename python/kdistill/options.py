@@ -389,6 +389,19 @@ class LoraOptions(TypedDict, total=False):
     seed: int
 
 
+class MaskOptions(TypedDict, total=False):
+    """Options of `kd_mask_options`."""
+
+    mask_token: int
+    vocabulary_size: int
+    share: float
+    mask_share: float
+    random_share: float
+    seed: int
+    epoch: int
+    tokens_field: str | None
+
+
 class RecordOptions(TypedDict, total=False):
     """Options of `kd_record_options`."""
 
@@ -1023,6 +1036,16 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "rank": ("int", ""),
         "alpha": ("float", "the product is scaled by alpha / rank"),
         "seed": ("int", "for A; 0: the model's"),
+    },
+    "kd_mask_options": {
+        "mask_token": ("int", 'the tokenizer\'s id of "[MASK]" or "<mask>"; to be set'),
+        "vocabulary_size": ("int", "tokens are below it; to be set"),
+        "share": ("float", "of rows that are chosen: BERT's .15; ModernBERT was trained with .30"),
+        "mask_share": ("float", "of the chosen rows that become the mask token"),
+        "random_share": ("float", "of those that become another token; the others stay"),
+        "seed": ("int", "0: the context's"),
+        "epoch": ("int", "another epoch hides others"),
+        "tokens_field": ("str | None", 'None: "tokens", "label", "mask"'),
     },
     "kd_record_options": {
         "bad_lines": (

@@ -15,7 +15,8 @@ static float layer_norm(float *y, const float *x, const float *w, const float *b
     const float r = 1 / sqrtf((float)(sum_lanes(squares) / (double)n) + eps);
     for (int64_t i = 0; i < n; i += W) {
         const vf unit = (load_at(x + i, n - i, 0) - m) * r;
-        store_at(y + i, unit * load_at(w + i, n - i, 0) + load_at(b + i, n - i, 0), n - i);
+        const vf level = b ? load_at(b + i, n - i, 0) : splat(0);
+        store_at(y + i, unit * load_at(w + i, n - i, 0) + level, n - i);
     }
     *mean = m;
     return r;

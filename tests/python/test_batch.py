@@ -77,6 +77,21 @@ class BatchTest(Samples):
         batch = kd.Batch(self.ctx).begin(0).set("inputs", self.x[:0])
         self.assertEqual((batch.counts.rows, batch.field("inputs").shape[0]), (0, 0))
 
+    def test_tokens_are_hidden_the_same_way_twice(self):
+        made = []
+        for epoch in (0, 0, 1):
+            batch = kd.Batch(self.ctx).begin_packed([0, 200]).set("tokens", np.arange(200) % 50)
+            batch.mask_tokens([0, 1], mask_token=3, vocabulary_size=50, seed=7, epoch=epoch)
+            made.append([batch.field(name).copy() for name in ("tokens", "label", "mask")])
+        np.testing.assert_array_equal(made[0], made[1])
+        self.assertFalse(np.array_equal(made[0][2], made[2][2]))
+        tokens, labels, mask = made[0]
+        np.testing.assert_array_equal(labels, np.where(mask, np.arange(200) % 50, -100))
+        self.assertTrue(0 < mask.sum() < 80)
+        np.testing.assert_array_equal(tokens[mask == 0], (np.arange(200) % 50)[mask == 0])
+        with self.assertRaisesRegex(kd.Error, "mask_token: expected 0 to 49"):
+            batch.mask_tokens(mask_token=50, vocabulary_size=50)
+
 
 if __name__ == "__main__":
     unittest.main()

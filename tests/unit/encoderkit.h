@@ -62,4 +62,73 @@ static inline void push_back(kd_model *model, const char *name)
     free(g);
 }
 
+/* Weights that the scripts of the goldens compute as well. */
+static inline void encoder_fill(kd_model *model)
+{
+    int32_t count;
+    OK(kd_model_tensor_count(model, &count));
+    for (int32_t i = 0; i < count; i++) {
+        const char *name;
+        kd_array v;
+        int sum = 0;
+        OK(kd_model_tensor(model, i, &name, &v));
+        for (const char *c = name; *c; c++) sum += *c;
+        const int norm = strlen(name) > 10 && !strcmp(name + strlen(name) - 10, "orm.weight");
+        for (int64_t j = 0; j < kd_array_count(&v); j++)
+            ((float *)v.data)[j] = (float)(0.5 * sin(0.37 * (double)j + sum % 100 / 10.0)) +
+                                   (float)norm;
+    }
+}
+
+/* One sum over each tensor's gradient. */
+static inline void encoder_compare_gradients(kd_model *model, const char *const *names,
+                                             const double *sums)
+{
+    int32_t count;
+    OK(kd_model_tensor_count(model, &count));
+    for (int32_t i = 0; i < count; i++) {
+        const char *name;
+        kd_array g;
+        double sum = 0;
+        int32_t k = 0;
+        OK(kd_model_tensor(model, i, &name, NULL));
+        while (strcmp(names[k], name)) k++;
+        OK(kd_model_tensor_gradient(model, i, &g));
+        for (int64_t j = 0; j < kd_array_count(&g); j++)
+            sum += (double)((float *)g.data)[j] * cos((double)j);
+        ck_assert_msg(fabs(sum - sums[k]) <= 2e-4 * (1 + fabs(sums[k])), "%s: %g, expected %g",
+                      name, sum, sums[k]);
+    }
+}
+
+/* Every name of a safetensors header, replaced where it stands, at the same length or with spaces
+ * after the header's values. */
+static inline void encoder_rename(const char *folder, const char *from, const char *to)
+{
+    char path[700];
+    size_t size;
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    char *bytes = read_whole(path, &size), *made = malloc(2 * size + 4096);
+    uint64_t header;
+    memcpy(&header, bytes, 8);
+    char *text = malloc(header + 1), *at = made + 8;
+    memcpy(text, bytes + 8, header);
+    text[header] = 0;
+    for (char *c = text; *c;) {
+        if (strncmp(c, from, strlen(from))) {
+            *at++ = *c++;
+            continue;
+        }
+        memcpy(at, to, strlen(to));
+        at += strlen(to);
+        c += strlen(from);
+    }
+    while ((at - made) % 8) *at++ = ' ';
+    const uint64_t length = (uint64_t)(at - made - 8);
+    memcpy(made, &length, 8);
+    memcpy(at, bytes + 8 + header, size - 8 - header);
+    write_file(path, made, 8 + length + size - 8 - header);
+    free(bytes), free(made), free(text);
+}
+
 #endif

@@ -12,10 +12,10 @@
 #include "base/thread.h"
 #include "core/loss/cells.h"
 #include "core/loss/features.h"
+#include "core/loss/head_plan.h"
+#include "core/loss/head_rows.h"
 #include "math/gemm.h"
 
-#define THREADS 2         /* whose scratch the limit covers; more take more, and the plan tells */
-#define TILE_LINES 12     /* of the products' tiles */
 #define COLUMN_CHUNK 1024 /* classes of a piece of the bias's gradient */
 
 typedef struct {
@@ -27,7 +27,14 @@ typedef struct {
     const kd__sources *sources[KD__MAX_HEADS];
     int32_t head_count;
     int64_t rows, block, classes, step; /* step: of z and dz */
-    kd__cells cells;                    /* skipping */
+    int64_t taken;                      /* rows that are gone through */
+    /* hidden states of the block at hand, and their gradient (NULL: not wanted) */
+    const float *h;
+    float *dh;
+    int64_t h_step, dh_step;
+    /* where chosen rows are gathered: hidden states, their gradient, the teachers' */
+    float *own_h, *own_dh, *teacher_h;
+    kd__cells cells; /* skipping */
 } blocks;
 
 int kd__needs_blocks(const kd__pass *w)
@@ -36,113 +43,6 @@ int kd__needs_blocks(const kd__pass *w)
     for (int32_t i = 0; i < w->count; i++)
         if (w->loss->sources[w->terms[i]].head) return 1;
     return 0;
-}
-
-/* ---- the plan ---- */
-
-typedef struct {
-    int64_t block, bytes;
-} plan;
-
-/* What a call has to hold. */
-typedef struct {
-    int64_t rows, floats_a_row; /* logits held for one row */
-    int64_t widest, hidden;     /* classes, hidden states: of the wider side */
-    int64_t skipped;            /* classes of a head whose small cells are skipped, or 0 */
-    int64_t wide;               /* floats of a thread's arrays of doubles */
-} sizes;
-
-/* packed: what the products take beside, for two threads. */
-static plan plan_with(int64_t limit, const sizes *s, int64_t floats_a_row, int64_t packed,
-                      int32_t threads)
-{
-    const int64_t a_thread = KD__ROWS_OF_SCRATCH * (s->widest + 32) + s->wide +
-                             KD__LINES * KD__DEPTH;
-    int64_t most = (limit / 4 - packed - THREADS * a_thread) / (floats_a_row + 4), pieces;
-    if (most < 1) most = 1;
-    if (most > s->rows) most = kd__max(s->rows, 1);
-    pieces = kd__ceil_div(s->rows, most);
-    plan p = { pieces ? kd__ceil_div(s->rows, pieces) : 1, 0 };
-    /* whole cells, or whole tiles of the products */
-    for (int64_t unit = KD__CELL; pieces > 1 && unit >= TILE_LINES; unit -= KD__CELL - TILE_LINES) {
-        const int64_t even = kd__round_up(p.block, unit), below = most / unit * unit;
-        if (even <= most || (unit == TILE_LINES && below)) {
-            p.block = even <= most ? even : below;
-            break;
-        }
-    }
-    if (p.block > s->rows && s->rows) p.block = s->rows;
-    p.bytes = 4 * (p.block * floats_a_row + packed + threads * a_thread);
-    return p;
-}
-
-static plan make_plan(int64_t limit, const sizes *s, int32_t threads)
-{
-    const int64_t lines = limit / 4 / (s->floats_a_row + 1), few = kd__min(lines, KD__THIN_LINES);
-    const int64_t deep = kd__gemm_thin_scratch(few, kd__max(s->hidden, s->widest), THREADS);
-    const int64_t thin = kd__gemm_thin_scratch(few, s->hidden, THREADS),
-                  whole = KD__HEAD_CHUNK * (s->hidden + 64);
-    if (s->skipped) {
-        const int64_t many = 64 * KD__CELL, none = kd__cells_room(0, s->skipped, s->hidden);
-        const int64_t a_row = (kd__cells_room(many, s->skipped, s->hidden) - none) / many +
-                              s->hidden + 1;
-        return plan_with(limit, s, s->floats_a_row + a_row,
-                         kd__cells_room(KD__CELL, s->skipped, s->hidden) + whole, threads);
-    }
-    /* a result of fewer columns than lines packs all of them */
-    const int64_t narrow = s->hidden < few ? (s->hidden + 32) * KD__MOST_DEPTH : 0;
-    const int64_t packed = kd__max(thin, deep);
-    const plan p = plan_with(limit, s, s->floats_a_row, kd__max(packed, narrow), threads);
-    return p.block <= KD__THIN_LINES ? p : plan_with(limit, s, s->floats_a_row, whole, threads);
-}
-
-/* Arrays of doubles that some kinds keep for all classes (src/core/loss/run.c). */
-static int64_t wide_floats(const kd_loss *loss, int64_t classes)
-{
-    for (int32_t t = 0; t < loss->count; t++)
-        if (kd__kind_of(loss->terms[t].kind)->doubles) return 8 * (classes + 6);
-    return 0;
-}
-
-/* Sides of feature terms, one after the other; parameters, gradients, and those of a call. */
-static int64_t feature_bytes(const kd_loss *loss, int64_t rows, int64_t width)
-{
-    int64_t most = 0;
-    for (int32_t t = 0; t < loss->count; t++)
-        if (kd__is_feature(&loss->terms[t]))
-            most = kd__max(most, kd__feature_floats(loss, t, rows, width, width));
-    return 4 * (most + 3 * loss->parameters.total);
-}
-
-kd_status kd_loss_estimate_memory(kd_loss *loss, int64_t rows, int64_t classes,
-                                  int64_t student_width, int64_t teacher_width, int64_t *bytes,
-                                  int64_t *block_rows)
-{
-    KD_NEED(loss);
-    KD_FAIL_IF(rows < 0 || rows > (int64_t)1 << 48 || classes < 1 || classes > INT32_MAX ||
-                   student_width < 0 || student_width > INT32_MAX || teacher_width < 0 ||
-                   teacher_width > INT32_MAX,
-               KD_ERR_RANGE,
-               "kd_loss_estimate_memory: expected rows up to 2^48, classes and widths below 2^31, "
-               "got %lld, %lld, %lld and %lld",
-               (long long)rows, (long long)classes, (long long)student_width,
-               (long long)teacher_width);
-    kd_context *context = loss->object.context;
-    const sizes s = { .rows = rows,
-                      .floats_a_row = ((student_width ? 1 : 0) + (teacher_width ? 1 : 0)) *
-                                      kd__row_step(classes),
-                      .widest = classes,
-                      .hidden = kd__max(student_width, teacher_width),
-                      .skipped = loss->skip_bound > 0 && student_width ? classes : 0,
-                      .wide = wide_floats(loss, classes) };
-    const plan p = make_plan(loss->memory_limit, &s, context->threads);
-    const int64_t features = feature_bytes(loss, rows, classes);
-    if (bytes)
-        *bytes = features + (s.floats_a_row ? p.bytes
-                                            : 4 * context->threads *
-                                                  (KD__ROWS_OF_SCRATCH * (classes + 32) + s.wide));
-    if (block_rows) *block_rows = s.floats_a_row ? p.block : rows;
-    return KD_OK;
 }
 
 /* ---- soft caps ---- */
@@ -187,10 +87,9 @@ static kd_status push_back(blocks *b, int64_t rows)
     const int64_t n = b->classes, d = st->hidden_width, skip = head->skip_bound > 0,
                   chunk = skip ? KD__HEAD_CHUNK / KD__CELL * KD__CELL
                                : kd__head_chunk(b->context, rows, n);
-    float *dh = st->dz ? st->dz + b->w->first * st->dz_step : NULL;
-    const float *h = (const float *)(const void *)st->z + b->w->first * st->z_step;
-    if (dh && !st->add)
-        for (int64_t r = 0; r < rows; r++) memset(dh + r * st->dz_step, 0, (size_t)d * sizeof *dh);
+    float *dh = b->dh;
+    if (dh && (!st->add || dh == b->own_dh))
+        for (int64_t r = 0; r < rows; r++) memset(dh + r * b->dh_step, 0, (size_t)d * sizeof *dh);
     for (int64_t i = 0; i < n && dh; i += chunk) {
         kd__gemm g = { .m = rows,
                        .n = d,
@@ -202,7 +101,7 @@ static kd_status push_back(blocks *b, int64_t rows)
                        .ldb = d,
                        .beta = 1,
                        .c = dh,
-                       .ldc = st->dz_step };
+                       .ldc = b->dh_step };
         if (skip) KD_TRY(kd__cells_times_head(&b->cells, &g, i));
         else KD_TRY(kd__gemm_block(b->context, &g));
     }
@@ -214,8 +113,8 @@ static kd_status push_back(blocks *b, int64_t rows)
                        .alpha = (float)head->scale,
                        .a = b->dz,
                        .lda = b->step,
-                       .b = h,
-                       .ldb = st->z_step,
+                       .b = b->h,
+                       .ldb = b->h_step,
                        .beta = 1,
                        .c = head->weight_gradient->data,
                        .ldc = d };
@@ -229,37 +128,74 @@ static kd_status push_back(blocks *b, int64_t rows)
     return KD_OK;
 }
 
-static kd_status run_block(blocks *b)
+/* The block's hidden states where they lie, or gathered. */
+static void take_hidden(blocks *b, int64_t rows)
 {
-    kd__pass *w = b->w;
+    const kd__pass *w = b->w;
     const kd__student *st = b->student;
-    const int64_t rows = w->last - w->first;
-    for (int32_t i = 0; i < b->head_count; i++) {
-        const kd__sources *s = b->sources[i];
-        const float *hidden = (const float *)(const void *)s->teacher + w->first * s->teacher_width;
-        KD_TRY(kd__head_logits(b->context, &b->heads[i]->head, hidden, s->teacher_width, rows,
-                               b->v[i], kd__row_step(b->heads[i]->weight.dims[0])));
+    const float *z = (const float *)(const void *)st->z;
+    const int64_t d = st->hidden_width;
+    if (!w->chosen) {
+        b->h = z + w->first * st->z_step;
+        b->dh = st->dz ? st->dz + w->first * st->dz_step : NULL;
+        b->h_step = st->z_step;
+        b->dh_step = st->dz_step;
+        return;
     }
-    if (!st->has_head) {
-        w->z = st->z + w->first * st->z_step * (int64_t)kd_dtype_bytes(st->dtype);
-        w->dz = st->dz ? st->dz + w->first * st->dz_step : NULL;
-        kd__run_rows(w);
-        return KD_OK;
-    }
-    const float *h = (const float *)(const void *)st->z + w->first * st->z_step;
-    KD_TRY(kd__head_logits(b->context, &st->head, h, st->z_step, rows, b->z, b->step));
-    kd__run_rows(w);
-    if (!w->dz) return KD_OK;
+    kd__head_rows_gather(w->chosen + w->first, rows, z, st->z_step, d, b->own_h);
+    b->h = b->own_h;
+    b->dh = b->own_dh;
+    b->h_step = b->dh_step = d;
+}
+
+/* A teacher's logits of the block. */
+static kd_status teacher_logits(blocks *b, int32_t i, int64_t rows)
+{
+    const kd__pass *w = b->w;
+    const kd__sources *s = b->sources[i];
+    const int64_t d = s->teacher_width;
+    const float *hidden = (const float *)(const void *)s->teacher;
+    if (w->chosen) kd__head_rows_gather(w->chosen + w->first, rows, hidden, d, d, b->teacher_h);
+    return kd__head_logits(b->context, &b->heads[i]->head,
+                           w->chosen ? b->teacher_h : hidden + w->first * d, d, rows, b->v[i],
+                           kd__row_step(b->heads[i]->weight.dims[0]));
+}
+
+/* Gradients of the block's logits: through the cap, and back. */
+static kd_status finish_block(blocks *b, int64_t rows)
+{
+    const kd__student *st = b->student;
+    const kd__pass *w = b->w;
     if (st->head.soft_cap > 0) {
         capped f = {
             b->context->kernels, b->z, b->dz, b->classes, b->step, (float)st->head.soft_cap
         };
         kd__parallel(b->context, rows, uncap_row, &f);
     }
-    if (st->head.skip_bound > 0)
-        kd__cells_mark(&b->cells, b->dz, b->step, rows,
-                       (const float *)(const void *)st->z + w->first * st->z_step, st->z_step);
-    return push_back(b, rows);
+    if (st->head.skip_bound > 0) kd__cells_mark(&b->cells, b->dz, b->step, rows, b->h, b->h_step);
+    KD_TRY(push_back(b, rows));
+    if (w->chosen && b->own_dh)
+        kd__head_rows_add(b->context->kernels, w->chosen + w->first, rows, b->own_dh,
+                          st->hidden_width, st->dz, st->dz_step);
+    return KD_OK;
+}
+
+static kd_status run_block(blocks *b)
+{
+    kd__pass *w = b->w;
+    const kd__student *st = b->student;
+    const int64_t rows = w->last - w->first;
+    for (int32_t i = 0; i < b->head_count; i++) KD_TRY(teacher_logits(b, i, rows));
+    if (!st->has_head) {
+        w->z = st->z + w->first * st->z_step * (int64_t)kd_dtype_bytes(st->dtype);
+        w->dz = st->dz ? st->dz + w->first * st->dz_step : NULL;
+        kd__run_rows(w);
+        return KD_OK;
+    }
+    take_hidden(b, rows);
+    KD_TRY(kd__head_logits(b->context, &st->head, b->h, b->h_step, rows, b->z, b->step));
+    kd__run_rows(w);
+    return w->dz ? finish_block(b, rows) : KD_OK;
 }
 
 static double norm_of(const kd__kernels *kernels, const float *x, int64_t rows, int64_t step,
@@ -289,6 +225,57 @@ static void report(blocks *b, kd_loss_result *made)
     made->dh_error_bound = scale * sqrt(b->cells.row_sizes * longest);
 }
 
+/* Floats of a row that is gathered: both sides' hidden states, the student's gradient. */
+static int64_t gathered_floats(const blocks *b)
+{
+    const int64_t d = b->student->hidden_width;
+    int64_t widest = 0;
+    for (int32_t i = 0; i < b->head_count; i++)
+        widest = kd__max(widest, b->sources[i]->teacher_width);
+    return d + (b->student->dz ? d : 0) + widest;
+}
+
+/* Rows of a block. Masked rows are left out where the others, gathered, hold no more memory. */
+static kd_status choose(blocks *b, const kd__head_sizes *all, kd__head_sizes *taken)
+{
+    kd__pass *w = b->w;
+    kd_loss *loss = w->loss;
+    const int32_t threads = b->context->threads;
+    const kd__head_plan whole = kd__head_plan_make(loss->memory_limit, all, threads);
+    b->block = whole.block;
+    *taken = *all;
+    if (!b->student->has_head) return KD_OK;
+    KD_TRY(KD_RESERVE(b->context, &loss->chosen, &loss->chosen_room, b->rows + 1));
+    kd__head_sizes some = *all;
+    some.rows = kd__head_rows(w, loss->chosen);
+    some.floats_a_row += gathered_floats(b);
+    const kd__head_plan p =
+        kd__head_plan_make(kd__min(loss->memory_limit, whole.covered), &some, threads);
+    if (some.rows == b->rows || p.covered > whole.covered) return KD_OK;
+    w->chosen = loss->chosen;
+    b->block = p.block;
+    *taken = some;
+    return KD_OK;
+}
+
+/* Gradients of rows that nothing looks at. */
+static void clear_gradient(const blocks *b)
+{
+    const kd__student *st = b->student;
+    const size_t bytes = (size_t)st->hidden_width * sizeof *st->dz;
+    if (!b->w->chosen || !st->dz || st->add) return;
+    for (int64_t r = 0; r < b->rows; r++) memset(st->dz + r * st->dz_step, 0, bytes);
+}
+
+static void place_gathered(blocks *b, float *at)
+{
+    const int64_t floats = b->block * b->student->hidden_width;
+    if (!b->w->chosen) return;
+    b->own_h = at;
+    b->own_dh = b->student->dz ? at + floats : NULL;
+    b->teacher_h = at + (b->own_dh ? 2 : 1) * floats;
+}
+
 /* Buffers behind each other in loss->logits. */
 static kd_status lay_out(blocks *b)
 {
@@ -304,12 +291,14 @@ static kd_status lay_out(blocks *b)
         if (b->heads[i]->weight.dims[1] > hidden) hidden = b->heads[i]->weight.dims[1];
     }
     const int skip = wants && st->head.skip_bound > 0;
-    const sizes size = {
-        b->rows, floats, w->room, hidden, skip ? b->classes : 0, wide_floats(loss, w->room)
+    const kd__head_sizes all = {
+        b->rows, floats, w->room, hidden, skip ? b->classes : 0, kd__wide_floats(loss, w->room)
     };
-    b->block = make_plan(loss->memory_limit, &size, b->context->threads).block;
+    kd__head_sizes taken;
+    KD_TRY(choose(b, &all, &taken));
     const int64_t room = skip ? kd__cells_room(b->block, b->classes, st->hidden_width) : 0;
-    KD_TRY(KD_RENEW(b->context, &loss->logits, &loss->logits_room, room + b->block * floats + 16));
+    KD_TRY(KD_RENEW(b->context, &loss->logits, &loss->logits_room,
+                    room + b->block * taken.floats_a_row + 16));
     float *at = loss->logits + room;
     if (skip) {
         b->cells.context = b->context;
@@ -325,12 +314,15 @@ static kd_status lay_out(blocks *b)
     b->z = at;
     b->dz = apart ? at + b->block * b->step : at;
     if (!st->has_head) return KD_OK;
+    place_gathered(b, b->dz + b->block * b->step);
+    clear_gradient(b);
     w->z = (const char *)b->z;
     w->z_dtype = KD_FLOAT32;
     w->dz = wants ? b->dz : NULL;
     w->z_step = w->dz_step = b->step;
     w->add = 0;
     w->alias = wants && !apart;
+    b->taken = taken.rows;
     return KD_OK;
 }
 
@@ -359,13 +351,14 @@ kd_status kd__run_blocks(kd__pass *w, kd_loss_result *made)
                  .context = w->loss->object.context,
                  .student = w->student,
                  .rows = w->last,
+                 .taken = w->last,
                  .classes = w->student->width };
     b.step = kd__row_step(b.classes);
     find_heads(&b);
     KD_TRY(lay_out(&b));
-    for (int64_t first = 0; first < b.rows; first += b.block) {
+    for (int64_t first = 0; first < b.taken; first += b.block) {
         w->first = first;
-        w->last = kd__min(first + b.block, b.rows);
+        w->last = kd__min(first + b.block, b.taken);
         for (int32_t i = 0; i < w->count; i++) {
             kd__sources *s = &w->loss->sources[w->terms[i]];
             for (int32_t h = 0; h < b.head_count; h++)

@@ -48,6 +48,7 @@ void kd_loss_free(kd_loss *loss)
     kd__release(loss->object.context, loss->block);
     kd__release(loss->object.context, loss->scratch);
     kd__release(loss->object.context, loss->logits);
+    kd__release(loss->object.context, loss->chosen);
     kd__release(loss->object.context, loss->columns);
     kd__release(loss->object.context, loss->features);
     kd__parameters_free(loss);

@@ -255,6 +255,8 @@ struct kd_loss {
     int64_t scratch_room;
     float *logits; /* blocks of logits computed from heads */
     int64_t logits_room;
+    int64_t *chosen; /* rows that a head is multiplied with (head_rows.c) */
+    int64_t chosen_room;
     double *columns;
     int64_t columns_room;
     kd__projection projections[KD_LOSS_MAX_TERMS];
@@ -471,7 +473,8 @@ typedef struct kd__pass {
     int64_t z_step, dz_step;
     int32_t z_dtype, add, alias;
     int64_t first, last, tile;
-    float *scratch; /* (threads, KD__ROWS_OF_SCRATCH, room), then doubles */
+    const int64_t *chosen; /* rows first .. last - 1 stand for these; NULL: for themselves */
+    float *scratch;        /* (threads, KD__ROWS_OF_SCRATCH, room), then doubles */
     int64_t room, wide_room, stride;
 } kd__pass;
 

@@ -13,11 +13,16 @@ enum { EZ, EV, DZ, Z, V, SPARE, COPY, APART };
 
 int64_t kd__scratch_of(kd__pass *w) { return KD__ROWS_OF_SCRATCH * w->room + 8 * w->wide_room; }
 
+/* A row, and its place in the block at hand. */
+typedef struct {
+    int64_t row, place;
+} spot;
+
 /* The teacher's row as float32, or NULL (sparse and label terms). */
-static const float *teacher_row(const kd__pass *w, const kd__sources *s, int64_t r, float *scratch)
+static const float *teacher_row(const kd__pass *w, const kd__sources *s, spot at, float *scratch)
 {
-    if (s->virtual_logits)
-        return s->virtual_logits + (r - w->first) * kd__row_step(s->teacher_classes);
+    const int64_t r = at.row;
+    if (s->virtual_logits) return s->virtual_logits + at.place * kd__row_step(s->teacher_classes);
     if (!s->teacher) return NULL;
     const char *row = s->teacher + r * s->teacher_width * (int64_t)kd_dtype_bytes(s->teacher_dtype);
     if (s->teacher_dtype == KD_FLOAT32) return (const float *)(const void *)row;
@@ -82,10 +87,11 @@ static void evaluate(kd__row *row, float *dz, float *copy)
     kd__kind_of(term->kind)->row(row);
 }
 
-static void run_term(const kd__pass *w, int32_t t, int64_t r, const float *z, float *dz,
-                     int32_t add, float *scratch)
+static void run_term(const kd__pass *w, int32_t t, spot at, const float *z, float *dz, int32_t add,
+                     float *scratch)
 {
     kd_loss *loss = w->loss;
+    const int64_t r = at.row;
     const kd__term *term = &loss->terms[t];
     kd__sources *s = &loss->sources[t];
     const double factor = kd__term_t2(term) * s->row_weight[r];
@@ -100,7 +106,7 @@ static void run_term(const kd__pass *w, int32_t t, int64_t r, const float *z, fl
                     .add = add,
                     .state = KD__ROW_VALID,
                     .gate = 1 };
-    row.v = teacher_row(w, s, r, scratch + V * w->room);
+    row.v = teacher_row(w, s, at, scratch + V * w->room);
     row.numbers = s->numbers ? s->numbers + s->row_target[r] * s->classes : NULL;
     row.integers = s->integers ? s->integers + s->row_target[r] * s->classes : NULL;
     row.ez = scratch + EZ * w->room;
@@ -124,9 +130,9 @@ static void run_term(const kd__pass *w, int32_t t, int64_t r, const float *z, fl
 }
 
 /* Terms write one after the other into dz; a term whose row is not finite leaves dz as it was. */
-static void run_row(const kd__pass *w, int64_t r, float *scratch)
+static void run_row(const kd__pass *w, spot at, float *scratch)
 {
-    const int64_t i = r - w->first, width = w->student->width;
+    const int64_t r = at.row, i = at.place, width = w->student->width;
     float *target = w->dz ? w->dz + i * w->dz_step : NULL,
           *dz = w->alias ? scratch + DZ * w->room : target;
     const float *z =
@@ -141,7 +147,7 @@ static void run_row(const kd__pass *w, int64_t r, float *scratch)
         }
         if (dz && !add && s->classes < width)
             memset(dz + s->classes, 0, (size_t)(width - s->classes) * sizeof *dz);
-        run_term(w, w->terms[k], r, z, dz, add, scratch);
+        run_term(w, w->terms[k], at, z, dz, add, scratch);
         if (s->state[r] == KD__ROW_VALID && !(s->corrected[r] == KD_CORRECT_DROP)) add = 1;
     }
     if (!dz) return;
@@ -153,7 +159,10 @@ static void run_tile(void *argument, int64_t tile, int32_t worker)
 {
     kd__pass *w = argument;
     int64_t from = w->first + tile * w->tile, last = kd__min(from + w->tile, w->last);
-    for (int64_t r = from; r < last; r++) run_row(w, r, w->scratch + worker * w->stride);
+    for (int64_t i = from; i < last; i++) {
+        const spot at = { w->chosen ? w->chosen[i] : i, i - w->first };
+        run_row(w, at, w->scratch + worker * w->stride);
+    }
 }
 
 void kd__run_rows(kd__pass *w)

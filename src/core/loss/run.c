@@ -469,6 +469,7 @@ kd_status kd__students_gradients(kd_loss *loss, kd_model *model, kd__student *st
         if (students[i].has_head) {
             slot = kd__model_head(model, slot, 1, &head);
             students[i].head.weight_gradient = head.weight_gradient;
+            students[i].head.bias_gradient = head.bias_gradient;
         }
         students[i].head.skip_bound = loss->skip_bound;
         KD_TRY(

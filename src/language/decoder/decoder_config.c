@@ -344,7 +344,7 @@ static kd_status read_embedding(kd__trunk_config *d, const kd__json *root)
                KD_ERR_UNSUPPORTED,
                "config: kd_pooling: the rows of a factorized embedding are not pooled: leave out "
                "kd_embedding_size");
-    d->projection = d->position_table = d->type_table = d->embedding_norm = -1;
+    d->head_bias = d->projection = d->position_table = d->type_table = d->embedding_norm = -1;
     d->outer = d->classifier ? d->hidden : d->embedded;
     return KD_OK;
 }

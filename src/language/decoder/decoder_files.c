@@ -57,39 +57,12 @@ static int is_table(const char *name)
             !name[end]);
 }
 
-/* A head of its own where the config ties it to the embedding: transformers 5 takes the file's head
- * then, transformers 4 the embedding (vllm-project/vllm#6758). Only where both hold the same
- * numbers is the answer clear. */
-static kd_status check_tied_head(const kd_model *model, const kd_array *head, const char *folder)
-{
-    const kd__tensor *embedding = &model->net.tensors[kd__trunk_config_of(model)->embedding];
-    const float *values = model->parameters + embedding->offset;
-    const int64_t width = embedding->dims[1];
-    int same = head->rank == 2 && head->dims[0] == embedding->dims[0] && head->dims[1] == width &&
-               !kd__dtype_is_integer(head->dtype);
-    float *row = NULL;
-    KD_TRY(KD_NEW(model->object.context, &row, width));
-    for (int64_t i = 0; same && i < embedding->dims[0]; i++) {
-        const char *from = (const char *)head->data +
-                           i * width * (int64_t)kd_dtype_bytes(head->dtype);
-        kd__convert_float32(row, from, head->dtype, width, 1, 0);
-        same = !memcmp(row, values + i * width, (size_t)width * sizeof *row);
-    }
-    kd__release(model->object.context, row);
-    KD_FAIL_IF(
-        !same, KD_ERR_MISMATCH,
-        "%s: tensor 'lm_head.weight' differs from '%s', and the config says "
-        "tie_word_embeddings: with false the file's head counts, without the tensor the embedding",
-        folder, embedding->name);
-    return KD_OK;
-}
-
 kd_status kd__decoder_check_extra(const kd_model *model, const char *name, const kd_array *values,
                                   const char *folder)
 {
     if (is_table(name) || is_bare_name(model, name)) return KD_OK;
     if (kd__trunk_config_of(model)->tied && !strcmp(name, "lm_head.weight"))
-        return check_tied_head(model, values, folder);
+        return kd__trunk_check_tied(model, name, values, folder);
     return kd__fail(KD_ERR_MISMATCH,
                     "%s: tensor '%.120s' of the weights has no place in the model of the config",
                     folder, name);

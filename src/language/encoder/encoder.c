@@ -1,36 +1,34 @@
 /* The engine of encoder language models: a trunk, and outputs of samples. */
 #include "language/encoder/encoder.h"
 
-#include <string.h>
-
+#include "base/memory.h"
 #include "language/trunk/lora.h"
 
 static void free_state(kd__network *net, kd_context *context)
 {
-    kd__trunk *trunk = net->state;
-    kd__samples_free(trunk->samples, context);
-    kd__trunk_free(trunk, context);
+    kd__encoder *e = net->state;
+    kd__samples_free(e->trunk.samples, context);
+    kd__release(context, e->masked.transform.block);
+    kd__trunk_free(&e->trunk, context);
 }
 
-/* Where no output goes through the pooler it is kept along, with gradients of 0. */
-static kd_status backward(kd_model *model)
+static kd_status memory(kd__network *net, const kd_context *context,
+                        const kd_model_options *options, int64_t *floats)
 {
-    const int32_t tensors[] = { kd__encoder_of(model)->pooler, kd__encoder_of(model)->pooler_bias };
-    for (int i = 0; i < 2 && model->gradients_fresh; i++)
-        if (tensors[i] >= 0)
-            memset(kd__tensor_gradient(model, tensors[i]), 0,
-                   (size_t)model->net.tensors[tensors[i]].count * sizeof(float));
-    return kd__samples_backward(model);
+    const kd__encoder *e = net->state;
+    KD_TRY(kd__trunk_memory(net, context, options, floats));
+    if (e->masked.is_there) *floats += kd__transform_floats(&e->trunk.config, options->max_rows);
+    return KD_OK;
 }
 
 const kd__engine kd__encoder_engine = {
-    .model_types = "bert, distilbert, roberta, xlm-roberta",
+    .model_types = "bert, distilbert, roberta, xlm-roberta, modernbert",
     .knows = kd__encoder_knows,
     .read = kd__encoder_read,
     .free = free_state,
     .configure = kd__trunk_configure,
     .share_gradients = kd__trunk_share_gradients,
-    .memory = kd__trunk_memory,
+    .memory = memory,
     .int8_bytes = kd__trunk_int8_bytes,
     .active_parameters = kd__trunk_active_parameters,
     .layers = kd__trunk_layers,
@@ -38,12 +36,13 @@ const kd__engine kd__encoder_engine = {
     .initialize = kd__trunk_initialize,
     .finish = kd__trunk_finish,
     .refresh = kd__lora_refresh,
-    .forward = kd__samples_forward,
-    .backward = backward,
-    .describe = kd__samples_describe,
-    .output = kd__samples_output,
-    .gradient = kd__samples_gradient,
-    .forget_gradients = kd__samples_forget_gradients,
+    .forward = kd__encoder_forward,
+    .backward = kd__encoder_backward,
+    .describe = kd__encoder_describe,
+    .output = kd__encoder_output,
+    .gradient = kd__encoder_gradient,
+    .forget_gradients = kd__encoder_forget_gradients,
+    .head = kd__encoder_head,
     .append = kd__samples_append,
     .complete = kd__encoder_complete,
     .other_name = kd__encoder_other_name,

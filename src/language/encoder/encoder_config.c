@@ -1,12 +1,11 @@
-/* Configs of encoder language models, with the keys of transformers 4 and 5, and this library's own
- * for what sentence-transformers keeps in other files: kd_pooling, kd_dense, kd_normalize,
- * kd_max_length. */
+/* Configs of encoder language models, with the keys of transformers 4 and 5, ModernBERT's apart,
+ * and this library's own for what sentence-transformers keeps in other files: kd_pooling, kd_dense,
+ * kd_normalize, kd_max_length. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "language/encoder/encoder.h"
-#include "language/trunk/config_keys.h"
+#include "language/encoder/modernbert.h"
 #include "nn/activation.h"
 
 /* The same number under the names of BERT and of DistilBERT. */
@@ -31,18 +30,20 @@ static const names short_names = { { .layers = "n_layers",
                                    "attention_dropout",
                                    "activation" };
 
-/* architecture: before Model and ForSequenceClassification; padding: where the key is missing */
+/* architecture: before Model, ForMaskedLM and ForSequenceClassification; padding: where the key is
+ * missing */
 static const struct {
     const char *model_type, *architecture;
     int64_t padding;
 } families[] = { { "bert", "Bert", 0 },
                  { "distilbert", "DistilBert", 0 },
                  { "roberta", "Roberta", 1 },
-                 { "xlm-roberta", "XLMRoberta", 1 } };
+                 { "xlm-roberta", "XLMRoberta", 1 },
+                 { "modernbert", "ModernBert", 0 } };
 
 static int32_t family_of(const char *model_type)
 {
-    for (int32_t i = 0; i < 4; i++)
+    for (int32_t i = 0; i <= KD__MODERNBERT; i++)
         if (!strcmp(model_type, families[i].model_type)) return i;
     return -1;
 }
@@ -72,10 +73,11 @@ static kd_status check_architecture(kd__encoder *e, const char *name)
     const size_t length = strlen(stem);
     const char *rest = strncmp(name, stem, length) ? "?" : name + length;
     e->classifier = !strcmp(rest, "ForSequenceClassification");
-    KD_FAIL_IF(!e->classifier && strcmp(rest, "Model"), KD_ERR_UNSUPPORTED,
-               "config: architectures: \"%.60s\" is not supported; %s has %sModel and "
-               "%sForSequenceClassification",
-               name, families[e->trunk.config.family].model_type, stem, stem);
+    e->masked.is_there = !strcmp(rest, "ForMaskedLM");
+    KD_FAIL_IF(!e->classifier && !e->masked.is_there && strcmp(rest, "Model"), KD_ERR_UNSUPPORTED,
+               "config: architectures: \"%.60s\" is not supported; %s has %sModel, %sForMaskedLM "
+               "and %sForSequenceClassification",
+               name, families[e->trunk.config.family].model_type, stem, stem, stem);
     return KD_OK;
 }
 
@@ -93,7 +95,8 @@ static kd_status read_identity(kd__encoder *e, const kd__json *root)
     KD_FAIL_IF(strcmp(positions, "absolute"), KD_ERR_UNSUPPORTED,
                "config: position_embedding_type: only absolute is supported, got \"%.40s\"",
                positions);
-    return kd__config_check_keys(root, &keys);
+    return kd__config_check_keys(
+        root, e->trunk.config.family == KD__MODERNBERT ? &kd__modernbert_keys : &keys);
 }
 
 /* "gelu" is the exact one; its approximations have other names and give other numbers. */
@@ -106,7 +109,7 @@ static kd_status check_activation(const kd__json *root, const char *key)
     return KD_OK;
 }
 
-static kd_status check_sizes(const kd__trunk_config *d)
+kd_status kd__encoder_check_sizes(const kd__trunk_config *d)
 {
     KD_FAIL_IF(d->hidden % d->heads, KD_ERR_CONFIG,
                "config: %lld numbers do not divide into %lld heads", (long long)d->hidden,
@@ -154,17 +157,24 @@ static kd_status read_sizes(kd__encoder *e, const kd__json *root)
     KD_TRY(read_tables(d, root));
     d->kv_heads = d->heads;
     d->width = d->hidden / d->heads;
-    return check_sizes(d);
+    return kd__encoder_check_sizes(d);
 }
 
-/* What all encoders of this kind have in common. */
-static void set_forms(kd__trunk_config *d)
+/* BERT's kin. */
+static void set_forms(kd__encoder *e)
 {
+    kd__trunk_config *d = &e->trunk.config;
     d->post_norm = d->layer_norm = d->both_sides = d->no_rotation = d->no_gate = 1;
     d->qkv_bias = d->o_bias = d->mlp_bias = 1;
+    e->masked.has_dense_bias = e->masked.has_bias = 1;
+}
+
+/* What all encoders have in common. */
+static void begin_tensors(kd__trunk_config *d)
+{
     d->repeats = 1;
     d->embedded = d->outer = d->hidden;
-    d->norm = d->head = d->projection = d->position_table = d->type_table = -1;
+    d->norm = d->head = d->head_bias = d->projection = d->position_table = d->type_table = -1;
 }
 
 /* ---- classes of samples ---- */
@@ -187,13 +197,14 @@ static kd_status read_classifier(kd__encoder *e, const kd__json *root)
     const int64_t hidden = e->trunk.config.hidden;
     const int distil = family == KD__DISTILBERT;
     kd__chain *c = &e->trunk.samples->chain[KD__CHAIN_LOGITS];
-    int64_t labels;
+    int64_t labels = 0;
+    if (e->classifier) KD_TRY(read_labels(root, &labels));
+    if (family == KD__MODERNBERT) return kd__modernbert_read_head(e, root, labels);
     KD_TRY(kd__config_number(root, distil ? "seq_classif_dropout" : "classifier_dropout", 0, 0.99,
                              distil ? 0.2 : e->trunk.config.dropout, &e->head_dropout));
     KD_TRY(kd__config_flag(root, "kd_pooler", 1, &e->has_pooler));
-    e->has_pooler &= !distil && !(e->classifier && family != KD__BERT);
+    e->has_pooler &= !distil && !(e->classifier && family != KD__BERT) && !e->masked.is_there;
     if (!e->classifier) return KD_OK;
-    KD_TRY(read_labels(root, &labels));
     KD_FAIL_IF(family == KD__BERT && !e->has_pooler, KD_ERR_CONFIG,
                "config: BertForSequenceClassification needs its pooler: kd_pooler is false");
     e->trunk.samples->chains = KD__CHAINS;
@@ -208,9 +219,15 @@ static kd_status read_classifier(kd__encoder *e, const kd__json *root)
 
 kd_status kd__encoder_read_config(kd__encoder *e, kd_context *context, const kd__json *root)
 {
+    kd__trunk_config *d = &e->trunk.config;
     KD_TRY(read_identity(e, root));
-    KD_TRY(read_sizes(e, root));
-    set_forms(&e->trunk.config);
+    if (d->family == KD__MODERNBERT) KD_TRY(kd__modernbert_read(e, context, root));
+    else {
+        KD_TRY(read_sizes(e, root));
+        set_forms(e);
+    }
+    begin_tensors(d);
+    KD_TRY(kd__config_flag(root, "tie_word_embeddings", 1, &d->tied));
     KD_TRY(kd__samples_read(&e->trunk, context, root, "mean"));
     e->trunk.samples->is_kept = 1;
     return read_classifier(e, root);

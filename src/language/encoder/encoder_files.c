@@ -18,8 +18,9 @@ static int lacks_pooler(const kd__json *root, const kd__weights *weights)
                                          "classifier.dense.weight" /* has none */ };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (kd__weights_find(weights, names[i])) return 0;
-    const kd__json *type = kd__json_member(root, "model_type");
-    return strcmp(type->text, "distilbert") && !kd__json_member(root, "kd_pooler");
+    const char *type = kd__json_member(root, "model_type")->text;
+    const int has_none = !strcmp(type, "distilbert") || !strcmp(type, "modernbert");
+    return !has_none && !kd__json_member(root, "kd_pooler");
 }
 
 kd_status kd__encoder_complete(kd_context *context, const kd__json *root, const char *folder,
@@ -44,7 +45,8 @@ static const char *without(const char *name, const char *prefix)
 
 static int is_trunk(const kd__encoder *e, const char *name)
 {
-    static const char *const begins[] = { "embeddings.", "encoder.", "transformer.", "pooler." };
+    static const char *const begins[] = { "embeddings.", "encoder.", "transformer.",
+                                          "pooler.",     "layers.",  "final_norm." };
     const char *rest = without(name, kd__encoder_prefix(e));
     for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
         if (without(rest ? rest : name, begins[i])) return 1;
@@ -70,10 +72,18 @@ static int first_name(const char *name, char *to)
     return 1;
 }
 
+static const char *other_head_name(const kd__encoder *e, const char *name, char *to)
+{
+    const int is = e->masked.is_there &&
+                   (kd__masked_other_name(&e->trunk.config, name, to) || first_name(name, to));
+    return is ? to : NULL;
+}
+
 static const char *other_name(const kd__encoder *e, const char *name, int32_t n, char *to)
 {
     char turned[KD_NAME_BYTES];
-    if (!is_trunk(e, name) || n > 2) return NULL;
+    if (!is_trunk(e, name)) return n ? NULL : other_head_name(e, name, to);
+    if (n > 2) return NULL;
     other_prefix(e, name, turned);
     if (n == 0) snprintf(to, KD_NAME_BYTES, "%s", turned);
     else if (!first_name(n == 1 ? name : turned, to)) return NULL;
@@ -97,14 +107,18 @@ static int is_table(const kd__encoder *e, const char *name)
 }
 
 /* Heads that a trunk was trained with: nothing that this model gives out goes through them. */
-static int is_other_head(const char *name)
+static int is_other_head(const kd__encoder *e, const char *name)
 {
-    static const char *const begins[] = { "cls.predictions.",  "cls.seq_relationship.",
-                                          "lm_head.",          "vocab_transform.",
-                                          "vocab_layer_norm.", "vocab_projector." };
-    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
-        if (without(name, begins[i])) return 1;
-    return 0;
+    static const char *const masked[] = { "cls.predictions.", "lm_head.",
+                                          "vocab_transform.", "vocab_layer_norm.",
+                                          "vocab_projector.", "head.",
+                                          "decoder." };
+    const char *rest = without(name, kd__encoder_prefix(e));
+    if (e->classifier) return 0;
+    if (e->masked.is_there && without(rest ? rest : name, "pooler.")) return 1;
+    for (size_t i = 0; i < sizeof masked / sizeof *masked; i++)
+        if (!e->masked.is_there && without(name, masked[i])) return 1;
+    return without(name, "cls.seq_relationship.") != NULL;
 }
 
 static int is_other_name(const kd_model *model, const char *name)
@@ -123,9 +137,10 @@ kd_status kd__encoder_check_extra(const kd_model *model, const char *name, const
                                   const char *folder)
 {
     const kd__encoder *e = kd__encoder_of(model);
-    (void)values;
     if (is_table(e, name) || is_other_name(model, name)) return KD_OK;
-    if (!e->classifier && is_other_head(name)) return KD_OK;
+    if (is_other_head(e, name)) return KD_OK;
+    if (e->masked.is_there && kd__masked_is_tied(&e->trunk.config, name))
+        return kd__trunk_check_tied(model, name, values, folder);
     return kd__fail(KD_ERR_MISMATCH,
                     "%s: tensor '%.120s' of the weights has no place in the model of the config",
                     folder, name);

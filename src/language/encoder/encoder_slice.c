@@ -10,18 +10,46 @@ typedef struct {
     const int32_t *hidden;
 } slicer;
 
+static void slice_transform(const slicer *s, const kd__transform *to, const kd__transform *from)
+{
+    const kd__trunk_config *d = &s->a->trunk.config;
+    const int32_t *h = s->hidden;
+    kd__slice_tensor(s->student, to->dense, s->teacher, from->dense, h, h);
+    kd__slice_tensor(s->student, to->dense_bias, s->teacher, from->dense_bias, h, NULL);
+    kd__slice_tensor(s->student, to->norm, s->teacher, from->norm, h, NULL);
+    kd__slice_tensor(s->student, kd__trunk_norm_bias(d, to->norm), s->teacher,
+                     kd__trunk_norm_bias(d, from->norm), h, NULL);
+}
+
+static kd_status check_labels(const kd__stage *to, const kd__stage *from)
+{
+    KD_FAIL_IF(to->outputs != from->outputs, KD_ERR_CONFIG,
+               "kd_student_options.config: num_labels: the teacher has %lld, %lld were asked for",
+               (long long)from->outputs, (long long)to->outputs);
+    return KD_OK;
+}
+
+/* ModernBERT's, which begins as a masked head does. */
+static kd_status slice_transformed(const slicer *s, const kd__chain *to, const kd__chain *from)
+{
+    KD_TRY(check_labels(&to->stage[0], &from->stage[0]));
+    slice_transform(s, &to->transform, &from->transform);
+    kd__stage_slice(s->student, &to->stage[0], s->teacher, &from->stage[0], NULL, s->hidden);
+    return KD_OK;
+}
+
 /* The pooler is BERT's first stage, and gives as many numbers as it takes; so does the dense layer
  * that others have in its place. */
 static kd_status slice_classifier(const slicer *s)
 {
-    const kd__stage *to = kd__samples_of(s->student)->chain[KD__CHAIN_LOGITS].stage,
-                    *from = kd__samples_of(s->teacher)->chain[KD__CHAIN_LOGITS].stage;
+    const kd__chain *a = &kd__samples_of(s->student)->chain[KD__CHAIN_LOGITS],
+                    *b = &kd__samples_of(s->teacher)->chain[KD__CHAIN_LOGITS];
+    const kd__stage *to = a->stage, *from = b->stage;
     kd__slice_tensor(s->student, s->a->pooler, s->teacher, s->b->pooler, s->hidden, s->hidden);
     kd__slice_tensor(s->student, s->a->pooler_bias, s->teacher, s->b->pooler_bias, s->hidden, NULL);
     if (!s->a->classifier || !s->b->classifier) return KD_OK;
-    KD_FAIL_IF(to[1].outputs != from[1].outputs, KD_ERR_CONFIG,
-               "kd_student_options.config: num_labels: the teacher has %lld, %lld were asked for",
-               (long long)from[1].outputs, (long long)to[1].outputs);
+    if (a->has_transform) return slice_transformed(s, a, b);
+    KD_TRY(check_labels(&to[1], &from[1]));
     kd__stage_slice(s->student, &to[0], s->teacher, &from[0], s->hidden, s->hidden);
     kd__stage_slice(s->student, &to[1], s->teacher, &from[1], NULL, s->hidden);
     return KD_OK;
@@ -33,5 +61,7 @@ kd_status kd__encoder_slice(kd_model *student, const kd_model *teacher, const in
     KD_FAIL_IF(s.a->trunk.config.family != s.b->trunk.config.family, KD_ERR_CONFIG,
                "kd_student_options.config: model_type: a student is of its teacher's family");
     KD_TRY(slice_classifier(&s));
+    if (s.a->masked.is_there && s.b->masked.is_there)
+        slice_transform(&s, &s.a->masked.transform, &s.b->masked.transform);
     return kd__samples_slice(student, teacher, hidden);
 }

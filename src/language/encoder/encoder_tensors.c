@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "language/encoder/encoder.h"
+#include "language/encoder/modernbert.h"
 
 /* What a family calls the parts of a layer. */
 typedef struct {
@@ -27,9 +27,13 @@ static const names distilbert = {
     "ffn.lin2",        "output_layer_norm",     "pre_classifier",  "classifier"
 };
 
+/* Its trunk's names are in modernbert.c. */
+static const names modernbert = { .prefix = "model.", .labels = "classifier" };
+
 static const names *names_of(const kd__encoder *e)
 {
     const int32_t family = e->trunk.config.family;
+    if (family == KD__MODERNBERT) return &modernbert;
     return family == KD__BERT ? &bert : family == KD__DISTILBERT ? &distilbert : &roberta;
 }
 
@@ -97,6 +101,15 @@ static kd_status embedding_tensors(const maker *m, kd__trunk_config *d)
     return norm(m, "embeddings.LayerNorm", d->hidden, &d->embedding_norm);
 }
 
+static kd_status modern_classifier(const maker *m, kd__encoder *e)
+{
+    kd__chain *c = &e->trunk.samples->chain[KD__CHAIN_LOGITS];
+    kd__stage *s = &c->stage[0];
+    KD_TRY(kd__transform_tensors(&c->transform, m->net, m->context, &e->trunk.config, "head.dense",
+                                 "head.norm", e->masked.has_dense_bias));
+    return dense(m, m->names->labels, s->outputs, s->inputs, &s->weight, &s->bias);
+}
+
 /* The pooler is the first stage of BERT's classifier; where there is none it is kept along. */
 static kd_status head_tensors(maker *m, kd__encoder *e)
 {
@@ -109,26 +122,36 @@ static kd_status head_tensors(maker *m, kd__encoder *e)
     m->prefix = "";
     s[0].weight = e->pooler;
     s[0].bias = e->pooler_bias;
+    if (e->trunk.samples->chain[KD__CHAIN_LOGITS].has_transform) return modern_classifier(m, e);
     if (!e->has_pooler) KD_TRY(dense(m, m->names->dense, hidden, hidden, &s[0].weight, &s[0].bias));
     return dense(m, m->names->labels, s[1].outputs, hidden, &s[1].weight, &s[1].bias);
+}
+
+static kd_status trunk_tensors(maker *m, kd__trunk_config *d)
+{
+    KD_TRY(embedding_tensors(m, d));
+    for (int64_t l = 0; l < d->layers; l++) {
+        kd__trunk_layer *made = &d->layer[l];
+        memset(made, -1, sizeof *made);
+        m->layer = l;
+        made->window = made->shared_later = 0;
+        made->first = (int32_t)m->net->tensor_count;
+        KD_TRY(layer_tensors(m, d, made));
+        made->end = (int32_t)m->net->tensor_count;
+    }
+    m->layer = -1;
+    return KD_OK;
 }
 
 static kd_status make_tensors(kd__network *net, kd_context *context, kd__encoder *e)
 {
     kd__trunk_config *d = &e->trunk.config;
-    maker m = { net, context, names_of(e), e->classifier ? names_of(e)->prefix : "", -1 };
-    KD_TRY(embedding_tensors(&m, d));
-    for (int64_t l = 0; l < d->layers; l++) {
-        kd__trunk_layer *made = &d->layer[l];
-        memset(made, -1, sizeof *made);
-        m.layer = l;
-        made->window = made->shared_later = 0;
-        made->first = (int32_t)net->tensor_count;
-        KD_TRY(layer_tensors(&m, d, made));
-        made->end = (int32_t)net->tensor_count;
-    }
-    m.layer = -1;
+    const int has_head = e->classifier || e->masked.is_there;
+    maker m = { net, context, names_of(e), has_head ? names_of(e)->prefix : "", -1 };
+    if (d->family == KD__MODERNBERT) KD_TRY(kd__modernbert_tensors(net, context, d, m.prefix));
+    else KD_TRY(trunk_tensors(&m, d));
     KD_TRY(head_tensors(&m, e));
+    KD_TRY(kd__masked_tensors(&e->masked, net, context, d));
     return kd__samples_tensors(net, context, &e->trunk.samples->chain[KD__CHAIN_EMBEDDING]);
 }
 

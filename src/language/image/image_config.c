@@ -219,7 +219,7 @@ static void set_forms(kd__trunk_config *d)
     d->repeats = 1;
     d->padding = -1;
     d->outer = d->hidden;
-    d->embedding = d->head = d->type_table = d->embedding_norm = -1;
+    d->embedding = d->head = d->head_bias = d->type_table = d->embedding_norm = -1;
 }
 
 /* ---- outputs of samples ---- */

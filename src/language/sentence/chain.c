@@ -44,6 +44,13 @@ static float *scratch(const kd__chain *c, int64_t i)
     return kd__chain_gradient(c) + (kd__chain_outputs(c) + i * widest(c)) * c->samples;
 }
 
+/* What enters a stage. */
+static const float *input(const kd_model *model, const kd__chain *c, int64_t stage)
+{
+    return !stage && c->has_transform ? kd__transform_output(model, &c->transform)
+                                      : value(c, stage);
+}
+
 static kd_status reserve(kd_context *context, kd__chain *c, int64_t samples)
 {
     const int64_t a_sample = value_at(c, c->count + 1) + 2 * kd__chain_outputs(c) + 1 +
@@ -90,7 +97,7 @@ static const float *entered(const kd_model *model, const kd__chain *c, int64_t i
                             const kd__rows *rows, float *y)
 {
     const kd__stage *s = &c->stage[i];
-    const float *x = value(c, i);
+    const float *x = input(model, c, i);
     if (s->is_normed) kd__trunk_norm(model, rows, s->norm, x, y, kept_of(c));
     return dropped(model, s, site + i, rows, s->is_normed ? y : x, y);
 }
@@ -102,6 +109,8 @@ kd_status kd__chain_forward(kd_model *model, kd__chain *c, int64_t site)
     if (c->is_made) return KD_OK;
     KD_TRY(reserve(rows.context, c, rows.count));
     kd__pool(&sequences, c->pooling, hidden_of(model), c->width, value(c, 0));
+    if (c->has_transform)
+        KD_TRY(kd__transform_forward(model, &c->transform, value(c, 0), rows.count));
     for (int64_t i = 0; i < c->count; i++) {
         const kd__stage *s = &c->stage[i];
         const float *x = entered(model, c, i, site, &rows, scratch(c, 0));
@@ -167,6 +176,7 @@ kd_status kd__chain_backward(kd_model *model, kd__chain *c, int64_t site, float 
         dy = dx;
         dx = done;
     }
+    if (c->has_transform) KD_TRY(kd__transform_backward(model, &c->transform, value(c, 0), dy));
     kd__pool_gradient(&sequences, c->pooling, hidden_of(model), dy, c->width, dhidden);
     return KD_OK;
 }

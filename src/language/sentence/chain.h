@@ -1,7 +1,8 @@
 /* Outputs of a sample: its rows pooled, then dense layers, then, if asked for, length 1. Legend: S
  * samples, R rows of d numbers; a stage has I inputs and N outputs.
  *
- *   v_0 = pool(hidden);  v_i = f_i(dropout(v_(i-1)) W_i' + b_i);  output = v_n, or v_n / |v_n|
+ *   v_0 = pool(hidden), or transform(pool(hidden))
+ *   v_i = f_i(dropout(v_(i-1)) W_i' + b_i);  output = v_n, or v_n / |v_n|
  *
  * where a stage may norm v_(i-1), of d numbers, before all else.
  *
@@ -9,7 +10,7 @@
 #ifndef KD_SENTENCE_CHAIN_H
 #define KD_SENTENCE_CHAIN_H
 
-#include "language/trunk/trunk.h"
+#include "language/sentence/transform.h"
 #include "nn/sequence_pool.h"
 
 #define KD__MOST_STAGES 4
@@ -25,8 +26,10 @@ typedef struct kd__stage {
 
 typedef struct kd__chain {
     int32_t pooling, normalize;
-    int32_t skips_prompt; /* rows of a prompt (kd__samples) are not pooled */
-    int64_t count, width; /* stages; d */
+    int32_t skips_prompt;  /* rows of a prompt (kd__samples) are not pooled */
+    int64_t count, width;  /* stages; d */
+    int32_t has_transform; /* between pooling and stages, of which there is one at least */
+    kd__transform transform;
     kd__stage stage[KD__MOST_STAGES];
     /* of the last pass: values, lengths, the output's gradient, scratch; made when asked for */
     float *block;

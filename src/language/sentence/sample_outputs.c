@@ -133,25 +133,20 @@ kd_status kd__samples_forward(kd_model *model, kd_batch *batch, int32_t mode)
 
 /* ---- the way back ---- */
 
-static void clear(kd_model *model, int32_t tensor)
-{
-    if (tensor < 0) return;
-    memset(kd__tensor_gradient(model, tensor), 0,
-           (size_t)model->net.tensors[tensor].count * sizeof(float));
-}
-
 /* Gradients of chains' tensors are added to, and 0 where no output uses them. */
 static void clear_stages(kd_model *model)
 {
     const kd__samples *s = kd__samples_of(model);
-    for (int32_t n = 0; n < s->chains; n++)
+    for (int32_t n = 0; n < s->chains; n++) {
+        if (s->chain[n].has_transform) kd__transform_clear(model, &s->chain[n].transform);
         for (int64_t i = 0; i < s->chain[n].count; i++) {
-            clear(model, s->chain[n].stage[i].weight);
-            clear(model, s->chain[n].stage[i].bias);
+            kd__trunk_clear(model, s->chain[n].stage[i].weight);
+            kd__trunk_clear(model, s->chain[n].stage[i].bias);
             if (!s->chain[n].stage[i].is_normed) continue;
-            clear(model, s->chain[n].stage[i].norm);
-            clear(model, s->chain[n].stage[i].norm + 1);
+            kd__trunk_clear(model, s->chain[n].stage[i].norm);
+            kd__trunk_clear(model, s->chain[n].stage[i].norm + 1);
         }
+    }
 }
 
 static int has_any(const kd__samples *s)

@@ -111,7 +111,10 @@ kd_status kd__samples_tensors(kd__network *net, kd_context *context, kd__chain *
 void kd__samples_free(kd__samples *s, kd_context *context)
 {
     if (!s) return;
-    for (int32_t n = 0; n < KD__CHAINS; n++) kd__release(context, s->chain[n].block);
+    for (int32_t n = 0; n < KD__CHAINS; n++) {
+        kd__release(context, s->chain[n].block);
+        kd__release(context, s->chain[n].transform.block);
+    }
     kd__release(context, s->prompts_block);
     kd__release(context, s);
 }

@@ -1,5 +1,6 @@
 /* A student's weights: those of its teacher that are kept. */
 #include "base/memory.h"
+#include "base/numbers.h"
 #include "language/students/cutter.h"
 #include "language/students/factorize.h"
 #include "language/trunk/slice.h"
@@ -13,6 +14,13 @@ static void spread(const int32_t *keep, int64_t count, int64_t each, int32_t *to
         for (int64_t j = 0; j < each; j++) to[i * each + j] = (int32_t)(keep[i] * each + j);
 }
 
+/* The same rows of each of the parts that lie in one matrix, `whole` rows of the teacher's each. */
+static void stack(const int32_t *rows, int64_t count, int64_t whole, int64_t parts, int32_t *to)
+{
+    for (int64_t p = 0; p < parts; p++)
+        for (int64_t i = 0; i < count; i++) to[p * count + i] = (int32_t)(p * whole + rows[i]);
+}
+
 static void cut(const kd__cutter *c, kd_model *student, int32_t to, int32_t from,
                 const int32_t *rows, const int32_t *columns)
 {
@@ -22,36 +30,78 @@ static void cut(const kd__cutter *c, kd_model *student, int32_t to, int32_t from
 static void cut_norm(const kd__cutter *c, kd_model *student, int32_t to, int32_t from)
 {
     cut(c, student, to, from, c->keep_hidden, NULL);
-    if (c->t->layer_norm && to >= 0 && from >= 0)
+    if (c->t->layer_norm && !c->t->plain_norm && to >= 0 && from >= 0)
         cut(c, student, to + 1, from + 1, c->keep_hidden, NULL);
 }
 
-static void cut_layer(const kd__cutter *c, kd_model *student, int64_t i, int32_t *q_rows,
-                      int32_t *kv_rows)
+/* Room for the rows that are kept of a layer's matrices. */
+typedef struct {
+    int32_t *q, *kv, *fused;
+} kept_rows;
+
+static void cut_attention(const kd__cutter *c, kd_model *student, int64_t i, kept_rows rows)
 {
     const kd__trunk_layer *a = &kd__trunk_config_of(student)->layer[i],
                           *b = &c->t->layer[c->map[i]];
-    const int32_t *h = c->keep_hidden, *inner = c->keep_inner + i * c->inner;
-    spread(c->keep_kv + i * c->kv, c->kv, c->t->heads / c->t->kv_heads * c->t->width, q_rows);
-    spread(c->keep_kv + i * c->kv, c->kv, c->t->width, kv_rows);
-    cut_norm(c, student, a->norm1, b->norm1);
-    cut_norm(c, student, a->norm2, b->norm2);
-    cut(c, student, a->q, b->q, q_rows, h);
-    cut(c, student, a->k, b->k, kv_rows, h);
-    cut(c, student, a->v, b->v, kv_rows, h);
-    cut(c, student, a->qb, b->qb, q_rows, NULL);
-    cut(c, student, a->kb, b->kb, kv_rows, NULL);
-    cut(c, student, a->vb, b->vb, kv_rows, NULL);
+    const int32_t *h = c->keep_hidden, *of_q = rows.q;
+    const int64_t group = c->t->heads / c->t->kv_heads * c->t->width;
+    spread(c->keep_kv + i * c->kv, c->kv, group, rows.q);
+    spread(c->keep_kv + i * c->kv, c->kv, c->t->width, rows.kv);
+    if (a->k < 0) { /* one matrix of the three */
+        stack(rows.q, c->kv * group, c->t->heads * c->t->width, 3, rows.fused);
+        of_q = rows.fused;
+    }
+    cut(c, student, a->q, b->q, of_q, h);
+    cut(c, student, a->k, b->k, rows.kv, h);
+    cut(c, student, a->v, b->v, rows.kv, h);
+    cut(c, student, a->qb, b->qb, of_q, NULL);
+    cut(c, student, a->kb, b->kb, rows.kv, NULL);
+    cut(c, student, a->vb, b->vb, rows.kv, NULL);
     cut(c, student, a->qn, b->qn, NULL, NULL);
     cut(c, student, a->kn, b->kn, NULL, NULL);
-    cut(c, student, a->o, b->o, h, q_rows);
+    cut(c, student, a->o, b->o, h, rows.q);
     cut(c, student, a->ob, b->ob, h, NULL);
-    cut(c, student, a->gate, b->gate, inner, h);
+}
+
+static void cut_feed_forward(const kd__cutter *c, kd_model *student, int64_t i, kept_rows rows)
+{
+    const kd__trunk_layer *a = &kd__trunk_config_of(student)->layer[i],
+                          *b = &c->t->layer[c->map[i]];
+    const int32_t *h = c->keep_hidden, *inner = c->keep_inner + i * c->inner, *of_gate = inner;
+    if (a->up < 0 && !c->t->no_gate) { /* one matrix of the two */
+        stack(inner, c->inner, c->t->inner, 2, rows.fused);
+        of_gate = rows.fused;
+    }
+    cut(c, student, a->gate, b->gate, of_gate, h);
     cut(c, student, a->up, b->up, inner, h);
-    cut(c, student, a->gateb, b->gateb, inner, NULL);
+    cut(c, student, a->gateb, b->gateb, of_gate, NULL);
     cut(c, student, a->upb, b->upb, inner, NULL);
     cut(c, student, a->down, b->down, h, inner);
     cut(c, student, a->downb, b->downb, h, NULL);
+}
+
+static void cut_layer(const kd__cutter *c, kd_model *student, int64_t i, kept_rows rows)
+{
+    const kd__trunk_layer *a = &kd__trunk_config_of(student)->layer[i],
+                          *b = &c->t->layer[c->map[i]];
+    cut_norm(c, student, a->norm1, b->norm1);
+    cut_norm(c, student, a->norm2, b->norm2);
+    cut_attention(c, student, i, rows);
+    cut_feed_forward(c, student, i, rows);
+}
+
+static kd_status cut_layers(const kd__cutter *c, kd_model *student)
+{
+    kd_context *context = student->object.context;
+    const kd__trunk_config *d = kd__trunk_config_of(student);
+    const int64_t q = d->heads * d->width;
+    int32_t *block = NULL;
+    KD_TRY(KD_NEW(context, &block, 2 * q + kd__max(3 * q, 2 * d->inner)));
+    const kept_rows rows = { block, block + q, block + 2 * q };
+    /* the first of shared ones last */
+    for (int64_t i = d->layers; i-- > 0;) cut_layer(c, student, i, rows);
+    kd__release(context, block);
+    return KD_OK;
 }
 
 /* ---- embeddings ---- */
@@ -115,24 +165,23 @@ static kd_status check(const kd__cutter *c, const kd_model *student)
                "kd_student_options.config changes a size: set it with the option instead");
     KD_FAIL_IF(t->projection >= 0 && t->embedding >= 0, KD_ERR_UNSUPPORTED,
                "the teacher's embeddings are factorized: save it with option expand and load that");
+    for (int64_t i = 0; i < d->layers; i++)
+        KD_FAIL_IF((d->layer[i].norm1 < 0) != (t->layer[c->map[i]].norm1 < 0), KD_ERR_UNSUPPORTED,
+                   "layer_map: layer %lld: a teacher of this family has no first norm in layer 0: "
+                   "expected layer 0 for the student's layer 0 and for no other, got %d",
+                   (long long)i, c->map[i]);
     return KD_OK;
 }
 
 kd_status kd__cutter_weights(const kd__cutter *c, kd_model *student)
 {
-    kd_context *context = student->object.context;
-    int32_t *rows = NULL;
     KD_TRY(check(c, student));
     const kd__trunk_config *d = kd__trunk_config_of(student);
     if (d->kind->slice) KD_TRY(d->kind->slice(student, c->teacher, c->keep_hidden));
     KD_TRY(check_tables(d, c->t));
     KD_TRY(cut_embedding(c, student));
-    KD_TRY(KD_NEW(context, &rows, 2 * d->heads * d->width + 2));
     cut_norm(c, student, d->norm, c->t->norm);
     if (!d->tied) cut(c, student, d->head, c->t->head, NULL, c->keep_hidden);
-    /* the first of shared ones last */
-    for (int64_t i = d->layers; i-- > 0;)
-        cut_layer(c, student, i, rows, rows + d->heads * d->width);
-    kd__release(context, rows);
-    return KD_OK;
+    cut(c, student, d->head_bias, c->t->head_bias, NULL, NULL);
+    return cut_layers(c, student);
 }

@@ -48,12 +48,16 @@ static void add_norm(const kd__cutter *c, int64_t rows, int32_t weight, const fl
                      const float *kept, double *to)
 {
     const int64_t n = c->t->hidden;
+    if (weight < 0) return;
     const float *w = kd__tensor_values(c->teacher, weight),
-                *b = c->t->layer_norm ? kd__tensor_values(c->teacher, weight + 1) : NULL;
+                *b = c->t->layer_norm
+                         ? kd__tensor_values(c->teacher, kd__trunk_norm_bias(c->t, weight))
+                         : NULL;
     for (int64_t r = 0; r < rows; r++, x += n)
         for (int64_t i = 0; i < n; i++)
-            to[i] += b ? fabs((x[i] - kept[2 * r]) * kept[2 * r + 1] * w[i] + b[i])
-                       : fabs(x[i] * kept[r] * w[i]);
+            to[i] += c->t->layer_norm
+                         ? fabs((x[i] - kept[2 * r]) * kept[2 * r + 1] * w[i] + (b ? b[i] : 0))
+                         : fabs(x[i] * kept[r] * w[i]);
 }
 
 static double silu(double x) { return x / (1 + exp(-x)); }
@@ -63,8 +67,10 @@ static void add_inner(const kd__cutter *c, int64_t rows, const float *gu, double
 {
     const kd__trunk_config *t = c->t;
     for (int64_t r = 0; r < rows; r++, gu += kd__trunk_units(t))
-        for (int64_t i = 0; i < t->inner; i++)
-            to[i] += fabs(t->no_gate ? gelu(gu[i]) : silu(gu[i]) * gu[t->inner + i]);
+        for (int64_t i = 0; i < t->inner; i++) {
+            const double f = t->no_gate || t->gelu_gate ? gelu(gu[i]) : silu(gu[i]);
+            to[i] += fabs(t->no_gate ? f : f * gu[t->inner + i]);
+        }
 }
 
 static void add_attention(const kd__cutter *c, int64_t rows, const float *att, double *to)

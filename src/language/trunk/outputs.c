@@ -7,6 +7,7 @@
 #include "language/trunk/trunk.h"
 #include "language/trunk/int8_weights.h"
 #include "nn/linear.h"
+#include "nn/residual.h"
 
 /* ---- names ---- */
 
@@ -83,20 +84,28 @@ static void view(const kd_model *model, kd_array *values, float *data, int64_t w
 
 /* The whole logits: (R, V) numbers, made when asked for. Losses never ask: they go through the head
  * in blocks. */
-static kd_status make_logits(kd_model *model)
+static kd_status make_logits(kd_model *model, const float *states)
 {
     kd__trunk *s = kd__trunk_of(model);
     const kd__trunk_config *d = &s->config;
     const kd__rows rows = { model->object.context, model->rows };
-    const float *hidden = s->pass.block + s->pass.plan.hidden;
     if (s->logits_known) return KD_OK;
     KD_TRY(KD_RESERVE(rows.context, &s->logits, &s->logits_room, rows.count * d->classes));
     KD_TRY(s->quantized
                ? kd__int8_product(rows.context, kd__int8_weights_find(s->quantized, d->head),
-                                  hidden, rows.count, s->logits)
-               : kd__linear(&rows, hidden, d->outer, kd__tensor_values(model, d->head), d->classes,
+                                  states, rows.count, s->logits)
+               : kd__linear(&rows, states, d->outer, kd__tensor_values(model, d->head), d->classes,
                             s->logits));
+    kd__bias(&rows, s->logits, kd__tensor_values(model, d->head_bias), d->classes);
     s->logits_known = 1;
+    return KD_OK;
+}
+
+kd_status kd__trunk_logits(kd_model *model, const float *states, kd_array *values)
+{
+    const kd__trunk *s = kd__trunk_of(model);
+    KD_TRY(make_logits(model, states));
+    view(model, values, s->logits, s->config.classes);
     return KD_OK;
 }
 
@@ -137,12 +146,9 @@ kd_status kd__trunk_output(kd_model *model, int32_t slot, kd_array *values)
 {
     const kd__trunk *s = kd__trunk_of(model);
     if (slot >= KD__SLOT_STREAM) return layer_output(model, slot, values);
-    if (slot == KD__SLOT_HIDDEN) {
-        view(model, values, s->pass.block + s->pass.plan.hidden, s->config.outer);
-        return KD_OK;
-    }
-    KD_TRY(make_logits(model));
-    view(model, values, s->logits, s->config.classes);
+    float *hidden = s->pass.block + s->pass.plan.hidden;
+    if (slot == KD__SLOT_LOGITS) return kd__trunk_logits(model, hidden, values);
+    view(model, values, hidden, s->config.outer);
     return KD_OK;
 }
 
@@ -192,19 +198,31 @@ void kd__trunk_forget_gradients(kd_model *model)
 
 /* ---- the head ---- */
 
+/* One of the head's tensors; *slope NULL: it wants no gradient. */
+static void view_part(kd_model *model, int32_t index, int gradient, kd_array *value,
+                      kd_array *slope_view, const kd_array **slope)
+{
+    const kd__tensor *t = &model->net.tensors[index];
+    kd__array_view(value, kd__tensor_values(model, index), KD_FLOAT32, t->rank, t->dims);
+    if (!gradient || t->frozen) return;
+    if (model->gradients_fresh && !kd__trunk_of(model)->outside.head_written)
+        memset(kd__tensor_gradient(model, index), 0, (size_t)t->count * sizeof(float));
+    kd__array_view(slope_view, kd__tensor_gradient(model, index), KD_FLOAT32, t->rank, t->dims);
+    *slope = slope_view;
+}
+
 void kd__trunk_view_head(kd_model *model, kd_head *head, int gradient)
 {
     kd__trunk *s = kd__trunk_of(model);
-    const int32_t index = s->config.head;
-    const kd__tensor *t = &model->net.tensors[index];
-    kd__array_view(&s->head_view, kd__tensor_values(model, index), KD_FLOAT32, 2, t->dims);
+    const kd__trunk_config *d = &s->config;
+    view_part(model, d->head, gradient, &s->head_view, &s->head_gradient, &head->weight_gradient);
     head->weight = &s->head_view;
-    if (!gradient || t->frozen) return;
-    if (model->gradients_fresh && !s->outside.head_written)
-        memset(kd__tensor_gradient(model, index), 0, (size_t)t->count * sizeof(float));
-    s->outside.head_written = 1;
-    kd__array_view(&s->head_gradient, kd__tensor_gradient(model, index), KD_FLOAT32, 2, t->dims);
-    head->weight_gradient = &s->head_gradient;
+    if (d->head_bias >= 0) {
+        view_part(model, d->head_bias, gradient, &s->bias_view, &s->bias_gradient,
+                  &head->bias_gradient);
+        head->bias = &s->bias_view;
+    }
+    if (gradient) s->outside.head_written = 1;
 }
 
 int32_t kd__trunk_head(kd_model *model, int32_t slot, int gradient, kd_head *head)

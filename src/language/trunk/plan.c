@@ -39,6 +39,9 @@ static void lay_out_ends(kd__trunk_plan *p, const kd__trunk_config *d, int64_t r
     if (d->no_rotation) return;
     p->cosine = place(&p->floats, rows, d->width / 2);
     p->sine = place(&p->floats, rows, d->width / 2);
+    if (!d->two_ropes) return;
+    p->local_turn = place(&p->floats, rows, d->width / 2) - p->cosine;
+    place(&p->floats, rows, d->width / 2);
 }
 
 /* A pass that is not pushed back keeps one layer's values, and the next layer writes over them. */

@@ -16,6 +16,9 @@
  * patch, K (d, E) the convolution's weight; the rows before an image's patches are T_e +
  * P[position] of tokens T_e.
  *
+ * With gelu_gate and layer norms, as ModernBERT has them, gelu takes silu's place, and the first
+ * layer's first norm is that of the embedding.
+ *
  * With a factorized embedding (V, E) and its projection P (d, E): x = E[token] P'; hidden = norm(x)
  * P where the embedding is the head, too.
  *
@@ -38,7 +41,8 @@ typedef struct kd__trunk_layer {
     int64_t window;       /* 0: full attention */
     int32_t shared_later; /* 1: a later layer has the same tensors */
     int32_t first, end;   /* its tensors are first .. end - 1 */
-    /* tensors of the model, -1: none; a layer norm's bias is the next one */
+    /* tensors of the model, -1: none; a layer norm's bias is the next one. norm1 -1: what enters
+     * the layer is normed */
     int32_t norm1, norm2;
     /* q, k, v are stored one after another, as are their biases */
     int32_t q, k, v, qb, kb, vb, qn, kn;
@@ -60,6 +64,9 @@ typedef struct kd__trunk_config {
     /* the forms of a block; 0: norms before its two parts, root-mean-square norms, attention to
      * earlier rows, rotary positions, a gate */
     int32_t post_norm, layer_norm, both_sides, no_rotation, no_gate;
+    int32_t plain_norm;       /* layer norms have no bias */
+    int32_t gelu_gate;        /* gates are gelu's, not silu's */
+    int32_t two_ropes;        /* layers with a window have positions of their own */
     double dropout;           /* of what a block's parts add, and of what enters layer 0 */
     double attention_dropout; /* of attention's probabilities */
     /* ForSequenceClassification: the head gives num_labels logits, tensor "score.weight" */
@@ -69,10 +76,10 @@ typedef struct kd__trunk_config {
     /* layers are repeated so many times: each at once, or all of them in turn */
     int64_t repeats, whole_stack;
     double epsilon, range;
-    kd__rope rope;
-    kd__trunk_layer *layer;        /* (layers) */
-    int64_t *windows;              /* (layers) */
-    int32_t embedding, norm, head; /* norm, head -1: none */
+    kd__rope rope, local_rope;
+    kd__trunk_layer *layer;                   /* (layers) */
+    int64_t *windows;                         /* (layers) */
+    int32_t embedding, norm, head, head_bias; /* all but the embedding -1: none */
     /* learned positions (positions + first_position, d); types of tokens (types, d); the norm of
      * what enters layer 0; -1: none */
     int32_t position_table, type_table, embedding_norm;
@@ -111,6 +118,7 @@ typedef struct kd__trunk_plan {
      * on */
     int64_t halved, whole, stored, stored_step;
     int64_t hidden, last_r, cosine, sine; /* hidden (R, O) */
+    int64_t local_turn; /* from cosine and sine to those of layers with a window */
     /* (R, d) and (R, 2), with embedding_norm: sums of embeddings, and what the norm keeps */
     int64_t summed, summed_r;
     /* (R, E): rows of a factorized embedding, or patches, and the rows' gradients */
@@ -155,7 +163,7 @@ typedef struct kd__trunk {
     float *logits; /* of the last pass, made on demand, (R, V) */
     int64_t logits_room;
     int32_t logits_known;
-    kd_array head_view, head_gradient;
+    kd_array head_view, head_gradient, bias_view, bias_gradient;
     struct kd__lora *lora;              /* NULL: no adapters */
     struct kd__int8_weights *quantized; /* of a frozen model, NULL: none */
     struct kd__samples *samples;        /* outputs of samples, NULL: none */
@@ -193,6 +201,10 @@ static inline int64_t kd__trunk_units(const kd__trunk_config *d)
 }
 /* The parameters as passes see them: with adapters, or the model's own. */
 const float *kd__parameters_seen(const kd_model *model);
+/* A head in the file where the config ties it to the embedding: KD_ERR_MISMATCH where it holds
+ * other numbers. */
+kd_status kd__trunk_check_tied(const kd_model *model, const char *name, const kd_array *head,
+                               const char *folder);
 static inline float *kd__tensor_values(const kd_model *model, int32_t tensor)
 {
     return tensor < 0
@@ -203,6 +215,13 @@ static inline float *kd__tensor_values(const kd_model *model, int32_t tensor)
  * or out of it, y (rows, E) = x P. */
 kd__gemm kd__trunk_projection(const kd_model *model, int into, int64_t rows, const float *x,
                               float *y);
+/* A gradient of 0; tensor -1: nothing is done. */
+void kd__trunk_clear(kd_model *model, int32_t tensor);
+/* The tensor of a layer norm's bias; -1: it has none. */
+static inline int32_t kd__trunk_norm_bias(const kd__trunk_config *d, int32_t weight)
+{
+    return d->plain_norm ? -1 : weight + 1;
+}
 /* Queries, keys and values of a layer. cosine, sine: (rows, D / 2). */
 kd__heads kd__trunk_heads(const kd_model *model, const kd__trunk_layer *layer, const float *cosine,
                           const float *sine);
@@ -233,6 +252,14 @@ static inline int64_t kd__trunk_image_rows(const kd__trunk_config *d)
 {
     return d->patches.channels ? kd__patches_rows(&d->patches) : 0;
 }
+
+/* Cosines of a layer's positions, and sines, in the pass's block. */
+static inline const float *kd__trunk_turn(const kd__trunk_config *d, const kd__trunk_pass *pass,
+                                          const kd__trunk_layer *layer, int64_t place)
+{
+    return pass->block + place + (d->two_ropes && layer->window ? pass->plan.local_turn : 0);
+}
+
 /* ---- facts ---- */
 
 kd_status kd__trunk_finish(kd_model *model);
@@ -324,6 +351,11 @@ kd_status kd__trunk_gradient(kd_model *model, int32_t slot, float **to, int32_t 
 const float *kd__trunk_outside(const kd__outside *outside, int32_t slot);
 void kd__trunk_forget_gradients(kd_model *model);
 int32_t kd__trunk_head(kd_model *model, int32_t slot, int gradient, kd_head *head);
+/* The head as a whole, of states (R, O) that enter it: logits, and from their gradient (outside)
+ * the head's and dstates, which is written or, with add, added to. */
+kd_status kd__trunk_logits(kd_model *model, const float *states, kd_array *values);
+kd_status kd__trunk_logits_gradient(kd_model *model, const float *states, float *dstates, int add);
+
 /* ---- outputs that a pass keeps ---- */
 
 /* Places at the plan's end for outputs whose values the pass itself writes over. */
@@ -342,7 +374,7 @@ void kd__trunk_keep_embedding(const kd_model *model, kd__trunk_pass *pass, const
 void kd__trunk_keep_layer(const kd_model *model, kd__trunk_pass *pass, int64_t layer,
                           const kd__rows *rows);
 
-/* The head: W, and its gradient made ready to be added to (gradient 1). */
+/* The head: W and bias, and their gradients made ready to be added to (gradient 1). */
 void kd__trunk_view_head(kd_model *model, kd_head *head, int gradient);
 
 #endif

@@ -10,6 +10,7 @@
 #include "nn/embedding.h"
 #include "nn/dropout.h"
 #include "nn/gated.h"
+#include "nn/gated_gelu.h"
 #include "nn/gelu.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
@@ -38,10 +39,7 @@ static float *gradient(const backward *w, int32_t tensor)
     return kd__tensor_gradient(w->model, tensor);
 }
 
-static void clear(const backward *w, int32_t tensor)
-{
-    memset(gradient(w, tensor), 0, (size_t)w->model->net.tensors[tensor].count * sizeof(float));
-}
+static void clear(const backward *w, int32_t tensor) { kd__trunk_clear(w->model, tensor); }
 
 /* A norm of the residual stream once more. */
 static const float *normed(const backward *w, int32_t weight, const float *x)
@@ -61,7 +59,7 @@ static void norm_gradient(const backward *w, int32_t weight, const float *x, con
     const int64_t n = w->d->hidden;
     if (w->d->layer_norm)
         kd__layer_norm_gradient(&w->rows, x, scale, kept, dy, n, w->dx, dy != w->dx, dscale,
-                                gradient(w, weight + 1), add);
+                                gradient(w, kd__trunk_norm_bias(w->d, weight)), add);
     else kd__norm_gradient(&w->rows, x, scale, kept, dy, n, w->dx, dscale, add);
 }
 
@@ -79,7 +77,7 @@ static const float *part_gradient(const backward *w, int64_t site)
 static void enter_gradient(const backward *w, int32_t norm, const float *x, const float *kept,
                            const float *dy, int add)
 {
-    if (w->d->post_norm) kd__residual(&w->rows, w->dx, dy, NULL, w->d->hidden);
+    if (w->d->post_norm || norm < 0) kd__residual(&w->rows, w->dx, dy, NULL, w->d->hidden);
     else norm_gradient(w, norm, x, kept, dy, add);
 }
 
@@ -115,6 +113,7 @@ static void middle_gradient(const backward *w, const float *gu, const float *dac
 {
     float *act = w->block + w->p->act, *dgu = w->block + w->p->dgu;
     if (w->d->no_gate) kd__gelu_gradient(&w->rows, gu, dact, w->d->inner, act, dgu);
+    else if (w->d->gelu_gate) kd__gated_gelu_gradient(&w->rows, gu, dact, w->d->inner, act, dgu);
     else kd__gated_gradient(&w->rows, gu, dact, w->d->inner, act, dgu);
 }
 
@@ -162,7 +161,8 @@ static kd_status attention(const backward *w, const kd__trunk_layer *l, int64_t 
     const int64_t q = d->heads * d->width, all = q + 2 * d->kv_heads * d->width;
     float *datt = w->block + p->wide, *dqkv = w->block + p->dqkv, *dy = w->block + p->dy;
     const kd__attention a = kd__trunk_layer_attention(w->model, w->pass, layer);
-    const kd__heads heads = kd__trunk_heads(w->model, l, w->block + p->cosine, w->block + p->sine);
+    const kd__heads heads = kd__trunk_heads(w->model, l, kd__trunk_turn(d, w->pass, l, p->cosine),
+                                            kd__trunk_turn(d, w->pass, l, p->sine));
     if (d->post_norm) norm_gradient(w, l->norm1, at + p->mid, at + p->r1, w->dx, add);
     const float *dpart = part_gradient(w, kd__trunk_site(layer, KD__SITE_ATTENTION));
     kd__bias_gradient(&w->rows, dpart, d->hidden, gradient(w, l->ob), add);
@@ -173,7 +173,7 @@ static kd_status attention(const backward *w, const kd__trunk_layer *l, int64_t 
     kd__heads_gradient(&w->rows, &heads, at + p->raw, at + p->rq, dqkv, gradient(w, l->qn),
                        gradient(w, l->kn), add);
     kd__bias_gradient(&w->rows, dqkv, all, gradient(w, l->qb), add);
-    const float *entered = d->post_norm ? x : normed(w, l->norm1, x);
+    const float *entered = d->post_norm || l->norm1 < 0 ? x : normed(w, l->norm1, x);
     KD_TRY(linear_gradient(w, l->q, entered, d->hidden, dqkv, all, dy, add));
     enter_gradient(w, l->norm1, x, at + p->r1, dy, add);
     return KD_OK;
@@ -215,31 +215,41 @@ static kd_status backward_layer(const backward *w, int64_t layer)
 
 /* ---- the ends ---- */
 
-/* Gradients of whole logits: dhidden += dlogits W,  dW += dlogits' hidden. */
-static kd_status logits_gradient(const backward *w)
+/* dstates = or += dlogits W,  dW += dlogits' states,  db += sums of dlogits */
+kd_status kd__trunk_logits_gradient(kd_model *model, const float *states, float *dstates, int add)
 {
-    const kd__trunk_config *d = w->d;
-    kd__outside *o = w->outside;
-    kd_context *context = w->rows.context;
+    const kd__trunk *s = kd__trunk_of(model);
+    const kd__trunk_config *d = &s->config;
+    const kd__rows rows = { model->object.context, s->pass.rows };
     kd_head head = KD_HEAD_INIT;
-    kd__trunk_view_head(w->model, &head, 1);
+    kd__trunk_view_head(model, &head, 1);
     if (head.weight_gradient)
-        KD_TRY(kd__linear_weight_gradient(&w->rows, w->block + w->p->hidden, d->outer, o->dlogits,
-                                          d->classes, head.weight_gradient->data, 1));
-    KD_TRY(KD_RESERVE(context, &o->dhidden, &o->dhidden_room, w->p->rows * d->outer));
-    const kd__gemm g = { .m = w->rows.count,
+        KD_TRY(kd__linear_weight_gradient(&rows, states, d->outer, s->outside.dlogits, d->classes,
+                                          head.weight_gradient->data, 1));
+    if (head.bias_gradient)
+        kd__bias_gradient(&rows, s->outside.dlogits, d->classes, head.bias_gradient->data, 1);
+    const kd__gemm g = { .m = rows.count,
                          .n = d->outer,
                          .k = d->classes,
                          .alpha = 1,
-                         .a = o->dlogits,
+                         .a = s->outside.dlogits,
                          .lda = d->classes,
                          .b = head.weight->data,
                          .ldb = d->outer,
-                         .beta = o->has_dhidden ? 1 : 0,
-                         .c = o->dhidden,
+                         .beta = add ? 1 : 0,
+                         .c = dstates,
                          .ldc = d->outer };
+    return kd__gemm_run(rows.context, &g);
+}
+
+/* Whole logits: into the gradient of "hidden". */
+static kd_status logits_gradient(const backward *w)
+{
+    kd__outside *o = w->outside;
+    const int add = o->has_dhidden;
+    KD_TRY(KD_RESERVE(w->rows.context, &o->dhidden, &o->dhidden_room, w->p->rows * w->d->outer));
     o->has_dhidden = 1;
-    return kd__gemm_run(context, &g);
+    return kd__trunk_logits_gradient(w->model, w->block + w->p->hidden, o->dhidden, add);
 }
 
 /* Through the projection out of the residual stream: the gradient of the last norm's values; the
@@ -263,6 +273,14 @@ static kd_status begin_stream(const backward *w)
     return KD_OK;
 }
 
+/* Of a head that this pass did not go through. */
+static void clear_head(const backward *w)
+{
+    const kd__trunk_config *d = w->d;
+    if (d->head >= 0 && !d->tied) clear(w, d->head);
+    clear(w, d->head_bias);
+}
+
 /* From the gradient of "hidden" to that of what the last layer left. */
 static kd_status backward_head(const backward *w)
 {
@@ -270,12 +288,12 @@ static kd_status backward_head(const backward *w)
     const kd__outside *o = w->outside;
     const float *dlast = o->dhidden;
     if (o->has_dlogits) KD_TRY(logits_gradient(w));
-    if (d->head >= 0 && !d->tied && !o->head_written && w->fresh) clear(w, d->head);
+    if (w->fresh && !o->head_written) clear_head(w);
     if (d->norm < 0) return begin_stream(w);
     memset(w->dx, 0, (size_t)(w->rows.count * d->hidden) * sizeof *w->dx);
     if (!o->has_dhidden) {
         if (w->fresh) clear(w, d->norm);
-        if (w->fresh && d->layer_norm) clear(w, d->norm + 1);
+        if (w->fresh && d->layer_norm) clear(w, kd__trunk_norm_bias(d, d->norm));
         return KD_OK;
     }
     dlast = o->dhidden;

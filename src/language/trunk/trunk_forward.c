@@ -14,6 +14,7 @@
 #include "math/random.h"
 #include "nn/dropout.h"
 #include "nn/gated.h"
+#include "nn/gated_gelu.h"
 #include "nn/gelu.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
@@ -115,19 +116,26 @@ typedef struct {
     const kd__trunk_pass *pass;
 } turning;
 
-static void angles(void *argument, int64_t sequence, int32_t worker)
+/* turn: where the cosines and sines of these positions lie. */
+static void turn_sequence(const turning *t, const kd__rope *rope, int64_t sequence, int64_t turn)
 {
-    const turning *t = argument;
     const kd__trunk_plan *p = &t->pass->plan;
     const int64_t width = t->d->width, *offset = t->pass->offsets + sequence;
     float inverse[512];
-    (void)worker;
-    kd__rope_frequencies(&t->d->rope, width, offset[1] - offset[0], inverse);
+    kd__rope_frequencies(rope, width, offset[1] - offset[0], inverse);
     for (int64_t r = offset[0]; r < offset[1]; r++) {
-        float *cosine = t->pass->block + p->cosine + r * width / 2;
-        float *sine = t->pass->block + p->sine + r * width / 2;
-        kd__rope_angles(&t->d->rope, width, inverse, r - offset[0], cosine, sine);
+        float *cosine = t->pass->block + p->cosine + turn + r * width / 2;
+        float *sine = t->pass->block + p->sine + turn + r * width / 2;
+        kd__rope_angles(rope, width, inverse, r - offset[0], cosine, sine);
     }
+}
+
+static void angles(void *argument, int64_t sequence, int32_t worker)
+{
+    const turning *t = argument;
+    (void)worker;
+    turn_sequence(t, &t->d->rope, sequence, 0);
+    if (t->d->two_ropes) turn_sequence(t, &t->d->local_rope, sequence, t->pass->plan.local_turn);
 }
 
 /* ---- layers ---- */
@@ -156,8 +164,8 @@ void kd__trunk_norm(const kd_model *model, const kd__rows *rows, int32_t weight,
     const kd__trunk_config *d = kd__trunk_config_of(model);
     const float *w = kd__tensor_values(model, weight);
     if (d->layer_norm)
-        kd__layer_norm(rows, x, w, kd__tensor_values(model, weight + 1), d->hidden, d->epsilon, y,
-                       kept);
+        kd__layer_norm(rows, x, w, kd__tensor_values(model, kd__trunk_norm_bias(d, weight)),
+                       d->hidden, d->epsilon, y, kept);
     else kd__norm(rows, x, w, d->hidden, d->epsilon, y, kept);
 }
 
@@ -222,9 +230,11 @@ static kd_status attention_part(const kd_model *model, kd__trunk_pass *pass, int
     float *raw = d->qk_norm ? at + p->raw : NULL, *rq = d->qk_norm ? at + p->rq : NULL;
     float *lse = p->x_step ? at + p->lse : NULL;
     const kd__attention attention = kd__trunk_layer_attention(model, pass, layer);
-    const kd__heads heads = kd__trunk_heads(model, l, block + p->cosine, block + p->sine);
-    if (!d->post_norm) kd__trunk_norm(model, rows, l->norm1, x, normed, at + p->r1);
-    KD_TRY(linear(model, rows, l->q, d->post_norm ? x : normed, d->hidden, all, qkv));
+    const kd__heads heads = kd__trunk_heads(model, l, kd__trunk_turn(d, pass, l, p->cosine),
+                                            kd__trunk_turn(d, pass, l, p->sine));
+    const int norms_first = !d->post_norm && l->norm1 >= 0;
+    if (norms_first) kd__trunk_norm(model, rows, l->norm1, x, normed, at + p->r1);
+    KD_TRY(linear(model, rows, l->q, norms_first ? normed : x, d->hidden, all, qkv));
     kd__heads_finish(rows, &heads, qkv, raw, rq);
     KD_TRY(kd__attention_forward(rows->context, &attention, qkv, att, lse));
     KD_TRY(linear(model, rows, l->o, att, q, d->hidden, mid));
@@ -258,6 +268,7 @@ static kd_status forward_layer(const kd_model *model, kd__trunk_pass *pass, int6
     const float *bias = kd__tensor_values(model, l->gateb);
     KD_TRY(first_part(model, pass, layer, rows));
     if (d->no_gate) kd__gelu(rows, at + p->gu, bias, d->inner, act);
+    else if (d->gelu_gate) kd__gated_gelu(rows, at + p->gu, bias, d->inner, act);
     else kd__gated(rows, at + p->gu, bias, d->inner, act);
     KD_TRY(linear(model, rows, l->down, act, d->inner, d->hidden, to));
     add_part(model, pass, rows, kd__trunk_site(layer, KD__SITE_FEED_FORWARD), to, from, l->downb);

@@ -1,7 +1,8 @@
-/* A trunk's tensors: as passes see them, first values, places of gradients. */
+/* A trunk's tensors: as passes see them, first values, tied heads, places of gradients. */
 #include <math.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "language/trunk/lora.h"
 #include "math/random.h"
@@ -78,6 +79,36 @@ void kd__trunk_initialize(kd_model *model)
             to[j] = (float)(range * sqrt(-2 * log(u)) * (j % 2 ? sin(v) : cos(v)));
         }
     }
+}
+
+/* ---- folders ---- */
+
+/* A head of its own where the config ties it to the embedding: transformers 5 takes the file's head
+ * then, transformers 4 the embedding (vllm-project/vllm#6758). Only where both hold the same
+ * numbers is the answer clear. */
+kd_status kd__trunk_check_tied(const kd_model *model, const char *name, const kd_array *head,
+                               const char *folder)
+{
+    const kd__tensor *embedding = &model->net.tensors[kd__trunk_config_of(model)->embedding];
+    const float *values = model->parameters + embedding->offset;
+    const int64_t width = embedding->dims[1];
+    int same = head->rank == 2 && head->dims[0] == embedding->dims[0] && head->dims[1] == width &&
+               !kd__dtype_is_integer(head->dtype);
+    float *row = NULL;
+    KD_TRY(KD_NEW(model->object.context, &row, width));
+    for (int64_t i = 0; same && i < embedding->dims[0]; i++) {
+        const char *from = (const char *)head->data +
+                           i * width * (int64_t)kd_dtype_bytes(head->dtype);
+        kd__convert_float32(row, from, head->dtype, width, 1, 0);
+        same = !memcmp(row, values + i * width, (size_t)width * sizeof *row);
+    }
+    kd__release(model->object.context, row);
+    KD_FAIL_IF(
+        !same, KD_ERR_MISMATCH,
+        "%s: tensor '%s' differs from '%s', and the config says "
+        "tie_word_embeddings: with false the file's head counts, without the tensor the embedding",
+        folder, name, embedding->name);
+    return KD_OK;
 }
 
 /* ---- gradients ---- */
@@ -161,4 +192,11 @@ void kd__trunk_shrink(kd_model *model, int64_t count, int64_t before)
     /* as when it was made: it cannot fail */
     if (model->gradients_shared && !model->frozen)
         (void)kd__trunk_share_gradients(&model->net, &gradients);
+}
+
+void kd__trunk_clear(kd_model *model, int32_t tensor)
+{
+    if (tensor < 0) return;
+    memset(kd__tensor_gradient(model, tensor), 0,
+           (size_t)model->net.tensors[tensor].count * sizeof(float));
 }

@@ -187,6 +187,48 @@ START_TEST(heads_give_what_whole_logits_give)
 }
 END_TEST
 
+/* Rows that every term has masked do not enter the products: their hidden states may be anything.
+ * Where not even one row fits into the limit, there is no room to gather rows. */
+START_TEST(masked_rows_are_left_out_of_the_head)
+{
+    static const int64_t limits[] = { 64 << 20, 1500000, 1 };
+    static float dh[2][N * D], dw[2][V * D], db[2][V], kept[N * D];
+    int64_t mask[N];
+    kd_array m = KD_ARRAY_1D(mask, KD_INT64, N);
+    kd_term_options o = KD_TERM_OPTIONS_INIT;
+    kd_loss_result result[2];
+    o.mask_field = "mask";
+    memcpy(kept, hidden, sizeof kept);
+    for (int i = 0; i < N; i++) mask[i] = i % 3 == 1;
+    for (int l = 0; l < 3; l++) {
+        for (int hostile = 0; hostile < 2; hostile++) {
+            parts p;
+            make(&p, 2, limits[l]);
+            kd_loss_free(p.loss);
+            kd_loss_options lo = KD_LOSS_OPTIONS_INIT;
+            lo.memory_limit = limits[l];
+            OK(kd_loss_create(&p.loss, p.ctx, &lo));
+            OK(kd_loss_add(p.loss, KD_LOSS_FORWARD_KL, 0.7, &o, NULL));
+            OK(kd_loss_add(p.loss, KD_LOSS_CROSS_ENTROPY, 0.3, &o, NULL));
+            OK(kd_batch_set(p.batch, "mask", &m, NULL));
+            hidden_teacher(&p);
+            memset(dw[hostile], 0, sizeof dw[0]);
+            memset(db[hostile], 0, sizeof db[0]);
+            for (int i = 0; i < N * D && hostile && l < 2; i++)
+                if (!mask[i / D]) hidden[i] = NAN;
+            OK(run(&p, 0.5, 3, bias, 0, dh[hostile], dw[hostile], db[hostile], &result[hostile]));
+            memcpy(hidden, kept, sizeof kept);
+            drop(&p);
+        }
+        ck_assert(result[0].value == result[1].value && result[0].rows[0] == N / 3);
+        ck_assert_mem_eq(dh[0], dh[1], sizeof dh[0]);
+        ck_assert_mem_eq(dw[0], dw[1], sizeof dw[0]);
+        ck_assert_mem_eq(db[0], db[1], sizeof db[0]);
+        for (int i = 0; i < N * D; i++) ck_assert(mask[i / D] || dh[0][i] == 0);
+    }
+}
+END_TEST
+
 START_TEST(bits_do_not_depend_on_threads_and_gradients_add_up)
 {
     parts p;
@@ -401,6 +443,7 @@ Suite *head_suite(void)
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, heads_give_what_whole_logits_give);
+    tcase_add_test(tests, masked_rows_are_left_out_of_the_head);
     tcase_add_test(tests, bits_do_not_depend_on_threads_and_gradients_add_up);
     tcase_add_test(tests, stand_ins_of_skipped_cells_keep_what_rows_and_classes_share);
     tcase_add_test(tests, skipping_keeps_within_the_bounds_it_reports);

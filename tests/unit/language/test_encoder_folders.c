@@ -93,36 +93,6 @@ END_TEST
 
 /* ---- names of other times ---- */
 
-/* Every name of a safetensors header, replaced where it stands, at the same length or with spaces
- * after the header's values. */
-static void rename_in(const char *folder, const char *from, const char *to)
-{
-    char path[700];
-    size_t size;
-    snprintf(path, sizeof path, "%s/model.safetensors", folder);
-    char *bytes = read_whole(path, &size), *made = malloc(2 * size + 4096);
-    uint64_t header;
-    memcpy(&header, bytes, 8);
-    char *text = malloc(header + 1), *at = made + 8;
-    memcpy(text, bytes + 8, header);
-    text[header] = 0;
-    for (char *c = text; *c;) {
-        if (strncmp(c, from, strlen(from))) {
-            *at++ = *c++;
-            continue;
-        }
-        memcpy(at, to, strlen(to));
-        at += strlen(to);
-        c += strlen(from);
-    }
-    while ((at - made) % 8) *at++ = ' ';
-    const uint64_t length = (uint64_t)(at - made - 8);
-    memcpy(made, &length, 8);
-    memcpy(at, bytes + 8 + header, size - 8 - header);
-    write_file(path, made, 8 + length + size - 8 - header);
-    free(bytes), free(made), free(text);
-}
-
 START_TEST(names_of_all_times_are_read)
 {
     static const char *const pairs[][2] = {
@@ -135,12 +105,12 @@ START_TEST(names_of_all_times_are_read)
     kd_model *model = encoder_made(ctx, BERT(NO_DROPOUT), NULL), *again;
     OK(kd_model_save(model, folder, NULL));
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        rename_in(folder, pairs[i][0], pairs[i][1]);
+        encoder_rename(folder, pairs[i][0], pairs[i][1]);
         OK(kd_model_load(&again, ctx, folder, NULL));
         ck_assert(sum_of(model, "hidden") == sum_of(again, "hidden"));
         kd_model_free(again);
     }
-    rename_in(folder, "attention.self.query.bias", "attention.self.sneak.bias");
+    encoder_rename(folder, "attention.self.query.bias", "attention.self.sneak.bias");
     FAILS(kd_model_load(&again, ctx, folder, NULL), KD_ERR_MISMATCH,
           "no tensor 'encoder.layer.0.attention.self.query.bias'");
     kd_model_free(model);

@@ -15,6 +15,10 @@
 #define TWO_DENSE                                                                                  \
     ",\"kd_pooling\":\"cls\",\"kd_normalize\":true,\"kd_max_length\":9,\"kd_dense\":["             \
     "{\"out_features\":5},{\"out_features\":4,\"bias\":false}]"
+#define MODERN(more)                                                                               \
+    TEACHER("modernbert", SIZES,                                                                   \
+            ",\"local_attention\":4,\"norm_bias\":true,"                                           \
+            "\"attention_bias\":true,\"mlp_bias\":true" more)
 #define BERT_TEACHER TEACHER("bert", SIZES, TWO_DENSE)
 
 static const char *const families[] = {
@@ -98,6 +102,70 @@ START_TEST(the_first_layers_give_what_the_teacher_has_there)
         kd_model_free(student);
         kd_model_free(teacher);
     }
+}
+END_TEST
+
+/* ModernBERT: trunk, classifier, masked language model; BERT's with a tied and an own matrix. */
+static const char *const heads[] = {
+    MODERN(TWO_DENSE), MODERN(CLASSIFIER("ModernBert")),
+    MODERN(",\"architectures\":[\"ModernBertForMaskedLM\"]"),
+    TEACHER("bert", SIZES, ",\"architectures\":[\"BertForMaskedLM\"]"),
+    TEACHER("bert", SIZES, ",\"architectures\":[\"BertForMaskedLM\"],\"tie_word_embeddings\":false")
+};
+enum { HEADS = 5 };
+
+START_TEST(heads_of_the_teacher_go_along)
+{
+    for (int f = 0; f < HEADS; f++) {
+        kd_model *teacher = made_of(heads[f]), *student;
+        const char *output = f ? "logits" : "embedding";
+        OK(kd_student_create(&student, teacher, NULL));
+        ck_assert(sum_of(student, output) == sum_of(teacher, output));
+        kd_model_free(student);
+        kd_model_free(teacher);
+    }
+}
+END_TEST
+
+/* Rows `rows` on of a matrix of the student are those `from` on of the teacher's, as far as it is
+ * wide. */
+static void same_rows(kd_model *student, kd_model *teacher, const char *name, int64_t rows,
+                      int64_t from, int64_t count)
+{
+    kd_array a, b;
+    const float *x = tensor_of(student, name, &a), *y = tensor_of(teacher, name, &b);
+    for (int64_t i = 0; i < count; i++)
+        ck_assert(!memcmp(x + (rows + i) * a.dims[1], y + (from + i) * b.dims[1],
+                          (size_t)a.dims[1] * sizeof *x));
+}
+
+/* Queries, keys and values in one matrix, gates and what they gate in another. */
+START_TEST(parts_of_one_matrix_are_cut_each)
+{
+    kd_model *teacher = made_of(heads[2]), *student;
+    kd_student_options o = KD_STUDENT_OPTIONS_INIT;
+    o.hidden_size = 8;
+    o.intermediate_size = 7;
+    o.layers = 2;
+    o.choose = KD_LAYERS_FIRST;
+    OK(kd_student_create(&student, teacher, &o));
+    for (int part = 0; part < 3; part++)
+        same_rows(student, teacher, "model.layers.1.attn.Wqkv.weight", part * 8, part * 12, 8);
+    for (int part = 0; part < 2; part++)
+        same_rows(student, teacher, "model.layers.1.mlp.Wi.weight", part * 7, part * 20, 7);
+    same_rows(student, teacher, "head.dense.weight", 0, 0, 8);
+    same_rows(student, teacher, "model.layers.0.mlp.Wo.weight", 0, 0, 8);
+    OK(kd_model_forward(student, batch, KD_MODE_EVALUATE));
+    kd_model_free(student);
+    o.choose = KD_LAYERS_LAST;
+    FAILS(kd_student_create(&student, teacher, &o), KD_ERR_UNSUPPORTED,
+          "expected layer 0 for the student's layer 0 and for no other, got 2");
+    o.choose = KD_LAYERS_FIRST;
+    o.calibration = batch;
+    OK(kd_student_create(&student, teacher, &o));
+    OK(kd_model_forward(student, batch, KD_MODE_EVALUATE));
+    kd_model_free(student);
+    kd_model_free(teacher);
 }
 END_TEST
 
@@ -410,6 +478,8 @@ Suite *encoder_student_suite(void)
     TCase *tests = tcase_create("encoder_student");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_student_of_everything_is_its_teacher);
+    tcase_add_test(tests, heads_of_the_teacher_go_along);
+    tcase_add_test(tests, parts_of_one_matrix_are_cut_each);
     tcase_add_test(tests, the_first_layers_give_what_the_teacher_has_there);
     tcase_add_test(tests, a_map_takes_layers_in_any_order);
     tcase_add_test(tests, all_that_hangs_on_a_width_is_cut_with_it);
