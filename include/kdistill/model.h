@@ -90,9 +90,7 @@ typedef struct kd_model kd_model;
 
 #define KD_MODE_EVALUATE 0 /* no dropout; nothing is kept for a backward pass */
 #define KD_MODE_TRAIN 1    /* dropout; a backward pass may follow */
-/* What a KD_MODE_TRAIN pass would give, dropout included, with the memory of KD_MODE_EVALUATE: see
- * kd_model_forward. Since 0.2 */
-#define KD_MODE_REHEARSE 3
+#define KD_MODE_REHEARSE 3 /* as the coming KD_MODE_TRAIN passes: contrast.h. Since 0.2 */
 
 /* What an output has one row for. Since 0.2. */
 #define KD_UNIT_OF_ROW 0
@@ -203,11 +201,8 @@ KD_API kd_status kd_model_estimate_memory(kd_context *context, const char *confi
 
 /* Runs the model on the batch's input field (config key "input", default "inputs"), mode
  * KD_MODE_TRAIN, KD_MODE_EVALUATE or KD_MODE_REHEARSE. KD_MODE_TRAIN counts dropout's random
- * numbers per pass (part of a checkpoint). If parts of a batch are rehearsed and then trained in
- * the same order, all these passes draw the numbers of one pass over the whole batch: what was
- * rehearsed is what is trained (kd_loss_backward_chunks does both). Errors: KD_ERR_NOT_FOUND (no
- * such field), KD_ERR_SHAPE (row size), KD_ERR_STATE (another mode than KD_MODE_EVALUATE on a
- * frozen model). */
+ * numbers per pass (part of a checkpoint). Errors: KD_ERR_NOT_FOUND (no such field), KD_ERR_SHAPE
+ * (row size), KD_ERR_STATE (another mode than KD_MODE_EVALUATE on a frozen model). */
 KD_API kd_status kd_model_forward(kd_model *model, kd_batch *batch, int32_t mode);
 
 /* View (rows or samples, ...) of a named output of the last forward pass; valid until the next one.

@@ -216,17 +216,11 @@ class LossDiagnostics:
     cosine: float
     #: calls of the term that had too few rows for a relation
     degenerate: int
-    #: Two sides (contrast.h): share of rows whose positive has the highest score of the batch, mean
-    #: place of the positive, from 1, and the scale. Lengths and cosine are then those of the two
-    #: sides of a row. NaN of other terms.
+    #: of two sides: contrast.h; else NaN
     in_batch_accuracy: float
-    #: Two sides (contrast.h): share of rows whose positive has the highest score of the batch, mean
-    #: place of the positive, from 1, and the scale. Lengths and cosine are then those of the two
-    #: sides of a row. NaN of other terms.
+    #: of two sides: contrast.h; else NaN
     positive_rank: float
-    #: Two sides (contrast.h): share of rows whose positive has the highest score of the batch, mean
-    #: place of the positive, from 1, and the scale. Lengths and cosine are then those of the two
-    #: sides of a row. NaN of other terms.
+    #: of two sides: contrast.h; else NaN
     scale: float
 
 
