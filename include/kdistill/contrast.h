@@ -27,6 +27,10 @@
 extern "C" {
 #endif
 
+/* Diagnostics of a term: in_batch_accuracy is the share of rows whose positive has the highest
+ * score of the batch, positive_rank the mean place of the positive, from 1. student_norm,
+ * teacher_norm and cosine are of a row's two outputs; of sides of one output the first alone. */
+
 /* ---- kinds of terms ----
  *
  * P_i: the candidates of the group of anchor i. The sum over rows / rows is the formula. KD_TERM_
@@ -65,16 +69,16 @@ typedef struct kd_pair_options {
     /* The candidates: another output of the model, of the same rows or samples; "teacher:NAME", a
      * field of the targets, which is a constant; NULL: rows of student_output itself */
     const char *other_output;
-    const char *other_teacher_field; /* 34: the teacher's candidates; NULL: teacher_field */
+    const char *other_teacher_field; /* 34, unless side_field is given: the teacher's candidates */
     /* Integers of the batch: equal ones belong together, and a row without one is left out. NULL:
      * row i with row i. */
     const char *group_field;
     /* Integers of the batch: 0 an anchor, 1 a candidate, -1 neither. Given if and only if
      * other_output is NULL; 32 and 33 then need group_field. */
     const char *side_field;
-    /* An output that is a parameter of the student, the logarithm of the scale: "logit_scale". It
-     * gets its gradient. A scale above 100 counts as 100 (diagnostics: guards). NULL:
-     * KD_TERM_SCALE */
+    /* An output of one number (KD_UNIT_OF_BATCH), a parameter that is the logarithm of the scale,
+     * "logit_scale"; it gets its gradient. A scale above 100 counts as 100 (diagnostics: guards).
+     * NULL: KD_TERM_SCALE. No network of this version has one: a host's own model may. */
     const char *scale_output;
 } kd_pair_options;
 #define KD_PAIR_OPTIONS_INIT                                                                       \
@@ -94,9 +98,12 @@ KD_API kd_status kd_loss_set_pairs(kd_loss *loss, int32_t term, const kd_pair_op
  * each, or NULL. Terms that look at a whole batch (kinds 25 to 34, DIST) see all chunks as one;
  * other terms are summed over them. Beside the passes' memory it takes the outputs that those terms
  * compare, of all chunks, twice.
- * - Each chunk is rehearsed (KD_MODE_REHEARSE), the terms are evaluated, and each chunk is passed
- *   again with KD_MODE_TRAIN: no forward pass stands before the call. Value and gradients are those
- *   of one batch to rounding, dropout included.
+ * - KD_MODE_REHEARSE gives what a KD_MODE_TRAIN pass will give, with the memory of
+ *   KD_MODE_EVALUATE. If parts of a batch are rehearsed and then trained in the same order, all
+ *   these passes draw dropout's numbers of one pass over the whole batch.
+ * - Each chunk is rehearsed, the terms are evaluated, and each chunk is passed again with
+ *   KD_MODE_TRAIN: no forward pass stands before the call. Value and gradients are those of one
+ *   batch to rounding, dropout included.
  * - counts: the denominators, NULL: the rows of all chunks. Diagnostics of row terms are the last
  *   chunk's.
  * - KD_ERR_STATE: the gradients are shared or a step is open, which one backward pass ends. After

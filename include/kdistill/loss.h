@@ -107,8 +107,7 @@ KD_API void kd_loss_options_init(kd_loss_options *options, size_t size);
  * with kd_loss_set after kd_loss_add, or a separate call (kd_loss_set_shared_classes). */
 typedef struct kd_term_options {
     uint32_t struct_size;
-    /* KD_T2_DEFAULT ... */
-    int32_t t2;
+    int32_t t2; /* KD_T2_DEFAULT ... */
     /* NULL: "logits", "hidden" for features (feature.h) */
     const char *student_output;
     /* NULL: likewise for terms that need a teacher, none for the others */
@@ -278,9 +277,7 @@ typedef struct kd_loss_diagnostics {
      * projection, before they are normalized; NaN of other terms, the cosine also of two widths. */
     double student_norm, teacher_norm, cosine;
     int64_t degenerate; /* calls of the term that had too few rows for a relation */
-    /* Two sides (contrast.h): share of rows whose positive scores highest in the batch, its mean
-     * place, from 1, and the scale; lengths and cosine are of the two sides. NaN of others. */
-    double in_batch_accuracy, positive_rank, scale;
+    double in_batch_accuracy, positive_rank, scale; /* of two sides: contrast.h; else NaN */
 } kd_loss_diagnostics;
 /* They cost a pass over the arrays and are off by default. */
 KD_API kd_status kd_loss_set_diagnostics(kd_loss *loss, int32_t on);

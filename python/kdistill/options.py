@@ -803,7 +803,10 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             'The candidates: another output of the model, of the same rows or samples; "teacher:NAM'
             'E", a field of the targets, which is a constant; None: rows of student_output itself'
         ),
-        "other_teacher_field": ("str | None", "34: the teacher's candidates; None: teacher_field"),
+        "other_teacher_field": (
+            "str | None",
+            "34, unless side_field is given: the teacher's candidates"
+        ),
         "group_field": (
             "str | None",
             "Integers of the batch: equal ones belong together, and a row without one is left out. "
@@ -816,9 +819,10 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "scale_output": (
             "str | None",
-            'An output that is a parameter of the student, the logarithm of the scale: "logit_scale'
-            '". It gets its gradient. A scale above 100 counts as 100 (diagnostics: guards). None: '
-            "TermNumber.SCALE"
+            "An output of one number (OutputUnit.BATCH), a parameter that is the logarithm of the s"
+            'cale, "logit_scale"; it gets its gradient. A scale above 100 counts as 100 (diagnostic'
+            "s: guards). None: TermNumber.SCALE. No network of this version has one: a host's own m"
+            "odel may."
         ),
     },
     "kd_plateau_options": {

@@ -216,14 +216,11 @@ class LossDiagnostics:
     cosine: float
     #: calls of the term that had too few rows for a relation
     degenerate: int
-    #: Two sides (contrast.h): share of rows whose positive scores highest in the batch, its mean
-    #: place, from 1, and the scale; lengths and cosine are of the two sides. NaN of others.
+    #: of two sides: contrast.h; else NaN
     in_batch_accuracy: float
-    #: Two sides (contrast.h): share of rows whose positive scores highest in the batch, its mean
-    #: place, from 1, and the scale; lengths and cosine are of the two sides. NaN of others.
+    #: of two sides: contrast.h; else NaN
     positive_rank: float
-    #: Two sides (contrast.h): share of rows whose positive scores highest in the batch, its mean
-    #: place, from 1, and the scale; lengths and cosine are of the two sides. NaN of others.
+    #: of two sides: contrast.h; else NaN
     scale: float
 
 

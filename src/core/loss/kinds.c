@@ -169,7 +169,7 @@ static const kd__kind kinds[] = {
 };
 #define KINDS ((int32_t)(sizeof kinds / sizeof *kinds))
 
-/* "1 to 31, 35 to 37": some numbers below the last one are no kind's. */
+/* "1 to 31, 35 to 37", where numbers below the last one are no kind's. */
 static void list_kinds(char *text, size_t size)
 {
     size_t used = 0;

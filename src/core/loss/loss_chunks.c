@@ -172,10 +172,17 @@ static kd_status check(const call *c)
     return KD_OK;
 }
 
+static int has_rows(const call *c)
+{
+    int64_t rows = 0;
+    for (int32_t i = 0; i < c->count; i++) rows += c->chunks[i]->fields.rows;
+    return rows > 0;
+}
+
 static kd_status run(call *c, const kd_loss_counts *counts)
 {
     KD_TRY(count_all(c, counts));
-    if (c->whole) KD_TRY(make_whole(c));
+    if (c->whole && has_rows(c)) KD_TRY(make_whole(c));
     for (int32_t i = 0; i < c->count; i++) KD_TRY(train_chunk(c, i));
     return KD_OK;
 }

@@ -197,7 +197,6 @@ kd_status kd__whole_begin(kd__whole *w, kd_loss *loss, uint64_t terms, kd_model 
     joining j = { w, chunks, targets, NULL };
     KD_TRY(use_outputs(w, model));
     KD_TRY(place_chunks(w, chunks));
-    KD_FAIL_IF(!w->first_row[count], KD_ERR_SHAPE, "chunks: all %d have no rows", count);
     KD_TRY(begin_batch(w, chunks));
     KD_TRY(KD_NEW(w->context, &j.of, count));
     const kd_status status = join_fields(&j);

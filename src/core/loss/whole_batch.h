@@ -22,8 +22,8 @@ typedef struct kd__whole {
     kd__whole_output output[KD__MOST_OUTPUTS];
 } kd__whole;
 
-/* The fields of all chunks, and which outputs the terms compare; room for these comes with the
- * first chunk. */
+/* The fields of all chunks, some of which have rows, and which outputs the terms compare; room for
+ * these comes with the first chunk. */
 kd_status kd__whole_begin(kd__whole *whole, kd_loss *loss, uint64_t terms, kd_model *model,
                           kd_batch *const *chunks, kd_targets *const *targets, int32_t count);
 static inline int kd__whole_has(const kd__whole *whole, int32_t output)

@@ -83,10 +83,11 @@ static kd_status check_pass(const kd_model *model, const char *name)
 kd_status kd__model_output(kd_model *model, int32_t slot, const char *name, kd_array *values)
 {
     KD_TRY(check_pass(model, name));
-    KD_FAIL_IF(model->mode != KD_MODE_TRAIN && !model->net.kept[slot], KD_ERR_NOT_FOUND,
-               "output '%.60s': the last pass, not KD_MODE_TRAIN, was not asked to keep it: call "
-               "kd_model_keep or kd_loss_keep_outputs before the pass",
-               name);
+    KD_FAIL_IF(
+        model->mode != KD_MODE_TRAIN && !model->net.kept[slot], KD_ERR_NOT_FOUND,
+        "output '%.60s': the last pass, without KD_MODE_TRAIN, was not asked to keep it: call "
+        "kd_model_keep or kd_loss_keep_outputs before the pass",
+        name);
     return model->net.engine->output(model, slot, values);
 }
 

@@ -360,6 +360,7 @@ kd_status kd__model_restore_state(kd_model *model, kd__state_reader *reader, int
     if (!apply) return KD_OK;
     model->seed = (uint64_t)numbers[0];
     model->passes = numbers[1];
+    memset(&model->rehearsal, 0, sizeof model->rehearsal);
     model->gradients_fresh = !numbers[2];
     if (numbers[2] && !model->gradients_foreign) model->gradients_foreign = KD__FOREIGN_RESTORED;
     model->rows = 0;

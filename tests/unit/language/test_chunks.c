@@ -196,6 +196,34 @@ START_TEST(what_is_rehearsed_is_what_is_trained)
 }
 END_TEST
 
+START_TEST(chunks_without_rows_add_nothing)
+{
+    chunks c = { .count = 0 };
+    kd_loss_result result = { .struct_size = sizeof result }, whole = result;
+    kd_array a, b;
+    ctx = make_context(1);
+    kd_loss *loss = make_loss(), *other_loss = make_loss();
+    kd_model *model = encoder_made(ctx, config, NULL), *other = encoder_made(ctx, config, NULL);
+    add_chunk(&c, 0, 0);
+    add_chunk(&c, 0, TEXTS);
+    add_chunk(&c, 0, 0);
+    OK(kd_loss_backward_chunks(loss, model, c.batch, c.targets, 1, NULL, &result));
+    ck_assert_double_eq(result.value, 0);
+    OK(kd_loss_backward_chunks(loss, model, c.batch, c.targets, 3, NULL, &result));
+    run_whole(other, other_loss, &whole);
+    NEAR(result.value, whole.value, 1e-6 * whole.value);
+    OK(kd_model_gradients(other, &a));
+    OK(kd_model_gradients(model, &b));
+    check_same(&a, &b);
+    free_chunks(&c);
+    kd_loss_free(loss);
+    kd_loss_free(other_loss);
+    kd_model_free(model);
+    kd_model_free(other);
+    kd_context_free(ctx);
+}
+END_TEST
+
 START_TEST(chunks_that_do_not_fit_are_refused)
 {
     chunks c = { .count = 0 };
@@ -233,6 +261,7 @@ Suite *chunks_suite(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, a_batch_in_chunks_is_the_batch, 0, 4);
     tcase_add_loop_test(tests, what_is_rehearsed_is_what_is_trained, 0, 2);
+    tcase_add_test(tests, chunks_without_rows_add_nothing);
     tcase_add_test(tests, chunks_that_do_not_fit_are_refused);
     suite_add_tcase(suite, tests);
     return suite;
