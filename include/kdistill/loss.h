@@ -281,6 +281,10 @@ typedef struct kd_loss_diagnostics {
      * projection, before they are normalized; NaN of other terms, the cosine also of two widths. */
     double student_norm, teacher_norm, cosine;
     int64_t degenerate; /* calls of the term that had too few rows for a relation */
+    /* Two sides (contrast.h): share of rows whose positive has the highest score of the batch, mean
+     * place of the positive, from 1, and the scale. Lengths and cosine are then those of the two
+     * sides of a row. NaN of other terms. */
+    double in_batch_accuracy, positive_rank, scale;
 } kd_loss_diagnostics;
 /* Diagnostics cost a pass over the arrays and are off by default. */
 KD_API kd_status kd_loss_set_diagnostics(kd_loss *loss, int32_t on);

@@ -49,21 +49,38 @@
  * - architectures ["...ForSequenceClassification"]: the head gives num_labels logits for every row
  *   (tensor "score.weight"). A text's class is read at its last row: put its label there, and mask
  *   the other rows or leave their labels absent.
+ * - architectures ["...Model"]: no head unless embeddings are tied, and no "model." in names.
+ * - "pooled" and "embedding" as of encoders, "last" pooled; kept if there is "kd_pooling".
  *
  * Encoders (since 0.2): model_type "bert", "distilbert", "roberta" or "xlm-roberta", the same for
  * packed sequences, recomputing, 8 bits, bfloat16 and adapters.
  * - They read "tokens" and, where the config has types, "token_types" (0 where the batch has none).
  * - Outputs of rows: "hidden", and after a KD_MODE_TRAIN pass "hidden.i" and "hidden.embedding".
- * - Outputs of samples, made when asked for: "pooled" (samples, hidden_size); "embedding" (pooled,
- *   through dense layers, of length 1); and for ...ForSequenceClassification "logits" (samples,
- *   num_labels). A sample without rows has zeros. Terms of a loss compare them where each sample is
- *   one row; kd_model_add_output_gradient takes their gradients always.
- * - "kd_pooling": "mean" (default), "cls", "max" or "last"; "kd_dense": [{"out_features": 128,
- *   "bias": true, "activation": "tanh"}, ..], "kd_normalize": true, "kd_max_length": 256. A folder
- *   of sentence-transformers says them in modules.json; a model that has kd_pooling is saved as
- *   one. Longer sequences than kd_max_length are refused: the host cuts.
+ * - Outputs of samples: "pooled" (samples, hidden_size), zeros for a sample without rows;
+ *   "embedding": pooled, dense, of length 1; of ...ForSequenceClassification "logits".
+ * - "kd_pooling": "mean" (default), "cls", "max", "last", "weightedmean"; "kd_dense":
+ *   [{"out_features": 128, "bias": true, "activation": "tanh"}, ..], "kd_normalize": true,
+ *   "kd_max_length": 256 (what is longer is refused); "kd_include_prompt": false pools no row of a
+ *   prompt, the first "prompt_length" of a sample. Folders of sentence-transformers say them in
+ *   their own files, and are saved so.
  * - Dropout of hidden states and of attention's probabilities is as the config says, in
  *   KD_MODE_TRAIN.
+ *
+ * Transformers over patches (since 0.2): model_type "vit", "deit" or
+ * "audio-spectrogram-transformer", the same for recomputing, 8 bits, bfloat16 and adapters. A
+ * sample is an image or a spectrogram.
+ * - They read "pixels", (samples, channels, height, width), or "mel", (samples, frames, mels), as
+ *   float32; also as (samples, numbers) in the same order. Sizes are the config's: the host
+ *   resizes.
+ * - Its rows are T = 1 or 2 tokens, then patches line by line. "hidden", "hidden.i",
+ *   "hidden.embedding" and "attention.i..." are (samples, T, width), one entry a sample;
+ *   kd_output_info.width counts all T. "attention.i..." is there where it is kept (kd_model_keep).
+ * - "pooled" and "embedding" as encoders have them; "kd_pooling" is "cls" where the config does not
+ *   say, or the mean of a spectrogram's two tokens. ViT's and DeiT's pooler is kept along.
+ * - ...ForImageClassification and ...ForAudioClassification: "logits" (samples, num_labels).
+ *   DeiTForImageClassificationWithTeacher: "logits.class", "logits.distillation" and their mean,
+ *   "logits".
+ * - Tensors are named as in the folder, without "audio_spectrogram_transformer.".
  *
  * Static embeddings (since 0.2): {"model_type": "static_embedding", "vocab_size": 30522,
  * "hidden_size": 256, "normalize": true}: a sample is the mean of its tokens' rows.
@@ -96,10 +113,14 @@ typedef struct kd_model kd_model;
 
 #define KD_MODE_EVALUATE 0 /* no dropout; nothing is kept for a backward pass */
 #define KD_MODE_TRAIN 1    /* dropout; a backward pass may follow */
+/* What a KD_MODE_TRAIN pass would give, dropout included, with the memory of KD_MODE_EVALUATE: see
+ * kd_model_forward. Since 0.2 */
+#define KD_MODE_REHEARSE 3
 
 /* What an output has one row for. Since 0.2. */
 #define KD_UNIT_OF_ROW 0
 #define KD_UNIT_OF_SAMPLE 1
+#define KD_UNIT_OF_BATCH 2 /* a parameter that is read as an output: "logit_scale" */
 
 /* Which of L layers of a teacher belongs to layer i of a student's l (kd_student_create,
  * kd_loss_map_layers). */
@@ -205,9 +226,12 @@ KD_API kd_status kd_model_estimate_memory(kd_context *context, const char *confi
                                           kd_model_memory_info *info);
 
 /* Runs the model on the batch's input field (config key "input", default "inputs"), mode
- * KD_MODE_TRAIN or KD_MODE_EVALUATE. KD_MODE_TRAIN counts dropout's random numbers per pass (part
- * of a checkpoint). Errors: KD_ERR_NOT_FOUND (no such field), KD_ERR_SHAPE (row size), KD_ERR_STATE
- * (KD_MODE_TRAIN on a frozen model). */
+ * KD_MODE_TRAIN, KD_MODE_EVALUATE or KD_MODE_REHEARSE. KD_MODE_TRAIN counts dropout's random
+ * numbers per pass (part of a checkpoint). If parts of a batch are rehearsed and then trained in
+ * the same order, all these passes draw the numbers of one pass over the whole batch: what was
+ * rehearsed is what is trained (kd_loss_backward_chunks does both). Errors: KD_ERR_NOT_FOUND (no
+ * such field), KD_ERR_SHAPE (row size), KD_ERR_STATE (another mode than KD_MODE_EVALUATE on a
+ * frozen model), KD_ERR_UNSUPPORTED (KD_MODE_REHEARSE with batch norm). */
 KD_API kd_status kd_model_forward(kd_model *model, kd_batch *batch, int32_t mode);
 
 /* View (rows or samples, ...) of a named output of the last forward pass; valid until the next one.

@@ -56,7 +56,7 @@ from .generator import Generated, Generator
 from .head import Head
 from .loader import Loader
 from .loss import Loss, LossCounts, LossMemory, Term
-from .metrics import Metrics, metrics_correlation, metrics_mean
+from .metrics import Metrics, metrics_correlation, metrics_mean, metrics_measure_retrieval
 from .model import Model
 from .monitor import Best, Monitor
 from .optimizer import Optimizer
@@ -144,6 +144,7 @@ __all__ = [
     "library_path",
     "metrics_correlation",
     "metrics_mean",
+    "metrics_measure_retrieval",
     "options",
     "record_to_json",
     "status_name",

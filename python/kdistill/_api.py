@@ -698,6 +698,9 @@ class kd_loss_diagnostics(Structure):
         ("teacher_norm", c_double),
         ("cosine", c_double),
         ("degenerate", c_int64),
+        ("in_batch_accuracy", c_double),
+        ("positive_rank", c_double),
+        ("scale", c_double),
     ]
     struct_size: int
     reserved: int
@@ -726,6 +729,9 @@ class kd_loss_diagnostics(Structure):
     teacher_norm: float
     cosine: float
     degenerate: int
+    in_batch_accuracy: float
+    positive_rank: float
+    scale: float
 
 
 class kd_projection_options(Structure):
@@ -746,6 +752,31 @@ class kd_projection_options(Structure):
     reserved: int
     name: _Text | None
     to: int
+
+
+class kd_pair_options(Structure):
+    """`kd_pair_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("directions", c_int32),
+        ("positives", c_int32),
+        ("reserved", c_int32),
+        ("other_output", c_char_p),
+        ("other_teacher_field", c_char_p),
+        ("group_field", c_char_p),
+        ("side_field", c_char_p),
+        ("scale_output", c_char_p),
+    ]
+    struct_size: int
+    directions: int
+    positives: int
+    reserved: int
+    other_output: _Text | None
+    other_teacher_field: _Text | None
+    group_field: _Text | None
+    side_field: _Text | None
+    scale_output: _Text | None
 
 
 class kd_plateau_options(Structure):
@@ -1999,6 +2030,7 @@ STRUCTS: list[type[Structure]] = [
     kd_loss_output,
     kd_loss_diagnostics,
     kd_projection_options,
+    kd_pair_options,
     kd_plateau_options,
     kd_taid_options,
     kd_optimizer_options,
@@ -2097,8 +2129,10 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_PRECISION_MEASURED": ("Products", "MEASURED"),
     "KD_MODE_EVALUATE": ("Mode", "EVALUATE"),
     "KD_MODE_TRAIN": ("Mode", "TRAIN"),
+    "KD_MODE_REHEARSE": ("Mode", "REHEARSE"),
     "KD_UNIT_OF_ROW": ("OutputUnit", "ROW"),
     "KD_UNIT_OF_SAMPLE": ("OutputUnit", "SAMPLE"),
+    "KD_UNIT_OF_BATCH": ("OutputUnit", "BATCH"),
     "KD_LAYERS_UNIFORM": ("LayerChoice", "UNIFORM"),
     "KD_LAYERS_FIRST": ("LayerChoice", "FIRST"),
     "KD_LAYERS_LAST": ("LayerChoice", "LAST"),
@@ -2204,6 +2238,9 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_LOSS_ATTENTION_RELATION": ("LossKind", "ATTENTION_RELATION"),
     "KD_LOSS_ATTENTION_KL": ("LossKind", "ATTENTION_KL"),
     "KD_LOSS_ATTENTION_MSE": ("LossKind", "ATTENTION_MSE"),
+    "KD_LOSS_CONTRASTIVE": ("LossKind", "CONTRASTIVE"),
+    "KD_LOSS_SIGMOID_CONTRASTIVE": ("LossKind", "SIGMOID_CONTRASTIVE"),
+    "KD_LOSS_AFFINITY_KL": ("LossKind", "AFFINITY_KL"),
     "KD_T2_DEFAULT": ("T2", "DEFAULT"),
     "KD_T2_ON": ("T2", "ON"),
     "KD_T2_OFF": ("T2", "OFF"),
@@ -2245,6 +2282,9 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_TERM_UNBIASED": ("TermNumber", "UNBIASED"),
     "KD_TERM_TEACHER_TEMPERATURE": ("TermNumber", "TEACHER_TEMPERATURE"),
     "KD_TERM_CAUSAL": ("TermNumber", "CAUSAL"),
+    "KD_TERM_SCALE": ("TermNumber", "SCALE"),
+    "KD_TERM_TEACHER_SCALE": ("TermNumber", "TEACHER_SCALE"),
+    "KD_TERM_BIAS": ("TermNumber", "BIAS"),
     "KD_NORMALIZE_DEFAULT": ("Normalize", "DEFAULT"),
     "KD_NORMALIZE_NONE": ("Normalize", "NONE"),
     "KD_NORMALIZE_ROWS": ("Normalize", "ROWS"),
@@ -2256,6 +2296,11 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_PROJECTION_LINEAR_BIAS": ("Projection", "LINEAR_BIAS"),
     "KD_PROJECTION_MLP": ("Projection", "MLP"),
     "KD_PROJECTION_ORTHOGONAL": ("Projection", "ORTHOGONAL"),
+    "KD_DIRECTION_BOTH": ("PairDirection", "BOTH"),
+    "KD_DIRECTION_TO_OTHER": ("PairDirection", "TO_OTHER"),
+    "KD_DIRECTION_FROM_OTHER": ("PairDirection", "FROM_OTHER"),
+    "KD_POSITIVES_MEAN": ("Positives", "MEAN"),
+    "KD_POSITIVES_MASK": ("Positives", "MASK"),
     "KD_BETTER_LOWER": ("Direction", "LOWER"),
     "KD_BETTER_HIGHER": ("Direction", "HIGHER"),
     "KD_OPTIMIZER_SGD": ("OptimizerKind", "SGD"),
@@ -2279,6 +2324,10 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_METRIC_TEACHER_KL": ("MetricKind", "TEACHER_KL"),
     "KD_METRIC_ACCURACY_WHERE_TEACHER_WRONG": ("MetricKind", "ACCURACY_WHERE_TEACHER_WRONG"),
     "KD_METRIC_ROWS": ("MetricKind", "ROWS"),
+    "KD_RETRIEVAL_RECALL": ("RetrievalKind", "RECALL"),
+    "KD_RETRIEVAL_MRR": ("RetrievalKind", "MRR"),
+    "KD_RETRIEVAL_NDCG": ("RetrievalKind", "NDCG"),
+    "KD_RETRIEVAL_VOTE": ("RetrievalKind", "VOTE"),
     "KD_CORRELATION_PEARSON": ("CorrelationKind", "PEARSON"),
     "KD_CORRELATION_SPEARMAN": ("CorrelationKind", "SPEARMAN"),
     "KD_PICTURE_LINES": ("Picture", "LINES"),
@@ -2814,11 +2863,17 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     "kd_model_forward": (
         c_int32, [c_void_p, c_void_p, c_int32],
         'Runs the model on the batch\'s input field (config key "input", default "inputs"), mode\n'
-        "KD_MODE_TRAIN or KD_MODE_EVALUATE. KD_MODE_TRAIN counts dropout's random numbers per pass "
-        "(part\n"
-        "of a checkpoint). Errors: KD_ERR_NOT_FOUND (no such field), KD_ERR_SHAPE (row size), KD_ER"
-        "R_STATE\n"
-        "(KD_MODE_TRAIN on a frozen model)."
+        "KD_MODE_TRAIN, KD_MODE_EVALUATE or KD_MODE_REHEARSE. KD_MODE_TRAIN counts dropout's random"
+        "\n"
+        "numbers per pass (part of a checkpoint). If parts of a batch are rehearsed and then traine"
+        "d in\n"
+        "the same order, all these passes draw the numbers of one pass over the whole batch: what w"
+        "as\n"
+        "rehearsed is what is trained (kd_loss_backward_chunks does both). Errors: KD_ERR_NOT_FOUND"
+        " (no\n"
+        "such field), KD_ERR_SHAPE (row size), KD_ERR_STATE (another mode than KD_MODE_EVALUATE on "
+        "a\n"
+        "frozen model), KD_ERR_UNSUPPORTED (KD_MODE_REHEARSE with batch norm)."
     ),
     "kd_model_output": (
         c_int32, [c_void_p, c_char_p, POINTER(kd_array)],
@@ -3333,6 +3388,43 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "- Other teachers give what they have.\n"
         "KD_ERR_NOT_FOUND lists the outputs of the model that lacks one."
     ),
+    "kd_pair_options_init": (
+        None, [POINTER(kd_pair_options), c_size_t],
+        ""
+    ),
+    "kd_loss_set_pairs": (
+        c_int32, [c_void_p, c_int32, POINTER(kd_pair_options)],
+        "Says what the other side of a term of kinds 32 to 34 is; once, before the first call.\n"
+        "KD_ERR_INVALID: another kind, no other side, or options that the kind does not have.\n"
+        "KD_ERR_STATE: the term has it already."
+    ),
+    "kd_loss_backward_chunks": (
+        c_int32, [
+            c_void_p, c_void_p, POINTER(c_void_p), POINTER(c_void_p), c_int32,
+            POINTER(kd_loss_counts), POINTER(kd_loss_result),
+        ],
+        "Value and gradients of a batch that is larger than the memory of its pass: gradient cachin"
+        "g [Gao\n"
+        "et al. 2021]. `chunks` (count) are batches of their own, `targets` (count) what a teacher "
+        "says of\n"
+        "each, or NULL. Terms that look at a whole batch (kinds 25 to 34, DIST) see all chunks as o"
+        "ne;\n"
+        "other terms are summed over them. Beside the passes' memory it takes the outputs that thos"
+        "e terms\n"
+        "compare, of all chunks, twice.\n"
+        "- Each chunk is rehearsed (KD_MODE_REHEARSE), the terms are evaluated, and each chunk is p"
+        "assed\n"
+        "  again with KD_MODE_TRAIN: no forward pass stands before the call. Value and gradients ar"
+        "e those\n"
+        "  of one batch to rounding, dropout included.\n"
+        "- counts: the denominators, NULL: the rows of all chunks. Diagnostics of row terms are the"
+        " last\n"
+        "  chunk's.\n"
+        "- KD_ERR_STATE: the gradients are shared or a step is open, which one backward pass ends. "
+        "After\n"
+        "  an error in a later pass the model's gradients are those of some chunks:\n"
+        "  kd_model_zero_gradients."
+    ),
     "kd_schedule_create_constant": (
         c_int32, [POINTER(c_void_p), c_void_p, c_double],
         "value"
@@ -3694,6 +3786,31 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "How two arrays of `count` values go together, -1 to 1; NaN if all values of one are equal."
         "\n"
         "KD_ERR_RANGE: count is below 2. KD_ERR_NONFINITE names a value that is NaN or infinite."
+    ),
+    "kd_metrics_measure_retrieval": (
+        c_int32, [
+            c_void_p, c_int32, c_int32, POINTER(kd_array), POINTER(kd_array), POINTER(kd_array),
+            POINTER(kd_array), POINTER(kd_metric),
+        ],
+        "One number over queries (n, width) and candidates (m, width), floats of any size. Groups ("
+        "n) and\n"
+        "(m) are integers, equal ones belong together; both NULL: query i with candidate i. Queries"
+        "\n"
+        "without a candidate of their group are left out, except by VOTE. Of equal cosines, candida"
+        "tes of\n"
+        "other groups come first, so that a collapse finds nothing. If both arrays are the same mem"
+        "ory, a\n"
+        "row is not among its candidates. Common names of its calls:\n"
+        "- translation accuracy: RECALL, k 1, no groups; the other way with the arrays exchanged;\n"
+        "- k-nearest-neighbor accuracy: VOTE, groups are labels, candidates are the training rows;"
+        "\n"
+        "- zero-shot accuracy: RECALL, k 1, candidates are the classes' texts, groups the classes."
+        "\n"
+        "metric: as kd_metrics_get's; errors of MRR and NDCG are those of a mean. KD_ERR_SHAPE: unl"
+        "ike\n"
+        "widths or lengths; KD_ERR_RANGE: kind, k below 1, or no query has a candidate of its group"
+        ";\n"
+        "KD_ERR_NONFINITE: a row has NaN, infinity, or nothing but zeros."
     ),
     "kd_model_measure_latency": (
         c_int32, [c_void_p, c_int32, c_double, POINTER(kd_latency)],
@@ -4218,17 +4335,30 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_student_create": (
         c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_student_options)],
-        "A student with the teacher's vocabulary, its embeddings and the kept part of its layers.\n"
+        "A student with the teacher's vocabulary, its embeddings and the kept part of its layers. T"
+        "eachers\n"
+        "are decoders and encoders.\n"
         "- Widths are cut by importance: feed-forward and heads in each layer separately, hidden un"
         "its the\n"
         "  same everywhere. Without `calibration`, the first ones are kept.\n"
         "- With kd_layer_repeats, shared layers take the weights of the first teacher layer mapped "
         "to\n"
         "  them.\n"
-        "- The teacher's folder is remembered, so that its tokenizer is copied when the student is "
-        "saved.\n"
-        "- KD_ERR_UNSUPPORTED: not a language model.\n"
-        "- KD_ERR_RANGE: more than the teacher has."
+        "- An encoder's heads fill its rows: hidden_size is a multiple of a head's width, and the n"
+        "umber\n"
+        "  of heads follows from it. Tables of positions and types, pooler, classifier, dense layer"
+        "s are\n"
+        '  cut along; an "embedding" without dense layers has hidden_size numbers. What `config` ad'
+        "ds to\n"
+        "  the teacher, as a dense layer (kd_dense) after a narrower trunk, begins at random.\n"
+        "- The teacher's folder is remembered, so that its tokenizer, and what sentence-transformer"
+        "s has\n"
+        "  beside it, is copied when the student is saved.\n"
+        "- KD_ERR_UNSUPPORTED: the teacher is neither.\n"
+        "- KD_ERR_RANGE: more than the teacher has, or heads that do not fill a row.\n"
+        "- KD_ERR_CONFIG: keys of `config` that ask for another size than the options, or for more"
+        "\n"
+        "  positions, types or other labels than the teacher has."
     ),
     "kd_static_options_init": (
         None, [POINTER(kd_static_options), c_size_t],
@@ -4261,6 +4391,41 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "ones [Hewitt 2021]; rows beyond `vocabulary` are removed. Gradients and optimizer state be"
         "come\n"
         "invalid: create optimizers afterward."
+    ),
+    "kd_model_append_dense": (
+        c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array), c_char_p],
+        'Puts a dense layer f(x W\' + b) into a language model, after those that its "embedding" ha'
+        "s and\n"
+        "before its length 1.\n"
+        '- output: "embedding", or NULL for it: no other takes layers.\n'
+        "- weight (N, numbers of the embedding), bias (N) or NULL: float32, copied.\n"
+        '- activation: "none", "relu", "tanh" or "sigmoid"; NULL: "none".\n'
+        '- Its tensors, "dense.0.weight" and ".bias" where it is the first, are trained as others a'
+        "re.\n"
+        "- The model is saved as a folder of sentence-transformers from then on, with 2_Dense; its "
+        "config\n"
+        "  says kd_pooling and kd_dense.\n"
+        "- A static embedding takes its table times the weight, and a layer without bias and activa"
+        "tion\n"
+        "  alone.\n"
+        "- Views and optimizers made before become invalid; so do passes.\n"
+        "KD_ERR_SHAPE: other widths. KD_ERR_RANGE: more than 4 layers. KD_ERR_STATE: a step is open"
+        "."
+    ),
+    "kd_student_append_projection": (
+        c_int32, [c_void_p, c_void_p, c_int32],
+        'The same with the projection of a term that compares "embedding", or "pooled" where the st'
+        "udent\n"
+        "has no dense layers: the student's embeddings are in the teacher's space then. An MLP beco"
+        "mes two\n"
+        "layers, an orthogonal projection is made orthogonal first.\n"
+        "- Of embeddings of length 1 only a projection without bias is taken: the layer comes befor"
+        "e that\n"
+        "  length, where a bias would weigh otherwise.\n"
+        "- The loss keeps its own: continue with one whose term has none.\n"
+        "KD_ERR_NOT_FOUND: the term has none. KD_ERR_STATE: its widths are open (kd_loss_prepare)."
+        "\n"
+        "KD_ERR_UNSUPPORTED: the term compares another output."
     ),
     "kd_lora_options_init": (
         None, [POINTER(kd_lora_options), c_size_t],

@@ -48,13 +48,16 @@ __all__ = [
     "OptimizerKind",
     "OptimizerNumber",
     "OutputUnit",
+    "PairDirection",
     "Picture",
+    "Positives",
     "Products",
     "Projection",
     "ProjectionStart",
     "Reasoning",
     "RecipeKind",
     "Retemper",
+    "RetrievalKind",
     "SparseKind",
     "Status",
     "StopReason",
@@ -186,6 +189,9 @@ class Mode(IntEnum):
     EVALUATE = 0
     #: dropout; a backward pass may follow
     TRAIN = 1
+    #: What a KD_MODE_TRAIN pass would give, dropout included, with the memory of KD_MODE_EVALUATE:
+    #: see kd_model_forward. Since 0.2
+    REHEARSE = 3
 
 
 class OutputUnit(IntEnum):
@@ -193,6 +199,8 @@ class OutputUnit(IntEnum):
 
     ROW = 0
     SAMPLE = 1
+    #: a parameter that is read as an output: "logit_scale"
+    BATCH = 2
 
 
 class LayerChoice(IntEnum):
@@ -528,6 +536,17 @@ class LossKind(IntEnum):
     #: 1/A sum_a 1/n |Z_a - Z^t_a|^2, Z_a = Q_a K_a' / sqrt(D), n the rows that a row sees [head;
     #: Jiao et al. 2020]
     ATTENTION_MSE = 37
+    #: 1/n sum_i 1/|P_i| sum_(j in P_i) -log softmax_j z_i, the same from the candidates' side, and
+    #: half of both. Rows whose group the other side has not are candidates alone [Radford et al.
+    #: 2021]
+    CONTRASTIVE = 32
+    #: -1/n sum_ij log sigmoid(+-(z_ij + KD_TERM_BIAS)), + where they belong together. No directions
+    #: [Zhai et al. 2023, who begin at scale 10 and bias -10]
+    SIGMOID_CONTRASTIVE = 33
+    #: 1/n sum_i KL(softmax_j z^t_i, softmax_j z_i), the same from the other side, and half of both;
+    #: z^t of the teacher's two sides, teacher_field and other_teacher_field, whose width may be
+    #: another. Groups are not asked for [Wu et al. 2023; Vasu et al. 2024]
+    AFFINITY_KL = 34
 
 
 class T2(IntEnum):
@@ -642,6 +661,12 @@ class TermNumber(IntEnum):
     TEACHER_TEMPERATURE = 21
     #: 35 to 37: 1: a row sees no later row, 0: as the student's model; 0 or 1, 0
     CAUSAL = 22
+    #: 32 to 34: of dot products; 1e-6 .. 1000, 20
+    SCALE = 23
+    #: 34: the teacher's, 0: the scale; 0 .. 1000, 0
+    TEACHER_SCALE = 24
+    #: 33; -1000 .. 1000, -10
+    BIAS = 25
 
 
 class Normalize(IntEnum):
@@ -676,6 +701,24 @@ class Projection(IntEnum):
     MLP = 3
     #: s W', with rows (columns, where it widens) of W orthonormal: made so again when a pass begins
     ORTHOGONAL = 4
+
+
+class PairDirection(IntEnum):
+    """Which side of a pair finds the other. C: `KD_DIRECTION_...`."""
+
+    BOTH = 0
+    #: each anchor finds its candidates
+    TO_OTHER = 1
+    #: each candidate finds its anchors
+    FROM_OTHER = 2
+
+
+class Positives(IntEnum):
+    """What the other rows of a group are. C: `KD_POSITIVES_...`."""
+
+    #: all rows of a group are each other's positives, in equal parts
+    MEAN = 0
+    MASK = 1
 
 
 class Direction(IntEnum):
@@ -742,6 +785,20 @@ class MetricKind(IntEnum):
     TEACHER_KL = 7
     ACCURACY_WHERE_TEACHER_WRONG = 8
     ROWS = 9
+
+
+class RetrievalKind(IntEnum):
+    """How retrieval is judged. C: `KD_RETRIEVAL_...`."""
+
+    #: share of queries with a candidate of their group among the first k
+    RECALL = 1
+    #: mean of 1 / place of the first candidate of the group; k is not read
+    MRR = 2
+    #: mean of the sum over candidates of the group among the first k of 1 / log2(1 + place), over
+    #: the largest such sum [Jarvelin and Kekalainen 2002]
+    NDCG = 3
+    #: share of queries whose group is that of most of the k nearest; of several, the nearest one's
+    VOTE = 4
 
 
 class CorrelationKind(IntEnum):

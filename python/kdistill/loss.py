@@ -11,7 +11,7 @@ import numpy
 from . import _api
 from ._arrays import array, pointer, reference
 from ._convert import empty, options, path_bytes, read, split, takes, values_of
-from ._handle import Handle, make, pointer_of
+from ._handle import Handle, handle_array, make, pointer_of
 from ._library import check, lib
 from ._numbers import Bounds, bounds_of, check_numbers
 from .enums import LayerChoice, LossKind, TermNumber
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .model import Model
     from .options import (
         LossOptions,
+        PairOptions,
         ProjectionOptions,
         TermNumbers,
         TermOptions,
@@ -208,6 +209,52 @@ class Loss(Handle):
         at = student._pointer, student_classes, teacher._pointer, teacher_classes
         check(lib.kd_loss_set_shared_tokens(self._pointer, term, *at, byref(shared)))
         return shared.value
+
+    # ---- two sides ----
+
+    @takes(_api.kd_pair_options)
+    def set_pairs(self, term: int, **options_: Unpack[PairOptions]) -> None:
+        """Says what the other side is: `loss.set_pairs(term, other_output="embedding.text")`.
+
+        Parameters
+        ----------
+        term : int
+            A contrastive or affinity term.
+        """
+        made = options(_api.kd_pair_options, options_)
+        check(lib.kd_loss_set_pairs(self._pointer, term, byref(made)))
+
+    def backward_chunks(
+        self,
+        model: Model,
+        chunks: Sequence[Batch],
+        targets: Sequence[Targets] | None = None,
+        counts: LossCounts | None = None,
+    ) -> LossResult:
+        """Value and gradients of a batch in chunks, which terms over a whole batch see as one.
+
+        No forward pass stands before it: chunks are passed twice.
+
+        Parameters
+        ----------
+        model : Model
+        chunks : sequence of Batch
+        targets : sequence of Targets, optional
+        counts : LossCounts, optional
+
+        Returns
+        -------
+        LossResult
+        """
+        if targets is not None and len(targets) != len(chunks):
+            raise ValueError(f"expected {len(chunks)} targets, got {len(targets)}")
+        made = empty(_api.kd_loss_result)
+        batches = handle_array(chunks)
+        taught = None if targets is None else handle_array(targets)
+        given = None if counts is None else byref(counts)
+        at = batches, taught, len(chunks), given, byref(made)
+        check(lib.kd_loss_backward_chunks(self._pointer, model._pointer, *at))
+        return read(LossResult, made)
 
     # ---- projections and other parameters of the loss ----
 

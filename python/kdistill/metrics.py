@@ -12,7 +12,7 @@ from ._arrays import array, reference
 from ._convert import empty, number_array, numbers_of, options, read, takes
 from ._handle import Handle, make
 from ._library import check, lib
-from .enums import CorrelationKind
+from .enums import CorrelationKind, RetrievalKind
 from .results import Metric
 
 if TYPE_CHECKING:
@@ -93,3 +93,34 @@ def metrics_correlation(
     made, at = c_double(), [numbers_of(each, c_double) for each in values]
     check(lib.kd_metrics_correlation(ctx._pointer, kind, *at, len(values[0]), byref(made)))
     return made.value
+
+
+def metrics_measure_retrieval(
+    ctx: Context,
+    queries: ArrayLike,
+    candidates: ArrayLike,
+    query_groups: ArrayLike | None = None,
+    candidate_groups: ArrayLike | None = None,
+    *,
+    kind: RetrievalKind = RetrievalKind.RECALL,
+    k: int = 1,
+) -> Metric:
+    """How well rows find those of another array that belong to them, by cosines.
+
+    Parameters
+    ----------
+    ctx : Context
+    queries : (n, width) array_like
+    candidates : (m, width) array_like
+        The same array as the queries: a row is not among its candidates.
+    query_groups : (n,) array_like of int, optional
+    candidate_groups : (m,) array_like of int, optional
+        Equal ones belong together; None: row i with row i.
+    kind : RetrievalKind
+    k : int
+        How many of the first count; not of MRR.
+    """
+    made = empty(_api.kd_metric)
+    at = [reference(each) for each in (queries, candidates, query_groups, candidate_groups)]
+    check(lib.kd_metrics_measure_retrieval(ctx._pointer, kind, k, *at, byref(made)))
+    return read(Metric, made)

@@ -26,6 +26,8 @@ from .enums import (
     Members,
     Missing,
     Nonfinite,
+    PairDirection,
+    Positives,
     Products,
     Projection,
     ProjectionStart,
@@ -179,6 +181,18 @@ class ProjectionOptions(TypedDict, total=False):
     name: str | None
     from_: int
     to: int
+
+
+class PairOptions(TypedDict, total=False):
+    """Options of `kd_pair_options`."""
+
+    directions: PairDirection
+    positives: Positives
+    other_output: str | None
+    other_teacher_field: str | None
+    group_field: str | None
+    side_field: str | None
+    scale_output: str | None
 
 
 class PlateauOptions(TypedDict, total=False):
@@ -491,6 +505,9 @@ class TermNumbers(TypedDict, total=False):
     unbiased: float
     teacher_temperature: float
     causal: float
+    scale: float
+    teacher_scale: float
+    bias: float
 
 
 class FilterNumbers(TypedDict, total=False):
@@ -551,6 +568,9 @@ class TermSettings(TermOptions, total=False):
     unbiased: float
     teacher_temperature: float
     causal: float
+    scale: float
+    teacher_scale: float
+    bias: float
 
 
 class FilterSettings(FilterOptions, total=False):
@@ -762,6 +782,32 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "from_": ("int", "widths; 0: the sides', fixed by kd_loss_prepare or the first call"),
         "to": ("int", "widths; 0: the sides', fixed by kd_loss_prepare or the first call"),
     },
+    "kd_pair_options": {
+        "directions": ("PairDirection", "PairDirection.BOTH ..."),
+        "positives": ("Positives", "Positives.MEAN ..."),
+        "other_output": (
+            "str | None",
+            'The candidates: another output of the model, of the same rows or samples; "teacher:NAM'
+            'E", a field of the targets, which is a constant; None: rows of student_output itself'
+        ),
+        "other_teacher_field": ("str | None", "34: the teacher's candidates; None: teacher_field"),
+        "group_field": (
+            "str | None",
+            "Integers of the batch: equal ones belong together, and a row without one is left out. "
+            "None: row i with row i."
+        ),
+        "side_field": (
+            "str | None",
+            "Integers of the batch: 0 an anchor, 1 a candidate, -1 neither. Given if and only if ot"
+            "her_output is None; 32 and 33 then need group_field."
+        ),
+        "scale_output": (
+            "str | None",
+            'An output that is a parameter of the student, the logarithm of the scale: "logit_scale'
+            '". It gets its gradient. A scale above 100 counts as 100 (diagnostics: guards). None: '
+            "TermNumber.SCALE"
+        ),
+    },
     "kd_plateau_options": {
         "better": ("Direction", "Direction.LOWER ..."),
         "patience": (
@@ -955,7 +1001,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "choose": ("LayerChoice", "LayerChoice.UNIFORM ..."),
         "hidden_size": ("int", "how many of each to keep; 0: all"),
         "intermediate_size": ("int", ""),
-        "key_value_heads": ("int", "each with its group of query heads"),
+        "key_value_heads": ("int", "each with its group of query heads; encoders: see below"),
     },
     "kd_static_options": {
         "hidden_size": ("int", "at most; the teacher's where that is less; 0: the teacher's"),
@@ -1122,6 +1168,9 @@ NUMBERS: dict[str, dict[str, str]] = {
         "unbiased": "CKA, 1: unbiased HSIC [Song et al. 2012]; 0 or 1, 0",
         "teacher_temperature": "relation KL: the teacher's, 0: the term's; 0 .. 1000, 0",
         "causal": "35 to 37: 1: a row sees no later row, 0: as the student's model; 0 or 1, 0",
+        "scale": "32 to 34: of dot products; 1e-6 .. 1000, 20",
+        "teacher_scale": "34: the teacher's, 0: the scale; 0 .. 1000, 0",
+        "bias": "33; -1000 .. 1000, -10",
     },
     "kd_filter_options": {
         "min_length": "LENGTH: the shortest that stays; 0 .., 1",

@@ -216,6 +216,18 @@ class LossDiagnostics:
     cosine: float
     #: calls of the term that had too few rows for a relation
     degenerate: int
+    #: Two sides (contrast.h): share of rows whose positive has the highest score of the batch, mean
+    #: place of the positive, from 1, and the scale. Lengths and cosine are then those of the two
+    #: sides of a row. NaN of other terms.
+    in_batch_accuracy: float
+    #: Two sides (contrast.h): share of rows whose positive has the highest score of the batch, mean
+    #: place of the positive, from 1, and the scale. Lengths and cosine are then those of the two
+    #: sides of a row. NaN of other terms.
+    positive_rank: float
+    #: Two sides (contrast.h): share of rows whose positive has the highest score of the batch, mean
+    #: place of the positive, from 1, and the scale. Lengths and cosine are then those of the two
+    #: sides of a row. NaN of other terms.
+    scale: float
 
 
 @dataclass(frozen=True)

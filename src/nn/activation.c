@@ -19,14 +19,17 @@
 
 #define ROWS_A_TILE 16
 
+static const char *const names[] = { "none",    "relu",  "gelu",      "tanh",
+                                     "sigmoid", "relu6", "hardswish", "silu" };
+
 int32_t kd__activation_kind(const char *name)
 {
-    static const char *const names[] = { "none",    "relu",  "gelu",      "tanh",
-                                         "sigmoid", "relu6", "hardswish", "silu" };
     for (int32_t i = 0; i < (int32_t)(sizeof names / sizeof *names); i++)
         if (!strcmp(name, names[i])) return i;
     return -1;
 }
+
+const char *kd__activation_name(int32_t kind) { return names[kind]; }
 
 int kd__activation_keeps_input(int32_t kind)
 {

@@ -10,6 +10,7 @@ enum { KD__NONE, KD__RELU, KD__GELU, KD__TANH, KD__SIGMOID, KD__RELU6, KD__HARDS
 
 /* The kind by its name in a config ("none", "relu", ...); -1 when it is unknown. */
 int32_t kd__activation_kind(const char *name);
+const char *kd__activation_name(int32_t kind);
 /* 1: the backward pass needs `pre`. */
 int kd__activation_keeps_input(int32_t kind);
 

@@ -11,6 +11,7 @@
 #include "math/gemm.h"
 #include "math/kernels.h"
 #include "math/random.h"
+#include "nn/dropout.h"
 
 /* Work is cut into blocks of rows and of keys, whose scores alone are held: scratch does not depend
  * on the length. A forward row keeps the largest score and the sum of exponentials so far and
@@ -130,7 +131,7 @@ static patch patch_of(const pass *w, int64_t sequence, int64_t head, int64_t fir
  * 64-bit number decides four neighboring keys of a sequence. */
 static void drop_row(const kd__attention *a, float *x, block b, int64_t at, int64_t columns)
 {
-    const uint64_t stream = kd__mix(a->stream + (uint64_t)at * 0xd1b54a32d192ed03ULL);
+    const uint64_t stream = kd__mix(kd__dropout_from(a->stream, at));
     const uint32_t threshold = (uint32_t)(a->dropout * 65536 + 0.5);
     const float scale = (float)(1 / (1 - a->dropout));
     if (!(a->dropout > 0)) return;

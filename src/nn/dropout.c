@@ -19,7 +19,7 @@ typedef struct {
 /* One 64-bit number decides four neighbors. */
 static void drop_row(const work *w, float *y, const float *x, uint64_t row)
 {
-    uint64_t stream = kd__mix(w->stream + row * 0xd1b54a32d192ed03ULL);
+    uint64_t stream = kd__mix(kd__dropout_from(w->stream, (int64_t)row));
     for (int64_t i = 0; i < w->width; i += 4) {
         uint64_t draw = kd__random(stream, (uint64_t)i);
         for (int64_t j = i; j < i + 4 && j < w->width; j++, draw >>= 16)

@@ -50,7 +50,7 @@ static kd_status slot(kd__fields *fields, const char *name, const char *what, kd
 
 const char *kd__unit_name(int32_t unit)
 {
-    static const char *const names[] = { "per row", "per sample", "ragged" };
+    static const char *const names[] = { "per row", "per sample", "ragged", "per batch" };
     return names[unit];
 }
 

@@ -9,8 +9,8 @@
 
 /* What a field has one entry for: a row, a sample, or a row of its own, which offsets of its own
  * give to the samples. Where each sample has one row, fields of samples are kept as fields of rows.
- */
-enum { KD__OF_ROWS, KD__OF_SAMPLES, KD__RAGGED };
+ * An output may be one of the batch. */
+enum { KD__OF_ROWS, KD__OF_SAMPLES, KD__RAGGED, KD__OF_BATCH };
 
 /* What numbers are cut into, and which rows of its sample a row sees. */
 enum { KD__SEES_UNKNOWN, KD__SEES_ALL, KD__SEES_EARLIER };

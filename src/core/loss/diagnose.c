@@ -54,11 +54,17 @@ static void average(const kd_loss *loss, int32_t t, const kd_loss_result *made,
     seen->teacher_norm = mean(sums[KD__SEEN_TEACHER_NORM], feature ? n : 0);
     seen->cosine = mean(sums[KD__SEEN_COSINE], feature ? n : 0);
     seen->degenerate = loss->terms[t].degenerate;
+    const double ranked = sums[KD__SEEN_RANKED];
+    const int sided = kd__kind_of(loss->terms[t].kind)->sided;
+    seen->in_batch_accuracy = mean(sums[KD__SEEN_FIRST], sided ? ranked : 0);
+    seen->positive_rank = mean(sums[KD__SEEN_RANK], sided ? ranked : 0);
+    seen->scale = sided ? loss->terms[t].pairs.last_scale : NAN;
 }
 
 void kd__loss_diagnose(kd_loss *loss, const kd_loss_result *made)
 {
     for (int32_t t = 0; t < loss->count && loss->diagnostics; t++) {
+        if (!kd__term_runs(loss, t)) continue;
         kd_loss_diagnostics seen = { .struct_size = sizeof seen,
                                      .rows = made->rows[t],
                                      .skipped = made->skipped[t] };

@@ -123,6 +123,14 @@ int64_t kd__feature_floats(const kd_loss *loss, int32_t t, int64_t rows, int64_t
     const kd__projection *p = term->projection ? &loss->projections[term->projection - 1] : NULL;
     const int64_t first = (int64_t)term->numbers.first;
     if (kind->tokens) return kd__tokens_floats(loss, t, rows, student, teacher);
+    if (kind->sided)
+        return kd__pairs_floats(loss, t, rows, student, teacher) +
+               packed_of(loss->object.context,
+                         &(sizes){ .from = student,
+                                   .given = teacher,
+                                   .block = rows,
+                                   .relates = 1,
+                                   .threads = loss->object.context->threads });
     sizes s = { .projection = p,
                 .from = p && p->from ? p->from
                         : first      ? first

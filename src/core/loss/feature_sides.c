@@ -5,19 +5,18 @@
 #include "base/context.h"
 #include "core/loss/features.h"
 
-/* `count` numbers from place `at` on, as float32. */
-static void widen(const kd__feature *f, const char *from, int64_t at, int32_t dtype, int64_t count,
-                  float *to)
+void kd__widen_row(const kd__kernels *kernels, const char *from, int64_t at, int32_t dtype,
+                   int64_t count, float *to)
 {
     from += at * (int64_t)kd_dtype_bytes(dtype);
     if (dtype == KD_FLOAT32) memcpy(to, from, (size_t)count * sizeof *to);
-    else f->context->kernels->widen(dtype, from, count, to);
+    else kernels->widen(dtype, from, count, to);
 }
 
 static void copy_student(const kd__feature *f, int64_t r, float *to)
 {
     const kd__student *st = f->student;
-    widen(f, st->z, r * st->z_step, st->dtype, f->from, to);
+    kd__widen_row(f->context->kernels, st->z, r * st->z_step, st->dtype, f->from, to);
 }
 
 /* The teacher's row r, or that of numbers of the batch. */
@@ -25,13 +24,14 @@ static void copy_teacher(const kd__feature *f, int64_t r, float *to)
 {
     const kd__sources *s = f->s;
     const int64_t at = (s->teacher ? r : s->row_target[r]) * s->teacher_width;
-    if (s->teacher) widen(f, s->teacher, at, s->teacher_dtype, f->given, to);
+    if (s->teacher)
+        kd__widen_row(f->context->kernels, s->teacher, at, s->teacher_dtype, f->given, to);
     else if (s->numbers) memcpy(to, s->numbers + at, (size_t)f->given * sizeof *to);
     else
         for (int64_t i = 0; i < f->given; i++) to[i] = (float)s->integers[at + i];
 }
 
-static int is_finite(const kd__kernels *kernels, const float *x, int64_t n)
+int kd__row_is_finite(const kd__kernels *kernels, const float *x, int64_t n)
 {
     int32_t bad;
     kernels->scan(x, n, &bad); /* NaN, +infinity */
@@ -47,7 +47,8 @@ static void gather_some(const kd__kernels *kernels, const void *argument, int64_
         float *x = f->p.x + i * f->from, *t = f->t.x + i * f->given;
         copy_student(f, f->rows[i], x);
         copy_teacher(f, f->rows[i], t);
-        if (is_finite(kernels, x, f->from) && is_finite(kernels, t, f->given)) continue;
+        if (kd__row_is_finite(kernels, x, f->from) && kd__row_is_finite(kernels, t, f->given))
+            continue;
         f->s->state[f->rows[i]] = KD__ROW_NONFINITE;
         memset(x, 0, (size_t)f->from * sizeof *x);
         memset(t, 0, (size_t)f->given * sizeof *t);
@@ -118,7 +119,7 @@ static int drop_rows(const kd__feature *f)
     for (int64_t i = 0; i < f->count.count; i++) {
         uint8_t *state = &f->s->state[f->rows[i]];
         if (f->z.bad[i] || f->t.bad[i] ||
-            !is_finite(f->context->kernels, f->z.x + i * f->width, f->width))
+            !kd__row_is_finite(f->context->kernels, f->z.x + i * f->width, f->width))
             *state = KD__ROW_NONFINITE;
         dropped |= *state != KD__ROW_VALID;
     }

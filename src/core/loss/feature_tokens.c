@@ -185,6 +185,10 @@ static kd_status check_student(const call *c, const kd__student *st)
                "%s: output '%s' is not of rows that a network holds: it relates the rows of a "
                "sample",
                c->kind->name, st->name);
+    KD_FAIL_IF(
+        st->grid, KD_ERR_UNSUPPORTED,
+        "%s: output '%s' is one entry for each sample, of %lld rows: it relates rows of a batch",
+        c->kind->name, st->name, (long long)st->grid);
     KD_FAIL_IF(st->alias, KD_ERR_INVALID,
                "%s: the gradient of '%s' lies over its value, which is read again: give it a place "
                "of its own",

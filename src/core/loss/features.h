@@ -116,6 +116,30 @@ kd_status kd__run_tokens(kd_loss *loss, int32_t term, const kd__student *query,
 /* Floats of a sample of this many rows, at most. */
 int64_t kd__tokens_floats(const kd_loss *loss, int32_t term, int64_t rows, int64_t student,
                           int64_t teacher);
+/* Terms of two sides: their fields; whether a row is on neither side; a batch's rows or samples,
+ * where no output is known; both sides fit; values, and gradients added to those of both outputs
+ * and of the scale, which may be NULL (pair_fields.c, pair_sides.c). */
+kd_status kd__pairs_find(const kd__term *term, const kd_batch *batch, const kd_targets *targets,
+                         kd__sources *sources);
+kd_status kd__pairs_row(const kd__term *term, const kd__sources *sources, int64_t row,
+                        int *is_left_out);
+int32_t kd__pairs_unit(const kd__term *term, const kd_batch *batch);
+kd_status kd__pairs_check(const kd_loss *loss, int32_t term, const kd__student *anchors,
+                          const kd__student *candidates, const kd__student *scale);
+kd_status kd__run_pairs(kd_loss *loss, int32_t term, const kd__student *anchors,
+                        const kd__student *candidates, const kd__student *scale, double factor);
+/* Floats of both sides of this many rows. */
+int64_t kd__pairs_floats(const kd_loss *loss, int32_t term, int64_t rows, int64_t student,
+                         int64_t teacher);
+/* `count` numbers from place `at` on, as float32 (feature_sides.c). */
+void kd__widen_row(const kd__kernels *kernels, const char *from, int64_t at, int32_t dtype,
+                   int64_t count, float *to);
+int kd__row_is_finite(const kd__kernels *kernels, const float *x, int64_t n);
+/* A field of the targets with floats for each of the sources' rows; `half` 1: 16 bits as well
+ * (resolve.c). */
+kd_status kd__find_floats(const kd__term *term, const kd_batch *batch, const kd_targets *targets,
+                          const kd__sources *sources, const char *name, int half,
+                          const kd__field **field);
 /* Floats that kd__run_feature takes for this many rows, and its products pack beside. */
 int64_t kd__feature_floats(const kd_loss *loss, int32_t term, int64_t rows, int64_t student,
                            int64_t teacher);

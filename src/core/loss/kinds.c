@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include <kdistill/contrast.h>
+
 #include "core/loss/features.h"
 #include "core/relation/relation.h"
 
@@ -48,6 +50,9 @@ static kd_status check_alpha_beta(const kd__term *term)
     .teacher_field = "hidden", .feature = 1, .least_width = 1, .reason = "it compares features"
 
 #define RELATION FEATURE, .numbers = FEATURE_NUMBERS
+/* Terms of two sides. */
+#define SIDED .feature = 1, .least_width = 1, .reason = "it compares features"
+#define SIDED_NUMBERS (FEATURE_NUMBERS | NUMBER(SCALE))
 #define TOKENS FEATURE, .tokens = 1, .numbers = NUMBER(RELATION_HEADS) | NUMBER(CAUSAL)
 
 static const kd__kind kinds[] = {
@@ -151,6 +156,13 @@ static const kd__kind kinds[] = {
                       .numbers = FEATURE_NUMBERS | NUMBER(UNBIASED) },
     [KD_LOSS_RELATION_KL] = { FEATURE, .name = "relation KL", .relate = kd__relation_kl,
                               .numbers = FEATURE_NUMBERS | NUMBER(TEACHER_TEMPERATURE) },
+    [KD_LOSS_CONTRASTIVE] = { SIDED, .name = "contrastive", .sided = KD__SIDED_CONTRAST,
+                              .numbers = SIDED_NUMBERS },
+    [KD_LOSS_SIGMOID_CONTRASTIVE] = { SIDED, .name = "sigmoid contrastive",
+                                      .sided = KD__SIDED_SIGMOID,
+                                      .numbers = SIDED_NUMBERS | NUMBER(BIAS) },
+    [KD_LOSS_AFFINITY_KL] = { FEATURE, .name = "affinity KL", .sided = KD__SIDED_AFFINITY,
+                              .numbers = SIDED_NUMBERS | NUMBER(TEACHER_SCALE) },
     [KD_LOSS_ATTENTION_RELATION] = { TOKENS, .name = "attention relation" },
     [KD_LOSS_ATTENTION_KL] = { TOKENS, .name = "attention KL", .keys = 1 },
     [KD_LOSS_ATTENTION_MSE] = { TOKENS, .name = "attention MSE", .keys = 1, .squares = 1 },

@@ -95,7 +95,7 @@ static kd_status check_options(kd__term *term)
     KD_FAIL_IF(kind->teacher_field && !takes_tail, KD_ERR_UNSUPPORTED,
                "%s with the tail policy %s of a sparse teacher: %s", kind->name,
                kd__policy_name(o->tail), kind->reason);
-    KD_FAIL_IF((kind->relate || kind->tokens) && o->weight_field, KD_ERR_UNSUPPORTED,
+    KD_FAIL_IF((kind->relate || kind->tokens || kind->sided) && o->weight_field, KD_ERR_UNSUPPORTED,
                "%s with weight_field: a row has no weight in its relations to others; mask_field "
                "leaves rows out",
                kind->name);
@@ -125,13 +125,20 @@ int32_t kd__output_named(const kd_loss *loss, const char *name)
     return -1;
 }
 
-/* The number of a term's output among the loss's, where terms that compare the same one meet. */
-static int32_t output_of(kd_loss *loss, const char *name)
+/* Terms that compare the same output meet there. */
+int32_t kd__output_of(kd_loss *loss, const char *name)
 {
     const int32_t found = kd__output_named(loss, name);
     if (found >= 0) return found;
     loss->outputs[loss->output_count] = (kd__bound_output){ .name = name };
     return loss->output_count++;
+}
+
+int kd__output_is_scale(const kd_loss *loss, int32_t output)
+{
+    for (int32_t t = 0; t < loss->count; t++)
+        if (loss->terms[t].pairs.scale == 1 + output) return 1;
+    return 0;
 }
 
 /* "attention.5.query" -> "attention.5.key" */
@@ -159,8 +166,8 @@ static kd_status name_outputs(kd_loss *loss, kd__term *term)
         KD_TRY(name_keys(o->student_output, kind->name, "student_output", term->key_output_name));
         KD_TRY(name_keys(o->teacher_field, kind->name, "teacher_field", term->key_field));
     }
-    term->output = output_of(loss, o->student_output);
-    term->key_output = kind->keys ? output_of(loss, term->key_output_name) : term->output;
+    term->output = kd__output_of(loss, o->student_output);
+    term->key_output = kind->keys ? kd__output_of(loss, term->key_output_name) : term->output;
     return KD_OK;
 }
 
@@ -190,6 +197,10 @@ kd_status kd_loss_add(kd_loss *loss, int32_t kind, double weight, const kd_term_
     KD_FAIL_IF(k->label && !k->teacher_field && made->o.teacher_field, KD_ERR_INVALID,
                "%s compares with labels: use label_field \"teacher:%.40s\"", k->name,
                made->o.teacher_field);
+    KD_FAIL_IF(k->sided && !k->teacher_field && made->o.teacher_field, KD_ERR_INVALID,
+               "%s has no teacher: kd_loss_set_pairs makes a field of the targets the other side, "
+               "\"teacher:%.40s\"",
+               k->name, made->o.teacher_field);
     KD_TRY(name_outputs(loss, made));
     if (term) *term = loss->count;
     loss->count++;

@@ -66,7 +66,9 @@ typedef struct kd__kind {
     /* of the rows of each sample (feature_tokens.c): queries and keys, or one output alone */
     int32_t tokens, keys;
     int32_t squares; /* of differences of scores, instead of a divergence */
+    int32_t sided;   /* of two sides (pair_sides.c): KD__SIDED_... */
 } kd__kind;
+enum { KD__NOT_SIDED, KD__SIDED_CONTRAST, KD__SIDED_SIGMOID, KD__SIDED_AFFINITY };
 enum { KD__AS_STUDENT, KD__OWN_CLASSES, KD__ONE_NUMBER };
 
 /* Numbers of one row that diagnostics average. */
@@ -84,6 +86,9 @@ enum {
     KD__SEEN_STUDENT_NORM,
     KD__SEEN_TEACHER_NORM,
     KD__SEEN_COSINE,
+    KD__SEEN_RANKED, /* of two sides: 1 if it has a positive; is that first; its place from 1 */
+    KD__SEEN_FIRST,
+    KD__SEEN_RANK,
     KD__SEEN_COUNT
 };
 
@@ -114,7 +119,21 @@ typedef struct kd__numbers {
         ab_beta;
     double head_mass, progress, confidence_power, log_floor, normalized, detach_mixture;
     double first, normalize, relation_heads, unbiased, teacher_temperature, causal;
+    double scale, teacher_scale, bias;
 } kd__numbers;
+
+/* What kd_loss_set_pairs says of a term (pair_options.c); "": not named. */
+typedef struct kd__pair_names {
+    /* the other side: an output, or a field of the targets; the teacher's other side */
+    char output[KD_NAME_BYTES], constant[KD_NAME_BYTES], taught[KD_NAME_BYTES];
+    char group[KD_NAME_BYTES], side[KD_NAME_BYTES], scale[KD_NAME_BYTES];
+} kd__pair_names;
+typedef struct kd__pairs_of {
+    int32_t is_set, directions, is_masked;
+    int32_t scale; /* 1 + the output of the loss's that is the scale's logarithm; 0: none */
+    double last_scale;
+    kd__pair_names names;
+} kd__pairs_of;
 
 /* Do a student's rows fall onto one line, where the teacher's do not? (collapse.c) */
 typedef struct kd__collapse {
@@ -138,6 +157,7 @@ struct kd__term {
     int32_t variance;   /* 1 + its tensor's; 0: none, or no width yet */
     int64_t degenerate; /* calls with too few rows for a relation */
     kd__collapse collapse;
+    kd__pairs_of pairs;
 };
 
 /* What happened in a row of a term. */
@@ -174,6 +194,8 @@ typedef struct kd__sources {
     int64_t teacher_shape[3]; /* of maps: channels, height, width; 0: none */
     /* of relations of tokens: the teacher's queries and keys, and where the samples lie */
     const kd__field *teacher_query, *teacher_key;
+    /* of two sides: a constant, the teacher's, what belongs together, which side a row is of */
+    const kd__field *constant, *taught, *group, *side;
     const int64_t *offsets;
     int64_t samples;
     const int64_t *labels; /* (R) classes */
@@ -213,8 +235,8 @@ typedef struct kd__bound_output {
     int32_t slot;
 } kd__bound_output;
 
-/* Some terms compare two outputs. */
-#define KD__MOST_OUTPUTS (2 * KD_LOSS_MAX_TERMS)
+/* Some terms compare two outputs, by a scale that is a third. */
+#define KD__MOST_OUTPUTS (3 * KD_LOSS_MAX_TERMS)
 
 struct kd_loss {
     kd__object object;
@@ -223,6 +245,7 @@ struct kd_loss {
     kd__term terms[KD_LOSS_MAX_TERMS];
     int32_t count;
     int32_t diagnostics;
+    uint64_t left_out; /* terms that a call leaves out, a bit each (loss_chunks.c) */
     kd__bound_output outputs[KD__MOST_OUTPUTS]; /* each once */
     int32_t output_count;
     kd__sources sources[KD_LOSS_MAX_TERMS];
@@ -415,6 +438,7 @@ typedef struct kd__student {
     int32_t output; /* of the loss's; -1: no term compares it */
     int32_t unit;   /* KD__OF_ROWS .. */
     int64_t rows;   /* or samples */
+    int64_t grid;   /* rows that each entry has inside: (entries, grid, ..); 0: none */
     const char *z;
     int32_t dtype;
     int64_t z_step;
@@ -463,6 +487,15 @@ void kd__dist_columns(kd__pass *work, int32_t term, double *room);
 /* Values and gradients of all terms on these outputs, after kd__loss_resolve. */
 kd_status kd__loss_run(kd_loss *loss, const kd__student *students, int32_t count,
                        const kd_loss_counts *counts, kd_loss_result *result);
+/* The model's outputs that terms compare, after a pass; where each sample has one row, a sample's
+ * output is a row's. */
+kd_status kd__students_of(kd_loss *loss, kd_model *model, kd_batch *batch, kd__student *students);
+void kd__student_set_unit(kd__student *student, const kd_batch *batch, int32_t unit);
+/* kd__loss_resolve with these; places for the gradients of all of them. */
+kd_status kd__students_resolve(kd_loss *loss, const kd__student *students, int32_t count,
+                               kd_batch *batch, kd_targets *targets);
+kd_status kd__students_gradients(kd_loss *loss, kd_model *model, kd__student *students);
+kd_status kd__output_bind(kd__bound_output *output, const kd_model *model);
 /* Chooses rows whose teacher is compared with their label; looks at one, before its term changes
  * anything; adds them up, and warns once. */
 void kd__watch_begin(const kd__term *term, kd__sources *sources, const kd_batch *batch,
@@ -473,6 +506,14 @@ void kd__watch_end(kd_loss *loss);
 void kd__loss_diagnose(kd_loss *loss, const kd_loss_result *made);
 /* The loss's output of this name; -1: no term compares it. */
 int32_t kd__output_named(const kd_loss *loss, const char *name);
+/* The same; a new one is the loss's from now on, and so is `name`. */
+int32_t kd__output_of(kd_loss *loss, const char *name);
+/* 1: it is the scale of a term, one number for the batch. */
+int kd__output_is_scale(const kd_loss *loss, int32_t output);
+static inline int kd__term_runs(const kd_loss *loss, int32_t term)
+{
+    return !(loss->left_out >> term & 1);
+}
 
 kd_status kd__term_check(const kd_loss *loss, int32_t term); /* is it there? */
 /* Gives a term's own numbers their defaults; checks bounds (src/core/loss/term_numbers.c). */

@@ -113,12 +113,15 @@ static kd_status keep_student(const kd_loss *loss, kd_model *student)
 
 static kd_status keep_teacher(const kd_loss *loss, kd_teacher *teacher)
 {
-    const char *names[3 * KD_LOSS_MAX_TERMS];
+    const char *names[5 * KD_LOSS_MAX_TERMS];
     int32_t count = 0;
     for (int32_t t = 0; t < loss->count; t++) {
         const kd_term_options *o = &loss->terms[t].o;
         if (o->teacher_field) names[count++] = o->teacher_field;
         if (*loss->terms[t].key_field) names[count++] = loss->terms[t].key_field;
+        const kd__pair_names *pairs = &loss->terms[t].pairs.names;
+        if (*pairs->constant) names[count++] = pairs->constant;
+        if (*pairs->taught) names[count++] = pairs->taught;
         if (!strncmp(o->label_field, "teacher:", 8)) names[count++] = o->label_field + 8;
     }
     return kd__teacher_keep(teacher, names, count);

@@ -28,7 +28,7 @@ static kd_status lay_out(kd_loss *loss, const kd_batch *batch, const int32_t *un
         kd__sources *s = &loss->sources[t];
         memset(s, 0, sizeof *s);
         s->unit = units[t];
-        s->rows = kd__unit_entries(batch, units[t]);
+        s->rows = kd__term_runs(loss, t) ? kd__unit_entries(batch, units[t]) : 0;
         s->value = (double *)(void *)(loss->block + t * a_term);
         s->seen = loss->diagnostics ? s->value + rows : NULL;
         s->row_label =
@@ -117,10 +117,8 @@ static kd_status find_sparse(const kd__term *term, const kd__sparse *sparse, kd_
     return find_tail(term, sparse, s);
 }
 
-/* A field of the targets with floats for each of the sources' rows; `half` 1: 16 bits as well. */
-static kd_status find_floats(const kd__term *term, const kd_batch *batch, const kd_targets *targets,
-                             const kd__sources *s, const char *name, int half,
-                             const kd__field **field)
+kd_status kd__find_floats(const kd__term *term, const kd_batch *batch, const kd_targets *targets,
+                          const kd__sources *s, const char *name, int half, const kd__field **field)
 {
     const char *kind = kd__kind_of(term->kind)->name;
     *field = kd__fields_find(&targets->fields, name);
@@ -155,7 +153,7 @@ static kd_status find_teacher(const kd__term *term, const kd_batch *batch, kd_ta
     if (s->head) name = s->head->hidden;
     const int half = !s->head && (kd__kind_of(term->kind)->teacher_field || kd__is_feature(term));
     const kd__field *field;
-    KD_TRY(find_floats(term, batch, targets, s, name, half, &field));
+    KD_TRY(kd__find_floats(term, batch, targets, s, name, half, &field));
     s->teacher_dtype = field->values.dtype;
     s->teacher = field->values.data;
     s->teacher_present = field->present;
@@ -343,6 +341,7 @@ static kd_status decide_row(const kd__term *term, kd__sources *s, int64_t r, int
                             int64_t sample)
 {
     const kd__kind *kind = kd__kind_of(term->kind);
+    int is_left_out = 0;
     s->state[r] = KD__ROW_MASKED;
     s->value[r] = 0;
     s->guards[r] = s->corrected[r] = 0;
@@ -350,6 +349,8 @@ static kd_status decide_row(const kd__term *term, kd__sources *s, int64_t r, int
     if (s->mask && !mask_is_on(s->mask, s->mask_is_spread ? sample : from)) return KD_OK;
     if (s->teacher_present && !s->teacher_present[r]) return KD_OK;
     if (s->teacher_key && s->teacher_key->present && !s->teacher_key->present[r]) return KD_OK;
+    if (kind->sided) KD_TRY(kd__pairs_row(term, s, r, &is_left_out));
+    if (is_left_out) return KD_OK;
     s->row_label[r] = -1;
     const int absent = s->label_present && !s->label_present[from];
     if ((s->labels || s->numbers || s->integers) && absent && !s->labels_optional) return KD_OK;
@@ -394,7 +395,7 @@ static kd_status find_tokens(const kd__term *term, const kd_batch *batch, const 
                term->o.student_output);
     s->teacher_query = s->teacher_key = kd__fields_find(&targets->fields, term->o.teacher_field);
     if (kind->keys)
-        KD_TRY(find_floats(term, batch, targets, s, term->key_field, 1, &s->teacher_key));
+        KD_TRY(kd__find_floats(term, batch, targets, s, term->key_field, 1, &s->teacher_key));
     s->offsets = batch->offsets;
     s->samples = batch->samples;
     return KD_OK;
@@ -410,6 +411,7 @@ static kd_status resolve_term(kd_loss *loss, int32_t t, kd_batch *batch, kd_targ
                term->o.student_output);
     if (term->o.teacher_field) KD_TRY(find_teacher(term, batch, targets, s));
     if (kind->tokens) KD_TRY(find_tokens(term, batch, targets, s));
+    if (kind->sided) KD_TRY(kd__pairs_find(term, batch, targets, s));
     const int feature = kd__is_feature(term);
     if (!feature) KD_TRY(check_widths(term, s));
     const int wanted = kind->label || (kind->values && !term->o.teacher_field) ||
@@ -420,7 +422,7 @@ static kd_status resolve_term(kd_loss *loss, int32_t t, kd_batch *batch, kd_targ
         /* diagnostics: labels that fit tell about the teacher */
         if (find_labels(term, batch, targets, s) != KD_OK) s->labels = NULL;
     }
-    if (feature && !kind->tokens && s->width)
+    if (feature && !kind->tokens && !kind->sided && s->width)
         KD_TRY(kd__feature_widths(loss, t, s->width, s->teacher_width));
     KD_TRY(find_mask(term, batch, s));
     KD_TRY(decide_rows(term, s, batch));
@@ -437,6 +439,7 @@ kd_status kd__loss_resolve(kd_loss *loss, kd_batch *batch, kd_targets *targets,
         units[t] = sides ? sides[t].unit : kd__unit_of_fields(&loss->terms[t], batch, targets);
     KD_TRY(lay_out(loss, batch, units));
     for (int32_t t = 0; t < loss->count; t++) {
+        if (!kd__term_runs(loss, t)) continue;
         loss->sources[t].width = sides ? sides[t].width : 0;
         KD_TRY(resolve_term(loss, t, batch, targets));
     }

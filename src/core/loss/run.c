@@ -126,6 +126,7 @@ static kd_status run_rows(kd_loss *loss, const kd__student *student, const doubl
         const kd__sources *s = &loss->sources[t];
         w.scales[t] = scales[t];
         if (loss->terms[t].output != student->output || kd__is_feature(&loss->terms[t])) continue;
+        if (!kd__term_runs(loss, t)) continue;
         w.terms[w.count++] = t;
         if (s->teacher_classes > widest) widest = s->teacher_classes;
         if (s->sparse && s->sparse->most > most) most = s->sparse->most;
@@ -143,37 +144,55 @@ static kd_status run_rows(kd_loss *loss, const kd__student *student, const doubl
     return KD_OK;
 }
 
+static int has_two_outputs(const kd__term *term)
+{
+    return kd__kind_of(term->kind)->tokens || kd__kind_of(term->kind)->sided;
+}
+
 /* Terms of features add their gradients to what the others have written: values that lie under the
  * gradients are copied first. */
 static kd_status run_features(kd_loss *loss, const kd__student *student, const double *scales)
 {
     for (int32_t t = 0; t < loss->count; t++)
         if (loss->terms[t].output == student->output && kd__is_feature(&loss->terms[t]) &&
-            !kd__kind_of(loss->terms[t].kind)->tokens)
+            !has_two_outputs(&loss->terms[t]) && kd__term_runs(loss, t))
             KD_TRY(kd__run_feature(loss, t, student, scales[t]));
     return KD_OK;
 }
 
+static const kd__student *scale_of(const kd__term *term, const kd__student *students, int32_t count)
+{
+    return term->pairs.scale ? student_of(students, count, term->pairs.scale - 1) : NULL;
+}
+
 /* Terms of two outputs add to the gradients of both when all others have written theirs. */
-static kd_status run_tokens(kd_loss *loss, const kd__student *students, int32_t count,
-                            const double *scales)
+static kd_status run_two_outputs(kd_loss *loss, const kd__student *students, int32_t count,
+                                 const double *scales)
 {
     for (int32_t t = 0; t < loss->count; t++) {
         const kd__term *term = &loss->terms[t];
-        if (!kd__kind_of(term->kind)->tokens) continue;
-        KD_TRY(kd__run_tokens(loss, t, student_of(students, count, term->output),
-                              student_of(students, count, term->key_output), scales[t]));
+        if (!kd__term_runs(loss, t)) continue;
+        const kd__student *first = student_of(students, count, term->output),
+                          *second = student_of(students, count, term->key_output);
+        if (kd__kind_of(term->kind)->tokens)
+            KD_TRY(kd__run_tokens(loss, t, first, second, scales[t]));
+        if (kd__kind_of(term->kind)->sided)
+            KD_TRY(
+                kd__run_pairs(loss, t, first, second, scale_of(term, students, count), scales[t]));
     }
     return KD_OK;
 }
 
-static kd_status check_tokens(const kd_loss *loss, const kd__student *students, int32_t count)
+static kd_status check_two_outputs(const kd_loss *loss, const kd__student *students, int32_t count)
 {
     for (int32_t t = 0; t < loss->count; t++) {
         const kd__term *term = &loss->terms[t];
-        if (!kd__kind_of(term->kind)->tokens) continue;
-        KD_TRY(kd__tokens_check(loss, t, student_of(students, count, term->output),
-                                student_of(students, count, term->key_output)));
+        if (!kd__term_runs(loss, t)) continue;
+        const kd__student *first = student_of(students, count, term->output),
+                          *second = student_of(students, count, term->key_output);
+        if (kd__kind_of(term->kind)->tokens) KD_TRY(kd__tokens_check(loss, t, first, second));
+        if (kd__kind_of(term->kind)->sided)
+            KD_TRY(kd__pairs_check(loss, t, first, second, scale_of(term, students, count)));
     }
     return KD_OK;
 }
@@ -181,7 +200,9 @@ static kd_status check_tokens(const kd_loss *loss, const kd__student *students, 
 static int has_features(const kd_loss *loss, int32_t output)
 {
     for (int32_t t = 0; t < loss->count; t++)
-        if (loss->terms[t].output == output && kd__is_feature(&loss->terms[t])) return 1;
+        if (loss->terms[t].output == output && kd__is_feature(&loss->terms[t]) &&
+            kd__term_runs(loss, t))
+            return 1;
     return 0;
 }
 
@@ -222,11 +243,11 @@ kd_status kd__loss_run(kd_loss *loss, const kd__student *students, int32_t count
     double scales[KD_LOSS_MAX_TERMS], divisors[KD_LOSS_MAX_TERMS];
     kd_loss_result made = { .struct_size = sizeof made };
     KD_TRY(denominators(loss, counts, scales, divisors));
-    KD_TRY(check_tokens(loss, students, count));
+    KD_TRY(check_two_outputs(loss, students, count));
     KD_TRY(kd__projections_retract(loss));
     kd__parameters_begin(loss);
     for (int32_t i = 0; i < count; i++) KD_TRY(run_student(loss, &students[i], scales, &made));
-    KD_TRY(run_tokens(loss, students, count, scales));
+    KD_TRY(run_two_outputs(loss, students, count, scales));
     KD_TRY(add_up(loss, scales, &made));
     kd__watch_end(loss);
     kd__loss_diagnose(loss, &made);
@@ -235,11 +256,12 @@ kd_status kd__loss_run(kd_loss *loss, const kd__student *students, int32_t count
 
 /* ---- students ---- */
 
-static kd_status resolve_for(kd_loss *loss, const kd__student *students, int32_t count,
-                             kd_batch *batch, kd_targets *targets)
+kd_status kd__students_resolve(kd_loss *loss, const kd__student *students, int32_t count,
+                               kd_batch *batch, kd_targets *targets)
 {
-    kd__student_side sides[KD_LOSS_MAX_TERMS];
+    kd__student_side sides[KD_LOSS_MAX_TERMS] = { { 0 } };
     for (int32_t t = 0; t < loss->count; t++) {
+        if (!kd__term_runs(loss, t)) continue;
         const kd__student *student = student_of(students, count, loss->terms[t].output);
         KD_FAIL_IF(!student, KD_ERR_NOT_FOUND,
                    "term %d compares the student's '%s', which is not given", t,
@@ -247,6 +269,9 @@ static kd_status resolve_for(kd_loss *loss, const kd__student *students, int32_t
         KD_FAIL_IF(!student_of(students, count, loss->terms[t].key_output), KD_ERR_NOT_FOUND,
                    "term %d compares the student's '%s' and '%s': the second is not given", t,
                    loss->terms[t].o.student_output, loss->terms[t].key_output_name);
+        KD_FAIL_IF(loss->terms[t].pairs.scale && !scale_of(&loss->terms[t], students, count),
+                   KD_ERR_NOT_FOUND, "term %d: its scale_output '%s' is not given", t,
+                   loss->terms[t].pairs.names.scale);
         sides[t] = (kd__student_side){ student->width, student->unit };
     }
     return kd__loss_resolve(loss, batch, targets, sides);
@@ -288,9 +313,11 @@ static kd_status read_dtypes(const kd_loss_output *o, kd__student *student)
     return KD_OK;
 }
 
-/* Where each sample has one row, a sample's output is a row's. */
-static void set_unit(kd__student *student, const kd_batch *batch, int32_t unit)
+void kd__student_set_unit(kd__student *student, const kd_batch *batch, int32_t unit)
 {
+    student->unit = KD__OF_BATCH;
+    student->rows = 1;
+    if (unit == KD_UNIT_OF_BATCH) return;
     const int of_samples = unit == KD_UNIT_OF_SAMPLE && !batch->fields.one_row;
     student->unit = of_samples ? KD__OF_SAMPLES : KD__OF_ROWS;
     student->rows = kd__unit_entries(batch, student->unit);
@@ -300,6 +327,7 @@ static void set_unit(kd__student *student, const kd_batch *batch, int32_t unit)
 static int32_t unit_of_host(const kd_loss *loss, int32_t output, int64_t entries,
                             const kd_batch *batch, const kd_targets *targets)
 {
+    if (output >= 0 && kd__output_is_scale(loss, output)) return KD_UNIT_OF_BATCH;
     if (entries != batch->samples) return KD_UNIT_OF_ROW;
     if (entries != batch->fields.rows) return KD_UNIT_OF_SAMPLE;
     for (int32_t t = 0; t < loss->count; t++)
@@ -320,7 +348,8 @@ static kd_status read_output(const kd_loss *loss, const kd_loss_output *given,
     student->output = kd__output_named(loss, student->name);
     KD_TRY(kd__array_check(o.value, student->name));
     const int64_t entries = o.value->rank ? o.value->dims[0] : 0;
-    set_unit(student, batch, unit_of_host(loss, student->output, entries, batch, targets));
+    kd__student_set_unit(student, batch,
+                         unit_of_host(loss, student->output, entries, batch, targets));
     student->has_head = o.head != NULL;
     if (o.head) {
         KD_TRY(kd__head_read(&student->head, o.head, &student->width, &student->hidden_width));
@@ -331,6 +360,7 @@ static kd_status read_output(const kd_loss *loss, const kd_loss_output *given,
     KD_TRY(read_dtypes(&o, student));
     student->z = o.value->data;
     kd__map_shape(o.value, student->shape);
+    student->grid = o.value->rank == 3 ? o.value->dims[1] : 0;
     student->add = o.accumulate != 0;
     if (!o.gradient) return KD_OK;
     KD_TRY(check_output(o.gradient, student, "gradient", &width, &student->dz_step));
@@ -375,14 +405,14 @@ kd_status kd_loss_evaluate(kd_loss *loss, const kd_loss_output *outputs, int32_t
         KD_TRY(read_output(loss, entry, batch, targets, &students[i]));
     }
     if (!batch->fields.rows && loss->count) return nothing(loss, result);
-    KD_TRY(resolve_for(loss, students, count, batch, targets));
+    KD_TRY(kd__students_resolve(loss, students, count, batch, targets));
     KD_TRY(kd__loss_run(loss, students, count, counts, result));
     kd__parameters_commit(loss);
     return KD_OK;
 }
 
 /* An output's name meets a model once: later calls with the same model know its slot. */
-static kd_status bind_output(kd__bound_output *output, const kd_model *model)
+kd_status kd__output_bind(kd__bound_output *output, const kd_model *model)
 {
     int32_t slot;
     if (output->model == model->serial) return KD_OK;
@@ -401,15 +431,16 @@ static kd_status model_student(kd_model *model, kd_batch *batch, const kd__bound
     student->has_head = hidden >= 0;
     KD_TRY(
         kd__model_output(model, student->has_head ? hidden : output->slot, output->name, &values));
-    set_unit(student, batch, kd__model_unit(model, output->slot));
+    kd__student_set_unit(student, batch, kd__model_unit(model, output->slot));
     KD_FAIL_IF(values.dims[0] != student->rows, KD_ERR_SHAPE,
                "the batch has %lld %s, the model's last forward pass had %lld",
-               (long long)student->rows, student->unit == KD__OF_ROWS ? "rows" : "samples",
+               (long long)student->rows, student->unit == KD__OF_SAMPLES ? "samples" : "rows",
                (long long)values.dims[0]);
     student->name = output->name;
     student->attention = kd__model_attention(model, output->slot);
     student->z = values.data;
     kd__map_shape(&values, student->shape);
+    student->grid = values.rank == 3 ? values.dims[1] : 0;
     student->dtype = KD_FLOAT32;
     student->width = student->hidden_width = student->dz_step = kd__array_row(&values);
     student->z_step = values.strides[0];
@@ -418,21 +449,19 @@ static kd_status model_student(kd_model *model, kd_batch *batch, const kd__bound
                : KD_OK;
 }
 
-/* The model's outputs that terms compare. */
-static kd_status model_students(kd_loss *loss, kd_model *model, kd_batch *batch,
-                                kd__student *students)
+kd_status kd__students_of(kd_loss *loss, kd_model *model, kd_batch *batch, kd__student *students)
 {
     for (int32_t i = 0; i < loss->output_count; i++) {
         memset(&students[i], 0, sizeof students[i]);
         students[i].output = i;
-        KD_TRY(bind_output(&loss->outputs[i], model));
+        KD_TRY(kd__output_bind(&loss->outputs[i], model));
         KD_TRY(model_student(model, batch, &loss->outputs[i], &students[i]));
     }
     return KD_OK;
 }
 
-/* Places for the gradients of all outputs, and of the head where there is one. */
-static kd_status take_gradients(kd_loss *loss, kd_model *model, kd__student *students)
+/* And of the head where there is one. */
+kd_status kd__students_gradients(kd_loss *loss, kd_model *model, kd__student *students)
 {
     for (int32_t i = 0; i < loss->output_count; i++) {
         kd_head head = KD_HEAD_INIT;
@@ -456,8 +485,8 @@ kd_status kd_loss_forward(kd_loss *loss, kd_model *model, kd_batch *batch, kd_ta
     KD_NEED(model);
     KD_NEED(batch);
     if (!batch->fields.rows) return nothing_of(loss, model, result);
-    KD_TRY(model_students(loss, model, batch, students));
-    KD_TRY(resolve_for(loss, students, loss->output_count, batch, targets));
+    KD_TRY(kd__students_of(loss, model, batch, students));
+    KD_TRY(kd__students_resolve(loss, students, loss->output_count, batch, targets));
     return kd__loss_run(loss, students, loss->output_count, counts, result);
 }
 
@@ -472,9 +501,9 @@ kd_status kd_loss_backward(kd_loss *loss, kd_model *model, kd_batch *batch, kd_t
         KD_TRY(nothing_of(loss, model, result));
         return kd_model_backward(model);
     }
-    KD_TRY(model_students(loss, model, batch, students));
-    KD_TRY(resolve_for(loss, students, loss->output_count, batch, targets));
-    kd_status status = take_gradients(loss, model, students);
+    KD_TRY(kd__students_of(loss, model, batch, students));
+    KD_TRY(kd__students_resolve(loss, students, loss->output_count, batch, targets));
+    kd_status status = kd__students_gradients(loss, model, students);
     if (status == KD_OK) status = kd__loss_run(loss, students, loss->output_count, counts, result);
     if (status != KD_OK) {
         kd__model_forget_gradients(model);

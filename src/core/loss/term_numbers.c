@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include <kdistill/contrast.h>
+
 #include "core/loss/loss.h"
 
 #define PLACE(member) offsetof(kd__term, member)
@@ -37,6 +39,9 @@ static const struct {
     [KD_TERM_TEACHER_TEMPERATURE] = { "teacher_temperature", 0, 1000, 0,
                                       PLACE(numbers.teacher_temperature), 0 },
     [KD_TERM_CAUSAL] = { "causal", 0, 1, 0, PLACE(numbers.causal), 1 },
+    [KD_TERM_SCALE] = { "scale", 1e-6, 1000, 20, PLACE(numbers.scale), 0 },
+    [KD_TERM_TEACHER_SCALE] = { "teacher_scale", 0, 1000, 0, PLACE(numbers.teacher_scale), 0 },
+    [KD_TERM_BIAS] = { "bias", -1000, 1000, -10, PLACE(numbers.bias), 0 },
 };
 
 #define NUMBERS ((int32_t)(sizeof numbers / sizeof *numbers))

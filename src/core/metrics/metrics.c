@@ -14,6 +14,7 @@
 #include "base/object.h"
 #include "math/kernels.h"
 #include "math/random.h"
+#include "core/metrics/spread.h"
 
 #define CONFUSION_LIMIT 4096
 #define Z95 1.959963984540054 /* of the normal distribution, 97.5 % */
@@ -24,18 +25,13 @@ typedef struct {
     float confidence;
 } record;
 
-typedef struct {
-    double sum, squares;
-    int64_t rows;
-} mean_of;
-
 struct kd_metrics {
     kd__object object;
     int64_t classes;
     kd_metrics_options o;
     uint64_t seed;
     int64_t rows, right, in_top, teacher_rows, agreed, teacher_wrong, right_where_wrong;
-    mean_of nll, kl;
+    kd__mean_of nll, kl;
     int64_t *hits, *labels, *predictions; /* by class */
     int64_t *confusion;                   /* (classes, classes); NULL above CONFUSION_LIMIT */
     int64_t *bin_rows, *bin_right;
@@ -110,7 +106,7 @@ kd_status kd_metrics_reset(kd_metrics *m)
     const size_t classes = (size_t)m->classes, bins = (size_t)m->o.calibration_bins;
     m->rows = m->right = m->in_top = m->teacher_rows = m->agreed = m->teacher_wrong =
         m->right_where_wrong = 0;
-    m->nll = m->kl = (mean_of){ 0 };
+    m->nll = m->kl = (kd__mean_of){ 0 };
     memset(m->hits, 0, classes * sizeof *m->hits);
     memset(m->labels, 0, classes * sizeof *m->labels);
     memset(m->predictions, 0, classes * sizeof *m->predictions);
@@ -123,7 +119,7 @@ kd_status kd_metrics_reset(kd_metrics *m)
 
 /* ---- adding ---- */
 
-static void add_to(mean_of *mean, double x)
+static void add_to(kd__mean_of *mean, double x)
 {
     mean->sum += x;
     mean->squares += x * x;
@@ -246,8 +242,7 @@ kd_status kd_metrics_add(kd_metrics *m, const kd_array *logits, const kd_array *
 
 /* ---- values ---- */
 
-/* Wilson score interval. */
-static void share(kd_metric *out, int64_t right, int64_t rows)
+void kd__metric_share(kd_metric *out, int64_t right, int64_t rows)
 {
     double n = (double)rows, p = rows ? (double)right / n : NAN, z2 = Z95 * Z95;
     double center = (p + z2 / (2 * n)) / (1 + z2 / n),
@@ -259,7 +254,7 @@ static void share(kd_metric *out, int64_t right, int64_t rows)
     out->rows = rows;
 }
 
-static void mean_value(kd_metric *out, const mean_of *m)
+void kd__metric_mean(kd_metric *out, const kd__mean_of *m)
 {
     double n = (double)m->rows, mean = m->sum / n,
            variance = n > 1 ? fmax(0, (m->squares - n * mean * mean) / (n - 1)) : NAN;
@@ -353,14 +348,14 @@ kd_status kd_metrics_get(kd_metrics *m, int32_t kind, kd_metric *metric)
                kind);
     now.rows = m->rows;
     switch (kind) {
-    case KD_METRIC_ACCURACY: share(&now, m->right, m->rows); break;
-    case KD_METRIC_TOP_K: share(&now, m->in_top, m->rows); break;
-    case KD_METRIC_AGREEMENT: share(&now, m->agreed, m->teacher_rows); break;
+    case KD_METRIC_ACCURACY: kd__metric_share(&now, m->right, m->rows); break;
+    case KD_METRIC_TOP_K: kd__metric_share(&now, m->in_top, m->rows); break;
+    case KD_METRIC_AGREEMENT: kd__metric_share(&now, m->agreed, m->teacher_rows); break;
     case KD_METRIC_ACCURACY_WHERE_TEACHER_WRONG:
-        share(&now, m->right_where_wrong, m->teacher_wrong);
+        kd__metric_share(&now, m->right_where_wrong, m->teacher_wrong);
         break;
-    case KD_METRIC_NLL: mean_value(&now, &m->nll); break;
-    case KD_METRIC_TEACHER_KL: mean_value(&now, &m->kl); break;
+    case KD_METRIC_NLL: kd__metric_mean(&now, &m->nll); break;
+    case KD_METRIC_TEACHER_KL: kd__metric_mean(&now, &m->kl); break;
     case KD_METRIC_MACRO_F1:
         now.value = macro_f1(m->hits, m->labels, m->predictions, m->classes);
         break;

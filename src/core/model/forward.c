@@ -18,19 +18,57 @@ static kd_status begin_nothing(kd_model *model, int32_t mode)
     return KD_OK;
 }
 
+/* ---- whose random numbers a pass draws ---- */
+
+void kd__model_end_rehearsal(kd_model *model)
+{
+    model->passes += model->rehearsal.trained_rows > 0;
+    memset(&model->rehearsal, 0, sizeof model->rehearsal);
+}
+
+static void choose_draws(kd_model *model, int32_t mode)
+{
+    const kd__rehearsal *r = &model->rehearsal;
+    if (mode == KD_MODE_REHEARSE && r->trained_rows) kd__model_end_rehearsal(model);
+    model->draws = mode == KD_MODE_REHEARSE
+                       ? (kd__draws){ model->passes, r->rows, r->samples }
+                       : (kd__draws){ model->passes, r->trained_rows, r->trained_samples };
+}
+
+static void count_pass(kd_model *model, const kd_batch *batch, int32_t mode)
+{
+    kd__rehearsal *r = &model->rehearsal;
+    if (mode == KD_MODE_REHEARSE) {
+        r->rows += batch->fields.rows;
+        r->samples += batch->samples;
+    }
+    if (mode != KD_MODE_TRAIN) return;
+    if (!r->rows) {
+        model->passes++;
+        return;
+    }
+    r->trained_rows += batch->fields.rows;
+    r->trained_samples += batch->samples;
+    if (r->trained_rows >= r->rows) kd__model_end_rehearsal(model);
+}
+
 kd_status kd_model_forward(kd_model *model, kd_batch *batch, int32_t mode)
 {
     KD_NEED(model);
     KD_NEED(batch);
-    KD_FAIL_IF(mode != KD_MODE_TRAIN && mode != KD_MODE_EVALUATE, KD_ERR_INVALID,
-               "mode: expected KD_MODE_TRAIN or KD_MODE_EVALUATE, got %d", mode);
-    KD_FAIL_IF(mode == KD_MODE_TRAIN && model->frozen, KD_ERR_STATE, "a frozen model cannot train");
+    KD_FAIL_IF(mode != KD_MODE_TRAIN && mode != KD_MODE_EVALUATE && mode != KD_MODE_REHEARSE,
+               KD_ERR_INVALID,
+               "mode: expected KD_MODE_TRAIN, KD_MODE_EVALUATE or KD_MODE_REHEARSE, got %d", mode);
+    KD_FAIL_IF(mode != KD_MODE_EVALUATE && model->frozen, KD_ERR_STATE,
+               "a frozen model cannot train");
     model->empty = !batch->fields.rows;
     if (model->empty) return begin_nothing(model, mode);
     KD_TRY(kd__model_refresh(model));
     memcpy(model->net.kept, model->net.asked, (size_t)model->net.slots);
+    choose_draws(model, mode);
     kd_status status = model->net.engine->forward(model, batch, mode);
     if (status != KD_OK) model->rows = 0;
+    else count_pass(model, batch, mode);
     return status;
 }
 
@@ -45,8 +83,8 @@ static kd_status check_pass(const kd_model *model, const char *name)
 kd_status kd__model_output(kd_model *model, int32_t slot, const char *name, kd_array *values)
 {
     KD_TRY(check_pass(model, name));
-    KD_FAIL_IF(model->mode == KD_MODE_EVALUATE && !model->net.kept[slot], KD_ERR_NOT_FOUND,
-               "output '%.60s': the last pass, KD_MODE_EVALUATE, was not asked to keep it: call "
+    KD_FAIL_IF(model->mode != KD_MODE_TRAIN && !model->net.kept[slot], KD_ERR_NOT_FOUND,
+               "output '%.60s': the last pass, not KD_MODE_TRAIN, was not asked to keep it: call "
                "kd_model_keep or kd_loss_keep_outputs before the pass",
                name);
     return model->net.engine->output(model, slot, values);
@@ -76,7 +114,8 @@ kd_status kd__model_gradient(kd_model *model, int32_t slot, const char *name, fl
 {
     KD_TRY(check_pass(model, name));
     KD_FAIL_IF(model->mode != KD_MODE_TRAIN, KD_ERR_STATE,
-               "the last forward pass was KD_MODE_EVALUATE: no backward pass can follow");
+               "the last forward pass was %s: no backward pass can follow",
+               model->mode == KD_MODE_REHEARSE ? "KD_MODE_REHEARSE" : "KD_MODE_EVALUATE");
     KD_TRY(check_gradients(model));
     return model->net.engine->gradient(model, slot, to, add);
 }

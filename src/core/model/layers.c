@@ -100,13 +100,18 @@ static int64_t highest_kept(const kd__network *net)
     return slot;
 }
 
-/* The variance of one number is none. */
-static kd_status check_norms(const kd__layers *s, int64_t rows)
+/* The variance of one number is none, and that of a part of a batch is not the whole batch's. */
+static kd_status check_norms(const kd__layers *s, int32_t mode, int64_t rows)
 {
     for (int64_t i = 0; i < s->count; i++) {
         const kd__layer *layer = &s->layer[i];
-        KD_FAIL_IF(layer->type == KD__BATCH_NORM && rows * layer->outputs == layer->shape[0],
-                   KD_ERR_SHAPE,
+        if (layer->type != KD__BATCH_NORM) continue;
+        KD_FAIL_IF(
+            mode == KD_MODE_REHEARSE, KD_ERR_UNSUPPORTED,
+            "batch norm of layer '%.60s': a batch cannot be rehearsed in parts, its mean and "
+            "variance are those of the whole",
+            layer->output);
+        KD_FAIL_IF(rows * layer->outputs == layer->shape[0], KD_ERR_SHAPE,
                    "batch norm of layer '%.60s': a KD_MODE_TRAIN pass expects at least 2 numbers a "
                    "channel, got 1 (one row, one place)",
                    layer->output);
@@ -120,11 +125,10 @@ static kd_status forward(kd_model *model, kd_batch *batch, int32_t mode)
     const float *input;
     int64_t rows;
     KD_TRY(find_input(model, batch, &input, &rows));
-    if (mode == KD_MODE_TRAIN) KD_TRY(check_norms(s, rows));
+    if (mode != KD_MODE_EVALUATE) KD_TRY(check_norms(s, mode, rows));
     KD_TRY(reserve(model, rows, mode == KD_MODE_TRAIN));
     model->rows = rows;
     model->mode = mode;
-    if (mode == KD_MODE_TRAIN) model->passes++;
     kd_status status = keep_input(model, input, rows);
     const int64_t end = mode == KD_MODE_TRAIN ? s->count : highest_kept(&model->net) + 1;
     for (int64_t i = 0; i < end && status == KD_OK; i++) {

@@ -24,7 +24,9 @@ static const float *output_of(const kd__layers *s, int64_t number)
 
 static uint64_t dropout_stream(const kd_model *model, int64_t layer)
 {
-    return kd__stream(model->seed ^ 0x64726f70, (uint64_t)model->passes, (uint64_t)layer);
+    const uint64_t pass = (uint64_t)model->draws.pass + 1;
+    return kd__dropout_from(kd__stream(model->seed ^ 0x64726f70, pass, (uint64_t)layer),
+                            model->draws.first_row);
 }
 
 /* ---- batch norm ---- */
@@ -148,7 +150,7 @@ kd_status kd__layer_forward(kd_model *model, int64_t number)
         return KD_OK;
     case KD__ADD: forward_sum(model, layer, x, y, pre); return KD_OK;
     case KD__DROPOUT:
-        if (model->mode == KD_MODE_TRAIN && layer->dropout > 0) {
+        if (model->mode != KD_MODE_EVALUATE && layer->dropout > 0) {
             kd__dropout(context, y, x, layer->dropout, dropout_stream(model, number), rows,
                         layer->outputs);
             return KD_OK;

@@ -39,6 +39,17 @@ typedef struct kd__network {
  * host writes through a view, from the first view on. */
 enum { KD__FOREIGN_NONE, KD__FOREIGN_RESTORED, KD__FOREIGN_VIEWED };
 
+/* Whose random numbers a pass draws: those of training pass `pass`, as its rows and samples from
+ * these on. */
+typedef struct kd__draws {
+    int64_t pass, first_row, first_sample;
+} kd__draws;
+
+/* Parts of one batch: what was rehearsed (KD_MODE_REHEARSE), and what of it was trained since. */
+typedef struct kd__rehearsal {
+    int64_t rows, samples, trained_rows, trained_samples;
+} kd__rehearsal;
+
 struct kd_model {
     kd__object object;
     uint64_t serial; /* of this model alone, in this process; never 0 */
@@ -59,8 +70,10 @@ struct kd_model {
     int64_t rows;  /* of the last forward pass; 0: none */
     int32_t empty; /* 1: the last forward pass was of a batch without rows */
     int32_t mode;
-    int64_t passes; /* training passes: the counter of dropout */
-    char *folder;   /* that it was loaded from; NULL: none */
+    int64_t passes;  /* training passes: the counter of dropout */
+    kd__draws draws; /* of the last pass */
+    kd__rehearsal rehearsal;
+    char *folder; /* that it was loaded from; NULL: none */
 };
 
 /* ---- networks ---- */
@@ -89,6 +102,8 @@ kd_status kd__model_make(kd_model **out, kd_context *context, const char *config
                          const kd_model_options *options);
 kd_status kd__model_finish(kd_model *model);
 kd_status kd__model_refresh(kd_model *model);
+/* A rehearsal is over, whatever was trained of it. */
+void kd__model_end_rehearsal(kd_model *model);
 /* Exchanges what two models of the same outputs hold; references and contexts stay, and what each
  * was asked to keep. */
 void kd__model_swap(kd_model *a, kd_model *b);

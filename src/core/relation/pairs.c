@@ -65,9 +65,7 @@ void kd__relation_is_degenerate(kd__relation *r)
 
 /* ---- products ---- */
 
-/* In float32 by the library's own kernels, whatever the context multiplies with: a row has the
- * same bits in any block, and x_i . x_j those of x_j . x_i. */
-static kd_status multiply(kd_context *context, const kd__gemm *product)
+kd_status kd__pairs_multiply(kd_context *context, const kd__gemm *product)
 {
     const kd__tiles tiles = { context->kernels->tile_rows, context->kernels->tile_columns, 1,
                               context->kernels->pack, context->kernels->tile };
@@ -89,7 +87,7 @@ static kd_status make_pairs(const kd__pairs *p, int64_t rows, const float *x, in
                          .ldb = width,
                          .c = to,
                          .ldc = p->b };
-    return multiply(p->r->context, &g);
+    return kd__pairs_multiply(p->r->context, &g);
 }
 
 /* ds (+)= F X for the rows of the block */
@@ -107,7 +105,7 @@ static kd_status push_back(const kd__pairs *p, int64_t rows, int add)
                          .beta = add ? 1 : 0,
                          .c = p->r->ds + p->first * width,
                          .ldc = width };
-    return multiply(p->r->context, &g);
+    return kd__pairs_multiply(p->r->context, &g);
 }
 
 /* ---- passes ---- */

@@ -6,6 +6,7 @@
 #define KD_CORE_RELATION_PAIRS_H
 
 #include "core/relation/relation.h"
+#include "math/gemm.h"
 
 #define KD__PAIR_NUMBERS 8
 
@@ -50,6 +51,10 @@ kd_status kd__pairs_pass(kd__pairs *p, kd__pair_row *row);
 kd_status kd__pairs_gradient(kd__pairs *p, kd__pair_row *row, int add);
 /* After a gradient by units: ds_i = (du_i - (du_i . u_i) u_i) / |s_i|. */
 void kd__pairs_through_length(kd__pairs *p);
+
+/* In float32 by the library's own kernels, whatever the context multiplies with: a row has the same
+ * bits in any block, and x_i . x_j those of x_j . x_i. */
+kd_status kd__pairs_multiply(kd_context *context, const kd__gemm *product);
 
 /* No relation: value and gradient 0. */
 void kd__relation_is_degenerate(kd__relation *r);

@@ -175,7 +175,6 @@ kd_status kd__static_forward(kd_model *model, kd_batch *batch, int32_t mode)
         kd__unit_rows(&samples, pooled, s->hidden, s->value[KD__STATIC_EMBEDDING], s->length);
     if (s->classes) KD_TRY(classify(model, &samples));
     model->rows = batch->fields.rows;
-    model->passes += mode == KD_MODE_TRAIN;
     return KD_OK;
 }
 

@@ -98,6 +98,7 @@ static kd_status take_batch(const kd_model *model, kd__trunk_pass *pass, kd_batc
 {
     const kd__trunk_config *d = kd__trunk_config_of(model);
     kd_array values;
+    if (d->patches.channels) return kd__trunk_take_images(model, pass, batch, rows);
     KD_TRY(kd__batch_input(batch, model->net.input, &values));
     KD_TRY(take_tokens(model, pass, &values));
     KD_TRY(take_sequences(model, pass, batch));
@@ -162,7 +163,7 @@ void kd__trunk_norm(const kd_model *model, const kd__rows *rows, int32_t weight,
 
 uint64_t kd__trunk_stream(const kd_model *model, const kd__trunk_pass *pass, int64_t site)
 {
-    return kd__stream(model->seed ^ 0x64726f70, (uint64_t)pass->count, (uint64_t)site);
+    return kd__stream(model->seed ^ 0x64726f70, (uint64_t)pass->draws.pass, (uint64_t)site);
 }
 
 /* y (R, d) becomes x + dropout(y + bias). */
@@ -173,7 +174,7 @@ static void add_part(const kd_model *model, const kd__trunk_pass *pass, const kd
     const float *b = kd__tensor_values(model, bias);
     if (pass->dropout > 0) {
         kd__bias(rows, y, b, n);
-        kd__dropout(rows->context, y, y, pass->dropout, kd__trunk_stream(model, pass, site),
+        kd__dropout(rows->context, y, y, pass->dropout, kd__trunk_row_stream(model, pass, site),
                     rows->count, n);
         b = NULL;
     }
@@ -200,7 +201,10 @@ kd__attention kd__trunk_layer_attention(const kd_model *model, const kd__trunk_p
     const kd__trunk_config *d = kd__trunk_config_of(model);
     kd__attention a = kd__trunk_attention(d, pass, &d->layer[layer]);
     a.dropout = pass->attention_dropout;
-    a.stream = kd__trunk_stream(model, pass, kd__trunk_site(layer, KD__SITE_PROBABILITIES));
+    /* a number for each row and head */
+    a.stream = kd__dropout_from(
+        kd__trunk_stream(model, pass, kd__trunk_site(layer, KD__SITE_PROBABILITIES)),
+        pass->draws.first_row * d->heads);
     return a;
 }
 
@@ -323,22 +327,27 @@ static void finish_embedding(const kd_model *model, kd__trunk_pass *pass, const 
                           d->hidden, x);
     if (d->type_table >= 0)
         kd__embedding_add(rows, kd__tensor_values(model, d->type_table), pass->types, d->hidden, x);
-    if (d->embedding_norm < 0) return;
-    memcpy(summed, x, (size_t)(rows->count * d->hidden) * sizeof *x);
-    kd__trunk_norm(model, rows, d->embedding_norm, summed, x, pass->block + pass->plan.summed_r);
+    if (d->embedding_norm >= 0) {
+        memcpy(summed, x, (size_t)(rows->count * d->hidden) * sizeof *x);
+        kd__trunk_norm(model, rows, d->embedding_norm, summed, x,
+                       pass->block + pass->plan.summed_r);
+    }
     if (pass->dropout > 0)
         kd__dropout(rows->context, x, x, pass->dropout,
-                    kd__trunk_stream(model, pass, KD__DROP_EMBEDDING), rows->count, d->hidden);
+                    kd__trunk_row_stream(model, pass, KD__DROP_EMBEDDING), rows->count, d->hidden);
 }
 
 static kd_status embed(const kd_model *model, kd__trunk_pass *pass, const kd__rows *rows)
 {
     const kd__trunk_config *d = kd__trunk_config_of(model);
-    const float *embedding = kd__tensor_values(model, d->embedding);
     float *x = pass->block + pass->plan.x, *gathered = pass->block + pass->plan.gathered;
     const int projected = d->projection >= 0;
-    kd__embedding(rows, embedding, pass->tokens, d->embedded, projected ? gathered : x);
+    if (d->patches.channels) kd__trunk_unfold(model, pass);
+    else
+        kd__embedding(rows, kd__tensor_values(model, d->embedding), pass->tokens, d->embedded,
+                      projected ? gathered : x);
     if (projected) KD_TRY(project(model, rows, 1, gathered, x));
+    if (d->patches.channels) kd__trunk_place_tokens(model, pass, x);
     finish_embedding(model, pass, rows, x);
     return KD_OK;
 }

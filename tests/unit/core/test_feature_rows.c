@@ -73,7 +73,9 @@ static void same_rows(const int *rows, int count, const float *ds, const kd_loss
         at += is_in;
     }
     OK(kd_loss_tensor_gradient(loss, 0, &gradient));
-    ck_assert(!memcmp(gradient.data, alone_dw, WIDTH * WIDTH * sizeof(float)));
+    /* a row of zeros may stand in another place of a product's sum, by the BLAS */
+    for (int i = 0; i < WIDTH * WIDTH; i++)
+        NEAR(((const float *)gradient.data)[i], alone_dw[i], 1e-6);
 }
 
 /* Masked and absent rows are as if they were not there, of relations too. */
@@ -391,8 +393,8 @@ START_TEST(what_makes_no_sense_is_refused)
     o.classes = 4;
     FAILS(kd_loss_add(loss, KD_LOSS_HIDDEN_COSINE, 1, &o, &term), KD_ERR_INVALID,
           "hidden cosine: classes is for logits");
-    FAILS(kd_loss_add(loss, 32, 1, NULL, &term), KD_ERR_INVALID,
-          "loss kind: expected 1 to 31, 35 to 37, got 32");
+    FAILS(kd_loss_add(loss, 38, 1, NULL, &term), KD_ERR_INVALID,
+          "loss kind: expected 1 to 37, got 38");
 }
 END_TEST
 

@@ -81,7 +81,7 @@ START_TEST(a_kind_refuses_a_number_that_it_has_not)
     FAILS(kd_loss_bounds(KD_LOSS_JSD, KD_TERM_SKEW, NULL, NULL, NULL), KD_ERR_INVALID, "JSD");
     FAILS(kd_loss_bounds(0, KD_TERM_SKEW, NULL, NULL, NULL), KD_ERR_INVALID, "got 0");
     FAILS(kd_loss_set(loss, 1, 0, 1), KD_ERR_INVALID, "got 0");
-    FAILS(kd_loss_set(loss, 1, KD_TERM_CAUSAL + 1, 1), KD_ERR_INVALID, "got 23");
+    FAILS(kd_loss_set(loss, 1, KD_TERM_BIAS + 1, 1), KD_ERR_INVALID, "got 26");
 }
 END_TEST
 

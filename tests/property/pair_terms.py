@@ -1,0 +1,270 @@
+"""Terms of two sides against public formulas in PyTorch's autograd, in double, on random batches:
+    python tests/property/pair_terms.py [cases] [seed]
+
+The formulas are written here as open_clip's ClipLoss and DistillClipLoss, SigLIP's loss and
+sentence-transformers' MultipleNegativesRankingLoss have them; where sentence-transformers is
+installed, its own loss is asked as well. Values, gradients of both sides and of the scale are
+compared; the error is over the size of the largest number of what is compared."""
+
+import os
+import random
+import sys
+
+import numpy
+import torch
+from torch.nn.functional import cross_entropy, logsigmoid
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
+import kdistill as kd  # noqa: E402
+
+torch.set_default_dtype(torch.float64)
+K = kd.LossKind
+LIMIT = {"value": 1e-5, "gradient": 2e-5}
+worst = {}
+
+
+def unit(x):
+    return x / x.norm(dim=-1, keepdim=True)
+
+
+# ---- public formulas: two outputs, row i with row i ----
+
+
+def clip_loss(a, b, scale):
+    """open_clip.ClipLoss"""
+    logits, labels = scale * a @ b.T, torch.arange(len(a))
+    return (cross_entropy(logits, labels) + cross_entropy(logits.T, labels)) / 2
+
+
+def distill_clip_loss(a, b, scale, ta, tb, teacher_scale):
+    """open_clip.DistillClipLoss, its second part, minus the teacher's entropy."""
+    total = 0
+    ours, theirs = scale * a @ b.T, teacher_scale * ta @ tb.T
+    for z, t in ((ours, theirs), (ours.T, theirs.T)):
+        p = torch.softmax(t, 1)
+        crossed = -(p * torch.log_softmax(z, 1)).sum(1).mean()
+        entropy = -(p * torch.log_softmax(t, 1)).sum(1).mean()
+        total = total + (crossed - entropy) / 2
+    return total
+
+
+def siglip_loss(a, b, scale, bias):
+    labels = 2 * torch.eye(len(a)) - 1
+    return -logsigmoid(labels * (scale * a @ b.T + bias)).sum() / len(a)
+
+
+def ranking_loss(a, b, scale=20.0):
+    """sentence_transformers' MultipleNegativesRankingLoss; more candidates than anchors: hard
+    negatives after the positives."""
+    return cross_entropy(scale * a @ b.T, torch.arange(len(a)))
+
+
+# ---- groups: positives in equal parts, or masked ----
+
+
+def one_way(z, same, own, masked):
+    """The mean over rows that have a positive."""
+    total, count = 0, 0
+    for row, positive, mine in zip(z, same, own):
+        if not (mine if masked else positive).any():
+            continue
+        count += 1
+        if masked:
+            negatives = row[~positive]
+            parts = [torch.logsumexp(torch.cat([negatives, x[None]]), 0) - x for x in row[mine]]
+            total = total + sum(parts) / len(parts)
+        else:
+            total = total - torch.log_softmax(row, 0)[positive].mean()
+    return total / count
+
+
+def grouped(z, same, own, masked, direction):
+    ways = []
+    if direction != kd.PairDirection.FROM_OTHER:
+        ways.append(one_way(z, same, own, masked))
+    if direction != kd.PairDirection.TO_OTHER:
+        ways.append(one_way(z.T, same.T, own.T, masked))
+    return sum(ways) / len(ways)
+
+
+def grouped_sigmoid(z, same, own, masked, bias):
+    sign = torch.where(same, 1.0, -1.0)
+    losses = -logsigmoid(sign * (z + bias))
+    if masked:
+        losses = torch.where(same & ~own, torch.zeros_like(losses), losses)
+    return losses.sum() / len(z)
+
+
+# ---- a case ----
+
+
+def near(name, what, found, wanted, case):
+    size = max(1, float(numpy.abs(wanted).max()))
+    error = float(numpy.abs(found - wanted).max()) / size
+    if not error < LIMIT[what]:
+        raise SystemExit(f"case {case}: {name}: {what} is off by {error:.3g}")
+    worst[name, what] = max(worst.get((name, what), 0), error)
+
+
+def side(generator, rows, width):
+    given = generator.normal(0, 1, (rows, width)).astype(numpy.float32)
+    return given, torch.tensor(given.astype(numpy.float64)).requires_grad_(True)
+
+
+def compare(name, loss, batch, targets, outputs, value, case):
+    """outputs: {name: (given, exact)}"""
+    gradients = {key: numpy.empty_like(given) for key, (given, _) in outputs.items()}
+    given = {key: given for key, (given, _) in outputs.items()}
+    made = loss.evaluate(given, batch, targets, gradients=gradients)
+    value.backward()
+    near(name, "value", numpy.array(made.value), value.detach().numpy(), case)
+    for key, (_, exact) in outputs.items():
+        near(name, "gradient", gradients[key], exact.grad.numpy(), case)
+
+
+def two_outputs(rng, generator, context, case):
+    kind = rng.choice([K.CONTRASTIVE, K.SIGMOID_CONTRASTIVE, K.AFFINITY_KL])
+    rows, width, taught = rng.randint(2, 40), rng.randint(4, 40), rng.randint(4, 40)
+    scale = rng.choice([1.0, 10.0, 20.0, 100.0])
+    learned = rng.random() < 0.5
+    log_scale = numpy.full((1, 1), numpy.log(scale), numpy.float32)
+    exact_log = torch.tensor(log_scale.astype(numpy.float64)).requires_grad_(True)
+    outputs = {"image": side(generator, rows, width), "text": side(generator, rows, width)}
+    a, b = (unit(exact) for _, exact in outputs.values())
+    loss, batch = kd.Loss(context), kd.Batch(context).begin(rows)
+    targets, pairs = kd.Targets(context).begin(rows), {"other_output": "text"}
+    options = {"student_output": "image"}
+    numbers = {"scale": scale}
+    if learned:
+        pairs["scale_output"] = "logit_scale"
+        outputs["logit_scale"] = (log_scale, exact_log)
+        numbers = {}
+    exact_scale = exact_log.exp()[0, 0] if learned else scale
+    if kind == K.AFFINITY_KL:
+        numbers["teacher_scale"] = rng.choice([5.0, 50.0])
+        options["teacher_field"], pairs["other_teacher_field"] = "image", "text"
+        given, sides = zip(*(side(generator, rows, taught) for _ in range(2)))
+        targets.set("image", given[0]).set("text", given[1])
+        ta, tb = (unit(x.detach()) for x in sides)
+        value = distill_clip_loss(a, b, exact_scale, ta, tb, numbers["teacher_scale"])
+    elif kind == K.SIGMOID_CONTRASTIVE:
+        numbers["bias"] = rng.choice([-10.0, 0.0, 2.0])
+        value = siglip_loss(a, b, exact_scale, numbers["bias"])
+    else:
+        value = clip_loss(a, b, exact_scale)
+    term = loss.add(kind, 1, **options, **numbers)
+    loss.set_pairs(term, **pairs)
+    compare(kind.name.lower(), loss, batch, targets, outputs, value, case)
+
+
+def groups(rng, generator, context, case):
+    """Groups, masks, directions; two outputs, or sides of one output in any order."""
+    kind = rng.choice([K.CONTRASTIVE, K.SIGMOID_CONTRASTIVE])
+    rows, width, scale = rng.randint(4, 30), rng.randint(4, 20), rng.choice([1.0, 20.0])
+    masked = rng.random() < 0.5
+    direction = rng.choice(list(kd.PairDirection)) if kind == K.CONTRASTIVE else 0
+    group = generator.integers(0, max(2, rows // 3), rows)
+    group[:2] = 0, 1
+    batch, pairs = kd.Batch(context).begin(rows).set("group", group), {"group_field": "group"}
+    loss = kd.Loss(context)
+    numbers = {"scale": scale}
+    if kind == K.SIGMOID_CONTRASTIVE:
+        numbers["bias"] = -1.0
+    term = loss.add(kind, 1, student_output="x", **numbers)
+    sided = rng.random() < 0.5
+    outputs = {"x": side(generator, rows, width)}
+    if sided:
+        sides = generator.integers(0, 2, rows)
+        sides[:4] = 0, 1, 1, 0
+        group[2:4] = 0, 1
+        batch.set("side", sides).set("group", group)
+        pairs["side_field"] = "side"
+        at = [torch.tensor(numpy.flatnonzero(sides == n)) for n in (0, 1)]
+        a, b = (unit(outputs["x"][1][i]) for i in at)
+        ga, gb = (torch.tensor(group)[i] for i in at)
+    else:
+        outputs["y"] = side(generator, rows, width)
+        pairs["other_output"] = "y"
+        a, b = (unit(outputs[key][1]) for key in "xy")
+        ga = gb = torch.tensor(group)
+    same = ga[:, None] == gb[None]
+    own = same if sided else torch.eye(rows, dtype=torch.bool)
+    loss.set_pairs(
+        term,
+        directions=direction,
+        positives=kd.Positives.MASK if masked else kd.Positives.MEAN,
+        **pairs,
+    )
+    z = scale * a @ b.T
+    if kind == K.SIGMOID_CONTRASTIVE:
+        value = grouped_sigmoid(z, same, own, masked, -1.0)
+    else:
+        value = grouped(z, same, own, masked, direction)
+    name = f"{kind.name.lower()}, groups{', masked' if masked else ''}"
+    compare(name, loss, batch, None, outputs, value, case)
+
+
+class Encoded(torch.nn.Module):
+    """What sentence-transformers' losses take for a model: embeddings that are there already."""
+
+    def forward(self, features):
+        return {"sentence_embedding": features["x"]}
+
+
+def sentence_losses():
+    try:
+        from sentence_transformers.sentence_transformer import losses
+    except ImportError:
+        print("without sentence-transformers: its formula alone")
+        return []
+    return [losses.MultipleNegativesRankingLoss, losses.CachedMultipleNegativesRankingLoss]
+
+
+def ranking(rng, generator, context, case, classes):
+    """Anchors, a positive each, and a hard negative each, as rows of one output."""
+    rows, width = rng.randint(2, 20), rng.randint(4, 30)
+    hard = rng.random() < 0.5
+    parts = 3 if hard else 2
+    given, exact = side(generator, parts * rows, width)
+    group = numpy.concatenate([numpy.arange(rows)] * 2 + [numpy.arange(rows) + rows] * hard)
+    sides = numpy.repeat([0, 1, 1][:parts], rows)
+    batch = kd.Batch(context).begin(parts * rows).set("group", group).set("side", sides)
+    loss = kd.Loss(context)
+    term = loss.add(K.CONTRASTIVE, 1, student_output="x", scale=20)
+    loss.set_pairs(
+        term,
+        side_field="side",
+        group_field="group",
+        directions=kd.PairDirection.TO_OTHER,
+    )
+    pieces = torch.split(exact, rows)
+    value = ranking_loss(unit(pieces[0]), unit(torch.cat(pieces[1:])))
+    for made in classes[:1] if case % 2 else classes:
+        theirs = made(torch.nn.Sequential(Encoded()), scale=20.0)
+        if hasattr(theirs, "calculate_loss"):  # the cached one, without its own passes
+            told = theirs.calculate_loss([[x.detach()] for x in pieces])
+        else:
+            told = theirs.compute_loss_from_embeddings([x.detach() for x in pieces], None)
+        near(made.__name__, "value", told.detach().numpy(), value.detach().numpy(), case)
+    compare("ranking", loss, batch, None, {"x": (given, exact)}, value, case)
+
+
+def main():
+    cases = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    rng, generator = random.Random(seed), numpy.random.default_rng(seed)
+    classes = sentence_losses()
+    with kd.Context(threads=2) as context:
+        for case in range(cases):
+            if case % 3 == 0:
+                two_outputs(rng, generator, context, case)
+            elif case % 3 == 1:
+                groups(rng, generator, context, case)
+            else:
+                ranking(rng, generator, context, case, classes)
+    for (name, what), error in sorted(worst.items()):
+        print(f"{name:36s} {what:9s} {error:.2e}")
+    print(f"{cases} cases of terms of two sides agree with PyTorch")
+
+
+main()
