@@ -110,9 +110,25 @@ static int64_t own_floats(const kd__window *w, const layout *in, const layout *o
     return train ? kd__max(forward, line(out->sample) + places) : forward;
 }
 
+/* A sample's planes, those of x or of dy, whichever are more: a window that is mostly padding makes
+ * them larger than any image. */
+static double most_planes(const kd__window *w)
+{
+    double in = (double)w->channels, out = (double)w->out_channels;
+    const int64_t size[2] = { w->height, w->width };
+    for (int i = 0; i < 2; i++) {
+        const int64_t step = w->stride[i], padded = size[i] + 2 * w->padding[i];
+        in *= (double)kd__min(step, w->kernel[i]) * (double)kd__ceil_div(padded, step);
+        out *= (double)(kd__ceil_div(w->kernel[i], step) + (w->padding[i] + size[i] - 1) / step);
+    }
+    return in > out ? in : out;
+}
+
 kd_status kd__planes_scratch(const kd__window *w, int64_t rows, int32_t threads, int32_t train,
                              int64_t *floats)
 {
+    KD_FAIL_IF(most_planes(w) > (double)MOST_FLOATS, KD_ERR_RANGE,
+               "a convolution's padded image needs more than 2^42 bytes");
     const layout in = input_layout(w), out = gradient_layout(w);
     const int64_t taps = kd__window_taps(w), weights = w->out_channels * (taps + 1);
     int64_t all;

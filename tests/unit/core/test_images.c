@@ -300,6 +300,21 @@ START_TEST(memory_is_told_before_it_is_taken)
 }
 END_TEST
 
+START_TEST(padding_beyond_all_memory_is_told)
+{
+    kd_model_memory_info plan = { .struct_size = sizeof plan };
+    kd_model_options o = KD_MODEL_OPTIONS_INIT;
+    o.max_rows = 1;
+    FAILS(kd_model_estimate_memory(
+              ctx,
+              "{\"model_type\":\"sequential\",\"input_shape\":[1,1,2147483648],\"layers\":[{"
+              "\"type\":\"conv2d\",\"channels\":1,\"kernel_size\":[2147483648,1],"
+              "\"padding\":[2147483647,0],\"stride\":[2147483648,1]}]}",
+              &o, &plan),
+          KD_ERR_RANGE, "padded image");
+}
+END_TEST
+
 Suite *images_suite(void)
 {
     Suite *suite = suite_create("images");
@@ -314,6 +329,7 @@ Suite *images_suite(void)
     tcase_add_test(tests, a_frozen_folder_folds_its_norms);
     tcase_add_test(tests, a_layer_that_two_read_gets_both_gradients);
     tcase_add_test(tests, what_does_not_fit_is_refused_by_name);
+    tcase_add_test(tests, padding_beyond_all_memory_is_told);
     tcase_add_loop_test(tests, memory_is_told_before_it_is_taken, 0, 2);
     return suite;
 }
