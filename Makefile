@@ -177,7 +177,7 @@ dist:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course reproduce-course reproduce-tasks inference-only bench bench-curation bench-language bench-windows bench-features bench-head bench-store peers docs figures reproduce-hinton
+.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features inference-only bench bench-curation bench-language bench-windows bench-features bench-images bench-head bench-store peers docs figures reproduce-hinton
 
 DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
 build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
@@ -198,6 +198,12 @@ TEXT ?= $(if $(KD_DATA),$(KD_DATA)/text/tinyshakespeare.txt,$(wildcard docs/*.md
 demo-lm: $(BUILD)/examples/lm_distil
 	KD_STORE=$(BUILD)/examples/lm_distil.kdt $< train 2 $(or $(STEPS),600) $(TEXT)
 
+# Students of a sentence encoder beside their teacher: KD_MINILM, a folder made by bench/minilm.py; KD_DATA; KD_WORDNET, where Debian's
+# wordnet-base is not installed. EMBED: options of examples/embed/embed.py, as --minutes 10 for each student.
+demo-embed: all
+	@test -n "$(KD_MINILM)" -a -n "$(KD_DATA)" || { echo "demo-embed: set KD_MINILM (python bench/minilm.py FOLDER) and KD_DATA"; exit 1; }
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/embed/embed.py $(KD_MINILM) $(KD_DATA) build/demo-embed $(EMBED)
+
 # The course in miniature, three seeds (under ten minutes): SEEDS, STEPS. reproduce-course is the long one (about two hours); both go on where they were killed.
 COURSE := $(wildcard examples/course/*.c)
 $(BUILD)/examples/course: $(COURSE) examples/course/course.h examples/check.h $(SHARED)
@@ -214,6 +220,15 @@ reproduce-course: $(BUILD)/examples/course
 reproduce-tasks: all
 	PEERS=$(PEERS) sh bench/with_peers.sh examples/course/tasks.py $(KD_DATA) build/tasks $(or $(STEPS),1500)
 
+# Feature losses on images, in a language model, across languages (an hour; docs/reproduce-features.md). Each is left out where what it needs is
+# not given: DATA (Fashion-MNIST), SMOLLM2, MINILM, KD_DATA. MINUTES of each of the last two; SHORT=1: a few minutes, to see that all runs.
+FEATURES := examples/features
+FIGURES := build/reproduce-features.json
+reproduce-features: all
+	test -z "$(DATA)" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/images.py $(DATA) $(FIGURES) $(or $(SEEDS),3) $(if $(SHORT),500 1)
+	test -z "$(and $(SMOLLM2),$(KD_DATA))" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/language_models.py $(SMOLLM2) $(KD_DATA) $(FIGURES) $(or $(SEEDS),3) $(or $(MINUTES),$(if $(SHORT),1,17))
+	test -z "$(and $(MINILM),$(KD_DATA))" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/other_language.py $(MINILM) $(KD_DATA) $(FIGURES) 1 $(or $(MINUTES),$(if $(SHORT),0.5,17)) $(if $(SHORT),500)
+
 peers:
 	sh bench/peers.sh build/peers
 
@@ -224,8 +239,12 @@ bench: all
 PEERS ?= build/peers
 bench-head: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/head.py $(REAL)
+# MINILM: the folder of bench/minilm.py (KD_MINILM); with it and KD_DATA the rows that need texts. PARTS, ROUNDS; SHORT=1: a few minutes.
+MINILM ?= $(KD_MINILM)
 bench-features: all
-	PEERS=$(PEERS) sh bench/with_peers.sh bench/features.py
+	PEERS=$(PEERS) KD_MINILM=$(MINILM) sh bench/with_peers.sh bench/features.py $(PARTS)
+bench-images: all
+	PEERS=$(PEERS) sh bench/with_peers.sh bench/images.py
 bench-store: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/store.py $(REAL)
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/store_distil.py $(REAL)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What the library is measured and checked against, into a virtual environment of its own: peers.sh
 # FOLDER PyTorch 2.15, transformers, tokenizers, TRL and torchdistill (their losses are run as
-# oracles).
+# oracles), sentence-transformers and model2vec (their folders are read and written).
 set -eu
 folder=${1:?usage: peers.sh FOLDER}
 [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
@@ -20,12 +20,13 @@ else
     "$folder/bin/python" -c "import torch" 2> /dev/null ||
         $pip -U setuptools numpy safetensors torch==2.15.0
 fi
-packages="transformers, sentence_transformers, trl, tokenizers, torchdistill"
+packages="transformers, sentence_transformers, model2vec, trl, tokenizers, torchdistill"
 packages="$packages, sacrebleu, rouge_score, math_verify"
 "$folder/bin/python" -c "import $packages" 2> /dev/null || {
     $pip --no-deps transformers==5.23.0 trl==1.16.0 accelerate tokenizers \
-        torchdistill==1.1.5 sentence-transformers==6.2.0 2> /dev/null
-    $pip scikit-learn regex requests pyyaml tqdm packaging huggingface_hub psutil httpx typer \
+        torchdistill==1.1.5 sentence-transformers==6.2.0 model2vec==0.10.0 2> /dev/null
+    $pip scikit-learn joblib rich regex \
+        requests pyyaml tqdm packaging huggingface_hub psutil httpx typer \
         datasets gguf sacrebleu==2.6.0 rouge-score 'math-verify[antlr4_13_2]==0.9.0' 2> /dev/null
 }
 # Math-Verify's own tests, which its source archive has, for tests/property/verdicts_beside.py.
@@ -33,6 +34,13 @@ packages="$packages, sacrebleu, rouge_score, math_verify"
     "$folder/bin/python" -m pip download -q --disable-pip-version-check --no-deps \
         --no-binary :all: --no-build-isolation -d "$folder/math-verify" math-verify==0.9.0
     tar xzf "$folder"/math-verify/*.tar.gz -C "$folder/math-verify" --strip-components=1
+}
+# all-MiniLM-L6-v2 for tests of the long tier, which find it by KD_MINILM and skip without it.
+[ -d "$folder/minilm" ] || {
+    rm -rf "$folder/minilm.new"
+    "$folder/bin/python" "$(dirname "$0")/minilm.py" "$folder/minilm.new" &&
+        mv "$folder/minilm.new" "$folder/minilm" ||
+        echo "SKIPPED all-MiniLM-L6-v2: it cannot be fetched"
 }
 # Rivals of the benchmarks, of which two are compiled for this processor (minutes): peers.sh FOLDER
 # rivals. Benchmarks go without those that cannot be had.
@@ -44,7 +52,8 @@ native() { # NAME VERSION MODULE: from source with this processor's instructions
 }
 if [ "${2:-}" = rivals ]; then
     "$folder/bin/python" -c "import onnxruntime, onnxscript" 2> /dev/null ||
-        $pip onnxruntime onnx onnxscript
+        $pip onnxruntime==1.32.0 onnx==1.23.2 onnxscript
+    "$folder/bin/python" -c "import model2vec" 2> /dev/null || $pip --no-deps model2vec==0.10.0
     native llama-cpp-python 0.3.36 llama_cpp
     native ik-llama-cpp-python 0.1.5 ik_llama_cpp
 fi
@@ -52,6 +61,8 @@ libraries=$(find "$folder" -path '*/nvidia/*' -type d -name lib | tr '\n' ':')
 libraries=$libraries/usr/local/cuda/lib64
 echo "export HF_HUB_OFFLINE=1 LD_LIBRARY_PATH=\"$libraries:\${LD_LIBRARY_PATH:-}\"" \
     > "$folder/environment"
+[ ! -d "$folder/minilm" ] ||
+    echo "export KD_MINILM=\"\${KD_MINILM:-$folder/minilm}\"" >> "$folder/environment"
 [ -x "$folder/bin/ruff" ] && [ -x "$folder/bin/mypy" ] || $pip ruff==0.17.6 mypy==2.4.1 # make style
 "$folder/bin/python" -m pip list 2> /dev/null |
-    grep -E '^(torch|transformers|tokenizers|trl|torchdistill) '
+    grep -E '^(torch|transformers|tokenizers|trl|torchdistill|sentence-transformers|model2vec) '

@@ -149,14 +149,15 @@ check-long: all $(BUILD)/examples/course
 	$(MAKE) --no-print-directory check-kill KILLS=$(call long,100,200)
 	$(MAKE) --no-print-directory check-kill-course COURSE_KILLS=$(call long,10,50)
 	test -z "$(KD_DATA)" || { rm -rf $(SCRATCH)/brief; $(BUILD)/examples/course $(SCRATCH)/brief 1 2 brief > $(SCRATCH)/brief.log 2>&1 || { tail $(SCRATCH)/brief.log; exit 1; }; }
+	test -z "$$KD_MINILM" -o -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/features/other_language.py $$KD_MINILM $$KD_DATA $(SCRATCH)/features.json 1 0.1 200
 	$(foreach script,$(LONG_SCRIPTS),$(call timed,$(script)) &&) true
 
 # Each script with its count; what has none runs whole.
-LONG_SCRIPTS = losses.py:$(CASES) features.py:$(CASES) pair_terms.py:$(CASES) stores.py:$(RECORDS) near.py:$(CASES) public.py decoders.py layer_outputs.py encoders.py:$(call long,40,200) sentence_folders.py real_models.py folder_configs.py \
+LONG_SCRIPTS = losses.py:$(CASES) features.py:$(CASES) pair_terms.py:$(CASES) stores.py:$(RECORDS) near.py:$(CASES) public.py decoders.py layer_outputs.py encoders.py:$(call long,40,200) image_models.py:$(call long,45,200) encoder_students.py:$(call long,10,100) sentence_folders.py real_models.py folder_configs.py \
 	gguf_files.py gguf_round.py:$(call long,100,400) tails.py arrays.py:$(CASES) records.py:$(CASES) scripts.py chat_templates.py \
 	template_engine.py:$(TEMPLATES) verdicts.py mathematics.py verdicts_beside.py text_metrics.py runs.py:$(TRIALS) \
 	tokenizers_equal.py:$(STRINGS) wordpiece_equal.py:$(STRINGS) tokenizer_forms.py:$(PAIRS) json_equal.py:$(CASES) \
-	static_embeddings.py
+	static_embeddings.py image_networks.py:$(call long,30,200)
 timed = began=$$(date +%s) && $(PYTHON) tests/property/$(subst :, ,$(1)) && echo "    $(1): $$(($$(date +%s) - began)) s"
 
 # ---- examples: each is run ----
@@ -179,6 +180,7 @@ check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton stor
 	KD_STORE=$(BUILD)/examples/lm_distil.kdt $(BUILD)/examples/lm_distil train 2 12 docs/*.md
 	test -z "$$KD_DATA" || KD_STORE=$(BUILD)/examples/stories.kdt $(BUILD)/examples/lm_distil $$KD_DATA/tinystories-656k 1 4 stories:60
 	test -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/language/other_tokenizer.py $$KD_DATA/tinystories-656k 40
+	test -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/features/language_models.py $$KD_DATA/tinystories-656k $$KD_DATA $(SCRATCH)/features.json 1 0.02
 	$(TOOL) stats $(BUILD)/examples/teacher.kdt
 	test -e $(SCRATCH)/whole/worked-1/config.json || $(BUILD)/examples/course $(SCRATCH)/whole 1 4 small > $(SCRATCH)/whole.log 2>&1
 	grep -q 'over questions only, one training run' $(SCRATCH)/whole/report.txt
@@ -277,7 +279,7 @@ style: check-pages
 # The package by all rules of python/pyproject.toml and by mypy; what else is Python by the formatter and by length.
 RUFF ?= $(or $(wildcard $(PEERS)/bin/ruff),ruff)
 MYPY ?= $(or $(wildcard $(PEERS)/bin/mypy),mypy)
-SCRIPTS = bench examples lib tests/gates tests/goldens tests/property
+SCRIPTS = bench examples lib tests/fuzz tests/gates tests/goldens tests/property
 check-python-style:
 	$(RUFF) check --config python/pyproject.toml python tests/python
 	$(RUFF) check --config python/scripts.toml $(SCRIPTS)

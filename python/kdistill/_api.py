@@ -2804,9 +2804,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_model_options)],
         "A model with fresh weights: U(-a, a), a = 1 / sqrt(fan-in), for weights and biases (PyTorc"
         "h's\n"
-        "default), from the seed. Language models: N(0, initializer_range) for matrices, norms 1, b"
-        "iases\n"
-        "0. KD_ERR_CONFIG names the unknown key, or the layer that does not fit the one before it."
+        "default), from the seed; batch norms 1 and 0, running means 0 and variances 1. Language mo"
+        "dels:\n"
+        "N(0, initializer_range) for matrices, norms 1, biases 0. KD_ERR_CONFIG names the unknown k"
+        "ey, or\n"
+        "the layer that does not fit the one before it."
     ),
     "kd_model_load": (
         c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_model_options)],
@@ -2863,9 +2865,15 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         'Runs the model on the batch\'s input field (config key "input", default "inputs"), mode\n'
         "KD_MODE_TRAIN, KD_MODE_EVALUATE or KD_MODE_REHEARSE. KD_MODE_TRAIN counts dropout's random"
         "\n"
-        "numbers per pass (part of a checkpoint). Errors: KD_ERR_NOT_FOUND (no such field), KD_ERR_"
-        "SHAPE\n"
-        "(row size), KD_ERR_STATE (another mode than KD_MODE_EVALUATE on a frozen model)."
+        "numbers per pass (part of a checkpoint). If parts of a batch are rehearsed and then traine"
+        "d in\n"
+        "the same order, all these passes draw the numbers of one pass over the whole batch: what w"
+        "as\n"
+        "rehearsed is what is trained (kd_loss_backward_chunks does both). Errors: KD_ERR_NOT_FOUND"
+        " (no\n"
+        "such field), KD_ERR_SHAPE (row size), KD_ERR_STATE (another mode than KD_MODE_EVALUATE on "
+        "a\n"
+        "frozen model), KD_ERR_UNSUPPORTED (KD_MODE_REHEARSE with batch norm)."
     ),
     "kd_model_output": (
         c_int32, [c_void_p, c_char_p, POINTER(kd_array)],
@@ -3284,11 +3292,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_loss_set_diagnostics": (
         c_int32, [c_void_p, c_int32],
-        "Diagnostics cost a pass over the arrays and are off by default."
+        "They cost a pass over the arrays and are off by default."
     ),
     "kd_loss_get_diagnostics": (
         c_int32, [c_void_p, c_int32, POINTER(kd_loss_diagnostics)],
-        "Diagnostics cost a pass over the arrays and are off by default."
+        "They cost a pass over the arrays and are off by default."
     ),
     "kd_loss_set_shared_classes": (
         c_int32, [c_void_p, c_int32, POINTER(kd_array), c_int64],
@@ -4330,17 +4338,33 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_student_create": (
         c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_student_options)],
-        "A student with the teacher's vocabulary, its embeddings and the kept part of its layers.\n"
+        "A student with the teacher's vocabulary, its embeddings and the kept part of its layers. T"
+        "eachers\n"
+        "are decoders, encoders and transformers over patches.\n"
         "- Widths are cut by importance: feed-forward and heads in each layer separately, hidden un"
         "its the\n"
         "  same everywhere. Without `calibration`, the first ones are kept.\n"
         "- With kd_layer_repeats, shared layers take the weights of the first teacher layer mapped "
         "to\n"
         "  them.\n"
-        "- The teacher's folder is remembered, so that its tokenizer is copied when the student is "
-        "saved.\n"
-        "- KD_ERR_UNSUPPORTED: not a language model.\n"
-        "- KD_ERR_RANGE: more than the teacher has."
+        "- An encoder's heads fill its rows: hidden_size is a multiple of a head's width, and the n"
+        "umber\n"
+        "  of heads follows from it. Tables of positions and types, pooler, classifier, dense layer"
+        "s are\n"
+        '  cut along; an "embedding" without dense layers has hidden_size numbers. What `config` ad'
+        "ds to\n"
+        "  the teacher, as a dense layer (kd_dense) after a narrower trunk, begins at random.\n"
+        "- Transformers over patches are cut as encoders are, tokens, patches and heads along; the"
+        "\n"
+        "  calibration is a batch of images. Images and patches stay the teacher's.\n"
+        "- The teacher's folder is remembered, so that its tokenizer, and what sentence-transformer"
+        "s has\n"
+        "  beside it, is copied when the student is saved.\n"
+        "- KD_ERR_UNSUPPORTED: the teacher is none of them.\n"
+        "- KD_ERR_RANGE: more than the teacher has, or heads that do not fill a row.\n"
+        "- KD_ERR_CONFIG: keys of `config` that ask for another size than the options, or for more"
+        "\n"
+        "  positions, types or other labels than the teacher has."
     ),
     "kd_static_options_init": (
         None, [POINTER(kd_static_options), c_size_t],
@@ -4373,6 +4397,41 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "ones [Hewitt 2021]; rows beyond `vocabulary` are removed. Gradients and optimizer state be"
         "come\n"
         "invalid: create optimizers afterward."
+    ),
+    "kd_model_append_dense": (
+        c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array), c_char_p],
+        'Puts a dense layer f(x W\' + b) into a language model, after those that its "embedding" ha'
+        "s and\n"
+        "before its length 1.\n"
+        '- output: "embedding", or NULL for it: no other takes layers.\n'
+        "- weight (N, numbers of the embedding), bias (N) or NULL: float32, copied.\n"
+        '- activation: "none", "relu", "tanh" or "sigmoid"; NULL: "none".\n'
+        '- Its tensors, "dense.0.weight" and ".bias" where it is the first, are trained as others a'
+        "re.\n"
+        "- The model is saved as a folder of sentence-transformers from then on, with 2_Dense; its "
+        "config\n"
+        "  says kd_pooling and kd_dense.\n"
+        "- A static embedding takes its table times the weight, and a layer without bias and activa"
+        "tion\n"
+        "  alone.\n"
+        "- Views and optimizers made before become invalid; so do passes.\n"
+        "KD_ERR_SHAPE: other widths. KD_ERR_RANGE: more than 4 layers. KD_ERR_STATE: a step is open"
+        "."
+    ),
+    "kd_student_append_projection": (
+        c_int32, [c_void_p, c_void_p, c_int32],
+        'The same with the projection of a term that compares "embedding", or "pooled" where the st'
+        "udent\n"
+        "has no dense layers: the student's embeddings are in the teacher's space then. An MLP beco"
+        "mes two\n"
+        "layers, an orthogonal projection is made orthogonal first.\n"
+        "- Of embeddings of length 1 only a projection without bias is taken: the layer comes befor"
+        "e that\n"
+        "  length, where a bias would weigh otherwise.\n"
+        "- The loss keeps its own: continue with one whose term has none.\n"
+        "KD_ERR_NOT_FOUND: the term has none. KD_ERR_STATE: its widths are open (kd_loss_prepare)."
+        "\n"
+        "KD_ERR_UNSUPPORTED: the term compares another output."
     ),
     "kd_lora_options_init": (
         None, [POINTER(kd_lora_options), c_size_t],

@@ -20,13 +20,14 @@ from .results import Latency, ModelInfo, ModelMemoryInfo, OutputInfo, Speed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
     from typing_extensions import Self, Unpack
 
     from ._convert import StrPath
     from .batch import Batch
     from .context import Context
     from .dataset import Dataset
+    from .loss import Loss
     from .options import (
         LoraOptions,
         ModelOptions,
@@ -256,7 +257,7 @@ class Model(Handle):
         model: ModelOptions | None = None,
         **options_: Unpack[StudentOptions],
     ) -> Self:
-        """Cuts a smaller model out of this language model.
+        """Cuts a smaller model out of this language model, decoder or encoder.
 
         Parameters
         ----------
@@ -323,6 +324,33 @@ class Model(Handle):
     def resize_vocabulary(self, vocabulary: int) -> None:
         """Gives a language model another number of tokens."""
         check(lib.kd_model_resize_vocabulary(self._pointer, vocabulary))
+
+    def append_dense(
+        self,
+        weight: ArrayLike,
+        bias: ArrayLike | None = None,
+        activation: str | None = None,
+        output: str | None = None,
+    ) -> None:
+        """Puts a dense layer after the last one of "embedding", before its length 1.
+
+        Parameters
+        ----------
+        weight : (N, numbers of the embedding)
+        bias : (N), optional
+        activation : str, optional
+            "none", "relu", "tanh" or "sigmoid"; None: none.
+        output : str, optional
+            "embedding" is the only one that takes layers.
+        """
+        arrays = [None if x is None else numpy.asarray(x, numpy.float32) for x in (weight, bias)]
+        names = [None if x is None else x.encode() for x in (output, activation)]
+        at = self._pointer, names[0], *map(reference, arrays), names[1]
+        check(lib.kd_model_append_dense(*at))
+
+    def append_projection(self, loss: Loss, term: int) -> None:
+        """Puts the projection of a term on "embedding" into this model (see `append_dense`)."""
+        check(lib.kd_student_append_projection(self._pointer, loss._pointer, term))
 
     @takes(_api.kd_lora_options)
     def add_lora(self, pattern: str | None = None, **options_: Unpack[LoraOptions]) -> None:

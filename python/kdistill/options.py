@@ -1005,7 +1005,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "choose": ("LayerChoice", "LayerChoice.UNIFORM ..."),
         "hidden_size": ("int", "how many of each to keep; 0: all"),
         "intermediate_size": ("int", ""),
-        "key_value_heads": ("int", "each with its group of query heads"),
+        "key_value_heads": ("int", "each with its group of query heads; encoders: see below"),
     },
     "kd_static_options": {
         "hidden_size": ("int", "at most; the teacher's where that is less; 0: the teacher's"),

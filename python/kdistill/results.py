@@ -179,17 +179,17 @@ class LossDiagnostics:
     teacher_accuracy: float
     #: share of rows where student and teacher have the same argmax
     agreement: float
-    #: mean entropy of p at the term's temperature
+    #: means, of p and q at the term's temperature
     teacher_entropy: float
-    #: mean entropy of q
+    #: means, of p and q at the term's temperature
     student_entropy: float
-    #: mean teacher mass m of the stored ids; 1 for dense teachers
+    #: mean masses on stored ids; 1 for dense teachers
     captured_mass: float
-    #: mean student mass on them; 1 for dense teachers
+    #: mean masses on stored ids; 1 for dense teachers
     student_mass: float
-    #: mean loss on stored ids
+    #: mean loss on stored ids, and outside
     head_loss: float
-    #: mean loss outside
+    #: mean loss on stored ids, and outside
     tail_loss: float
     #: rows whose teacher was corrected or dropped because of the label
     corrected: int
@@ -216,11 +216,14 @@ class LossDiagnostics:
     cosine: float
     #: calls of the term that had too few rows for a relation
     degenerate: int
-    #: of two sides: contrast.h; else NaN
+    #: Two sides (contrast.h): share of rows whose positive scores highest in the batch, its mean
+    #: place, from 1, and the scale; lengths and cosine are of the two sides. NaN of others.
     in_batch_accuracy: float
-    #: of two sides: contrast.h; else NaN
+    #: Two sides (contrast.h): share of rows whose positive scores highest in the batch, its mean
+    #: place, from 1, and the scale; lengths and cosine are of the two sides. NaN of others.
     positive_rank: float
-    #: of two sides: contrast.h; else NaN
+    #: Two sides (contrast.h): share of rows whose positive scores highest in the batch, its mean
+    #: place, from 1, and the scale; lengths and cosine are of the two sides. NaN of others.
     scale: float
 
 

@@ -18,9 +18,18 @@ kd_status kd__fail(kd_status status, const char *format, ...)
     return status;
 }
 
+/* Does the message begin with this path, or with that of a file in it? */
+static int is_said(const char *where)
+{
+    size_t bytes = strlen(where);
+    while (bytes > 1 && where[bytes - 1] == '/') bytes--;
+    return !strncmp(message, where, bytes) && (message[bytes] == ':' || message[bytes] == '/');
+}
+
 kd_status kd__fail_in(kd_status status, const char *where)
 {
     char inner[MESSAGE_BYTES];
+    if (is_said(where)) return status;
     memcpy(inner, message, sizeof inner);
     return kd__fail(status, "%.200s: %.300s", where, inner);
 }

@@ -8,7 +8,7 @@
 /* Writes the thread's message and returns `status`. */
 kd_status kd__fail(kd_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts `where` (a file) before the thread's message; returns `status`. */
+/* Puts `where` (a file) before the thread's message, unless it begins so; returns `status`. */
 kd_status kd__fail_in(kd_status status, const char *where);
 
 #define KD_TRY(call)                                                                               \

@@ -158,6 +158,20 @@ static kd_status refuse_npy_dtype(const char *descr, const char *path)
                     bytes, descr);
 }
 
+/* numpy reads the last of two: which was meant is not known. */
+static kd_status check_once(const char *header, const char *path)
+{
+    static const char *const keys[] = { "descr", "fortran_order", "shape" };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const size_t bytes = strlen(keys[i]);
+        int count = 0;
+        for (const char *at = header; (at = strstr(at, keys[i])); at += bytes)
+            count += at > header && strchr("'\"", at[-1]) && at[bytes] == at[-1];
+        KD_FAIL_IF(count > 1, KD_ERR_FORMAT, "%s: npy header: '%s' is there twice", path, keys[i]);
+    }
+    return KD_OK;
+}
+
 typedef struct {
     int swapped; /* bytes in the other order                     */
     int fortran; /* the first dim is the one that runs fastest   */
@@ -173,6 +187,7 @@ static kd_status parse_npy_header(const char *header, const char *path, kd_array
                "%s: npy header: expected 'descr' and 'fortran_order'", path);
     const int32_t dtype = descr[0] == '\'' && descr[1] ? npy_dtype(descr + 2) : 0;
     if (!dtype || !strchr("<>|=", descr[1])) return refuse_npy_dtype(descr, path);
+    KD_TRY(check_once(header, path));
     layout->fortran = !strncmp(order, "True", 4);
     KD_FAIL_IF(!layout->fortran && strncmp(order, "False", 5), KD_ERR_FORMAT,
                "%s: fortran_order: expected True or False", path);

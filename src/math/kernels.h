@@ -52,6 +52,16 @@ typedef struct kd__leg {
     double base, leg;
 } kd__leg;
 
+/* What a plane of a convolution reads: numbers x[offsets[t] + i] for tap t, and its weights. The
+ * gradient runs over samples that lie dy_step and x_step apart. */
+#define KD__LINES_AT_ONCE 8
+typedef struct kd__taps {
+    const int64_t *offsets;
+    const float *w; /* of `correlate`, packed */
+    int64_t taps, rows;
+    int64_t samples, dy_step, x_step; /* of `correlate_gradient` */
+} kd__taps;
+
 typedef struct kd__kernels {
     int32_t isa;
     const char *name;

@@ -561,4 +561,5 @@ static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, i
 
 #include "math/kernels_decoder.h"
 #include "math/kernels_encoder.h"
+#include "math/kernels_images.h"
 #include "math/kernels_relations.h"

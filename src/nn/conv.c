@@ -1,4 +1,4 @@
-/* Two-dimensional convolution and pooling, forward and backward. */
+/* Two-dimensional convolution over patches, forward and backward. */
 #include "nn/conv.h"
 
 #include <string.h>
@@ -11,8 +11,8 @@
 
 #define PIECE_FLOATS (1 << 20)
 
-static int64_t patch_size(const kd__window *w) { return w->channels * w->kernel * w->kernel; }
-static int64_t places(const kd__window *w) { return w->out_height * w->out_width; }
+static int64_t patch_size(const kd__window *w) { return kd__window_taps(w); }
+static int64_t places(const kd__window *w) { return kd__window_places(w); }
 
 /* Samples a piece. */
 static int64_t piece_of(const kd__window *w)
@@ -43,7 +43,7 @@ typedef struct {
 static void copy_line(const kd__window *w, float *to, const float *plane, int64_t row,
                       int64_t column)
 {
-    for (int64_t k = 0; k < w->kernel; k++) {
+    for (int64_t k = 0; k < w->kernel[1]; k++) {
         int64_t at = column + k;
         to[k] = row >= 0 && row < w->height && at >= 0 && at < w->width ? plane[row * w->width + at]
                                                                         : 0;
@@ -54,7 +54,7 @@ static void add_line(const kd__window *w, float *plane, const float *from, int64
                      int64_t column)
 {
     if (row < 0 || row >= w->height) return;
-    for (int64_t k = 0; k < w->kernel; k++)
+    for (int64_t k = 0; k < w->kernel[1]; k++)
         if (column + k >= 0 && column + k < w->width) plane[row * w->width + column + k] += from[k];
 }
 
@@ -68,9 +68,10 @@ static void image_to_patches(void *argument, int64_t sample, int32_t worker)
     for (int64_t i = 0; i < w->out_height; i++)
         for (int64_t j = 0; j < w->out_width; j++)
             for (int64_t c = 0; c < w->channels; c++)
-                for (int64_t l = 0; l < w->kernel; l++, to += w->kernel)
+                for (int64_t l = 0; l < w->kernel[0]; l++, to += w->kernel[1])
                     copy_line(w, to, image + c * w->height * w->width,
-                              i * w->stride - w->padding + l, j * w->stride - w->padding);
+                              i * w->stride[0] - w->padding[0] + l,
+                              j * w->stride[1] - w->padding[1]);
 }
 
 static void patches_to_image(void *argument, int64_t sample, int32_t worker)
@@ -84,9 +85,10 @@ static void patches_to_image(void *argument, int64_t sample, int32_t worker)
     for (int64_t i = 0; i < w->out_height; i++)
         for (int64_t j = 0; j < w->out_width; j++)
             for (int64_t c = 0; c < w->channels; c++)
-                for (int64_t l = 0; l < w->kernel; l++, from += w->kernel)
+                for (int64_t l = 0; l < w->kernel[0]; l++, from += w->kernel[1])
                     add_line(w, image + c * w->height * w->width, from,
-                             i * w->stride - w->padding + l, j * w->stride - w->padding);
+                             i * w->stride[0] - w->padding[0] + l,
+                             j * w->stride[1] - w->padding[1]);
 }
 
 /* (places, N) -> (N, places), with bias and activation */
@@ -164,71 +166,4 @@ kd_status kd__conv_backward(kd_context *context, const kd__window *w, float *dx,
         kd__parallel(context, piece, patches_to_image, &k);
     }
     return KD_OK;
-}
-
-/* ---- pooling ---- */
-
-typedef struct {
-    const kd__window *w;
-    float *y;
-    int32_t *places;
-    const float *x;
-} pool_work;
-
-static void pool_window(const pool_work *k, const float *plane, int64_t i, int64_t j,
-                        float *largest, int32_t *place)
-{
-    const kd__window *w = k->w;
-    *place = -1;
-    *largest = 0;
-    for (int64_t a = i * w->stride - w->padding; a < i * w->stride - w->padding + w->kernel; a++)
-        for (int64_t b = j * w->stride - w->padding; b < j * w->stride - w->padding + w->kernel;
-             b++) {
-            if (a < 0 || a >= w->height || b < 0 || b >= w->width) continue;
-            float x = plane[a * w->width + b];
-            if (*place >= 0 && !(x > *largest) && x == x) continue;
-            *largest = x;
-            *place = (int32_t)(a * w->width + b);
-        }
-}
-
-static void pool_sample(void *argument, int64_t sample, int32_t worker)
-{
-    pool_work *k = argument;
-    const kd__window *w = k->w;
-    int64_t at = sample * w->channels * places(w);
-    (void)worker;
-    for (int64_t c = 0; c < w->channels; c++)
-        for (int64_t i = 0; i < w->out_height; i++)
-            for (int64_t j = 0; j < w->out_width; j++, at++)
-                pool_window(k, k->x + (sample * w->channels + c) * w->height * w->width, i, j,
-                            &k->y[at], &k->places[at]);
-}
-
-void kd__max_pool_forward(kd_context *context, const kd__window *w, float *y, int32_t *where,
-                          const float *x, int64_t rows)
-{
-    pool_work k = { w, y, where, x };
-    kd__parallel(context, rows, pool_sample, &k);
-}
-
-static void unpool_sample(void *argument, int64_t sample, int32_t worker)
-{
-    pool_work *k = argument; /* y is dx, x is dy */
-    const kd__window *w = k->w;
-    (void)worker;
-    memset(k->y + sample * w->channels * w->height * w->width, 0,
-           (size_t)(w->channels * w->height * w->width) * sizeof(float));
-    for (int64_t c = 0; c < w->channels; c++)
-        for (int64_t p = 0; p < places(w); p++) {
-            int64_t at = (sample * w->channels + c) * places(w) + p;
-            k->y[(sample * w->channels + c) * w->height * w->width + k->places[at]] += k->x[at];
-        }
-}
-
-void kd__max_pool_backward(kd_context *context, const kd__window *w, float *dx, const float *dy,
-                           const int32_t *where, int64_t rows)
-{
-    pool_work k = { w, dx, (int32_t *)(uintptr_t)where, dy };
-    kd__parallel(context, rows, unpool_sample, &k);
 }

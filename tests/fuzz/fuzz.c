@@ -1,6 +1,7 @@
 /* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model
- * config, stores, imports, tokenizers, GGUF, chat templates, folders; chats by parts. With
- * libFuzzer (make fuzz-smoke), or alone over files named on the command line. */
+ * config, stores, imports, tokenizers, GGUF, chat templates, folders of models, tensors of a loss;
+ * chats by parts. With libFuzzer (make fuzz-smoke), or alone over files named on the command
+ * line. */
 #include <kdistill.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,45 @@ static void make_model(const uint8_t *data, size_t size)
     text[size] = 0;
     kd_model_estimate_memory(ctx, text, NULL, &plan);
     free(text);
+}
+
+/* Tensors of a loss whose projections have widths, and of one that takes the file's. */
+static kd_loss *loss_of_projections(void)
+{
+    static const char *const names[] = { "fit", "deep", "turned" };
+    kd_projection_options o = KD_PROJECTION_OPTIONS_INIT;
+    kd_loss *loss;
+    if (kd_loss_create(&loss, ctx, NULL) != KD_OK) abort();
+    for (int32_t i = 0; i < 3; i++) {
+        int32_t term;
+        o.kind = KD_PROJECTION_LINEAR_BIAS + i; /* two layers; orthogonal */
+        o.name = names[i];
+        o.from = i ? 0 : 3;
+        o.to = i ? 0 : 2;
+        if (kd_loss_add(loss, i ? KD_LOSS_HIDDEN_COSINE : KD_LOSS_VARIATIONAL, 1, NULL, &term) ||
+            kd_loss_set_projection(loss, term, &o) != KD_OK)
+            abort();
+    }
+    return loss;
+}
+
+static void load_projections(const char *path)
+{
+    float s[6] = { 1, 2, 3, -1, 0, 2 }, t[4] = { 1, -1, 2, 0 };
+    const kd_array ss = KD_ARRAY_2D(s, KD_FLOAT32, 2, 3), ts = KD_ARRAY_2D(t, KD_FLOAT32, 2, 2);
+    const kd_loss_output output = { sizeof output, 0, "hidden", &ss, NULL, NULL };
+    kd_batch *batch = NULL;
+    kd_targets *targets = NULL;
+    kd_loss *loss = loss_of_projections();
+    if (kd_batch_create(&batch, ctx, NULL) || kd_targets_create(&targets, ctx, NULL) ||
+        kd_batch_begin(batch, 2) || kd_targets_begin(targets, 2) ||
+        kd_targets_set(targets, "hidden", &ts, NULL))
+        abort();
+    kd_loss_load_tensors(loss, path);
+    kd_loss_evaluate(loss, &output, 1, batch, targets, NULL, NULL);
+    kd_loss_free(loss);
+    kd_targets_free(targets);
+    kd_batch_free(batch);
 }
 
 /* A store's teacher, asked for a record with tokens 0, 1, 2 ..., which its checksums are compared
@@ -321,6 +361,14 @@ static void use_template(const uint8_t *data, size_t size)
     kd__room_free(&room);
 }
 
+/* One kind alone, or by the first byte. */
+static int kind_of(uint8_t first)
+{
+    static int only = -2;
+    if (only == -2) only = getenv("KD_FUZZ_KIND") ? atoi(getenv("KD_FUZZ_KIND")) % KINDS : -1;
+    return only >= 0 ? only : first % KINDS;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -330,10 +378,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     if (!ctx && kd_context_create(&ctx, NULL) != KD_OK) return 0;
     if (!size) return 0;
-    static int only = -2; /* one kind alone, or by the first byte */
-    if (only == -2) only = getenv("KD_FUZZ_KIND") ? atoi(getenv("KD_FUZZ_KIND")) % KINDS : -1;
-    const int first = *data++ % KINDS, kind = only >= 0 ? only : first,
-              file = as_file(data, --size, path);
+    const int kind = kind_of(*data++), file = as_file(data, --size, path);
     if (kind == 0 && kd__json_parse(&json, ctx, (const char *)data, size, "fuzz") == KD_OK)
         kd__json_free(&json);
     if (kind == 1 &&
@@ -357,23 +402,49 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind == 16) use_template(data, size);
     if (kind == 17) use_chat_by_parts(ctx, data, size);
     if (kind == 18) use_model_folder(ctx, data, size);
+    if (kind == 19) load_projections(path);
     kd_dataset_free(dataset);
     close(file);
     return 0;
 }
 
 #ifndef FUZZ_ALONE
+#include "folder_mutate.h"
 #include "gguf_mutate.h"
 
-/* GGUF files are changed by their structure three times in four, all else by bytes. */
+/* A JSON text up to the first zero. */
+static size_t text_mutate(json_change *c, uint8_t *data, size_t size, size_t room, unsigned seed)
+{
+    const uint8_t *end = memchr(data, 0, size);
+    const size_t bytes = end ? (size_t)(end - data) : size;
+    json_mutate(c, (const char *)data, bytes, seed);
+    return json_replace(c, data, size, 0, bytes, room);
+}
+
+/* By its structure, where the kind has one that is known; 0: it was not changed. */
+static size_t mutate(int kind, uint8_t *data, size_t size, size_t room, unsigned seed)
+{
+    static json_change change;
+    switch (kind) {
+    case 0:
+    case 5:
+    case 12: return text_mutate(&change, data, size, room, seed);
+    case 1:
+    case 19: return tensors_mutate(&change, data, size, room, seed);
+    case 13: return gguf_mutate(ctx, data, size, room, seed);
+    case 18: return folder_mutate(&change, data, size, room, seed);
+    default: return 0;
+    }
+}
+
+/* By structure three times in four, else by bytes. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t room);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed)
 {
     size_t made = 0;
     if (!ctx && kd_context_create(&ctx, NULL) != KD_OK) return 0;
-    if (size && *data % KINDS == 13 && seed % 4)
-        made = gguf_mutate(ctx, data + 1, size - 1, room - 1, seed / 4);
+    if (size && seed % 4) made = mutate(kind_of(*data), data + 1, size - 1, room - 1, seed / 4);
     return made ? made + 1 : LLVMFuzzerMutate(data, size, room);
 }
 #endif

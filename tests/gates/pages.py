@@ -39,7 +39,7 @@ def missing_sources(text, files):
 
 
 def missing_names(text, headers):
-    """Public names in code spans that no header has; a star at the end stands for any."""
+    """Public names and keys in code spans that there are not; a star at the end stands for any."""
     named = re.findall(r"`((?:kd|KD)_(?!x_|X_|_)\w+\*?)[^`\n]*`", text)
     return [
         name
@@ -82,6 +82,8 @@ def main():
     headers = "".join(
         open(path, encoding="utf-8").read() for path in glob.glob("include/**/*.h", recursive=True)
     )
+    for path in glob.glob("src/**/*.c", recursive=True):  # keys of configs
+        headers += "".join(re.findall(r'"kd_\w+"', open(path, encoding="utf-8").read()))
     reference = pages["docs/reference/python.md"]
     linked, errors = {"README.md"}, []
     for page, text in pages.items():

@@ -197,7 +197,7 @@ static double mean_distance(const kd__table *table)
 
 START_TEST(steps_of_a_power_of_two_do_not_collide)
 {
-    for (int shift = 0; shift < 50; shift += 3) {
+    for (int shift = 0; shift < 50; shift += getenv("KD_TEST_FEW") ? 12 : 3) {
         kd__table table = { .context = ctx };
         for (int64_t i = 0; i < 10000; i++)
             ck_assert_int_eq(kd__table_add(&table, (uint64_t)i << shift, i), KD_OK);
@@ -216,6 +216,26 @@ START_TEST(the_first_of_equal_keys_is_found)
     ck_assert_int_eq(kd__table_add(&table, 5, UINT32_MAX), KD_ERR_RANGE);
     ck_assert_int_eq(kd__table_add(&table, 5, -1), KD_ERR_RANGE);
     kd__table_free(&table);
+}
+END_TEST
+
+/* ---- messages ---- */
+
+static const char *said_in(const char *text, const char *where)
+{
+    const kd_status status = kd__fail(KD_ERR_FORMAT, "%s", text);
+    ck_assert_int_eq(kd__fail_in(status, where), KD_ERR_FORMAT);
+    return kd_last_error();
+}
+
+START_TEST(a_place_is_said_once)
+{
+    ck_assert_str_eq(said_in("no head", "a/b"), "a/b: no head");
+    ck_assert_str_eq(said_in("a/b: no head", "a/b"), "a/b: no head");
+    ck_assert_str_eq(said_in("a/b/modules.json: no list", "a/b"), "a/b/modules.json: no list");
+    ck_assert_str_eq(said_in("a/b/modules.json: no list", "a/b/"), "a/b/modules.json: no list");
+    ck_assert_str_eq(said_in("attention: no head", "a"), "a: attention: no head");
+    ck_assert_str_eq(said_in("a", "a"), "a: a");
 }
 END_TEST
 
@@ -339,6 +359,7 @@ Suite *base_suite(void)
     tcase_add_test(tests, what_was_added_is_found);
     tcase_add_test(tests, steps_of_a_power_of_two_do_not_collide);
     tcase_add_test(tests, the_first_of_equal_keys_is_found);
+    tcase_add_test(tests, a_place_is_said_once);
     tcase_add_test(tests, bytes_are_little_endian_at_any_address);
     tcase_add_test(tests, numbers_are_rounded_up);
     tcase_add_test(tests, writes_go_on_after_parts_and_interrupts);

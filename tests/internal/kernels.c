@@ -257,6 +257,77 @@ RUN(rotate)
     return 0;
 }
 
+/* ---- layers of images ---- */
+
+RUN(correlate) /* 13 rows of a block and a part of one, 5 taps, of which planes are read aslant */
+{
+    static const int64_t offsets[5] = { 0, 1, 7, 8, 20 };
+    const kd__taps taps = { .offsets = offsets, .w = w->b, .taps = 5, .rows = 13 };
+    const int64_t count = n < 40 ? n : 40;
+    k->correlate(w->out, count, w->a + 3, &taps, count);
+    return 0;
+}
+RUN(correlate_gradient) /* of two samples, 6 rows and 13 taps */
+{
+    static const int64_t offsets[13] = { 0, 1, 2, 7, 8, 9, 14, 15, 16, 20, 21, 22, 23 };
+    const kd__taps taps = {
+        .offsets = offsets, .taps = 13, .rows = 6, .samples = 2, .dy_step = 300, .x_step = 200
+    };
+    const int64_t count = n < 40 ? n : 40;
+    k->correlate_gradient(w->out, w->ea, count, w->a, &taps, count);
+    return 0;
+}
+RUN(copy_rows)
+{
+    k->copy_rows(w->out, 45, w->a, 50, 3, n < 40 ? n : 40, 1);
+    k->copy_rows(w->out + 200, 45, w->b, 90, 3, n < 40 ? n : 40, 2);
+    return 0;
+}
+RUN(spread) { return k->spread(w->a, n, 0.5f); }
+RUN(scale_shift)
+{
+    k->scale_shift(w->out, w->a, n, 0.5f, 1, -2, 3);
+    return 0;
+}
+RUN(norm_sums)
+{
+    double sums[2];
+    k->norm_sums(w->ea, w->out, w->a, n, 0.5f, 0, 2.5f, sums);
+    const double masked = sums[0] + 2 * sums[1];
+    k->norm_sums(w->eb, NULL, w->b, n, 0.5f, 0, 2.5f, sums);
+    return masked + 3 * sums[0] + 4 * sums[1];
+}
+RUN(norm_slope)
+{
+    k->norm_slope(w->out, w->ea, w->a, n, 0.5f, 2, 3, 4);
+    return 0;
+}
+RUN(clamp_gradient)
+{
+    k->clamp_gradient(w->out, w->a, n, 0, 6);
+    return 0;
+}
+RUN(hardswish)
+{
+    k->hardswish(w->a, n);
+    return 0;
+}
+RUN(hardswish_gradient)
+{
+    k->hardswish_gradient(w->out, w->a, n);
+    return 0;
+}
+RUN(silu)
+{
+    k->silu(w->a, n);
+    return 0;
+}
+RUN(silu_gradient)
+{
+    k->silu_gradient(w->out, w->a, n);
+    return 0;
+}
+
 /* ---- products ---- */
 
 RUN(pack)

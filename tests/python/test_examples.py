@@ -1,12 +1,31 @@
 """The examples run."""
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
+
+import numpy as np
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path.insert(0, ROOT + "/examples/features")
+import images  # noqa: E402
+
+
+def write_images(name, count):
+    """IDX files of ten classes: noise, brighter in a band that the class names."""
+    rng = np.random.default_rng(count)
+    labels = (np.arange(count) % 10).astype(np.uint8)
+    pixels = rng.integers(0, 128, (count, 28, 28)).astype(np.uint8)
+    for pixel, label in zip(pixels, labels):
+        pixel[2 * label : 2 * label + 4] += 120
+    for kind, rank, values in (("images", 3, pixels), ("labels", 1, labels)):
+        with open(f"{name}-{kind}-idx{rank}-ubyte", "wb") as file:
+            file.write(bytes([0, 0, 8, rank]))
+            file.write(np.array(values.shape, ">u4").tobytes() + values.tobytes())
 
 
 class ExamplesTest(unittest.TestCase):
@@ -37,6 +56,22 @@ class ExamplesTest(unittest.TestCase):
             files = folder + "/worked.jsonl", folder + "/test-teacher.jsonl", folder
             limits = "12000", "100000", "0", "2"
             self.assertIn("kept: layers", self.run_example("course/search.py", *files, *limits))
+
+    def test_features_of_images(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for part, count in (("train", 144), ("t10k", 100)):
+                write_images(f"{folder}/{part}", count)
+            with mock.patch.multiple(images, HELD=16, FACTORS=(0.1,)):
+                images.main(folder, folder + "/found.json", 2, 128, 2)
+            with open(folder + "/found.json", encoding="utf-8") as file:
+                found = json.load(file)["images"]
+        # labels and logits, alone and with 12 kinds; a perceptron has no maps
+        self.assertEqual(len(found["rows"]), 2 * 13 + 2 * 12)
+        for row in found["rows"]:
+            self.assertEqual(len(row["tuned"]), 2, row)
+        kinds = {row["kind"]: row["paper"] for row in found["rows"][:13]}
+        self.assertGreater(len(set(map(tuple, kinds.values()))), 2)
+        self.assertLessEqual(abs(found["order"]["convolutions"]), 1)
 
     def test_torch_student(self):
         self.run_example("torch_student.py", needs=["torch"])

@@ -36,6 +36,7 @@ OTHER_NAMES = {
     "Report.add_interval": "kd_report_add_series",
     # a student is a model, made out of another
     "Model.student": "kd_student_create",
+    "Model.append_projection": "kd_student_append_projection",
     "Model.static_student": "kd_student_create_static",
 }
 #: What calls no function of C itself.

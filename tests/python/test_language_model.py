@@ -97,6 +97,27 @@ class StudentTest(Case):
         student.forward(self.batch)
         self.assertEqual(student.output("logits").shape, (6, 60))
 
+    def test_a_projection_becomes_a_layer_of_the_embedding(self):
+        student, loss, wide = self.student(), kd.Loss(self.ctx), np.ones((1, 5), np.float32)
+        sides = {"student_output": "embedding", "teacher_field": "embedding"}
+        term = loss.add(kd.LossKind.HIDDEN_COSINE, **sides)
+        loss.set_projection(term, kind=kd.Projection.LINEAR_BIAS)
+        student.keep("embedding")
+        student.forward(self.batch)
+        before = student.output("embedding").copy()
+        targets = kd.Targets(self.ctx).begin(6)
+        targets.set_per_sample("embedding", np.repeat(wide, len(before), 0))
+        loss.prepare(student, targets)
+        (_, weight), (_, bias) = loss.tensors
+        expected = before @ weight.T + bias
+        student.append_projection(loss, term)
+        student.append_dense(2 * np.eye(5), activation="none")
+        student.forward(self.batch)
+        np.testing.assert_allclose(student.output("embedding"), 2 * expected, atol=1e-5)
+        self.assertEqual([d["out_features"] for d in student.config["kd_dense"]], [5, 5])
+        with self.assertRaisesRegex(kd.Error, "expected rows of 5 numbers"):
+            student.append_dense(np.eye(4))
+
     def test_adapters_are_trained_layer_by_layer(self):
         student = self.student()
         student.add_lora(rank=2)

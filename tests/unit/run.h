@@ -22,6 +22,7 @@ typedef struct {
     kd_monitor *monitor;
     kd_checkpoint *checkpoint;
     int64_t step;
+    const char *config; /* NULL: a small network of 0.1; or RUN_IMAGES */
     float images[RUN_SAMPLES][RUN_PIXELS], logits[RUN_SAMPLES][RUN_CLASSES];
     uint8_t labels[RUN_SAMPLES];
 } run_parts;
@@ -31,6 +32,19 @@ typedef struct {
         kd_status run_status = (call);                                                             \
         if (run_status < 0) return run_status;                                                     \
     } while (0)
+
+/* Batch norms, groups, a sum of two branches, pooling by means. */
+#define RUN_IMAGES                                                                                 \
+    "{\"model_type\":\"sequential\",\"input_shape\":[1,6,6],\"layers\":[{\"type\":\"conv2d\","     \
+    "\"channels\":4,\"kernel_size\":3,\"padding\":1,\"bias\":false},{\"type\":\"batch_norm2d\","   \
+    "\"activation\":\"relu6\",\"name\":\"stem\"},{\"type\":\"conv2d\",\"channels\":4,"             \
+    "\"kernel_size\":3,\"stride\":2,\"padding\":1,\"groups\":4,\"bias\":false},"                   \
+    "{\"type\":\"batch_norm2d\",\"name\":\"body\"},{\"type\":\"conv2d\",\"from\":\"stem\","        \
+    "\"channels\":4,\"kernel_size\":1,\"stride\":2,\"bias\":false},{\"type\":\"batch_norm2d\"},"   \
+    "{\"type\":\"add\",\"from\":\"body\",\"activation\":\"hardswish\"},"                           \
+    "{\"type\":\"dropout\",\"p\":0.1},{\"type\":\"global_avg_pool2d\"},"                           \
+    "{\"type\":\"linear\",\"units\":6},{\"type\":\"batch_norm1d\",\"activation\":\"silu\"},"       \
+    "{\"type\":\"linear\",\"units\":3}]}"
 
 static inline kd_status run_make(run_parts *r, kd_context *ctx)
 {
@@ -68,7 +82,7 @@ static inline kd_status run_make(run_parts *r, kd_context *ctx)
     RUN_TRY(kd_teacher_create(&r->teacher, ctx, NULL, &to));
     RUN_TRY(kd_teacher_add(r->teacher, "logits", &v));
     RUN_TRY(kd_targets_create(&r->targets, ctx, NULL));
-    RUN_TRY(kd_model_create(&r->model, ctx, config, NULL));
+    RUN_TRY(kd_model_create(&r->model, ctx, r->config ? r->config : config, NULL));
     RUN_TRY(kd_loss_create(&r->loss, ctx, NULL));
     term.temperature = 3;
     RUN_TRY(kd_loss_add(r->loss, KD_LOSS_FORWARD_KL, 0.5, &term, NULL));

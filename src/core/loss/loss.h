@@ -414,6 +414,8 @@ kd_status kd__unit_check(const kd__term *term, const kd__sources *sources, const
 /* The same of a mask or of weights, where samples' also serve rows: *spread is 1. */
 kd_status kd__unit_spread(const kd__term *term, const kd__sources *sources, const kd_batch *batch,
                           const kd__field *field, int32_t *spread);
+/* A term that compares rows by themselves does not look inside entries; KD_ERR_UNSUPPORTED. */
+kd_status kd__grid_check(const kd__term *term, int64_t grid);
 
 /* What is known of the student's side of a term. */
 typedef struct kd__student_side {
@@ -432,12 +434,19 @@ static inline void kd__map_shape(const kd_array *values, int64_t shape[3])
     for (int i = 0; i < 3; i++) shape[i] = values->rank == 4 ? values->dims[i + 1] : 0;
 }
 
+/* Rows inside an output's entries, (entries, rows, ..); 0: none. */
+static inline int64_t kd__grid_of(const kd_array *values)
+{
+    return values->rank == 3 ? values->dims[1] : 0;
+}
+
 /* A student output: rows of `width` numbers, `step` apart; or hidden states with a head. */
 typedef struct kd__student {
     const char *name;
     int32_t output; /* of the loss's; -1: no term compares it */
     int32_t unit;   /* KD__OF_ROWS .. */
     int64_t rows;   /* or samples */
+    int64_t grid;   /* rows inside each entry of a model's output; 0: none */
     const char *z;
     int32_t dtype;
     int64_t z_step;

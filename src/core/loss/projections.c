@@ -349,7 +349,7 @@ static kd_status student_width(const kd__term *term, kd_model *student, int64_t 
                kd__kind_of(term->kind)->name, term->o.student_output);
     KD_TRY(kd_model_output(student, term->o.student_output, &values));
     *width = kd__array_row(&values);
-    return KD_OK;
+    return kd__grid_check(term, kd__grid_of(&values));
 }
 
 static kd_status teacher_width(const kd__term *term, const kd_targets *targets, int64_t *width)

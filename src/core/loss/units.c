@@ -58,3 +58,12 @@ kd_status kd__unit_spread(const kd__term *term, const kd__sources *s, const kd_b
     *spread = s->unit == KD__OF_ROWS && field->unit == KD__OF_SAMPLES;
     return *spread ? KD_OK : kd__unit_check(term, s, batch, field, "batch");
 }
+
+kd_status kd__grid_check(const kd__term *term, int64_t grid)
+{
+    KD_FAIL_IF(grid, KD_ERR_UNSUPPORTED,
+               "%s: each sample's '%s' has %lld rows of its own: neither relations of tokens nor "
+               "projections take them, relations of samples (25 to 31) do",
+               kd__kind_of(term->kind)->name, term->o.student_output, (long long)grid);
+    return KD_OK;
+}

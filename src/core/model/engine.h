@@ -21,7 +21,17 @@ typedef struct kd__output_facts {
     int32_t unit;             /* KD_UNIT_OF_ROW .. */
     int32_t is_kept; /* 1: an evaluating pass keeps it unless kd_model_keep says otherwise */
     kd__attention_facts attention; /* of queries, keys and values */
+    /* of "embedding": dense layers after what is pooled; 1: it has length 1 */
+    int64_t layers;
+    int32_t unit_length;
 } kd__output_facts;
+
+/* A dense layer that a network takes in: f(x W' + b). */
+typedef struct kd__dense {
+    const float *weight, *bias; /* (outputs, inputs); (outputs), NULL: none */
+    int64_t inputs, outputs;
+    int32_t activation; /* of nn/activation.h, one that needs no input */
+} kd__dense;
 
 typedef struct kd__engine {
     const char *model_types; /* for messages: "mlp or sequential" */
@@ -63,6 +73,9 @@ typedef struct kd__engine {
     /* Rows of a tensor whose gradients may not be 0 since they were last fresh, a bit each, all
      * others being 0; NULL: any row. NULL: any row of all tensors. */
     const uint64_t *(*touched)(const kd_model *model, int32_t tensor);
+    /* Dense layers, one after another, after those that "embedding" has, before its length 1: all
+     * or, after an error, none. NULL: it takes none. */
+    kd_status (*append)(kd_model *model, const kd__dense *dense, int64_t count);
     /* The output that this one is a head's product of, with the head; `gradient` 1 makes the head's
      * gradient ready to be added to. -1: none. NULL: no output is one. */
     int32_t (*head)(kd_model *model, int32_t slot, int gradient, kd_head *head);

@@ -1,4 +1,4 @@
-/* Networks of layers: memory, forward and backward passes. */
+/* Networks of layers: memory, forward and backward passes; layers_run.c has one layer's. */
 #include <math.h>
 #include <string.h>
 
@@ -9,9 +9,6 @@
 #include "math/kernels.h"
 #include "math/random.h"
 #include "core/model/layers.h"
-#include "nn/activation.h"
-#include "nn/linear.h"
-#include "nn/dropout.h"
 
 static int knows(const char *model_type)
 {
@@ -46,8 +43,7 @@ static kd_status memory(kd__network *net, const kd_context *context, const kd_mo
                         int64_t *floats)
 {
     kd__layers *s = kd__layers_of(net);
-    (void)context;
-    KD_TRY(kd__layers_plan(s, o->max_rows, o->frozen, floats));
+    KD_TRY(kd__layers_plan(net, o->max_rows, context->threads, o->frozen, floats));
     if (!o->frozen) *floats += o->max_rows * (s->layer[s->count - 1].outputs + net->input_size);
     return KD_OK;
 }
@@ -63,56 +59,9 @@ static kd_status reserve(kd_model *model, int64_t rows, int32_t train)
     s->max_rows = 0;
     kd__release(context, s->block);
     s->block = NULL;
-    KD_TRY(kd__layers_plan(s, rows, model->frozen, &floats));
+    KD_TRY(kd__layers_plan(&model->net, rows, context->threads, model->frozen, &floats));
     KD_TRY(KD_NEW(context, &s->block, floats));
     s->max_rows = rows;
-    return KD_OK;
-}
-
-static const float *tensor(const kd_model *model, int32_t index)
-{
-    return model->parameters + model->net.tensors[index].offset;
-}
-
-static uint64_t dropout_stream(const kd_model *model, int64_t layer)
-{
-    const uint64_t pass = (uint64_t)model->draws.pass + 1;
-    return kd__dropout_from(kd__stream(model->seed ^ 0x64726f70, pass, (uint64_t)layer),
-                            model->draws.first_row);
-}
-
-static kd_status forward_layer(kd_model *model, int64_t number, const float *x)
-{
-    kd__layers *s = kd__layers_of(&model->net);
-    kd_context *context = model->object.context;
-    const kd__layer *layer = &s->layer[number];
-    const int64_t rows = model->rows;
-    const kd__rows all = { context, rows };
-    float *y = s->block + layer->y, *pre = layer->pre >= 0 ? s->block + layer->pre : NULL;
-    switch (layer->type) {
-    case KD__DENSE:
-        KD_TRY(kd__linear(&all, x, layer->inputs, tensor(model, layer->weight), layer->outputs, y));
-        kd__activation_forward(context, layer->activation, y, tensor(model, layer->bias), pre, rows,
-                               layer->outputs);
-        return KD_OK;
-    case KD__CONV:
-        return kd__conv_forward(context, &layer->window, layer->activation, y, pre, x,
-                                tensor(model, layer->weight), tensor(model, layer->bias), rows,
-                                s->block + s->scratch);
-    case KD__MAX_POOL:
-        kd__max_pool_forward(context, &layer->window, y,
-                             (int32_t *)(void *)(s->block + layer->places), x, rows);
-        return KD_OK;
-    case KD__DROPOUT:
-        if (model->mode != KD_MODE_EVALUATE && layer->dropout > 0) {
-            kd__dropout(context, y, x, layer->dropout, dropout_stream(model, number), rows,
-                        layer->outputs);
-            return KD_OK;
-        }
-        break;
-    default: break;
-    }
-    memcpy(y, x, (size_t)(rows * layer->outputs) * sizeof *y);
     return KD_OK;
 }
 
@@ -151,27 +100,55 @@ static int64_t highest_kept(const kd__network *net)
     return slot;
 }
 
+/* The variance of one number is none, and that of a part of a batch is not the whole batch's. */
+static kd_status check_norms(const kd__layers *s, int32_t mode, int64_t rows)
+{
+    for (int64_t i = 0; i < s->count; i++) {
+        const kd__layer *layer = &s->layer[i];
+        if (layer->type != KD__BATCH_NORM) continue;
+        KD_FAIL_IF(
+            mode == KD_MODE_REHEARSE, KD_ERR_UNSUPPORTED,
+            "batch norm of layer '%.60s': a batch cannot be rehearsed in parts, its mean and "
+            "variance are those of the whole",
+            layer->output);
+        KD_FAIL_IF(rows * layer->outputs == layer->shape[0], KD_ERR_SHAPE,
+                   "batch norm of layer '%.60s': a KD_MODE_TRAIN pass expects at least 2 numbers a "
+                   "channel, got 1 (one row, one place)",
+                   layer->output);
+    }
+    return KD_OK;
+}
+
 static kd_status forward(kd_model *model, kd_batch *batch, int32_t mode)
 {
     kd__layers *s = kd__layers_of(&model->net);
     const float *input;
     int64_t rows;
     KD_TRY(find_input(model, batch, &input, &rows));
+    if (mode != KD_MODE_EVALUATE) KD_TRY(check_norms(s, mode, rows));
     KD_TRY(reserve(model, rows, mode == KD_MODE_TRAIN));
     model->rows = rows;
     model->mode = mode;
     kd_status status = keep_input(model, input, rows);
-    const float *x = s->input;
     const int64_t end = mode == KD_MODE_TRAIN ? s->count : highest_kept(&model->net) + 1;
     for (int64_t i = 0; i < end && status == KD_OK; i++) {
+        const kd__layer *layer = &s->layer[i];
         s->layer[i].has_external = 0;
-        status = forward_layer(model, i, x);
-        x = s->block + s->layer[i].y;
+        const int is_in_next = layer->readers == 1 && layer->reader < end &&
+                               kd__layer_is_folded(model, layer->reader);
+        if (!is_in_next) status = kd__layer_forward(model, i);
     }
     return status;
 }
 
 /* ---- outputs: a slot is a layer ---- */
+
+static int is_before_norm(const kd__layers *s, int32_t slot)
+{
+    const kd__layer *layer = &s->layer[slot];
+    return layer->readers == 1 && s->layer[layer->reader].type == KD__BATCH_NORM &&
+           (layer->type == KD__CONV || layer->type == KD__DENSE) && !layer->activation;
+}
 
 static int describe(const kd__network *net, int32_t slot, kd__output_facts *facts)
 {
@@ -180,7 +157,8 @@ static int describe(const kd__network *net, int32_t slot, kd__output_facts *fact
     if (slot >= s->count) return 0;
     memcpy(facts->name, s->layer[slot].output, sizeof facts->name);
     facts->width = s->layer[slot].outputs;
-    facts->is_kept = *facts->name != 0;
+    /* what a batch norm is folded into is there when somebody asks for it */
+    facts->is_kept = *facts->name && !is_before_norm(s, slot);
     return 1;
 }
 
@@ -215,50 +193,6 @@ static void forget_gradients(kd_model *model)
     for (int64_t i = 0; i < s->count; i++) s->layer[i].has_external = 0;
 }
 
-/* dy (rows, outputs) is consumed; dx NULL: not wanted. */
-static kd_status backward_layer(kd_model *model, int64_t number, float *dy, const float *x,
-                                float *dx)
-{
-    kd__layers *s = kd__layers_of(&model->net);
-    kd_context *context = model->object.context;
-    const kd__layer *layer = &s->layer[number];
-    const int64_t rows = model->rows;
-    const kd__rows all = { context, rows };
-    const float *y = s->block + layer->y, *pre = layer->pre >= 0 ? s->block + layer->pre : NULL;
-    const int add = !model->gradients_fresh;
-    switch (layer->type) {
-    case KD__DENSE:
-        kd__activation_backward(context, layer->activation, dy, y, pre, rows, layer->outputs);
-        kd__bias_gradient(&all, dy, layer->outputs, kd__tensor_gradient(model, layer->bias), add);
-        KD_TRY(kd__linear_weight_gradient(&all, x, layer->inputs, dy, layer->outputs,
-                                          kd__tensor_gradient(model, layer->weight), add));
-        return dx ? kd__linear_input_gradient(&all, dy, layer->outputs,
-                                              tensor(model, layer->weight), layer->inputs, dx)
-                  : KD_OK;
-    case KD__CONV:
-        kd__activation_backward(context, layer->activation, dy, y, pre, rows, layer->outputs);
-        return kd__conv_backward(context, &layer->window, dx,
-                                 kd__tensor_gradient(model, layer->weight),
-                                 kd__tensor_gradient(model, layer->bias), dy, x,
-                                 tensor(model, layer->weight), rows, add, s->block + s->scratch);
-    case KD__MAX_POOL:
-        if (dx)
-            kd__max_pool_backward(context, &layer->window, dx, dy,
-                                  (const int32_t *)(const void *)(s->block + layer->places), rows);
-        return KD_OK;
-    case KD__DROPOUT:
-        if (dx && layer->dropout > 0) {
-            kd__dropout(context, dx, dy, layer->dropout, dropout_stream(model, number), rows,
-                        layer->outputs);
-            return KD_OK;
-        }
-        break;
-    default: break;
-    }
-    if (dx) memcpy(dx, dy, (size_t)(rows * layer->outputs) * sizeof *dx);
-    return KD_OK;
-}
-
 /* The highest layer whose output got a gradient; -1 when none did. */
 static int64_t top_layer(const kd_model *model)
 {
@@ -268,18 +202,18 @@ static int64_t top_layer(const kd_model *model)
     return top;
 }
 
-/* Layers above the top one got no gradient: theirs is zero. */
-static void clear_above(kd_model *model, int64_t top)
+/* Tensors that no gradient came to, and running statistics, have one of zero. */
+static void clear_tensor(kd_model *model, int32_t tensor)
 {
-    kd__layers *s = kd__layers_of(&model->net);
-    for (int64_t i = top + 1; i < s->count && model->gradients_fresh; i++) {
-        const kd__layer *layer = &s->layer[i];
-        if (layer->weight < 0) continue;
-        memset(kd__tensor_gradient(model, layer->weight), 0,
-               (size_t)model->net.tensors[layer->weight].count * sizeof(float));
-        memset(kd__tensor_gradient(model, layer->bias), 0,
-               (size_t)model->net.tensors[layer->bias].count * sizeof(float));
-    }
+    if (tensor >= 0 && model->gradients_fresh)
+        memset(kd__tensor_gradient(model, tensor), 0,
+               (size_t)model->net.tensors[tensor].count * sizeof(float));
+}
+
+static void clear_layer(kd_model *model, const kd__layer *layer)
+{
+    clear_tensor(model, layer->weight);
+    clear_tensor(model, layer->bias);
 }
 
 static int64_t lowest_with_weights(const kd_model *model)
@@ -290,24 +224,87 @@ static int64_t lowest_with_weights(const kd_model *model)
     return i;
 }
 
+/* A backward pass on its way down: `dy` (one of the buffers, or NULL) is what came to layer `of`
+ * from the layer after it, its only reader. */
+typedef struct {
+    float *buffers[2], *dy;
+    int64_t of, lowest;
+} flow;
+
+/* Where layer `source` has the gradient that its reader `number` is about to make; *add 1: it is
+ * added to what is there, by add_gradient. NULL: not wanted. */
+static float *place_of(kd__layers *s, const flow *f, int64_t source, const float *dy, int *add)
+{
+    *add = 0;
+    if (source < f->lowest) return NULL;
+    const kd__layer *layer = &s->layer[source];
+    float *other = dy == f->buffers[0] ? f->buffers[1] : f->buffers[0];
+    if (layer->gradient < 0) return other;
+    *add = layer->has_gradient;
+    return *add ? other : s->block + layer->gradient;
+}
+
+static void gradient_made(kd_model *model, flow *f, int64_t source, float *dx, int add)
+{
+    kd__layers *s = kd__layers_of(&model->net);
+    kd__layer *layer = &s->layer[source];
+    if (layer->gradient < 0) {
+        f->dy = dx;
+        f->of = source;
+        return;
+    }
+    if (add)
+        model->object.context->kernels->axpby(s->block + layer->gradient, 1, dx, 1,
+                                              model->rows * layer->outputs);
+    layer->has_gradient = 1;
+}
+
+/* All that came to a layer; NULL: nothing. */
+static float *gradient_of(kd_model *model, flow *f, int64_t number)
+{
+    kd__layers *s = kd__layers_of(&model->net);
+    kd__layer *layer = &s->layer[number];
+    float *dy = f->of == number ? f->dy : NULL;
+    if (layer->has_gradient) dy = s->block + layer->gradient;
+    if (!layer->has_external) return dy;
+    if (!dy) return layer->external;
+    model->object.context->kernels->axpby(dy, 1, layer->external, 1, model->rows * layer->outputs);
+    return dy;
+}
+
+/* The same gradient for the second of two that are added. */
+static void pass_to_other(kd_model *model, flow *f, const kd__layer *layer, float *dy)
+{
+    kd__layers *s = kd__layers_of(&model->net);
+    if (layer->other < f->lowest) return;
+    kd__layer *other = &s->layer[layer->other];
+    model->object.context->kernels->axpby(s->block + other->gradient, 1, dy,
+                                          other->has_gradient ? 1 : 0,
+                                          model->rows * layer->outputs);
+    other->has_gradient = 1;
+}
+
 static kd_status push_back(kd_model *model, int64_t top)
 {
     kd__layers *s = kd__layers_of(&model->net);
-    float *buffers[2] = { s->block + s->gradient_a, s->block + s->gradient_b };
-    float *dy = NULL;
-    const int64_t lowest = lowest_with_weights(model);
-    for (int64_t i = top; i >= lowest; i--) {
-        kd__layer *layer = &s->layer[i];
-        if (layer->has_external) {
-            if (dy)
-                model->object.context->kernels->axpby(dy, 1, layer->external, 1,
-                                                      model->rows * layer->outputs);
-            else dy = layer->external;
+    flow f = {
+        { s->block + s->gradient_a, s->block + s->gradient_b }, NULL, -1, lowest_with_weights(model)
+    };
+    for (int64_t i = 0; i <= top; i++) s->layer[i].has_gradient = 0;
+    for (int64_t i = top; i >= f.lowest; i--) {
+        const kd__layer *layer = &s->layer[i];
+        float *dy = gradient_of(model, &f, i);
+        int add;
+        if (!dy) {
+            clear_layer(model, layer);
+            continue;
         }
-        const float *x = i ? s->block + s->layer[i - 1].y : s->input;
-        float *dx = i > lowest ? (dy == buffers[0] ? buffers[1] : buffers[0]) : NULL;
-        KD_TRY(backward_layer(model, i, dy, x, dx));
-        dy = dx;
+        float *dx = place_of(s, &f, layer->source, dy, &add);
+        /* a sum's gradient is that of what it adds: it goes on as it is */
+        if (layer->type == KD__ADD && dx && s->layer[layer->source].gradient < 0) dx = dy;
+        KD_TRY(kd__layer_backward(model, i, dy, dx));
+        if (dx) gradient_made(model, &f, layer->source, dx, add);
+        if (layer->type == KD__ADD) pass_to_other(model, &f, layer, dy);
     }
     return KD_OK;
 }
@@ -317,28 +314,48 @@ static kd_status backward(kd_model *model)
     int64_t top = top_layer(model);
     KD_FAIL_IF(top < 0, KD_ERR_STATE,
                "backward: expected a gradient for at least one output, got none");
-    clear_above(model, top);
+    const kd__layers *s = kd__layers_of(&model->net);
+    for (int64_t i = 0; i < s->count; i++) {
+        if (i > top) clear_layer(model, &s->layer[i]);
+        clear_tensor(model, s->layer[i].mean);
+        clear_tensor(model, s->layer[i].variance);
+    }
     return push_back(model, top);
 }
 
+static void fill(const kd_model *model, int32_t index, float value)
+{
+    const kd__tensor *t = &model->net.tensors[index];
+    for (int64_t j = 0; j < t->count; j++) model->parameters[t->offset + j] = value;
+}
+
+static void draw(const kd_model *model, int32_t index, uint64_t stream, int64_t first, double bound)
+{
+    if (index < 0) return;
+    const kd__tensor *t = &model->net.tensors[index];
+    for (int64_t j = 0; j < t->count; j++)
+        model->parameters[t->offset + j] =
+            (float)((2 * kd__uniform(stream, (uint64_t)(first + j)) - 1) * bound);
+}
+
 /* U(-a, a), a = 1/sqrt(fan-in) for weight and bias of a layer: what torch.nn.Linear and Conv2d
- * do. */
+ * do. Norms begin with 1 and 0, and their statistics with a mean of 0 and a variance of 1. */
 static void initialize(kd_model *model)
 {
     kd__layers *s = kd__layers_of(&model->net);
     for (int64_t i = 0; i < s->count; i++) {
         const kd__layer *layer = &s->layer[i];
         if (layer->weight < 0) continue;
-        const kd__tensor *weight = &model->net.tensors[layer->weight],
-                         *bias = &model->net.tensors[layer->bias];
-        double bound = 1 / sqrt((double)(weight->count / weight->dims[0]));
-        uint64_t stream = kd__stream(model->seed, 0x696e6974, (uint64_t)i);
-        for (int64_t j = 0; j < weight->count; j++)
-            model->parameters[weight->offset + j] =
-                (float)((2 * kd__uniform(stream, (uint64_t)j) - 1) * bound);
-        for (int64_t j = 0; j < bias->count; j++)
-            model->parameters[bias->offset + j] =
-                (float)((2 * kd__uniform(stream, (uint64_t)(weight->count + j)) - 1) * bound);
+        if (layer->type == KD__BATCH_NORM) {
+            fill(model, layer->weight, 1);
+            fill(model, layer->variance, 1);
+            continue;
+        }
+        const kd__tensor *weight = &model->net.tensors[layer->weight];
+        const double bound = 1 / sqrt((double)(weight->count / weight->dims[0]));
+        const uint64_t stream = kd__stream(model->seed, 0x696e6974, (uint64_t)i);
+        draw(model, layer->weight, stream, 0, bound);
+        draw(model, layer->bias, stream, weight->count, bound);
     }
 }
 

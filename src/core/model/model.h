@@ -17,6 +17,7 @@ typedef struct kd__tensor {
     int32_t rank;
     int64_t dims[4];
     int32_t frozen;
+    int32_t is_statistic; /* 1: passes write it, no optimizer does */
 } kd__tensor;
 
 typedef struct kd__network {

@@ -101,8 +101,8 @@ kd_status kd__network_complete(kd_context *context, const char *folder, struct k
     kd__json_document document = { 0 };
     kd__text whole = { .context = context };
     char *made = NULL;
-    KD_TRY(kd__json_parse(&document, context, *config, strlen(*config), "config"));
-    kd_status status = complete(context, document.root, folder, weights, &whole);
+    kd_status status = kd__json_parse(&document, context, *config, strlen(*config), "config");
+    if (status == KD_OK) status = complete(context, document.root, folder, weights, &whole);
     kd__json_free(&document);
     if (status == KD_OK && whole.size) status = kd__copy_text(context, &made, whole.bytes);
     kd__text_free(&whole);

@@ -241,26 +241,30 @@ static kd_status encode_chat(kd_packer *p, const kd_record *r, int64_t *count)
     return KD_OK;
 }
 
+static const char *reasoning_of(const kd_packer *p)
+{
+    const int32_t keep = p->options.keep_reasoning;
+    return keep < 0 ? "" : keep ? ", reasoning kept" : ", reasoning dropped";
+}
+
 /* How texts are rendered, for the batches: once, when the first one is encoded. */
 static kd_status name_origin(kd_packer *p)
 {
-    static const char *const formats[] = { "template", "chatml", "llama3", "llama2", "deepseek" };
-    const int32_t chat = p->options.chat, known = (int32_t)(sizeof formats / sizeof *formats);
+    static const char *const formats[] = { "chatml", "llama3", "llama2", "deepseek" };
+    const int32_t chat = p->options.chat;
     char hash[KD_HASH_BYTES] = "none";
     if (*p->tokenizer_hash) return KD_OK;
     if (chat == KD_CHAT_PLAIN && p->options.end_token < 0)
         snprintf(p->rendering, sizeof p->rendering, "plain");
     else if (chat == KD_CHAT_PLAIN)
         snprintf(p->rendering, sizeof p->rendering, "plain, end token %d", p->options.end_token);
-    else {
+    else if (chat == KD_CHAT_AUTO) {
         const kd_status status = kd_tokenizer_hash(p->tokenizer, KD_HASH_TEMPLATE, hash);
         if (status != KD_OK && status != KD_ERR_NOT_FOUND) return status;
-        snprintf(p->rendering, sizeof p->rendering, "%s, template %s%s",
-                 chat < known ? formats[chat] : "chat", hash,
-                 p->options.keep_reasoning < 0 ? ""
-                 : p->options.keep_reasoning   ? ", reasoning kept"
-                                               : ", reasoning dropped");
-    }
+        snprintf(p->rendering, sizeof p->rendering, "template %s%s", hash, reasoning_of(p));
+    } else
+        snprintf(p->rendering, sizeof p->rendering, "%s%s", formats[chat - KD_CHAT_CHATML],
+                 reasoning_of(p));
     return kd_tokenizer_hash(p->tokenizer, KD_HASH_TOKENIZER, p->tokenizer_hash);
 }
 

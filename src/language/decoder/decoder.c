@@ -5,7 +5,9 @@
 
 static void free_state(kd__network *net, kd_context *context)
 {
-    kd__trunk_free(net->state, context);
+    kd__trunk *trunk = net->state;
+    kd__samples_free(trunk->samples, context);
+    kd__trunk_free(trunk, context);
 }
 
 const kd__engine kd__decoder_engine = {
@@ -23,14 +25,19 @@ const kd__engine kd__decoder_engine = {
     .initialize = kd__trunk_initialize,
     .finish = kd__trunk_finish,
     .refresh = kd__lora_refresh,
-    .forward = kd__trunk_run,
-    .backward = kd__trunk_backward,
-    .describe = kd__trunk_describe,
-    .output = kd__trunk_output,
-    .gradient = kd__trunk_gradient,
-    .forget_gradients = kd__trunk_forget_gradients,
+    .forward = kd__samples_forward,
+    .backward = kd__samples_backward,
+    .describe = kd__samples_describe,
+    .output = kd__samples_output,
+    .gradient = kd__samples_gradient,
+    .forget_gradients = kd__samples_forget_gradients,
+    .append = kd__samples_append,
     .head = kd__trunk_head,
+    .complete = kd__decoder_complete,
     .other_name = kd__decoder_other_name,
+    .is_apart = kd__sentence_is_apart,
+    .read_apart = kd__sentence_read,
+    .write_apart = kd__sentence_write,
     .check_extra = kd__decoder_check_extra,
     .list_entries = kd__decoder_list_entries,
     .write_config = kd__decoder_write_config,

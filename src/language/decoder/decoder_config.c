@@ -56,6 +56,11 @@ static const char *const used[] = { "model_type",
                                     "kd_layer_repeats",
                                     "kd_layer_sharing",
                                     "kd_embedding_size",
+                                    "kd_pooling",
+                                    "kd_dense",
+                                    "kd_normalize",
+                                    "kd_max_length",
+                                    "kd_include_prompt",
                                     "num_labels",
                                     "id2label" };
 /* Known with one value only. */
@@ -66,28 +71,32 @@ static const kd__config_fixed fixed[] = { { "attention_dropout", 0 },     { "pre
 static const kd__config_keys keys = { used, sizeof used / sizeof *used, fixed,
                                       sizeof fixed / sizeof *fixed };
 
-/* The family's causal model or its classifier, as Qwen2ForSequenceClassification. */
-static kd_status check_architecture(const kd__json *name, int32_t family, int32_t *classifier)
+/* The family's causal model, its classifier, as Qwen2ForSequenceClassification, or what both stand
+ * on, as Qwen2Model. */
+static kd_status check_architecture(kd__decoder *decoder, const kd__json *name)
 {
+    kd__trunk_config *d = &decoder->trunk.config;
     const char *text = name->type == KD__JSON_STRING ? name->text : "?";
-    const char *causal = families[family].architecture;
+    const char *causal = families[d->family].architecture;
     const size_t stem = (size_t)(strstr(causal, "ForCausalLM") - causal);
-    *classifier = !strncmp(text, causal, stem) && !strcmp(text + stem, "ForSequenceClassification");
-    KD_FAIL_IF(!*classifier && strcmp(text, causal), KD_ERR_UNSUPPORTED,
-               "config: architectures: \"%.60s\" is not supported; %s has %s and "
-               "ForSequenceClassification",
-               text, families[family].model_type, causal);
+    const char *rest = strncmp(text, causal, stem) ? "?" : text + stem;
+    d->classifier = !strcmp(rest, "ForSequenceClassification");
+    decoder->bare = !strcmp(rest, "Model");
+    KD_FAIL_IF(!d->classifier && !decoder->bare && strcmp(text, causal), KD_ERR_UNSUPPORTED,
+               "config: architectures: \"%.60s\" is not supported; %s has %s, "
+               "ForSequenceClassification and Model",
+               text, families[d->family].model_type, causal);
     return KD_OK;
 }
 
-static kd_status check_identity(const kd__json *root, int32_t family, int32_t *classifier)
+static kd_status check_identity(kd__decoder *decoder, const kd__json *root)
 {
     const kd__json *list = kd__json_member(root, "architectures");
     const kd__json *act = kd__json_member(root, "hidden_act");
     const kd__json *name = kd__config_is_null(list) ? NULL : list->first;
     KD_FAIL_IF(!kd__config_is_null(list) && list->type != KD__JSON_ARRAY, KD_ERR_CONFIG,
                "config: architectures: expected a list of names");
-    for (; name; name = name->next) KD_TRY(check_architecture(name, family, classifier));
+    for (; name; name = name->next) KD_TRY(check_architecture(decoder, name));
     KD_FAIL_IF(!kd__config_is_null(act) &&
                    (act->type != KD__JSON_STRING || strcmp(act->text, "silu")),
                KD_ERR_UNSUPPORTED, "config: hidden_act: only silu is supported");
@@ -331,6 +340,10 @@ static kd_status read_embedding(kd__trunk_config *d, const kd__json *root)
                (long long)d->hidden, (long long)d->embedded);
     KD_FAIL_IF(d->embedded < d->hidden && !d->tied && !d->classifier, KD_ERR_CONFIG,
                "config: kd_embedding_size needs tie_word_embeddings");
+    KD_FAIL_IF(d->embedded < d->hidden && !kd__config_is_null(kd__json_member(root, "kd_pooling")),
+               KD_ERR_UNSUPPORTED,
+               "config: kd_pooling: the rows of a factorized embedding are not pooled: leave out "
+               "kd_embedding_size");
     d->projection = d->position_table = d->type_table = d->embedding_norm = -1;
     d->outer = d->classifier ? d->hidden : d->embedded;
     return KD_OK;
@@ -353,10 +366,11 @@ static kd_status read_sharing(kd__trunk_config *d, const kd__json *root)
 }
 
 /* num_labels, or as many as id2label names; transformers' default is 2. */
-static kd_status read_classes(kd__trunk_config *d, const kd__json *root)
+static kd_status read_classes(kd__decoder *decoder, const kd__json *root)
 {
     const kd__json *names = kd__json_member(root, "id2label");
-    d->classes = d->vocabulary;
+    kd__trunk_config *d = &decoder->trunk.config;
+    d->classes = decoder->bare && !d->tied ? 0 : d->vocabulary;
     if (!d->classifier) return KD_OK;
     d->tied = 0;
     return kd__config_integer(root, "num_labels", 1,
@@ -391,8 +405,9 @@ static kd_status check_sizes(const kd__trunk_config *d)
     return KD_OK;
 }
 
-static kd_status read_sizes(kd__trunk_config *d, const kd__json *root)
+static kd_status read_sizes(kd__decoder *decoder, const kd__json *root)
 {
+    kd__trunk_config *d = &decoder->trunk.config;
     const int64_t default_positions = families[d->family].positions;
     KD_TRY(kd__config_integer(root, "vocab_size", 1, 0, &d->vocabulary));
     KD_TRY(kd__config_integer(root, "hidden_size", 1, 0, &d->hidden));
@@ -408,18 +423,29 @@ static kd_status read_sizes(kd__trunk_config *d, const kd__json *root)
     KD_TRY(kd__config_number(root, "initializer_range", 0, 1e3, 0.02, &d->range));
     KD_TRY(kd__config_flag(root, "tie_word_embeddings", 0, &d->tied));
     d->qk_norm = d->family == KD__QWEN3;
-    KD_TRY(read_classes(d, root));
+    KD_TRY(read_classes(decoder, root));
     KD_TRY(read_biases(d, root));
     KD_TRY(read_sharing(d, root));
     KD_TRY(read_embedding(d, root));
     return check_sizes(d);
 }
 
-kd_status kd__decoder_read_config(kd__trunk_config *d, kd_context *context, const kd__json *root)
+static const kd__trunk_kind kind = { .layers = "num_hidden_layers",
+                                     .hidden = "hidden_size",
+                                     .inner = "intermediate_size",
+                                     .heads = "num_attention_heads",
+                                     .kv_heads = "num_key_value_heads",
+                                     .width = "head_dim",
+                                     .slice = kd__samples_slice };
+
+kd_status kd__decoder_read_config(kd__decoder *decoder, kd_context *context, const kd__json *root)
 {
+    kd__trunk_config *d = &decoder->trunk.config;
+    d->kind = &kind;
     d->family = family_of(kd__json_member(root, "model_type")->text);
-    KD_TRY(check_identity(root, d->family, &d->classifier));
-    KD_TRY(read_sizes(d, root));
+    KD_TRY(check_identity(decoder, root));
+    KD_TRY(read_sizes(decoder, root));
+    KD_TRY(kd__samples_read(&decoder->trunk, context, root, "last"));
     KD_TRY(read_rope(d, context, root));
     return read_windows(d, context, root);
 }

@@ -10,13 +10,42 @@
 #include "language/decoder/decoder.h"
 #include "language/trunk/config_keys.h"
 
+#define PREFIX "model."
+
 /* ---- reading ---- */
 
-/* Some folders keep the tied matrix under the head's name. */
+kd_status kd__decoder_complete(kd_context *context, const kd__json *root, const char *folder,
+                               struct kd__weights *weights, kd__text *to)
+{
+    kd__text found = { .context = context };
+    kd_status status = kd__sentence_find(context, folder, weights, &found);
+    if (status == KD_OK) status = kd__sentence_join(root, &found, to);
+    kd__text_free(&found);
+    return status;
+}
+
+/* A name as the family's Model has it, which stands in no causal model. */
+static const char *bare_name(const char *name)
+{
+    const size_t length = strlen(PREFIX);
+    return strncmp(name, PREFIX, length) ? NULL : name + length;
+}
+
+/* Folders of the family's Model have no prefix; some keep the tied matrix under the head's name. */
 const char *kd__decoder_other_name(const kd_model *model, int32_t tensor, int32_t n)
 {
     const kd__trunk_config *d = kd__trunk_config_of(model);
-    return !n && d->tied && tensor == d->embedding ? "lm_head.weight" : NULL;
+    if (!n) return bare_name(model->net.tensors[tensor].name);
+    return n == 1 && d->tied && tensor == d->embedding ? "lm_head.weight" : NULL;
+}
+
+static int is_bare_name(const kd_model *model, const char *name)
+{
+    for (int64_t i = 0; i < model->net.tensor_count; i++) {
+        const char *bare = bare_name(model->net.tensors[i].name);
+        if (bare && !strcmp(name, bare)) return 1;
+    }
+    return 0;
 }
 
 /* Tables of old versions of transformers, which follow from the config. */
@@ -58,7 +87,7 @@ static kd_status check_tied_head(const kd_model *model, const kd_array *head, co
 kd_status kd__decoder_check_extra(const kd_model *model, const char *name, const kd_array *values,
                                   const char *folder)
 {
-    if (is_table(name)) return KD_OK;
+    if (is_table(name) || is_bare_name(model, name)) return KD_OK;
     if (kd__trunk_config_of(model)->tied && !strcmp(name, "lm_head.weight"))
         return check_tied_head(model, values, folder);
     return kd__fail(KD_ERR_MISMATCH,
@@ -105,6 +134,7 @@ static kd_status add_tensor(const kd_model *model, int64_t index, int expand, kd
     const kd__tensor *tensor = &model->net.tensors[index];
     const int factorized = expand && d->projection >= 0;
     if (strstr(tensor->name, ".lora_")) return KD_OK; /* merged */
+    if (kd__sentence_is_written_apart(model, (int32_t)index)) return KD_OK;
     if (factorized && index == d->projection) return KD_OK;
     if (factorized && index == d->embedding) return expand_embedding(model, to);
     if (expand && d->repeats > 1 && add_copies(model, tensor, to)) return KD_OK;
@@ -118,6 +148,10 @@ kd_status kd__decoder_list_entries(kd_model *model, const kd_model_save_options 
     KD_TRY(kd__entries_create(to, model->object.context, model->net.tensor_count * copies));
     for (int64_t i = 0; i < model->net.tensor_count; i++)
         KD_TRY(add_tensor(model, i, o->expand, to));
+    for (int64_t i = 0; i < to->count && kd__decoder_of(model)->bare; i++) {
+        const char *bare = bare_name(to->entry[i].name);
+        if (bare) to->entry[i].name = bare;
+    }
     return KD_OK;
 }
 
@@ -126,7 +160,7 @@ static int edit_config(const kd_model *model, const kd_model_save_options *o, kd
     if (o->expand && !strcmp(node->key, "kd_layer_repeats")) kd__json_set(node, 1);
     if (o->expand && !strcmp(node->key, "kd_embedding_size"))
         kd__json_set(node, (double)kd__trunk_config_of(model)->hidden);
-    return 1;
+    return !kd__sentence_is_key(model, node->key);
 }
 
 kd_status kd__decoder_write_config(kd_model *model, const kd_model_save_options *o, kd__text *to)

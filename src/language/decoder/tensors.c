@@ -58,6 +58,14 @@ static kd_status layer_tensors(const maker *m, const kd__trunk_config *d, kd__tr
     return d->mlp_bias ? tensor(m, "mlp.down_proj.bias", d->hidden, 0, &l->downb) : KD_OK;
 }
 
+/* The embedding, or a matrix of its own; a trunk alone has none. */
+static kd_status head_tensor(const maker *m, kd__trunk_config *d)
+{
+    const char *name = d->classifier ? "score.weight" : "lm_head.weight";
+    d->head = d->tied ? d->embedding : -1;
+    return d->tied || !d->classes ? KD_OK : tensor(m, name, d->classes, d->hidden, &d->head);
+}
+
 static kd_status make_tensors(kd__network *net, kd_context *context, kd__trunk_config *d)
 {
     maker m = { net, context, -1 };
@@ -81,20 +89,19 @@ static kd_status make_tensors(kd__network *net, kd_context *context, kd__trunk_c
     }
     m.layer = -1;
     KD_TRY(tensor(&m, "model.norm.weight", d->hidden, 0, &d->norm));
-    d->head = d->embedding;
-    return d->tied ? KD_OK
-                   : tensor(&m, d->classifier ? "score.weight" : "lm_head.weight", d->classes,
-                            d->hidden, &d->head);
+    return head_tensor(&m, d);
 }
 
 kd_status kd__decoder_read(kd__network *net, kd_context *context, const kd__json *root)
 {
     const kd__json *input = kd__json_member(root, "input");
-    KD_TRY(KD_NEW(context, (kd__trunk **)&net->state, 1));
-    kd__trunk *d = net->state;
+    KD_TRY(KD_NEW(context, (kd__decoder **)&net->state, 1));
+    kd__decoder *decoder = net->state;
+    kd__trunk *d = &decoder->trunk;
     KD_TRY(kd__name_copy(net->input, input ? input->text : "tokens", "config: input"));
-    KD_TRY(kd__decoder_read_config(&d->config, context, root));
+    KD_TRY(kd__decoder_read_config(decoder, context, root));
     KD_TRY(kd__trunk_begin(d, context));
     net->input_size = 1;
-    return make_tensors(net, context, &d->config);
+    KD_TRY(make_tensors(net, context, &d->config));
+    return kd__samples_tensors(net, context, &d->samples->chain[KD__CHAIN_EMBEDDING]);
 }

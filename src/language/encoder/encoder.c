@@ -1,39 +1,26 @@
 /* The engine of encoder language models: a trunk, and outputs of samples. */
 #include "language/encoder/encoder.h"
 
-#include "base/memory.h"
-#include "core/data/data.h"
+#include <string.h>
+
 #include "language/trunk/lora.h"
 
 static void free_state(kd__network *net, kd_context *context)
 {
-    kd__encoder *e = net->state;
-    for (int32_t n = 0; n < KD__CHAINS; n++) kd__release(context, e->chain[n].block);
-    kd__trunk_free(&e->trunk, context);
+    kd__trunk *trunk = net->state;
+    kd__samples_free(trunk->samples, context);
+    kd__trunk_free(trunk, context);
 }
 
-/* The length that sentence-transformers cuts at counts before the table of positions does. */
-static kd_status check_lengths(const kd_model *model, kd_batch *batch)
+/* Where no output goes through the pooler it is kept along, with gradients of 0. */
+static kd_status backward(kd_model *model)
 {
-    const int64_t most = kd__encoder_of(model)->max_length;
-    kd_array offsets;
-    KD_TRY(kd_batch_offsets(batch, &offsets));
-    const int64_t *o = offsets.data;
-    for (int64_t s = 0; s + 1 < offsets.dims[0]; s++)
-        KD_FAIL_IF(
-            o[s + 1] - o[s] > most, KD_ERR_RANGE,
-            "sequence %lld has %lld tokens, the model takes %lld (max_seq_length, config key "
-            "kd_max_length): cut it",
-            (long long)s, (long long)(o[s + 1] - o[s]), (long long)most);
-    return KD_OK;
-}
-
-static kd_status forward(kd_model *model, kd_batch *batch, int32_t mode)
-{
-    kd__encoder *e = kd__encoder_of(model);
-    kd__encoder_forget(e);
-    KD_TRY(check_lengths(model, batch));
-    return kd__trunk_run(model, batch, mode);
+    const int32_t tensors[] = { kd__encoder_of(model)->pooler, kd__encoder_of(model)->pooler_bias };
+    for (int i = 0; i < 2 && model->gradients_fresh; i++)
+        if (tensors[i] >= 0)
+            memset(kd__tensor_gradient(model, tensors[i]), 0,
+                   (size_t)model->net.tensors[tensors[i]].count * sizeof(float));
+    return kd__samples_backward(model);
 }
 
 const kd__engine kd__encoder_engine = {
@@ -51,13 +38,14 @@ const kd__engine kd__encoder_engine = {
     .initialize = kd__trunk_initialize,
     .finish = kd__trunk_finish,
     .refresh = kd__lora_refresh,
-    .forward = forward,
-    .backward = kd__encoder_backward,
-    .describe = kd__encoder_describe,
-    .output = kd__encoder_output,
-    .gradient = kd__encoder_gradient,
-    .forget_gradients = kd__encoder_forget_gradients,
-    .complete = kd__sentence_complete,
+    .forward = kd__samples_forward,
+    .backward = backward,
+    .describe = kd__samples_describe,
+    .output = kd__samples_output,
+    .gradient = kd__samples_gradient,
+    .forget_gradients = kd__samples_forget_gradients,
+    .append = kd__samples_append,
+    .complete = kd__encoder_complete,
     .other_name = kd__encoder_other_name,
     .is_apart = kd__sentence_is_apart,
     .read_apart = kd__sentence_read,

@@ -4,24 +4,17 @@
 #ifndef KD_ENCODER_ENCODER_H
 #define KD_ENCODER_ENCODER_H
 
-#include "language/encoder/chain.h"
+#include "language/sentence/samples.h"
 
 enum { KD__BERT, KD__DISTILBERT, KD__ROBERTA, KD__XLM_ROBERTA };
-
-/* Outputs of samples. */
-enum { KD__CHAIN_POOLED, KD__CHAIN_EMBEDDING, KD__CHAIN_LOGITS, KD__CHAINS };
 
 typedef struct kd__encoder {
     kd__trunk trunk;             /* first: kd__trunk_of finds it */
     int32_t classifier;          /* ForSequenceClassification */
-    int32_t sentence;            /* kd_pooling is there: the folder is sentence-transformers' */
     int32_t has_pooler;          /* dense and tanh of the first row, whether it is used or not */
     int32_t pooler, pooler_bias; /* tensors, -1: none */
     double head_dropout;
-    int64_t max_length; /* kd_max_length */
-    kd__chain chain[KD__CHAINS];
-    char dense_folder[KD__MOST_STAGES][KD_NAME_BYTES]; /* "": with the trunk */
-    char other[KD_NAME_BYTES];                         /* a tensor's name in older folders */
+    char other[KD_NAME_BYTES]; /* a tensor's name in older folders */
 } kd__encoder;
 
 extern const kd__engine kd__encoder_engine;
@@ -31,26 +24,19 @@ static inline kd__encoder *kd__encoder_of(const kd_model *model) { return model-
 /* ---- configs and tensors ---- */
 
 int kd__encoder_knows(const char *model_type);
-kd_status kd__encoder_read_config(kd__encoder *encoder, const kd__json *root);
+kd_status kd__encoder_read_config(kd__encoder *encoder, kd_context *context, const kd__json *root);
 /* Reads the config; makes tensors. */
 kd_status kd__encoder_read(kd__network *net, kd_context *context, const kd__json *root);
 /* What stands before a trunk's names in a folder with a head: "bert.". */
 const char *kd__encoder_prefix(const kd__encoder *encoder);
-/* Kinds of pooling and their names in a config; -1: unknown. */
-int32_t kd__pooling_kind(const char *name);
-const char *kd__pooling_name(int32_t kind);
-
-/* ---- outputs ---- */
-
-void kd__encoder_forget(kd__encoder *encoder); /* what chains made of the last pass */
-int kd__encoder_describe(const kd__network *net, int32_t slot, kd__output_facts *facts);
-kd_status kd__encoder_output(kd_model *model, int32_t slot, kd_array *values);
-kd_status kd__encoder_gradient(kd_model *model, int32_t slot, float **to, int32_t *add);
-void kd__encoder_forget_gradients(kd_model *model);
-kd_status kd__encoder_backward(kd_model *model);
+/* What an encoder adds to its trunk, cut out of a teacher's (kd__trunk_kind). */
+kd_status kd__encoder_slice(kd_model *student, const kd_model *teacher, const int32_t *hidden);
 
 /* ---- folders ---- */
 
+/* The config with what sentence-transformers' files say, and whether there is a pooler. */
+kd_status kd__encoder_complete(kd_context *context, const kd__json *root, const char *folder,
+                               struct kd__weights *weights, kd__text *to);
 const char *kd__encoder_other_name(const kd_model *model, int32_t tensor, int32_t n);
 kd_status kd__encoder_check_extra(const kd_model *model, const char *name, const kd_array *values,
                                   const char *folder);
@@ -58,16 +44,5 @@ kd_status kd__encoder_list_entries(kd_model *model, const kd_model_save_options 
                                    kd__entries *to);
 kd_status kd__encoder_write_config(kd_model *model, const kd_model_save_options *options,
                                    kd__text *to);
-
-/* ---- folders of sentence-transformers: modules.json and what it names ---- */
-
-kd_status kd__sentence_complete(kd_context *context, const kd__json *root, const char *folder,
-                                struct kd__weights *weights, kd__text *to);
-/* A dense layer's tensor; where the folder that is read, or written, has it is the caller's. */
-int kd__sentence_is_dense(const kd_model *model, int32_t tensor, int64_t *stage);
-int kd__sentence_is_apart(const kd_model *model, int32_t tensor);
-kd_status kd__sentence_read(kd_model *model, const char *folder);
-kd_status kd__sentence_write(kd_model *model, const char *folder,
-                             const kd_model_save_options *options);
 
 #endif

@@ -11,14 +11,25 @@
 
 /* The same number under the names of BERT and of DistilBERT. */
 typedef struct {
-    const char *hidden, *layers, *heads, *inner, *dropout, *attention_dropout, *act;
+    kd__trunk_kind sizes;
+    const char *dropout, *attention_dropout, *act;
 } names;
-static const names common = { "hidden_size",         "num_hidden_layers",
-                              "num_attention_heads", "intermediate_size",
-                              "hidden_dropout_prob", "attention_probs_dropout_prob",
+static const names common = { { .layers = "num_hidden_layers",
+                                .hidden = "hidden_size",
+                                .inner = "intermediate_size",
+                                .heads = "num_attention_heads",
+                                .slice = kd__encoder_slice },
+                              "hidden_dropout_prob",
+                              "attention_probs_dropout_prob",
                               "hidden_act" };
-static const names short_names = { "dim",     "n_layers",          "n_heads",   "hidden_dim",
-                                   "dropout", "attention_dropout", "activation" };
+static const names short_names = { { .layers = "n_layers",
+                                     .hidden = "dim",
+                                     .inner = "hidden_dim",
+                                     .heads = "n_heads",
+                                     .slice = kd__encoder_slice },
+                                   "dropout",
+                                   "attention_dropout",
+                                   "activation" };
 
 /* architecture: before Model and ForSequenceClassification; padding: where the key is missing */
 static const struct {
@@ -45,7 +56,7 @@ static const char *const used[] = {
     "attention_dropout", "max_position_embeddings", "type_vocab_size", "initializer_range",
     "layer_norm_eps", "pad_token_id", "position_embedding_type", "classifier_dropout",
     "seq_classif_dropout", "num_labels", "id2label", "kd_pooling", "kd_dense", "kd_normalize",
-    "kd_max_length", "kd_pooler",
+    "kd_max_length", "kd_include_prompt", "kd_pooler",
     /* They change nothing of what is computed here. */
     "tie_word_embeddings", "tie_weights_", "gradient_checkpointing", "sinusoidal_pos_embds",
     "qa_dropout", "output_past", "directionality", "pooler_fc_size", "pooler_num_attention_heads",
@@ -54,17 +65,6 @@ static const char *const used[] = {
 static const kd__config_fixed fixed[] = { { "is_decoder", 0 }, { "add_cross_attention", 0 } };
 static const kd__config_keys keys = { used, sizeof used / sizeof *used, fixed,
                                       sizeof fixed / sizeof *fixed };
-
-static kd_status text(const kd__json *root, const char *key, const char *fallback,
-                      const char **value)
-{
-    const kd__json *node = kd__json_member(root, key);
-    *value = fallback;
-    if (kd__config_is_null(node)) return KD_OK;
-    KD_FAIL_IF(node->type != KD__JSON_STRING, KD_ERR_CONFIG, "config: %s: expected a name", key);
-    *value = node->text;
-    return KD_OK;
-}
 
 static kd_status check_architecture(kd__encoder *e, const char *name)
 {
@@ -89,7 +89,7 @@ static kd_status read_identity(kd__encoder *e, const kd__json *root)
     if (!kd__config_is_null(list))
         for (const kd__json *n = list->first; n; n = n->next)
             KD_TRY(check_architecture(e, n->type == KD__JSON_STRING ? n->text : "?"));
-    KD_TRY(text(root, "position_embedding_type", "absolute", &positions));
+    KD_TRY(kd__config_text(root, "position_embedding_type", "absolute", &positions));
     KD_FAIL_IF(strcmp(positions, "absolute"), KD_ERR_UNSUPPORTED,
                "config: position_embedding_type: only absolute is supported, got \"%.40s\"",
                positions);
@@ -100,7 +100,7 @@ static kd_status read_identity(kd__encoder *e, const kd__json *root)
 static kd_status check_activation(const kd__json *root, const char *key)
 {
     const char *name;
-    KD_TRY(text(root, key, "gelu", &name));
+    KD_TRY(kd__config_text(root, key, "gelu", &name));
     KD_FAIL_IF(strcmp(name, "gelu"), KD_ERR_UNSUPPORTED,
                "config: %s: only gelu is supported, got \"%.40s\"", key, name);
     return KD_OK;
@@ -141,10 +141,11 @@ static kd_status read_sizes(kd__encoder *e, const kd__json *root)
 {
     kd__trunk_config *d = &e->trunk.config;
     const names *n = d->family == KD__DISTILBERT ? &short_names : &common;
-    KD_TRY(kd__config_integer(root, n->hidden, 1, 0, &d->hidden));
-    KD_TRY(kd__config_integer(root, n->layers, 1, 0, &d->layers));
-    KD_TRY(kd__config_integer(root, n->heads, 1, 0, &d->heads));
-    KD_TRY(kd__config_integer(root, n->inner, 1, 0, &d->inner));
+    d->kind = &n->sizes;
+    KD_TRY(kd__config_integer(root, n->sizes.hidden, 1, 0, &d->hidden));
+    KD_TRY(kd__config_integer(root, n->sizes.layers, 1, 0, &d->layers));
+    KD_TRY(kd__config_integer(root, n->sizes.heads, 1, 0, &d->heads));
+    KD_TRY(kd__config_integer(root, n->sizes.inner, 1, 0, &d->inner));
     KD_TRY(kd__config_number(root, n->dropout, 0, 0.99, 0.1, &d->dropout));
     KD_TRY(kd__config_number(root, n->attention_dropout, 0, 0.99, 0.1, &d->attention_dropout));
     KD_TRY(check_activation(root, n->act));
@@ -166,82 +167,7 @@ static void set_forms(kd__trunk_config *d)
     d->norm = d->head = d->projection = d->position_table = d->type_table = -1;
 }
 
-/* ---- outputs of samples ---- */
-
-static const char *const poolings[] = { "cls", "mean", "max", "last" };
-
-int32_t kd__pooling_kind(const char *name)
-{
-    for (int32_t i = 0; i < 4; i++)
-        if (!strcmp(name, poolings[i])) return i;
-    return -1;
-}
-
-const char *kd__pooling_name(int32_t kind) { return poolings[kind]; }
-
-static kd_status read_stage(kd__stage *s, const kd__json *node, int64_t inputs)
-{
-    const char *activation;
-    int32_t bias;
-    for (const kd__json *n = node->first; n; n = n->next)
-        KD_FAIL_IF(strcmp(n->key, "out_features") && strcmp(n->key, "bias") &&
-                       strcmp(n->key, "activation") && strcmp(n->key, "folder"),
-                   KD_ERR_CONFIG, "config: kd_dense: the key \"%.60s\" is unknown", n->key);
-    KD_TRY(kd__config_integer(node, "out_features", 1, 0, &s->outputs));
-    KD_FAIL_IF(s->outputs > 1 << 24, KD_ERR_CONFIG, "config: kd_dense: out_features beyond 2^24");
-    KD_TRY(kd__config_flag(node, "bias", 1, &bias));
-    KD_TRY(text(node, "activation", "tanh", &activation));
-    s->activation = kd__activation_kind(activation);
-    KD_FAIL_IF(s->activation < 0 || kd__activation_keeps_input(s->activation), KD_ERR_UNSUPPORTED,
-               "config: kd_dense: activation: expected none, relu, tanh or sigmoid, got \"%.40s\"",
-               activation);
-    s->inputs = inputs;
-    s->bias = bias ? 0 : -1;
-    return KD_OK;
-}
-
-/* A folder in the model's folder: no name leads out of it. */
-static kd_status read_place(char *to, const char *name)
-{
-    KD_FAIL_IF(strchr(name, '/') || name[0] == '.', KD_ERR_CONFIG,
-               "config: kd_dense: folder: expected the name of a folder in the folder, got "
-               "\"%.60s\"",
-               name);
-    return kd__name_copy(to, name, "config: kd_dense: folder");
-}
-
-static kd_status read_dense(kd__encoder *e, kd__chain *c, const kd__json *list)
-{
-    const char *folder;
-    if (kd__config_is_null(list)) return KD_OK;
-    KD_FAIL_IF(list->type != KD__JSON_ARRAY || list->children > KD__MOST_STAGES, KD_ERR_CONFIG,
-               "config: kd_dense: expected a list of at most %d objects", KD__MOST_STAGES);
-    for (const kd__json *n = list->first; n; n = n->next) {
-        KD_FAIL_IF(n->type != KD__JSON_OBJECT, KD_ERR_CONFIG,
-                   "config: kd_dense: expected a list of objects");
-        KD_TRY(read_stage(&c->stage[c->count], n, kd__chain_outputs(c)));
-        KD_TRY(text(n, "folder", NULL, &folder));
-        if (folder) KD_TRY(read_place(e->dense_folder[c->count], folder));
-        c->count++;
-    }
-    return KD_OK;
-}
-
-static kd_status read_samples(kd__encoder *e, const kd__json *root)
-{
-    kd__chain *pooled = &e->chain[KD__CHAIN_POOLED], *embedding = &e->chain[KD__CHAIN_EMBEDDING];
-    const char *pooling;
-    KD_TRY(text(root, "kd_pooling", "mean", &pooling));
-    e->sentence = !kd__config_is_null(kd__json_member(root, "kd_pooling"));
-    pooled->width = e->trunk.config.hidden;
-    pooled->pooling = kd__pooling_kind(pooling);
-    KD_FAIL_IF(pooled->pooling < 0, KD_ERR_CONFIG,
-               "config: kd_pooling: expected cls, mean, max or last, got \"%.40s\"", pooling);
-    *embedding = *pooled;
-    KD_TRY(read_dense(e, embedding, kd__json_member(root, "kd_dense")));
-    KD_TRY(kd__config_flag(root, "kd_normalize", 0, &embedding->normalize));
-    return kd__config_integer(root, "kd_max_length", 1, 1 << 30, &e->max_length);
-}
+/* ---- classes of samples ---- */
 
 /* num_labels, or as many as id2label names; transformers' default is 2. */
 static kd_status read_labels(const kd__json *root, int64_t *labels)
@@ -260,7 +186,7 @@ static kd_status read_classifier(kd__encoder *e, const kd__json *root)
     const int32_t family = e->trunk.config.family;
     const int64_t hidden = e->trunk.config.hidden;
     const int distil = family == KD__DISTILBERT;
-    kd__chain *c = &e->chain[KD__CHAIN_LOGITS];
+    kd__chain *c = &e->trunk.samples->chain[KD__CHAIN_LOGITS];
     int64_t labels;
     KD_TRY(kd__config_number(root, distil ? "seq_classif_dropout" : "classifier_dropout", 0, 0.99,
                              distil ? 0.2 : e->trunk.config.dropout, &e->head_dropout));
@@ -270,6 +196,7 @@ static kd_status read_classifier(kd__encoder *e, const kd__json *root)
     KD_TRY(read_labels(root, &labels));
     KD_FAIL_IF(family == KD__BERT && !e->has_pooler, KD_ERR_CONFIG,
                "config: BertForSequenceClassification needs its pooler: kd_pooler is false");
+    e->trunk.samples->chains = KD__CHAINS;
     *c = (kd__chain){ .pooling = KD__POOL_FIRST, .count = 2, .width = hidden };
     c->stage[0] = (kd__stage){ .inputs = hidden,
                                .outputs = hidden,
@@ -279,11 +206,12 @@ static kd_status read_classifier(kd__encoder *e, const kd__json *root)
     return KD_OK;
 }
 
-kd_status kd__encoder_read_config(kd__encoder *e, const kd__json *root)
+kd_status kd__encoder_read_config(kd__encoder *e, kd_context *context, const kd__json *root)
 {
     KD_TRY(read_identity(e, root));
     KD_TRY(read_sizes(e, root));
     set_forms(&e->trunk.config);
-    KD_TRY(read_samples(e, root));
+    KD_TRY(kd__samples_read(&e->trunk, context, root, "mean"));
+    e->trunk.samples->is_kept = 1;
     return read_classifier(e, root);
 }

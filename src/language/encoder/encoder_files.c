@@ -4,8 +4,35 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "core/model/weights.h"
 #include "language/encoder/encoder.h"
 #include "language/trunk/config_keys.h"
+
+/* ---- the config ---- */
+
+/* Some folders have no pooler where the family has one; it is read when it is there. */
+static int lacks_pooler(const kd__json *root, const kd__weights *weights)
+{
+    static const char *const names[] = { "pooler.dense.weight", "bert.pooler.dense.weight",
+                                         "roberta.pooler.dense.weight",
+                                         "classifier.dense.weight" /* has none */ };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (kd__weights_find(weights, names[i])) return 0;
+    const kd__json *type = kd__json_member(root, "model_type");
+    return strcmp(type->text, "distilbert") && !kd__json_member(root, "kd_pooler");
+}
+
+kd_status kd__encoder_complete(kd_context *context, const kd__json *root, const char *folder,
+                               struct kd__weights *weights, kd__text *to)
+{
+    kd__text found = { .context = context };
+    kd_status status = kd__sentence_find(context, folder, weights, &found);
+    if (status == KD_OK && lacks_pooler(root, weights))
+        status = kd__text_format(&found, ",\"kd_pooler\":false");
+    if (status == KD_OK) status = kd__sentence_join(root, &found, to);
+    kd__text_free(&found);
+    return status;
+}
 
 /* ---- names ---- */
 
@@ -112,9 +139,7 @@ kd_status kd__encoder_list_entries(kd_model *model, const kd_model_save_options 
     KD_TRY(kd__entries_create(to, model->object.context, model->net.tensor_count));
     for (int64_t i = 0; i < model->net.tensor_count; i++) {
         const kd__tensor *t = &model->net.tensors[i];
-        const int apart = kd__encoder_of(model)->sentence &&
-                          kd__sentence_is_dense(model, (int32_t)i, NULL);
-        if (apart || strstr(t->name, ".lora_")) continue;
+        if (kd__sentence_is_written_apart(model, (int32_t)i) || strstr(t->name, ".lora_")) continue;
         kd__entries_add(to, t->name, t, kd__parameters_seen(model));
     }
     return KD_OK;
@@ -123,12 +148,8 @@ kd_status kd__encoder_list_entries(kd_model *model, const kd_model_save_options 
 /* What the folder's other files say is not said twice. */
 static int edit_config(const kd_model *model, const kd_model_save_options *o, kd__json *node)
 {
-    static const char *const elsewhere[] = { "kd_pooling", "kd_dense", "kd_normalize",
-                                             "kd_max_length" };
     (void)o;
-    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
-        if (kd__encoder_of(model)->sentence && !strcmp(node->key, elsewhere[i])) return 0;
-    return 1;
+    return !kd__sentence_is_key(model, node->key);
 }
 
 kd_status kd__encoder_write_config(kd_model *model, const kd_model_save_options *o, kd__text *to)

@@ -101,7 +101,7 @@ static kd_status embedding_tensors(const maker *m, kd__trunk_config *d)
 static kd_status head_tensors(maker *m, kd__encoder *e)
 {
     const int64_t hidden = e->trunk.config.hidden;
-    kd__stage *s = e->chain[KD__CHAIN_LOGITS].stage;
+    kd__stage *s = e->trunk.samples->chain[KD__CHAIN_LOGITS].stage;
     e->pooler = e->pooler_bias = -1;
     if (e->has_pooler)
         KD_TRY(dense(m, "pooler.dense", hidden, hidden, &e->pooler, &e->pooler_bias));
@@ -111,20 +111,6 @@ static kd_status head_tensors(maker *m, kd__encoder *e)
     s[0].bias = e->pooler_bias;
     if (!e->has_pooler) KD_TRY(dense(m, m->names->dense, hidden, hidden, &s[0].weight, &s[0].bias));
     return dense(m, m->names->labels, s[1].outputs, hidden, &s[1].weight, &s[1].bias);
-}
-
-/* "dense.0.weight": sentence-transformers keeps them in folders of their own. */
-static kd_status dense_tensors(maker *m, kd__chain *c)
-{
-    m->prefix = "";
-    for (int64_t i = 0; i < c->count; i++) {
-        kd__stage *s = &c->stage[i];
-        char part[24];
-        snprintf(part, sizeof part, "dense.%d", (int)i);
-        KD_TRY(tensor(m, part, ".weight", s->outputs, s->inputs, &s->weight));
-        if (s->bias >= 0) KD_TRY(tensor(m, part, ".bias", s->outputs, 0, &s->bias));
-    }
-    return KD_OK;
 }
 
 static kd_status make_tensors(kd__network *net, kd_context *context, kd__encoder *e)
@@ -143,7 +129,7 @@ static kd_status make_tensors(kd__network *net, kd_context *context, kd__encoder
     }
     m.layer = -1;
     KD_TRY(head_tensors(&m, e));
-    return dense_tensors(&m, &e->chain[KD__CHAIN_EMBEDDING]);
+    return kd__samples_tensors(net, context, &e->trunk.samples->chain[KD__CHAIN_EMBEDDING]);
 }
 
 kd_status kd__encoder_read(kd__network *net, kd_context *context, const kd__json *root)
@@ -152,7 +138,7 @@ kd_status kd__encoder_read(kd__network *net, kd_context *context, const kd__json
     KD_TRY(KD_NEW(context, (kd__encoder **)&net->state, 1));
     kd__encoder *e = net->state;
     KD_TRY(kd__name_copy(net->input, input ? input->text : "tokens", "config: input"));
-    KD_TRY(kd__encoder_read_config(e, root));
+    KD_TRY(kd__encoder_read_config(e, context, root));
     KD_TRY(kd__trunk_begin(&e->trunk, context));
     net->input_size = 1;
     return make_tensors(net, context, e);

@@ -17,6 +17,8 @@ static kd_status read_options(kd_model *model, const kd_generator_options *optio
     KD_TRY(kd__options_read(o, sizeof *o, options, "kd_generator_options"));
     KD_FAIL_IF(!kd__is_decoder(model) || kd__trunk_config_of(model)->classifier, KD_ERR_UNSUPPORTED,
                "generator: the model is not a language model");
+    KD_FAIL_IF(kd__trunk_config_of(model)->head < 0, KD_ERR_UNSUPPORTED,
+               "generator: the model has no head: its architecture is the family's Model");
     KD_FAIL_IF(o->max_sequences < 1 || o->max_sequences > 65536, KD_ERR_RANGE,
                "max_sequences: expected 1 to 65536, got %d", o->max_sequences);
     KD_FAIL_IF(o->prefill_tokens < 1 || o->prefill_tokens > 65536, KD_ERR_RANGE,

@@ -1,4 +1,5 @@
 /* A config out of a GGUF file's metadata, in transformers' keys. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static const kd__gguf_key keys[] = {
     { "rope.scaling.yarn_attn_factor", KD__GGUF_FIXED, 1 },
     { "attention.sliding_window", KD__GGUF_FIXED, 0 },
     { "attention.causal", KD__GGUF_FIXED, 1 },
-    { "attention.scale", KD__GGUF_FIXED, 0 },
+    { "attention.scale", KD__GGUF_NUMBER, 0 },
     { "attention.clamp_kqv", KD__GGUF_FIXED, 0 },
     { "attention.max_alibi_bias", KD__GGUF_FIXED, 0 },
     { "attn_logit_softcapping", KD__GGUF_FIXED, 0 },
@@ -273,6 +274,17 @@ static kd_status put_biases(writer *w)
     return KD_OK;
 }
 
+/* What queries times keys are multiplied with: only what a folder's attention does as well, to the
+ * last bit of a single-precision number. 0: not set. */
+static kd_status check_scale(const writer *w, double width)
+{
+    const double scale = number(w, "attention.scale", 0), own = 1 / sqrt(width);
+    KD_FAIL_IF(scale != 0 && fabs(scale / own - 1) > FLT_EPSILON, KD_ERR_UNSUPPORTED,
+               "%s: attention.scale: expected 1/sqrt(%g) = %g, as for heads of %g numbers, got %g",
+               w->file->what, width, own, width, scale);
+    return KD_OK;
+}
+
 static kd_status put_heads(writer *w)
 {
     const char *file = w->file->what;
@@ -289,6 +301,7 @@ static kd_status put_heads(writer *w)
                rotated);
     KD_FAIL_IF(values != width, KD_ERR_UNSUPPORTED,
                "%s: attention.value_length: expected %g as for keys, got %g", file, width, values);
+    KD_TRY(check_scale(w, width));
     KD_TRY(put(w, "num_key_value_heads", kv_heads));
     KD_TRY(put(w, "head_dim", width));
     KD_TRY(put(w, "rope_theta", theta));

@@ -521,6 +521,9 @@ static kd_status check(const writer *w)
         w->d->family == KD__QWEN3 && w->d->qkv_bias, KD_ERR_UNSUPPORTED,
         "GGUF: attention_bias of qwen3 is not written: the format's qwen3 has no such tensors");
     KD_FAIL_IF(w->d->classifier, KD_ERR_UNSUPPORTED, "GGUF: classifiers are not written");
+    KD_FAIL_IF(w->d->head < 0, KD_ERR_UNSUPPORTED, "GGUF: models without a head are not written");
+    KD_FAIL_IF(kd__samples_of(w->model)->sentence, KD_ERR_UNSUPPORTED,
+               "GGUF: embeddings of texts (config key kd_pooling) are not written");
     KD_FAIL_IF(w->dtype != KD_FLOAT32 && w->dtype != KD_FLOAT16 && w->dtype != KD_INT8,
                KD_ERR_UNSUPPORTED,
                "GGUF: expected float32 (%d), float16 (%d) or 8 bits (%d), got %d", KD_FLOAT32,

@@ -73,6 +73,7 @@ static int describe(const kd__network *net, int32_t slot, kd__output_facts *fact
     snprintf(facts->name, sizeof facts->name, "%s", slot_names[slot]);
     facts->width = width_of(s, slot);
     facts->unit = KD_UNIT_OF_SAMPLE;
+    facts->unit_length = slot == KD__STATIC_EMBEDDING && s->normalize;
     facts->is_kept = 1;
     return 1;
 }
@@ -117,6 +118,7 @@ const kd__engine kd__static_engine = {
     .gradient = gradient,
     .forget_gradients = forget_gradients,
     .touched = kd__static_touched,
+    .append = kd__static_append,
     .list_entries = kd__static_list_entries,
     .write_config = kd__static_write_config,
     .write_apart = kd__static_write_apart,

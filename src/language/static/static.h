@@ -48,6 +48,8 @@ kd_status kd__static_reserve(kd_model *model, int64_t samples, int32_t train);
 void kd__static_free(kd__network *net, kd_context *context);
 /* Floats that a sample takes beside its tokens. */
 int64_t kd__static_floats(const kd__static *s);
+/* A matrix alone: the table becomes the table times it. */
+kd_status kd__static_append(kd_model *model, const kd__dense *dense, int64_t count);
 const uint64_t *kd__static_touched(const kd_model *model, int32_t tensor);
 
 kd_status kd__static_list_entries(kd_model *model, const kd_model_save_options *options,

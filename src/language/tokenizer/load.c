@@ -263,6 +263,12 @@ static kd_status add_word_decoder(kd__reader *r, kd__steps *steps, const kd__jso
                                 .option = kd__is_on(node, "cleanup", 1) });
 }
 
+static kd_status read_number(const kd__json *node, const char *key, int64_t *value)
+{
+    const kd__json *number = kd__json_member(node, key);
+    return number ? kd__json_integer(number, 0, INT32_MAX, value, key) : KD_OK;
+}
+
 static kd_status read_decoder(kd__reader *r, const kd__json *node)
 {
     kd__steps *steps = &r->t->decoders;
@@ -286,10 +292,10 @@ static kd_status read_decoder(kd__reader *r, const kd__json *node)
         kd__step step = { .type = KD__STEP_STRIP_TEXT,
                           .to = content,
                           .to_bytes = (int64_t)strlen(content) };
-        const kd__json *start = kd__json_member(node, "start"),
-                       *stop = kd__json_member(node, "stop");
-        step.start = start ? (int32_t)start->number : 0;
-        step.stop = stop ? (int32_t)stop->number : 0;
+        int64_t start = 0, stop = 0;
+        KD_TRY(read_number(node, "start", &start));
+        KD_TRY(read_number(node, "stop", &stop));
+        step.start = (int32_t)start, step.stop = (int32_t)stop;
         return add_step(r, steps, step);
     }
     if (!strcmp(type, "Metaspace") && mark)
@@ -443,12 +449,6 @@ static kd_status read_model(kd__reader *r, const kd__json *root)
 }
 
 /* ---- what is told and not applied ---- */
-
-static kd_status read_number(const kd__json *node, const char *key, int64_t *value)
-{
-    const kd__json *number = kd__json_member(node, key);
-    return number ? kd__json_integer(number, 0, INT32_MAX, value, key) : KD_OK;
-}
 
 static kd_status read_told(kd__reader *r, const kd__json *root)
 {

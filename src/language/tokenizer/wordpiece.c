@@ -136,13 +136,17 @@ kd_status kd__wordpiece_piece(const kd_tokenizer *t, const kd__piece *piece, kd_
 
 kd_status kd__wordpiece_read(kd__reader *r, const kd__json *model)
 {
+    static const char *const needed[] = { "unk_token", "continuing_subword_prefix",
+                                          "max_input_chars_per_word" };
     kd__wordpiece *w = &r->t->wordpiece;
-    const kd__json *most = kd__json_member(model, "max_input_chars_per_word");
-    w->prefix = kd__text_of(model, "continuing_subword_prefix");
-    KD_FAIL_IF(!w->prefix || !most || !kd__text_of(model, "unk_token"), KD_ERR_FORMAT,
-               "%s: WordPiece: expected unk_token, continuing_subword_prefix and "
-               "max_input_chars_per_word",
-               r->what);
+    for (int i = 0; i < 3; i++) {
+        KD_FAIL_IF(!kd__json_member(model, needed[i]), KD_ERR_FORMAT,
+                   "%s: WordPiece: the key %s is missing", r->what, needed[i]);
+        KD_FAIL_IF(i < 2 && !kd__text_of(model, needed[i]), KD_ERR_FORMAT,
+                   "%s: WordPiece: %s: expected a text", r->what, needed[i]);
+    }
+    const kd__json *most = kd__json_member(model, needed[2]);
+    w->prefix = kd__text_of(model, needed[1]);
     KD_FAIL_IF(r->t->byte_level, KD_ERR_UNSUPPORTED,
                "%s: WordPiece after a ByteLevel pre-tokenizer is not supported", r->what);
     KD_TRY(kd__json_integer(most, 0, (int64_t)1 << 53, &w->longest_word,

@@ -103,7 +103,28 @@ kd_status kd__config_flag(const kd__json *root, const char *key, int32_t fallbac
     return KD_OK;
 }
 
+kd_status kd__config_text(const kd__json *root, const char *key, const char *fallback,
+                          const char **value)
+{
+    const kd__json *node = kd__json_member(root, key);
+    *value = fallback;
+    if (kd__config_is_null(node)) return KD_OK;
+    KD_FAIL_IF(node->type != KD__JSON_STRING, KD_ERR_CONFIG, "config: %s: expected a name", key);
+    *value = node->text;
+    return KD_OK;
+}
+
 /* ---- writing ---- */
+
+kd_status kd__config_extend(const kd__json *root, const kd__text *members, kd__text *to)
+{
+    const int64_t comma = !root->first; /* of the first member there is */
+    KD_TRY(kd__json_write(to, root));
+    while (to->bytes[to->size - 1] != '}') to->size--; /* the object is open again */
+    to->size--;
+    KD_TRY(kd__text_append(to, members->bytes + comma, (size_t)(members->size - comma)));
+    return kd__text_append(to, "}", 1);
+}
 
 /* Names the weights' type where there is such a key; 0: there is none. */
 static int name_dtype(kd__json *node, const char *dtype)

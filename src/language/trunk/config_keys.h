@@ -30,6 +30,12 @@ kd_status kd__config_integer(const kd__json *root, const char *key, int64_t low,
 kd_status kd__config_number(const kd__json *root, const char *key, double low, double high,
                             double fallback, double *value);
 kd_status kd__config_flag(const kd__json *root, const char *key, int32_t fallback, int32_t *value);
+/* NULL as the fallback: it may be missing. */
+kd_status kd__config_text(const kd__json *root, const char *key, const char *fallback,
+                          const char **value);
+
+/* An object as JSON text with further members, each of which begins with a comma. */
+kd_status kd__config_extend(const kd__json *root, const kd__text *members, kd__text *to);
 
 /* Changes a node of a config that is written; 0: it is left out. */
 typedef int kd__config_edit(const kd_model *model, const kd_model_save_options *options,

@@ -14,7 +14,8 @@ static int64_t own_width(const kd__trunk_plan *p, const kd__trunk_config *d, int
     const int32_t n = slot - kd__attention_slot(d, 0, 0);
     if (!p->kept.outputs || !p->kept.outputs[slot]) return 0;
     if (n < 0) return p->x_step ? 0 : d->hidden;
-    return kd__trunk_layer_stays(p, n / KD__ATTENTION_PARTS)
+    /* an image's are one entry, whose rows lie one after the other */
+    return kd__trunk_layer_stays(p, n / KD__ATTENTION_PARTS) && !d->patches.channels
                ? 0
                : kd__attention_width(d, n % KD__ATTENTION_PARTS);
 }

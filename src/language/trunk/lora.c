@@ -111,29 +111,6 @@ kd_status kd__lora_gradients(kd_model *model, int64_t first, int64_t end)
 
 /* ---- adding ---- */
 
-static kd_status grow(kd_model *model, float **block, int64_t before)
-{
-    float *larger = NULL;
-    KD_TRY(KD_NEW(model->object.context, &larger, model->net.parameters));
-    if (*block) memcpy(larger, *block, (size_t)before * sizeof *larger);
-    kd__release(model->object.context, *block);
-    *block = larger;
-    return KD_OK;
-}
-
-/* They are made by the next backward pass: nothing is kept. */
-static kd_status renew_gradients(kd_model *model)
-{
-    int64_t count = model->net.parameters;
-    float *made = NULL;
-    if (model->gradients_shared) KD_TRY(kd__trunk_share_gradients(&model->net, &count));
-    KD_TRY(KD_NEW(model->object.context, &made, count));
-    kd__release(model->object.context, model->gradients);
-    model->gradients = made;
-    model->gradient_count = count;
-    return KD_OK;
-}
-
 static kd_status add_adapter(kd_model *model, int32_t matrix, const kd_lora_options *o)
 {
     kd_context *context = model->object.context;
@@ -180,12 +157,8 @@ static kd_status try_matching(kd_model *model, const char *pattern, const kd_lor
     }
     KD_FAIL_IF(lora_of(model)->count == first, KD_ERR_NOT_FOUND,
                "lora: no matrix matches '%.60s' that has no adapter", pattern);
-    KD_TRY(grow(model, &model->parameters, before));
-    KD_TRY(renew_gradients(model));
-    KD_TRY(grow(model, &lora_of(model)->effective, before));
+    KD_TRY(kd__trunk_grow(model, count, before));
     begin(model, first, o->seed);
-    model->gradients_fresh = 1;
-    model->rows = 0;
     return kd__lora_refresh(model);
 }
 
@@ -196,11 +169,7 @@ static kd_status add_matching(kd_model *model, const char *pattern, const kd_lor
                   adapters = lora_of(model)->count;
     const kd_status status = try_matching(model, pattern, o);
     if (status == KD_OK) return KD_OK;
-    model->net.tensor_count = count;
-    model->net.parameters = parameters;
-    /* as when it was made: it cannot fail */
-    if (model->gradients_shared)
-        (void)kd__trunk_share_gradients(&model->net, &model->gradient_count);
+    kd__trunk_shrink(model, count, parameters);
     lora_of(model)->count = adapters;
     if (!adapters) {
         kd__lora_free(lora_of(model), model->object.context);

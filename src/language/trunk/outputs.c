@@ -64,15 +64,21 @@ int kd__trunk_describe(const kd__network *net, int32_t slot, kd__output_facts *f
     facts->width = width_of(d, slot);
     facts->is_kept = *facts->name && slot < KD__SLOT_STREAM;
     facts->attention = attention_of(d, slot);
+    if (!d->patches.channels) return 1;
+    facts->width *= kd__trunk_image_rows(d);
+    facts->unit = KD_UNIT_OF_SAMPLE;
     return 1;
 }
 
 /* ---- values ---- */
 
+/* (R, width), or of images (S, T, width). */
 static void view(const kd_model *model, kd_array *values, float *data, int64_t width)
 {
-    const int64_t dims[2] = { model->rows, width };
-    kd__array_view(values, data, KD_FLOAT32, 2, dims);
+    const int64_t each = kd__trunk_image_rows(kd__trunk_config_of(model));
+    const int64_t rows[2] = { model->rows, width },
+                  grid[3] = { each ? model->rows / each : 0, each, width };
+    kd__array_view(values, data, KD_FLOAT32, each ? 3 : 2, each ? grid : rows);
 }
 
 /* The whole logits: (R, V) numbers, made when asked for. Losses never ask: they go through the head
@@ -100,10 +106,12 @@ static kd_status attention_output(kd_model *model, int64_t layer, int part, kd_a
     const kd__trunk *s = kd__trunk_of(model);
     const kd__trunk_config *d = &s->config;
     const kd__trunk_plan *p = &s->pass.plan;
-    KD_FAIL_IF(!kd__trunk_layer_stays(p, layer), KD_ERR_NOT_FOUND,
-               "output 'attention.%lld.%s': the backward pass makes the layer's values again: "
+    KD_FAIL_IF(!kd__trunk_layer_stays(p, layer) || d->patches.channels, KD_ERR_NOT_FOUND,
+               "output 'attention.%lld.%s': %s: "
                "kd_model_keep or kd_loss_keep_outputs before the pass keeps them",
-               (long long)layer, parts[part]);
+               (long long)layer, parts[part],
+               d->patches.channels ? "an image's are kept when they are asked for"
+                                   : "the backward pass makes the layer's values again");
     float *qkv = s->pass.block + kd__trunk_at(p, layer) + p->qkv;
     view(model, values, qkv + kd__attention_offset(d, part), kd__attention_width(d, part));
     values->strides[0] = kd__attention_offset(d, KD__VALUE) + kd__attention_width(d, KD__VALUE);

@@ -76,7 +76,8 @@ static void lay_out_values(kd__trunk_plan *p, const kd__trunk_config *d, kd__tru
     p->dx = place(&p->floats, rows, d->hidden);
     p->dy = place(&p->floats, rows, d->hidden);
     p->wide = place(&p->floats, rows, kd__max(d->inner, q));
-    if (d->projection >= 0) p->dgathered = place(&p->floats, rows, d->embedded);
+    if (d->projection >= 0 && d->embedding >= 0)
+        p->dgathered = place(&p->floats, rows, d->embedded);
     p->dqkv = place(&p->floats, rows, all);
     p->dgu = place(&p->floats, rows, units);
 }
@@ -126,16 +127,17 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd
     const kd__trunk *state = net->state;
     const kd__trunk_config *d = &state->config;
     const int32_t train = !o->frozen;
-    const int64_t rows = o->max_rows;
     kd__trunk_kept kept = state->kept;
     kd__trunk_plan plan;
-    int64_t a_row, whole;
+    int64_t rows, a_row, whole;
+    KD_TRY(kd__multiply(o->max_rows, kd__max(1, kd__trunk_image_rows(d)), &rows));
     kept.outputs = net->asked;
     kd__trunk_lay_out(&plan, d, kept, 1, train);
     KD_TRY(kd__multiply(plan.floats, rows, &a_row));
     KD_TRY(kd__multiply(a_row, 8, &whole)); /* fits in bytes */
     kd__trunk_lay_out(&plan, d, kept, rows, train);
-    *floats = plan.floats + rows + (train ? rows * d->outer : 0);
+    *floats = plan.floats + (train ? rows * d->outer : 0);
+    if (d->embedding >= 0) *floats += rows;
     if (d->position_table >= 0) *floats += rows;
     if (d->type_table >= 0) *floats += rows;
     if (rows) *floats += most_scratch(d, context, rows, train, o->weights);

@@ -2,6 +2,7 @@
 #include "language/trunk/trunk.h"
 
 #include "base/memory.h"
+#include "base/numbers.h"
 #include "language/trunk/lora.h"
 #include "language/trunk/int8_weights.h"
 
@@ -45,6 +46,7 @@ kd_status kd__trunk_reserve(kd_model *model, int64_t rows, int32_t train)
     kd__trunk *s = kd__trunk_of(model);
     kd__trunk_kept kept = s->kept;
     kept.outputs = model->net.asked;
+    KD_TRY(kd__multiply(rows, kd__max(1, kd__trunk_image_rows(&s->config)), &rows));
     return kd__trunk_pass_reserve(&s->pass, model, kept, rows, train);
 }
 
@@ -66,6 +68,7 @@ kd_status kd__trunk_run(kd_model *model, kd_batch *batch, int32_t mode)
     s->pass.dropout = mode == KD_MODE_EVALUATE ? 0 : s->config.dropout;
     s->pass.attention_dropout = mode == KD_MODE_EVALUATE ? 0 : s->config.attention_dropout;
     s->pass.draws = model->draws;
+    s->pass.draws.first_row *= kd__max(1, kd__trunk_image_rows(&s->config));
     KD_TRY(kd__trunk_forward(model, &s->pass, kept, batch, mode == KD_MODE_TRAIN));
     model->rows = s->pass.rows;
     return KD_OK;
@@ -91,7 +94,7 @@ static int64_t numbers_of(const kd__network *net, int64_t first, int64_t end)
 int64_t kd__trunk_active_parameters(const kd__network *net)
 {
     const kd__trunk_config *d = &state_of(net)->config;
-    int64_t sum = d->embedded;
+    int64_t sum = d->embedding < 0 ? 0 : d->embedded; /* of one token's row */
     if (d->norm >= 0) sum += net->tensors[d->norm].count;
     if (d->head >= 0) sum += net->tensors[d->head].count;
     if (d->projection >= 0)

@@ -12,6 +12,10 @@
  *   each layer:  y = norm(x + o(attention(qkv(x))));  x = norm(y + down(gelu(gate(y))))
  *   hidden = x
  *
+ * With images in place of a vocabulary's tokens: x = u K' + b + P[position] of the E numbers u of a
+ * patch, K (d, E) the convolution's weight; the rows before an image's patches are T_e +
+ * P[position] of tokens T_e.
+ *
  * With a factorized embedding (V, E) and its projection P (d, E): x = E[token] P'; hidden = norm(x)
  * P where the embedding is the head, too.
  *
@@ -26,6 +30,9 @@
 #include "nn/dropout.h"
 #include "nn/heads.h"
 #include "nn/rope.h"
+#include "nn/unfold.h"
+
+#define KD__MOST_IMAGE_TOKENS 2
 
 typedef struct kd__trunk_layer {
     int64_t window;       /* 0: full attention */
@@ -38,7 +45,17 @@ typedef struct kd__trunk_layer {
     int32_t o, ob, gate, up, gateb, upb, down, downb;
 } kd__trunk_layer;
 
+/* What an engine on a trunk tells those who cut students out of its models. */
+typedef struct kd__trunk_kind {
+    /* Keys of its config. NULL: it has none; without a width, heads fill a row. */
+    const char *layers, *hidden, *inner, *heads, *kv_heads, *width;
+    /* Tensors that it adds to the trunk; hidden: the teacher's number of each of the student's.
+     * NULL: it adds none. */
+    kd_status (*slice)(kd_model *student, const kd_model *teacher, const int32_t *hidden);
+} kd__trunk_kind;
+
 typedef struct kd__trunk_config {
+    const kd__trunk_kind *kind; /* NULL: no students are cut out of it */
     int32_t family, tied, qkv_bias, o_bias, mlp_bias, qk_norm;
     /* the forms of a block; 0: norms before its two parts, root-mean-square norms, attention to
      * earlier rows, rotary positions, a gate */
@@ -60,11 +77,15 @@ typedef struct kd__trunk_config {
      * what enters layer 0; -1: none */
     int32_t position_table, type_table, embedding_norm;
     int64_t types, first_position, padding; /* padding -1: no token is one */
-    int32_t projection;                     /* of a factorized embedding, (d, E); -1: none */
-    int64_t embedded;                       /* E: numbers of an embedding's row */
+    int32_t projection; /* of a factorized embedding, or of patches, (d, E); -1: none */
+    int64_t embedded;   /* E: numbers of an embedding's row */
     /* O: numbers of "hidden", which the head multiplies: E where it is the factorized embedding,
      * else d */
     int64_t outer;
+    /* of images: patches through the projection, the tokens before them. patches.channels 0: what
+     * is read is a vocabulary's tokens */
+    kd__patches patches;
+    int32_t patch_bias, image_token[KD__MOST_IMAGE_TOKENS];
 } kd__trunk_config;
 
 /* What a pass keeps of its layers. */
@@ -92,7 +113,7 @@ typedef struct kd__trunk_plan {
     int64_t hidden, last_r, cosine, sine; /* hidden (R, O) */
     /* (R, d) and (R, 2), with embedding_norm: sums of embeddings, and what the norm keeps */
     int64_t summed, summed_r;
-    /* (R, E): rows of a factorized embedding, and their gradients */
+    /* (R, E): rows of a factorized embedding, or patches, and the rows' gradients */
     int64_t gathered, dgathered;
     int64_t normed, act, dx, dy, dqkv, dgu, wide; /* scratch */
     int64_t outputs; /* of the first output that has a place of its own (kd__trunk_kept_at) */
@@ -106,6 +127,7 @@ typedef struct kd__trunk_pass {
     int32_t *tokens, *positions, *types; /* positions, types: where there are such tables */
     int64_t *offsets;                    /* (sequences + 1) */
     int64_t tokens_room, positions_room, types_room, offsets_room, sequences, longest;
+    const float *images;               /* of the batch, while the pass goes forward */
     double dropout, attention_dropout; /* of this pass */
     kd__draws draws;
 } kd__trunk_pass;
@@ -136,6 +158,7 @@ typedef struct kd__trunk {
     kd_array head_view, head_gradient;
     struct kd__lora *lora;              /* NULL: no adapters */
     struct kd__int8_weights *quantized; /* of a frozen model, NULL: none */
+    struct kd__samples *samples;        /* outputs of samples, NULL: none */
 } kd__trunk;
 
 /* Of models whose engine stands on a trunk: it is the first member of their state. */
@@ -156,6 +179,12 @@ static inline int kd__has_trunk(const kd_model *model)
 kd_status kd__trunk_begin(kd__trunk *trunk, kd_context *context);
 void kd__trunk_free(kd__trunk *trunk, kd_context *context);
 void kd__trunk_initialize(kd_model *model);
+/* Tensors were added after the first `count`, of `before` numbers: blocks of the size of all, the
+ * new numbers 0. Gradients are fresh, and no pass is there any more. After a failure the model has
+ * the first `count` tensors. */
+kd_status kd__trunk_grow(kd_model *model, int64_t count, int64_t before);
+/* The first `count` tensors are all again, before their blocks have grown. */
+void kd__trunk_shrink(kd_model *model, int64_t count, int64_t before);
 kd_status kd__trunk_share_gradients(kd__network *net, int64_t *floats);
 /* Numbers that enter a feed-forward layer's middle. */
 static inline int64_t kd__trunk_units(const kd__trunk_config *d)
@@ -199,6 +228,11 @@ static inline int64_t kd__trunk_at(const kd__trunk_plan *p, int64_t layer)
     return layer < p->kept.recompute ? 0 : (layer - p->kept.recompute) * p->step;
 }
 
+/* T: rows of an image; 0: what is read are tokens. */
+static inline int64_t kd__trunk_image_rows(const kd__trunk_config *d)
+{
+    return d->patches.channels ? kd__patches_rows(&d->patches) : 0;
+}
 /* ---- facts ---- */
 
 kd_status kd__trunk_finish(kd_model *model);
@@ -216,6 +250,16 @@ kd_status kd__trunk_run(kd_model *model, kd_batch *batch, int32_t mode);
  * layers, needs is kept. */
 kd_status kd__trunk_forward(const kd_model *model, kd__trunk_pass *pass, kd__trunk_kept kept,
                             kd_batch *batch, int32_t train);
+/* Images: sequences of T rows each, in place of tokens and their offsets. */
+kd_status kd__trunk_take_images(const kd_model *model, kd__trunk_pass *pass, kd_batch *batch,
+                                int64_t *rows);
+/* Their patches, as rows that the projection takes. */
+void kd__trunk_unfold(const kd_model *model, kd__trunk_pass *pass);
+/* The projection's bias, then the tokens before the patches. */
+void kd__trunk_place_tokens(const kd_model *model, const kd__trunk_pass *pass, float *x);
+/* Gradients of both; rows of dx that are tokens become 0. */
+void kd__trunk_tokens_gradient(const kd_model *model, const kd__trunk_pass *pass, float *dx,
+                               int add);
 /* A layer's values in their place once more: made again from the x that was kept, or widened. */
 kd_status kd__trunk_layer_again(const kd_model *model, kd__trunk_pass *pass, int64_t layer);
 kd__attention kd__trunk_attention(const kd__trunk_config *config, const kd__trunk_pass *pass,

@@ -275,6 +275,7 @@ static kd_status backward_head(const backward *w)
     memset(w->dx, 0, (size_t)(w->rows.count * d->hidden) * sizeof *w->dx);
     if (!o->has_dhidden) {
         if (w->fresh) clear(w, d->norm);
+        if (w->fresh && d->layer_norm) clear(w, d->norm + 1);
         return KD_OK;
     }
     dlast = o->dhidden;
@@ -307,16 +308,24 @@ static void enter_layers(const backward *w)
 {
     const kd__trunk_config *d = w->d;
     add_outside(w, 0);
-    if (d->embedding_norm >= 0) {
-        if (w->pass->dropout > 0)
-            kd__dropout(w->rows.context, w->dx, w->dx, w->pass->dropout,
-                        kd__trunk_row_stream(w->model, w->pass, KD__DROP_EMBEDDING), w->rows.count,
-                        d->hidden);
+    if (w->pass->dropout > 0)
+        kd__dropout(w->rows.context, w->dx, w->dx, w->pass->dropout,
+                    kd__trunk_row_stream(w->model, w->pass, KD__DROP_EMBEDDING), w->rows.count,
+                    d->hidden);
+    if (d->embedding_norm >= 0)
         norm_gradient(w, d->embedding_norm, w->block + w->p->summed, w->block + w->p->summed_r,
                       w->dx, !w->fresh);
-    }
     table_gradient(w, d->position_table, w->pass->positions);
     table_gradient(w, d->type_table, w->pass->types);
+}
+
+/* dK (+)= dx' u of the unfolded patches u, whose rows of tokens are 0; nothing is before them. */
+static kd_status backward_images(const backward *w)
+{
+    const kd__trunk_config *d = w->d;
+    kd__trunk_tokens_gradient(w->model, w->pass, w->dx, !w->fresh);
+    return weight_gradient(w, d->projection, w->block + w->p->gathered, d->embedded, w->dx,
+                           d->hidden, !w->fresh);
 }
 
 /* Through the projection into the residual stream: dP (+)= dx' e, de = dx P. */
@@ -326,6 +335,7 @@ static kd_status backward_embedding(const backward *w)
     float *de = w->block + w->p->dgathered;
     /* push_out has written */
     const int add = !w->fresh || (d->outer < d->hidden && w->outside->has_dhidden);
+    if (d->patches.channels) return backward_images(w);
     if (d->projection < 0) {
         embedding_gradient(w, w->dx);
         return KD_OK;

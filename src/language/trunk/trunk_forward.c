@@ -98,6 +98,7 @@ static kd_status take_batch(const kd_model *model, kd__trunk_pass *pass, kd_batc
 {
     const kd__trunk_config *d = kd__trunk_config_of(model);
     kd_array values;
+    if (d->patches.channels) return kd__trunk_take_images(model, pass, batch, rows);
     KD_TRY(kd__batch_input(batch, model->net.input, &values));
     KD_TRY(take_tokens(model, pass, &values));
     KD_TRY(take_sequences(model, pass, batch));
@@ -326,9 +327,11 @@ static void finish_embedding(const kd_model *model, kd__trunk_pass *pass, const 
                           d->hidden, x);
     if (d->type_table >= 0)
         kd__embedding_add(rows, kd__tensor_values(model, d->type_table), pass->types, d->hidden, x);
-    if (d->embedding_norm < 0) return;
-    memcpy(summed, x, (size_t)(rows->count * d->hidden) * sizeof *x);
-    kd__trunk_norm(model, rows, d->embedding_norm, summed, x, pass->block + pass->plan.summed_r);
+    if (d->embedding_norm >= 0) {
+        memcpy(summed, x, (size_t)(rows->count * d->hidden) * sizeof *x);
+        kd__trunk_norm(model, rows, d->embedding_norm, summed, x,
+                       pass->block + pass->plan.summed_r);
+    }
     if (pass->dropout > 0)
         kd__dropout(rows->context, x, x, pass->dropout,
                     kd__trunk_row_stream(model, pass, KD__DROP_EMBEDDING), rows->count, d->hidden);
@@ -337,11 +340,14 @@ static void finish_embedding(const kd_model *model, kd__trunk_pass *pass, const 
 static kd_status embed(const kd_model *model, kd__trunk_pass *pass, const kd__rows *rows)
 {
     const kd__trunk_config *d = kd__trunk_config_of(model);
-    const float *embedding = kd__tensor_values(model, d->embedding);
     float *x = pass->block + pass->plan.x, *gathered = pass->block + pass->plan.gathered;
     const int projected = d->projection >= 0;
-    kd__embedding(rows, embedding, pass->tokens, d->embedded, projected ? gathered : x);
+    if (d->patches.channels) kd__trunk_unfold(model, pass);
+    else
+        kd__embedding(rows, kd__tensor_values(model, d->embedding), pass->tokens, d->embedded,
+                      projected ? gathered : x);
     if (projected) KD_TRY(project(model, rows, 1, gathered, x));
+    if (d->patches.channels) kd__trunk_place_tokens(model, pass, x);
     finish_embedding(model, pass, rows, x);
     return KD_OK;
 }

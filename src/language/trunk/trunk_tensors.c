@@ -70,7 +70,8 @@ void kd__trunk_initialize(kd_model *model)
             continue;
         }
         /* keeps the size of an embedding */
-        const double range = i == d->projection ? 1 / sqrt((double)d->embedded) : d->range;
+        const double range = i == d->projection && d->embedding >= 0 ? 1 / sqrt((double)d->embedded)
+                                                                     : d->range;
         for (int64_t j = 0; j < t->count; j++) {
             const double u = 1 - kd__uniform(stream, (uint64_t)(j / 2 * 2)),
                          v = 6.283185307179586 * kd__uniform(stream, (uint64_t)(j / 2 * 2 + 1));
@@ -103,4 +104,61 @@ kd_status kd__trunk_share_gradients(kd__network *net, int64_t *floats)
     }
     *floats += most;
     return KD_OK;
+}
+
+/* ---- tensors that are added to a model ---- */
+
+static kd_status larger(const kd_model *model, const float *values, int64_t before, float **made)
+{
+    KD_TRY(KD_NEW(model->object.context, made, model->net.parameters));
+    if (values) memcpy(*made, values, (size_t)before * sizeof **made);
+    return KD_OK;
+}
+
+static kd_status make_blocks(kd_model *model, int64_t before, float *made[3], int64_t *gradients)
+{
+    const kd__lora *lora = kd__trunk_of(model)->lora;
+    *gradients = model->net.parameters;
+    KD_TRY(larger(model, model->parameters, before, &made[0]));
+    if (lora) KD_TRY(larger(model, lora->effective, before, &made[1]));
+    if (model->frozen) return KD_OK;
+    if (model->gradients_shared) KD_TRY(kd__trunk_share_gradients(&model->net, gradients));
+    return KD_NEW(model->object.context, &made[2], *gradients);
+}
+
+static void replace(const kd_model *model, float **block, float *made)
+{
+    kd__release(model->object.context, *block);
+    *block = made;
+}
+
+kd_status kd__trunk_grow(kd_model *model, int64_t count, int64_t before)
+{
+    kd__lora *lora = kd__trunk_of(model)->lora;
+    float *made[3] = { NULL };
+    int64_t gradients;
+    const kd_status status = make_blocks(model, before, made, &gradients);
+    if (status != KD_OK) {
+        for (int i = 0; i < 3; i++) kd__release(model->object.context, made[i]);
+        kd__trunk_shrink(model, count, before);
+        return status;
+    }
+    replace(model, &model->parameters, made[0]);
+    if (lora) replace(model, &lora->effective, made[1]);
+    if (!model->frozen) replace(model, &model->gradients, made[2]);
+    model->gradient_count = gradients;
+    model->gradients_fresh = 1;
+    model->gradients_foreign = KD__FOREIGN_NONE;
+    model->rows = 0;
+    return KD_OK;
+}
+
+void kd__trunk_shrink(kd_model *model, int64_t count, int64_t before)
+{
+    int64_t gradients;
+    model->net.tensor_count = count;
+    model->net.parameters = before;
+    /* as when it was made: it cannot fail */
+    if (model->gradients_shared && !model->frozen)
+        (void)kd__trunk_share_gradients(&model->net, &gradients);
 }

@@ -168,9 +168,12 @@ static float as_bfloat16(float x)
 
 static void check_products(kd_context *ctx, int rounded)
 {
-    const int64_t shapes[][3] = { { 1, 1, 1 },       { 5, 7, 3 },      { 33, 65, 17 },
-                                  { 128, 100, 300 }, { 200, 31, 400 }, { 13, 97, 4100 },
-                                  { 40, 33, 8300 } };
+    static const int64_t all[][3] = { { 1, 1, 1 },       { 5, 7, 3 },      { 33, 65, 17 },
+                                      { 128, 100, 300 }, { 200, 31, 400 }, { 13, 97, 4100 },
+                                      { 40, 33, 8300 } },
+                         few[][3] = { { 1, 1, 1 },   { 5, 7, 3 },    { 13, 17, 7 }, { 17, 33, 60 },
+                                      { 50, 5, 80 }, { 2, 3, 4100 }, { 2, 2, 8300 } };
+    const int64_t(*shapes)[3] = getenv("KD_TEST_FEW") ? few : all;
     for (int s = 0; s < 6 + rounded; s++)
         for (int flags = 0; flags < 4; flags++) {
             int64_t m = shapes[s][0], n = shapes[s][1], k = shapes[s][2];

@@ -73,7 +73,9 @@ static void same_rows(const int *rows, int count, const float *ds, const kd_loss
         at += is_in;
     }
     OK(kd_loss_tensor_gradient(loss, 0, &gradient));
-    ck_assert(!memcmp(gradient.data, alone_dw, WIDTH * WIDTH * sizeof(float)));
+    /* a row of zeros may stand in another place of a product's sum, by the BLAS */
+    for (int i = 0; i < WIDTH * WIDTH; i++)
+        NEAR(((const float *)gradient.data)[i], alone_dw[i], 1e-6);
 }
 
 /* Masked and absent rows are as if they were not there, of relations too. */

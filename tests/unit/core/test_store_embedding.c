@@ -25,6 +25,15 @@ static void pack(const int64_t ends[S + 1], int64_t token, const int64_t *views)
     OK(kd_batch_set_samples(batch, NULL, &ks, views ? &vs : NULL));
 }
 
+static void pack_without_keys(void)
+{
+    static int64_t tokens[R];
+    const kd_array os = KD_ARRAY_1D(offsets, KD_INT64, S + 1),
+                   ts = KD_ARRAY_1D(tokens, KD_INT64, R);
+    OK(kd_batch_begin_packed(batch, &os));
+    OK(kd_batch_set(batch, "tokens", &ts, NULL));
+}
+
 static void teach(const uint8_t *present)
 {
     kd_array es = KD_ARRAY_2D(vectors, KD_FLOAT32, S, D), ps = KD_ARRAY_1D(present, KD_UINT8, S);
@@ -312,6 +321,12 @@ START_TEST(what_is_no_vector_is_refused)
     OK(kd_store_writer_begin(w, 9, 9, 0, 0, 5));
     es.dims[0] = 5;
     FAILS(kd_store_writer_put(w, "embedding", &es), KD_ERR_SHAPE, "expected 1 rows of 24");
+    pack_without_keys();
+    vectors[D] = 1;
+    teach(NULL);
+    FAILS(kd_store_writer_add(w, batch, targets), KD_ERR_STATE, "sample 0 of the batch has no key");
+    pack(offsets, 100, NULL);
+    teach(NULL);
     finish(w);
     kd_store *s = opened(path, 0);
     OK(kd_store_get_info(s, &info));

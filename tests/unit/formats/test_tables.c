@@ -42,15 +42,14 @@ START_TEST(numbers_of_tables_are_decimal)
 }
 END_TEST
 
-static kd_status load_npy(const char *shape, int64_t dims[KD_ARRAY_MAX_RANK])
+static kd_status load_header(const char *header, int64_t dims[KD_ARRAY_MAX_RANK])
 {
     const char *path = scratch_path("empty.npy");
     char bytes[200] = "\x93NUMPY\x01\x00\x76";
     kd_dataset *data;
     kd_array values;
     memset(bytes + 10, ' ', 118);
-    bytes[10 + snprintf(bytes + 10, 118, "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }",
-                        shape)] = ' ';
+    memcpy(bytes + 10, header, strlen(header));
     write_file(path, bytes, 128);
     OK(kd_dataset_create(&data, ctx, NULL));
     const kd_status status = kd_dataset_add_file(data, "x", path, NULL);
@@ -59,6 +58,37 @@ static kd_status load_npy(const char *shape, int64_t dims[KD_ARRAY_MAX_RANK])
     kd_dataset_free(data);
     return status;
 }
+
+static kd_status load_npy(const char *shape, int64_t dims[KD_ARRAY_MAX_RANK])
+{
+    char header[118];
+    snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }",
+             shape);
+    return load_header(header, dims);
+}
+
+/* numpy keeps the last of two, and nothing says which was meant. */
+START_TEST(a_key_that_a_header_has_twice_is_refused_by_name)
+{
+    int64_t dims[KD_ARRAY_MAX_RANK];
+    FAILS(load_header("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 3), 'shape': (0, 5)}",
+                      dims),
+          KD_ERR_FORMAT, "npy header: 'shape' is there twice");
+    FAILS(load_header("{'descr': '<f4', 'descr': '<f8', 'fortran_order': False, 'shape': (0,)}",
+                      dims),
+          KD_ERR_FORMAT, "'descr' is there twice");
+    FAILS(load_header("{\"descr\": '<f8', 'descr': '<f4', 'fortran_order': False, 'shape': (0,)}",
+                      dims),
+          KD_ERR_FORMAT, "'descr' is there twice");
+    FAILS(load_header("{'descr': '<f4', 'fortran_order': False, 'shape': (0,), "
+                      "'fortran_order':True}",
+                      dims),
+          KD_ERR_FORMAT, "'fortran_order' is there twice");
+    /* a field of records may have any name */
+    FAILS(load_header("{'descr': [('shape', '<f4')], 'fortran_order': False, 'shape': (0,)}", dims),
+          KD_ERR_DTYPE, "structured");
+}
+END_TEST
 
 START_TEST(arrays_without_numbers_are_read_when_their_dims_make_sense)
 {
@@ -80,6 +110,7 @@ Suite *tables_suite(void)
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, numbers_of_tables_are_decimal);
+    tcase_add_test(tests, a_key_that_a_header_has_twice_is_refused_by_name);
     tcase_add_test(tests, arrays_without_numbers_are_read_when_their_dims_make_sense);
     suite_add_tcase(suite, tests);
     return suite;

@@ -125,7 +125,7 @@ static void check_slopes(const char *config, const char *output)
     push_back(model, output);
     OK(kd_model_backward(model));
     OK(kd_model_tensor_count(model, &count));
-    for (int32_t i = 0; i < count; i++) {
+    for (int32_t i = 0; i < count; i += getenv("KD_TEST_FEW") ? 4 : 1) {
         const char *name;
         kd_array g;
         OK(kd_model_tensor(model, i, &name, NULL));
@@ -149,6 +149,7 @@ START_TEST(gradients_are_those_of_central_differences)
     check_slopes(BERT(NO_DROPOUT ",\"kd_pooling\":\"cls\""), "pooled");
     check_slopes(BERT(NO_DROPOUT ",\"kd_pooling\":\"last\""), "pooled");
     check_slopes(BERT(NO_DROPOUT ",\"kd_pooling\":\"max\""), "pooled");
+    check_slopes(BERT(NO_DROPOUT ",\"kd_pooling\":\"weightedmean\""), "pooled");
     check_slopes(BERT(NO_DROPOUT), "hidden.embedding");
     check_slopes(BERT(NO_DROPOUT), "hidden.0");
 }
@@ -392,12 +393,15 @@ END_TEST
 
 /* ---- memory ---- */
 
+static int64_t memory_rows(void) { return getenv("KD_TEST_FEW") ? 70 : 300; }
+
 static kd_batch *long_batch(kd_context *own)
 {
-    static int64_t tokens[300], offsets[] = { 0, 170, 171, 300 };
-    const kd_array o = KD_ARRAY_1D(offsets, KD_INT64, 4), t = KD_ARRAY_1D(tokens, KD_INT64, 300);
+    const int64_t rows = memory_rows(), half = rows / 2 + 20;
+    int64_t tokens[300], offsets[] = { 0, half, half + 1, rows };
+    const kd_array o = KD_ARRAY_1D(offsets, KD_INT64, 4), t = KD_ARRAY_1D(tokens, KD_INT64, rows);
     kd_batch *made;
-    for (int i = 0; i < 300; i++) tokens[i] = (i * i + 3 * i) % 19;
+    for (int i = 0; i < rows; i++) tokens[i] = (i * i + 3 * i) % 19;
     OK(kd_batch_create(&made, own, NULL));
     OK(kd_batch_begin_packed(made, &o));
     OK(kd_batch_set(made, "tokens", &t, NULL));
@@ -435,7 +439,7 @@ static void check_memory(const kd_model_options *o)
 START_TEST(memory_is_known_before_it_is_taken)
 {
     kd_model_options o = KD_MODEL_OPTIONS_INIT;
-    o.max_rows = 300;
+    o.max_rows = memory_rows();
     check_memory(&o);
     o.recompute = 1;
     check_memory(&o);
@@ -454,7 +458,7 @@ START_TEST(a_pass_allocates_nothing_after_the_first)
 {
     kd_model *model = encoder_made(ctx, BERT(CLASSES SENTENCE), NULL);
     kd_context_info first = { .struct_size = sizeof first }, last = first;
-    for (int pass = 0; pass < 300; pass++) {
+    for (int pass = 0; pass < (getenv("KD_TEST_FEW") ? 20 : 300); pass++) {
         OK(kd_model_forward(model, batch, KD_MODE_TRAIN));
         push_back(model, "embedding");
         push_back(model, "logits");
@@ -488,7 +492,8 @@ START_TEST(what_would_change_the_result_is_refused_by_name)
     refuse(BERT(",\"architectures\":[\"RobertaModel\"]"), KD_ERR_UNSUPPORTED, "RobertaModel");
     refuse(BERT(",\"is_decoder\":true"), KD_ERR_UNSUPPORTED, "is_decoder");
     refuse(BERT(",\"rope_theta\":1"), KD_ERR_CONFIG, "\"rope_theta\" is unknown");
-    refuse(BERT(",\"kd_pooling\":\"median\""), KD_ERR_CONFIG, "cls, mean, max or last");
+    refuse(BERT(",\"kd_pooling\":\"median\""), KD_ERR_CONFIG,
+           "cls, mean, max, last or weightedmean");
     refuse(BERT(",\"kd_dense\":[{\"out_features\":3,\"activation\":\"gelu\"}]"), KD_ERR_UNSUPPORTED,
            "got \"gelu\"");
     refuse(BERT(",\"kd_dense\":[{\"out_features\":0}]"), KD_ERR_CONFIG, "out_features");
@@ -505,15 +510,37 @@ START_TEST(what_would_change_the_result_is_refused_by_name)
 }
 END_TEST
 
+#define POSITIONS(type, count)                                                                     \
+    "{\"model_type\":\"" type "\",\"vocab_size\":17,\"hidden_size\":4,\"num_hidden_layers\":1,"    \
+    "\"num_attention_heads\":1,\"intermediate_size\":4,\"max_position_embeddings\":" count "}"
+
 START_TEST(batches_that_do_not_fit_are_refused_with_their_place)
 {
     kd_model *model = encoder_made(ctx, BERT(NO_DROPOUT ",\"kd_max_length\":6"), NULL);
-    int64_t types[ENCODER_ROWS] = { 0, 0, 2 };
-    const kd_array k = KD_ARRAY_1D(types, KD_INT64, ENCODER_ROWS);
+    int64_t types[ENCODER_ROWS] = { 0, 0, 2 }, tokens[ENCODER_ROWS] = { 0 };
+    const kd_array k = KD_ARRAY_1D(types, KD_INT64, ENCODER_ROWS),
+                   t = KD_ARRAY_1D(tokens, KD_INT64, ENCODER_ROWS);
     FAILS(kd_model_forward(model, batch, KD_MODE_EVALUATE), KD_ERR_RANGE,
           "sequence 0 has 7 tokens, the model takes 6");
     kd_model_free(model);
+    model = encoder_made(ctx, POSITIONS("bert", "6"), NULL);
+    FAILS(kd_model_forward(model, batch, KD_MODE_EVALUATE), KD_ERR_RANGE,
+          "sequence 0 has 7 tokens, the model has positions for 6");
+    kd_model_free(model);
+    model = encoder_made(ctx, POSITIONS("roberta", "8"), NULL); /* two are padding's */
+    FAILS(kd_model_forward(model, batch, KD_MODE_EVALUATE), KD_ERR_RANGE,
+          "sequence 0 has 7 tokens, the model has positions for 6");
+    kd_model_free(model);
     model = encoder_made(ctx, BERT(""), NULL);
+    tokens[2] = 17;
+    OK(kd_batch_set(batch, "tokens", &t, NULL));
+    FAILS(kd_model_forward(model, batch, KD_MODE_EVALUATE), KD_ERR_RANGE,
+          "field 'tokens': row 2: token 17 is not in 0 to 16");
+    tokens[2] = -1;
+    OK(kd_batch_set(batch, "tokens", &t, NULL));
+    FAILS(kd_model_forward(model, batch, KD_MODE_EVALUATE), KD_ERR_RANGE, "token -1");
+    tokens[2] = 0;
+    OK(kd_batch_set(batch, "tokens", &t, NULL));
     OK(kd_batch_set(batch, "token_types", &k, NULL));
     FAILS(kd_model_forward(model, batch, KD_MODE_EVALUATE), KD_ERR_RANGE,
           "row 2: type 2 is not in 0 to 1");

@@ -218,18 +218,43 @@ START_TEST(modules_that_are_not_known_are_refused_by_name)
 }
 END_TEST
 
+/* A message names a folder once, whichever of its files is at fault. */
+START_TEST(a_path_is_said_once)
+{
+    static const char *const files[] = { "config.json", "modules.json", "1_Pooling/config.json",
+                                         "2_Dense/config.json", "sentence_bert_config.json" };
+    const char *f = sentence_folder("encoder-path");
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        refused(f, files[i], "{", KD_ERR_FORMAT, f);
+        put(f, files[i], "[3,");
+        kd_model *model = NULL;
+        FAILS(kd_model_load(&model, ctx, f, NULL), KD_ERR_FORMAT, f);
+        const char *at = strstr(kd_last_error(), f);
+        ck_assert_msg(!strstr(at + 1, f), "%s: %s", files[i], kd_last_error());
+        f = sentence_folder("encoder-path");
+    }
+    char path[700];
+    snprintf(path, sizeof path, "%s/2_Dense/config.json", f);
+    remove(path);
+    kd_model *model = NULL;
+    FAILS(kd_model_load(&model, ctx, f, NULL), KD_ERR_NOT_FOUND, "2_Dense/config.json");
+    ck_assert(!strstr(strstr(kd_last_error(), f) + 1, f));
+}
+END_TEST
+
 START_TEST(pooling_and_dense_files_are_checked_key_by_key)
 {
     const char *f = sentence_folder("encoder-pooling");
-    refused(f, "1_Pooling/config.json", "{\"pooling_mode\":\"weightedmean\"}", KD_ERR_UNSUPPORTED,
-            "\"weightedmean\" is not cls, mean, max or lasttoken");
+    refused(f, "1_Pooling/config.json", "{\"pooling_mode\":\"mean_sqrt_len_tokens\"}",
+            KD_ERR_UNSUPPORTED,
+            "\"mean_sqrt_len_tokens\" is not cls, mean, max, lasttoken or weightedmean");
     refused(f, "1_Pooling/config.json",
             "{\"pooling_mode_cls_token\":true,\"pooling_mode_max_tokens\":true}",
             KD_ERR_UNSUPPORTED, "2 modes at once");
     refused(f, "1_Pooling/config.json", "{\"pooling_mode_mean_sqrt_len_tokens\":true}",
             KD_ERR_UNSUPPORTED, "mean_sqrt_len_tokens is not supported");
-    refused(f, "1_Pooling/config.json", "{\"pooling_mode\":\"mean\",\"include_prompt\":false}",
-            KD_ERR_UNSUPPORTED, "include_prompt");
+    refused(f, "1_Pooling/config.json", "{\"pooling_mode\":\"mean\",\"include_prompt\":3}",
+            KD_ERR_CONFIG, "include_prompt: expected true or false");
     refused(f, "1_Pooling/config.json", "{\"pooling_mode\":\"mean\",\"weights\":[]}", KD_ERR_CONFIG,
             "\"weights\" is unknown");
     refused(f, "1_Pooling/config.json", "{}", KD_ERR_CONFIG, "no pooling mode");
@@ -265,10 +290,14 @@ END_TEST
 /* The pooling of every kind of file, and the length where newer folders have it. */
 START_TEST(both_forms_of_pooling_and_of_the_length_are_read)
 {
-    static const char *const forms[][2] = { { "{\"pooling_mode\":\"cls\"}", "cls" },
-                                            { "{\"pooling_mode\":\"lasttoken\"}", "last" },
-                                            { "{\"pooling_mode_lasttoken\":true}", "last" },
-                                            { "{\"pooling_mode_max_tokens\":true}", "max" } };
+    static const char *const forms[][2] = {
+        { "{\"pooling_mode\":\"cls\"}", "cls" },
+        { "{\"pooling_mode\":\"lasttoken\"}", "last" },
+        { "{\"pooling_mode_lasttoken\":true}", "last" },
+        { "{\"pooling_mode\":\"weightedmean\"}", "weightedmean" },
+        { "{\"pooling_mode_weightedmean_tokens\":true}", "weightedmean" },
+        { "{\"pooling_mode_max_tokens\":true}", "max" }
+    };
     const char *f = sentence_folder("encoder-forms"), *json;
     kd_model *model;
     put(f, "sentence_bert_config.json", "{\"transformer_task\":\"feature-extraction\"}");
@@ -297,6 +326,7 @@ Suite *encoder_folders_suite(void)
     tcase_add_test(tests, names_of_all_times_are_read);
     tcase_add_test(tests, a_folder_may_lack_the_pooler);
     tcase_add_test(tests, modules_that_are_not_known_are_refused_by_name);
+    tcase_add_test(tests, a_path_is_said_once);
     tcase_add_test(tests, pooling_and_dense_files_are_checked_key_by_key);
     tcase_add_test(tests, what_modules_say_is_not_said_in_the_config_as_well);
     tcase_add_test(tests, both_forms_of_pooling_and_of_the_length_are_read);

@@ -312,6 +312,32 @@ START_TEST(a_key_without_influence_is_passed_over)
 }
 END_TEST
 
+/* What attention multiplies with anyway, as a single-precision number; and nothing near it. */
+START_TEST(an_attention_scale_of_its_own_changes_nothing)
+{
+    static float first[LENGTH * WORDS], second[LENGTH * WORDS];
+    const float own = 1 / sqrtf(WIDTH);
+    kd_model *model;
+    OK(load(llama(), &model));
+    logits_of(model, first);
+    kd_model_free(model);
+    builder *b = llama();
+    key_float(b, "llama.attention.scale", own);
+    OK(load(b, &model));
+    logits_of(model, second);
+    kd_model_free(model);
+    ck_assert(difference(first, second) == 0);
+    b = llama();
+    key_float(b, "llama.attention.scale", own * 1.00001f);
+    FAILS(load(b, &model), KD_ERR_UNSUPPORTED,
+          "attention.scale: expected 1/sqrt(8) = 0.353553, as for heads of 8 numbers");
+    b = llama();
+    key_float(b, "llama.attention.scale", 0);
+    OK(load(b, &model));
+    kd_model_free(model);
+}
+END_TEST
+
 START_TEST(a_tensor_without_a_place_is_refused_by_name)
 {
     static const char *const bad[] = { "blk.1.attn_q.bias",           "blk.2.attn_q.weight",
@@ -553,6 +579,7 @@ Suite *gguf_suite(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_key_that_changes_the_result_is_refused_by_name);
     tcase_add_test(tests, a_key_without_influence_is_passed_over);
+    tcase_add_test(tests, an_attention_scale_of_its_own_changes_nothing);
     tcase_add_test(tests, a_tensor_without_a_place_is_refused_by_name);
     tcase_add_test(tests, a_list_of_one_number_for_each_layer_is_that_number);
     tcase_add_test(tests, rope_freqs_are_the_divisors_themselves);

@@ -58,19 +58,25 @@ START_TEST(equal_tokenizers_have_equal_hashes)
 }
 END_TEST
 
+static kd_tokenizer *with_template(const char *name, const char *text)
+{
+    const char *folder = scratch_path(name);
+    char path[700];
+    mkdir(folder, 0777);
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    ck_assert_int_eq(bytes_tokenizer(path, TEXT_CUT, TEXT_ADDED), 0);
+    snprintf(path, sizeof path, "%s/chat_template.jinja", folder);
+    write_file(path, text, strlen(text));
+    return loaded(folder);
+}
+
 START_TEST(templates_have_hashes_of_their_text)
 {
-    char path[700], texts[2][KD_HASH_BYTES];
+    static const char *const said[] = { "{{ messages[0]['content'] }}",
+                                        "{% for m in messages %}{{ m['content'] }}{% endfor %}" };
+    char texts[2][KD_HASH_BYTES];
     for (int i = 0; i < 2; i++) {
-        const char *folder = scratch_path(i ? "hash-chat1" : "hash-chat0");
-        mkdir(folder, 0777);
-        snprintf(path, sizeof path, "%s/tokenizer.json", folder);
-        ck_assert_int_eq(bytes_tokenizer(path, TEXT_CUT, TEXT_ADDED), 0);
-        snprintf(path, sizeof path, "%s/chat_template.jinja", folder);
-        const char *text = i ? "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-                             : "{{ messages[0]['content'] }}";
-        write_file(path, text, strlen(text));
-        kd_tokenizer *t = loaded(folder);
+        kd_tokenizer *t = with_template(i ? "hash-chat1" : "hash-chat0", said[i]);
         OK(kd_tokenizer_hash(t, KD_HASH_TEMPLATE, texts[i]));
         kd_tokenizer_free(t);
     }
@@ -86,6 +92,47 @@ static void fill(kd_packer *p)
     r.key[0] = 21, r.key[1] = 22;
     OK(kd_packer_add(p, &r, 0));
 }
+
+static void expect_rendering(kd_tokenizer *t, const kd_packer_options *options,
+                             const char *expected)
+{
+    const char *tokenizer, *rendering;
+    kd_packer *p;
+    kd_batch *batch;
+    OK(kd_batch_create(&batch, ctx, NULL));
+    OK(kd_packer_create(&p, ctx, t, options));
+    fill(p);
+    OK(kd_packer_next(p, batch));
+    OK(kd_batch_origin(batch, &tokenizer, &rendering));
+    ck_assert_str_eq(rendering, expected);
+    kd_packer_free(p);
+    kd_batch_free(batch);
+}
+
+/* The longest ones are told whole. */
+START_TEST(renderings_are_told_apart)
+{
+    static const char lines[] =
+        "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '<|end|>\n' }}"
+        "{% endfor %}";
+    char hash[KD_HASH_BYTES], expected[KD_NAME_BYTES];
+    kd_tokenizer *t = with_template("told-apart", lines);
+    kd_packer_options o = KD_PACKER_OPTIONS_INIT;
+    OK(kd_tokenizer_hash(t, KD_HASH_TEMPLATE, hash));
+    for (o.keep_reasoning = -1; o.keep_reasoning <= 1; o.keep_reasoning++) {
+        const char *end = o.keep_reasoning < 0 ? ""
+                          : o.keep_reasoning   ? ", reasoning kept"
+                                               : ", reasoning dropped";
+        o.chat = KD_CHAT_AUTO;
+        snprintf(expected, sizeof expected, "template %s%s", hash, end);
+        expect_rendering(t, &o, expected);
+        o.chat = KD_CHAT_CHATML;
+        snprintf(expected, sizeof expected, "chatml%s", end);
+        expect_rendering(t, &o, expected);
+    }
+    kd_tokenizer_free(t);
+}
+END_TEST
 
 static kd_packer *packer_of(kd_tokenizer *t, int32_t chat, int32_t end_token)
 {
@@ -160,6 +207,7 @@ Suite *origin_suite(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, equal_tokenizers_have_equal_hashes);
     tcase_add_test(tests, templates_have_hashes_of_their_text);
+    tcase_add_test(tests, renderings_are_told_apart);
     tcase_add_test(tests, a_store_of_another_rendering_is_refused);
     suite_add_tcase(suite, tests);
     return suite;

@@ -219,8 +219,7 @@ START_TEST(it_is_saved_loaded_measured_and_refuses_what_it_does_not_know)
                           NULL),
           KD_ERR_CONFIG, "\"fasttext\"");
     FAILS(kd_model_create(&other, ctx, "{\"model_type\":\"fasttext\"}", NULL), KD_ERR_CONFIG,
-          "mlp, sequential, llama, mistral, qwen2, qwen3, bert, distilbert, roberta, xlm-roberta, "
-          "static_embedding");
+          "is not one of mlp, sequential, llama");
     const kd_array ts = KD_ARRAY_2D(tokens, KD_INT64, ROWS, LENGTH);
     tokens[0] = 40;
     OK(kd_batch_set(batch, "tokens", &ts, NULL));

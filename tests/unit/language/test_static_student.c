@@ -8,6 +8,11 @@
     "\"type_vocab_size\":1,\"hidden_act\":\"gelu\",\"hidden_dropout_prob\":0,"                     \
     "\"attention_probs_dropout_prob\":0,\"initializer_range\":0.5}"
 
+#define DECODER                                                                                    \
+    "{\"model_type\":\"qwen3\",\"vocab_size\":%d,\"hidden_size\":12,\"num_hidden_layers\":2,"      \
+    "\"num_attention_heads\":3,\"head_dim\":4,\"intermediate_size\":20,\"kd_pooling\":\"last\","   \
+    "\"architectures\":[\"Qwen3Model\"],\"initializer_range\":0.5}"
+
 static kd_context *ctx;
 static kd_tokenizer *tokenizer;
 static kd_model *teacher;
@@ -81,7 +86,7 @@ START_TEST(axes_are_orthogonal_ordered_and_positive_at_their_largest)
 END_TEST
 
 /* All axes together keep every distance between tokens. */
-START_TEST(distances_are_those_of_the_teacher_s_embeddings)
+static void check_distances(kd_model *of)
 {
     kd_static_options o = KD_STATIC_OPTIONS_INIT;
     kd_model *student;
@@ -92,14 +97,14 @@ START_TEST(distances_are_those_of_the_teacher_s_embeddings)
     double mine = 0, theirs = 0;
     o.sif_coefficient = 0;
     o.batch_size = 3;
-    OK(kd_student_create_static(&student, teacher, tokenizer, &o));
+    OK(kd_student_create_static(&student, of, tokenizer, &o));
     const float *y = table_of(student, &width);
     ck_assert_int_eq(width, 12);
     OK(kd_batch_create(&batch, ctx, NULL));
     OK(kd_batch_begin_packed(batch, &os));
     OK(kd_batch_set(batch, "tokens", &ts, NULL));
-    OK(kd_model_forward(teacher, batch, KD_MODE_EVALUATE));
-    OK(kd_model_output(teacher, "pooled", &out));
+    OK(kd_model_forward(of, batch, KD_MODE_EVALUATE));
+    OK(kd_model_output(of, "pooled", &out));
     const float *x = out.data;
     for (int i = 0; i < 12; i++) {
         mine += pow(y[5 * 12 + i] - y[8 * 12 + i], 2);
@@ -108,6 +113,17 @@ START_TEST(distances_are_those_of_the_teacher_s_embeddings)
     NEAR(mine, theirs, 1e-3 * theirs);
     kd_batch_free(batch);
     kd_model_free(student);
+}
+
+START_TEST(distances_are_those_of_the_teacher_s_embeddings)
+{
+    char config[600];
+    kd_model *decoder;
+    check_distances(teacher);
+    snprintf(config, sizeof config, DECODER, (int)tokens);
+    OK(kd_model_create(&decoder, ctx, config, NULL));
+    check_distances(decoder);
+    kd_model_free(decoder);
 }
 END_TEST
 

@@ -342,6 +342,10 @@ END_TEST
 #define PREFIX "\"continuing_subword_prefix\":\"##\","
 #define LONGEST(number) "\"max_input_chars_per_word\":" number ","
 
+#define STRIPPED(start, stop)                                                                      \
+    "{\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":" start ",\"stop\":" stop        \
+    "},\"model\":" WORD_MODEL(WORD_VOCABULARY) "}"
+
 START_TEST(what_is_not_supported_is_refused_by_name)
 {
     static const struct {
@@ -351,12 +355,21 @@ START_TEST(what_is_not_supported_is_refused_by_name)
     } refused[] = {
         { MODEL("{\"type\":\"Unigram\",\"vocab\":[]}"), KD_ERR_UNSUPPORTED,
           "type Unigram: expected BPE or WordPiece" },
-        { MODEL(MEMBERS("", LONGEST("100"))), KD_ERR_FORMAT, "continuing_subword_prefix" },
-        { MODEL(MEMBERS(PREFIX, "")), KD_ERR_FORMAT, "max_input_chars_per_word" },
+        { MODEL(MEMBERS("", LONGEST("100"))), KD_ERR_FORMAT,
+          "WordPiece: the key continuing_subword_prefix is missing" },
+        { MODEL(MEMBERS(PREFIX, "")), KD_ERR_FORMAT,
+          "WordPiece: the key max_input_chars_per_word is missing" },
+        { MODEL("{\"type\":\"WordPiece\"," PREFIX LONGEST("9") "\"vocab\":{\"a\":0}}"),
+          KD_ERR_FORMAT, "WordPiece: the key unk_token is missing" },
+        { MODEL(MEMBERS("\"continuing_subword_prefix\":2,", LONGEST("9"))), KD_ERR_FORMAT,
+          "WordPiece: continuing_subword_prefix: expected a text" },
         { MODEL(MEMBERS(PREFIX, LONGEST("-1"))), KD_ERR_CONFIG, "got -1" },
         { MODEL(MEMBERS(PREFIX, LONGEST("1.5"))), KD_ERR_CONFIG, "whole number" },
         { "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":" WORD_MODEL(WORD_VOCABULARY) "}",
           KD_ERR_UNSUPPORTED, "ByteLevel" },
+        { STRIPPED("1", "9007199254740993"), KD_ERR_CONFIG, "stop: expected 0 to 2147483647" },
+        { STRIPPED("-1", "0"), KD_ERR_CONFIG, "start: expected 0 to 2147483647, got -1" },
+        { STRIPPED("0", "0.5"), KD_ERR_CONFIG, "stop: expected a whole number" },
         { POST("{\"type\":\"Sequence\",\"processors\":[" CLS_SEP("BertProcessing") "," CLS_SEP(
               "BertProcessing") "]}"),
           KD_ERR_UNSUPPORTED, "a second post-processor" },

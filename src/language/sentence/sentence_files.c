@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "core/model/weights.h"
-#include "language/encoder/encoder.h"
+#include "language/sentence/samples.h"
 #include "language/trunk/config_keys.h"
 #include "nn/activation.h"
 
@@ -86,11 +86,13 @@ static kd_status check_text(const kd__json *root, const char *key, const char *v
 
 static kd_status old_pooling(const kd__json *root, const char **kind)
 {
-    static const char *const modes[][2] = {
-        { "pooling_mode_cls_token", "cls" },           { "pooling_mode_mean_tokens", "mean" },
-        { "pooling_mode_max_tokens", "max" },          { "pooling_mode_lasttoken", "last" },
-        { "pooling_mode_mean_sqrt_len_tokens", NULL }, { "pooling_mode_weightedmean_tokens", NULL }
-    };
+    static const char *const modes[][2] = { { "pooling_mode_cls_token", "cls" },
+                                            { "pooling_mode_mean_tokens", "mean" },
+                                            { "pooling_mode_max_tokens", "max" },
+                                            { "pooling_mode_lasttoken", "last" },
+                                            { "pooling_mode_mean_sqrt_len_tokens", NULL },
+                                            { "pooling_mode_weightedmean_tokens",
+                                              "weightedmean" } };
     int32_t on, count = 0;
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         KD_TRY(kd__config_flag(root, modes[i][0], 0, &on));
@@ -109,7 +111,8 @@ static kd_status new_pooling(const kd__json *node, const char **kind)
     const char *name = node->type == KD__JSON_STRING ? node->text : "?";
     if (!strcmp(name, "lasttoken")) name = "last";
     KD_FAIL_IF(kd__pooling_kind(name) < 0, KD_ERR_UNSUPPORTED,
-               "1_Pooling: pooling_mode \"%.40s\" is not cls, mean, max or lasttoken", name);
+               "1_Pooling: pooling_mode \"%.40s\" is not cls, mean, max, lasttoken or weightedmean",
+               name);
     *kind = kd__pooling_name(kd__pooling_kind(name));
     return KD_OK;
 }
@@ -130,13 +133,13 @@ static kd_status pooling(reader *r, const kd__json *root, const char *place)
     int32_t prompt;
     KD_TRY(check_known(root, known, sizeof known / sizeof *known, place));
     KD_TRY(kd__config_flag(root, "include_prompt", 1, &prompt));
-    KD_FAIL_IF(!prompt, KD_ERR_UNSUPPORTED, "%s: include_prompt: only true is supported", place);
     KD_TRY(old_pooling(root, &kind));
     const kd__json *mode = kd__json_member(root, "pooling_mode");
     if (!kd__config_is_null(mode)) KD_TRY(new_pooling(mode, &kind));
     KD_FAIL_IF(!kind, KD_ERR_CONFIG, "%s: no pooling mode", place);
     r->pooled = 1;
-    return kd__text_format(r->to, ",\"kd_pooling\":\"%s\"", kind);
+    return kd__text_format(r->to, ",\"kd_pooling\":\"%s\"%s", kind,
+                           prompt ? "" : ",\"kd_include_prompt\":false");
 }
 
 /* ---- reading: dense layers ---- */
@@ -304,52 +307,42 @@ static kd_status read_modules(reader *r, const kd__json *root, const char *place
 
 /* ---- reading: the config ---- */
 
-/* Some folders have no pooler where the family has one; it is read when it is there. */
-static int lacks_pooler(const kd__json *root, const kd__weights *weights)
+static const char *const keys[] = { "kd_pooling", "kd_dense", "kd_normalize", "kd_max_length",
+                                    "kd_include_prompt" };
+
+static int is_key(const char *key)
 {
-    static const char *const names[] = { "pooler.dense.weight", "bert.pooler.dense.weight",
-                                         "roberta.pooler.dense.weight",
-                                         "classifier.dense.weight" /* has none */ };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (kd__weights_find(weights, names[i])) return 0;
-    const kd__json *type = kd__json_member(root, "model_type");
-    return strcmp(type->text, "distilbert") && !kd__json_member(root, "kd_pooler");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!strcmp(key, keys[i])) return 1;
+    return 0;
 }
 
-/* The config's own keys, then those that were found. */
-static kd_status join(const kd__json *root, const kd__text *found, kd__text *to)
+int kd__sentence_is_key(const kd_model *model, const char *key)
+{
+    return kd__samples_of(model)->sentence && is_key(key);
+}
+
+kd_status kd__sentence_join(const kd__json *root, const kd__text *found, kd__text *to)
 {
     if (!found->size) return KD_OK;
     for (const kd__json *n = root->first; n; n = n->next)
-        KD_FAIL_IF(strstr(found->bytes, "\"kd_pooling\"") && !strncmp(n->key, "kd_", 3) &&
-                       strcmp(n->key, "kd_pooler"),
-                   KD_ERR_CONFIG, "config: the key \"%.60s\" is said in modules.json as well",
-                   n->key);
-    KD_TRY(kd__json_write(to, root));
-    while (to->bytes[to->size - 1] != '}') to->size--; /* the object is open again */
-    to->size--;
-    KD_TRY(kd__text_append(to, found->bytes + !root->first, (size_t)(found->size - !root->first)));
-    return kd__text_append(to, "}", 1);
+        KD_FAIL_IF(strstr(found->bytes, "\"kd_pooling\"") && is_key(n->key), KD_ERR_CONFIG,
+                   "config: the key \"%.60s\" is said in modules.json as well", n->key);
+    return kd__config_extend(root, found, to);
 }
 
-kd_status kd__sentence_complete(kd_context *context, const kd__json *root, const char *folder,
-                                struct kd__weights *weights, kd__text *to)
+kd_status kd__sentence_find(kd_context *context, const char *folder, struct kd__weights *weights,
+                            kd__text *found)
 {
-    kd__text found = { .context = context };
-    reader r = { .context = context, .folder = folder, .weights = weights, .to = &found };
-    kd_status status = read_file(&r, "", "modules.json", 0, read_modules);
-    if (status == KD_OK && lacks_pooler(root, weights))
-        status = kd__text_format(&found, ",\"kd_pooler\":false");
-    if (status == KD_OK) status = join(root, &found, to);
-    kd__text_free(&found);
-    return status;
+    reader r = { .context = context, .folder = folder, .weights = weights, .to = found };
+    return read_file(&r, "", "modules.json", 0, read_modules);
 }
 
 /* ---- the weights of dense layers ---- */
 
 int kd__sentence_is_dense(const kd_model *model, int32_t tensor, int64_t *stage)
 {
-    const kd__chain *c = &kd__encoder_of(model)->chain[KD__CHAIN_EMBEDDING];
+    const kd__chain *c = &kd__samples_of(model)->chain[KD__CHAIN_EMBEDDING];
     for (int64_t i = 0; i < c->count; i++) {
         if (tensor != c->stage[i].weight && tensor != c->stage[i].bias) continue;
         if (stage) *stage = i;
@@ -362,7 +355,12 @@ int kd__sentence_is_apart(const kd_model *model, int32_t tensor)
 {
     int64_t stage;
     return kd__sentence_is_dense(model, tensor, &stage) &&
-           kd__encoder_of(model)->dense_folder[stage][0];
+           kd__samples_of(model)->dense_folder[stage][0];
+}
+
+int kd__sentence_is_written_apart(const kd_model *model, int32_t tensor)
+{
+    return kd__samples_of(model)->sentence && kd__sentence_is_dense(model, tensor, NULL);
 }
 
 static kd_status read_stage(kd_model *model, const kd__stage *s, const kd__safetensors *file,
@@ -379,18 +377,18 @@ static kd_status read_stage(kd_model *model, const kd__stage *s, const kd__safet
 
 kd_status kd__sentence_read(kd_model *model, const char *folder)
 {
-    const kd__encoder *e = kd__encoder_of(model);
-    const kd__chain *c = &e->chain[KD__CHAIN_EMBEDDING];
+    const kd__samples *s = kd__samples_of(model);
+    const kd__chain *c = &s->chain[KD__CHAIN_EMBEDDING];
     const reader r = { .context = model->object.context, .folder = folder };
     for (int64_t i = 0; i < c->count; i++) {
         char *path = NULL;
         kd__safetensors file;
-        if (!e->dense_folder[i][0]) continue;
-        KD_TRY(path_of(&r, e->dense_folder[i], "model.safetensors", &path));
+        if (!s->dense_folder[i][0]) continue;
+        KD_TRY(path_of(&r, s->dense_folder[i], "model.safetensors", &path));
         kd_status status = kd__safetensors_read(&file, r.context, path);
         kd__release(r.context, path);
         KD_TRY(status);
-        status = read_stage(model, &c->stage[i], &file, e->dense_folder[i]);
+        status = read_stage(model, &c->stage[i], &file, s->dense_folder[i]);
         kd__safetensors_free(&file);
         KD_TRY(status);
     }
@@ -401,7 +399,7 @@ kd_status kd__sentence_read(kd_model *model, const char *folder)
 
 typedef struct {
     kd_model *model;
-    const kd__encoder *e;
+    const kd__samples *s;
     const char *folder;
     const kd_model_save_options *o;
 } writer;
@@ -435,7 +433,7 @@ static kd_status put_module(kd__text *t, int index, const char *place, const cha
 
 static kd_status write_modules(const writer *w, kd__text *t)
 {
-    const kd__chain *c = &w->e->chain[KD__CHAIN_EMBEDDING];
+    const kd__chain *c = &w->s->chain[KD__CHAIN_EMBEDDING];
     char place[32];
     int index = 2;
     KD_TRY(put_module(t, 0, "", "Transformer"));
@@ -453,7 +451,7 @@ static kd_status write_modules(const writer *w, kd__text *t)
 
 static kd_status write_pooling(const writer *w, kd__text *t)
 {
-    const kd__chain *c = &w->e->chain[KD__CHAIN_EMBEDDING];
+    const kd__chain *c = &w->s->chain[KD__CHAIN_EMBEDDING];
     const int32_t kind = c->pooling;
     KD_TRY(make_folder(w, "1_Pooling"));
     KD_TRY(kd__text_format(
@@ -461,18 +459,19 @@ static kd_status write_pooling(const writer *w, kd__text *t)
         "{\n  \"word_embedding_dimension\": %lld,\n  \"pooling_mode_cls_token\": %s,\n"
         "  \"pooling_mode_mean_tokens\": %s,\n  \"pooling_mode_max_tokens\": %s,\n"
         "  \"pooling_mode_mean_sqrt_len_tokens\": false,\n"
-        "  \"pooling_mode_weightedmean_tokens\": false,\n  \"pooling_mode_lasttoken\": %s,\n"
-        "  \"include_prompt\": true\n}\n",
+        "  \"pooling_mode_weightedmean_tokens\": %s,\n  \"pooling_mode_lasttoken\": %s,\n"
+        "  \"include_prompt\": %s\n}\n",
         (long long)c->width, kind == KD__POOL_FIRST ? "true" : "false",
         kind == KD__POOL_MEAN ? "true" : "false", kind == KD__POOL_MAX ? "true" : "false",
-        kind == KD__POOL_LAST ? "true" : "false"));
+        kind == KD__POOL_WEIGHTED ? "true" : "false", kind == KD__POOL_LAST ? "true" : "false",
+        w->s->leaves_out_prompt ? "false" : "true"));
     return write_text(w, "1_Pooling/config.json", t);
 }
 
 static kd_status write_length(const writer *w, kd__text *t)
 {
-    const kd__trunk_config *d = &w->e->trunk.config;
-    const int64_t most = w->e->max_length < d->positions ? w->e->max_length : d->positions;
+    const kd__trunk_config *d = kd__trunk_config_of(w->model);
+    const int64_t most = w->s->max_length < d->positions ? w->s->max_length : d->positions;
     KD_TRY(kd__text_format(t, "{\n  \"max_seq_length\": %lld,\n  \"do_lower_case\": false\n}\n",
                            (long long)most));
     return write_text(w, "sentence_bert_config.json", t);
@@ -521,7 +520,7 @@ static kd_status with_text(const writer *w, part *write)
 
 static kd_status write_stages(const writer *w)
 {
-    const kd__chain *c = &w->e->chain[KD__CHAIN_EMBEDDING];
+    const kd__chain *c = &w->s->chain[KD__CHAIN_EMBEDDING];
     for (int64_t i = 0; i < c->count; i++) {
         kd__text t = { .context = w->model->object.context };
         char place[32];
@@ -537,8 +536,8 @@ static kd_status write_stages(const writer *w)
 
 kd_status kd__sentence_write(kd_model *model, const char *folder, const kd_model_save_options *o)
 {
-    const writer w = { model, kd__encoder_of(model), folder, o };
-    if (!w.e->sentence) return KD_OK;
+    const writer w = { model, kd__samples_of(model), folder, o };
+    if (!w.s->sentence) return KD_OK;
     KD_TRY(write_stages(&w));
     KD_TRY(with_text(&w, write_pooling));
     KD_TRY(with_text(&w, write_length));

@@ -3,9 +3,11 @@
  *
  *   v_0 = pool(hidden);  v_i = f_i(dropout(v_(i-1)) W_i' + b_i);  output = v_n, or v_n / |v_n|
  *
+ * where a stage may norm v_(i-1), of d numbers, before all else.
+ *
  * "pooled" is a chain of no stages, "embedding" and the logits of a class are others. */
-#ifndef KD_ENCODER_CHAIN_H
-#define KD_ENCODER_CHAIN_H
+#ifndef KD_SENTENCE_CHAIN_H
+#define KD_SENTENCE_CHAIN_H
 
 #include "language/trunk/trunk.h"
 #include "nn/sequence_pool.h"
@@ -17,10 +19,13 @@ typedef struct kd__stage {
     int64_t inputs, outputs;
     int32_t activation;
     double dropout; /* of the inputs, in a training pass */
+    /* is_normed 1: the inputs go through a layer norm first, with the tensor norm and its next */
+    int32_t is_normed, norm;
 } kd__stage;
 
 typedef struct kd__chain {
     int32_t pooling, normalize;
+    int32_t skips_prompt; /* rows of a prompt (kd__samples) are not pooled */
     int64_t count, width; /* stages; d */
     kd__stage stage[KD__MOST_STAGES];
     /* of the last pass: values, lengths, the output's gradient, scratch; made when asked for */

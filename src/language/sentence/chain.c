@@ -1,5 +1,5 @@
 /* Outputs of samples, forward and backward. Legend in chain.h. */
-#include "language/encoder/chain.h"
+#include "language/sentence/samples.h"
 
 #include <string.h>
 
@@ -8,6 +8,7 @@
 #include "language/trunk/lora.h"
 #include "nn/activation.h"
 #include "nn/dropout.h"
+#include "nn/layer_norm.h"
 #include "nn/linear.h"
 #include "nn/unit_rows.h"
 
@@ -46,7 +47,7 @@ static float *scratch(const kd__chain *c, int64_t i)
 static kd_status reserve(kd_context *context, kd__chain *c, int64_t samples)
 {
     const int64_t a_sample = value_at(c, c->count + 1) + 2 * kd__chain_outputs(c) + 1 +
-                             3 * widest(c);
+                             3 * widest(c) + 2;
     int64_t floats;
     KD_TRY(kd__multiply(samples, a_sample, &floats));
     KD_TRY(KD_RESERVE(context, &c->block, &c->room, floats));
@@ -56,10 +57,11 @@ static kd_status reserve(kd_context *context, kd__chain *c, int64_t samples)
 
 /* ---- passes ---- */
 
-static kd__sequences sequences_of(const kd_model *model)
+static kd__sequences sequences_of(const kd_model *model, const kd__chain *c)
 {
-    const kd__trunk_pass *pass = &kd__trunk_of(model)->pass;
-    return (kd__sequences){ model->object.context, pass->sequences, pass->offsets };
+    const kd__trunk *trunk = kd__trunk_of(model);
+    return (kd__sequences){ model->object.context, trunk->pass.sequences, trunk->pass.offsets,
+                            c->skips_prompt ? trunk->samples->prompts : NULL };
 }
 
 static const float *hidden_of(const kd_model *model)
@@ -67,6 +69,9 @@ static const float *hidden_of(const kd_model *model)
     const kd__trunk_pass *pass = &kd__trunk_of(model)->pass;
     return pass->block + pass->plan.hidden;
 }
+
+/* What a norm of a stage's inputs keeps, (S, 2). */
+static float *kept_of(const kd__chain *c) { return scratch(c, 3); }
 
 /* y (S, inputs) = dropout(x); x itself where nothing is dropped. */
 static const float *dropped(const kd_model *model, const kd__stage *s, int64_t site,
@@ -80,16 +85,26 @@ static const float *dropped(const kd_model *model, const kd__stage *s, int64_t s
     return y;
 }
 
+/* What a stage multiplies, of v_i: normed, then dropped; y (S, inputs) is room for it. */
+static const float *entered(const kd_model *model, const kd__chain *c, int64_t i, int64_t site,
+                            const kd__rows *rows, float *y)
+{
+    const kd__stage *s = &c->stage[i];
+    const float *x = value(c, i);
+    if (s->is_normed) kd__trunk_norm(model, rows, s->norm, x, y, kept_of(c));
+    return dropped(model, s, site + i, rows, s->is_normed ? y : x, y);
+}
+
 kd_status kd__chain_forward(kd_model *model, kd__chain *c, int64_t site)
 {
-    const kd__sequences sequences = sequences_of(model);
+    const kd__sequences sequences = sequences_of(model, c);
     const kd__rows rows = { sequences.context, sequences.count };
     if (c->is_made) return KD_OK;
     KD_TRY(reserve(rows.context, c, rows.count));
     kd__pool(&sequences, c->pooling, hidden_of(model), c->width, value(c, 0));
     for (int64_t i = 0; i < c->count; i++) {
         const kd__stage *s = &c->stage[i];
-        const float *x = dropped(model, s, site + i, &rows, value(c, i), scratch(c, 0));
+        const float *x = entered(model, c, i, site, &rows, scratch(c, 0));
         KD_TRY(kd__linear(&rows, x, s->inputs, kd__tensor_values(model, s->weight), s->outputs,
                           value(c, i + 1)));
         kd__activation_forward(rows.context, s->activation, value(c, i + 1),
@@ -106,12 +121,22 @@ const float *kd__chain_output(const kd__chain *c)
     return c->normalize ? unit_of(c) : value(c, c->count);
 }
 
+/* dx (S, inputs) of the normed inputs becomes that of v_i. */
+static void norm_gradient(kd_model *model, const kd__chain *c, int64_t i, const kd__rows *rows,
+                          float *dx)
+{
+    const kd__stage *s = &c->stage[i];
+    kd__layer_norm_gradient(rows, value(c, i), kd__tensor_values(model, s->norm), kept_of(c), dx,
+                            s->inputs, dx, 0, kd__tensor_gradient(model, s->norm),
+                            kd__tensor_gradient(model, s->norm + 1), 1);
+}
+
 /* dx (S, inputs) from dy (S, outputs), which becomes the gradient before the activation. */
 static kd_status stage_gradient(kd_model *model, const kd__chain *c, int64_t i, int64_t site,
                                 const kd__rows *rows, float *dy, float *dx)
 {
     const kd__stage *s = &c->stage[i];
-    const float *x = dropped(model, s, site + i, rows, value(c, i), scratch(c, 2));
+    const float *x = entered(model, c, i, site, rows, scratch(c, 2));
     kd__activation_backward(rows->context, s->activation, dy, value(c, i + 1), NULL, rows->count,
                             s->outputs);
     kd__bias_gradient(rows, dy, s->outputs, kd__tensor_gradient(model, s->bias), 1);
@@ -121,12 +146,13 @@ static kd_status stage_gradient(kd_model *model, const kd__chain *c, int64_t i, 
     KD_TRY(kd__linear_input_gradient(rows, dy, s->outputs, kd__tensor_values(model, s->weight),
                                      s->inputs, dx));
     dropped(model, s, site + i, rows, dx, dx);
+    if (s->is_normed) norm_gradient(model, c, i, rows, dx);
     return KD_OK;
 }
 
 kd_status kd__chain_backward(kd_model *model, kd__chain *c, int64_t site, float *dhidden)
 {
-    const kd__sequences sequences = sequences_of(model);
+    const kd__sequences sequences = sequences_of(model, c);
     const kd__rows rows = { sequences.context, sequences.count };
     const int64_t outputs = kd__chain_outputs(c);
     float *dy = scratch(c, 0), *dx = scratch(c, 1);
