@@ -107,7 +107,8 @@ KD_API void kd_loss_options_init(kd_loss_options *options, size_t size);
  * with kd_loss_set after kd_loss_add, or a separate call (kd_loss_set_shared_classes). */
 typedef struct kd_term_options {
     uint32_t struct_size;
-    int32_t t2; /* KD_T2_DEFAULT ... */
+    /* KD_T2_DEFAULT ... */
+    int32_t t2;
     /* NULL: "logits", "hidden" for features (feature.h) */
     const char *student_output;
     /* NULL: likewise for terms that need a teacher, none for the others */

@@ -33,7 +33,9 @@ typedef struct kd_model kd_model;
 
 #define KD_MODE_EVALUATE 0 /* no dropout; nothing is kept for a backward pass */
 #define KD_MODE_TRAIN 1    /* dropout; a backward pass may follow */
-#define KD_MODE_REHEARSE 3 /* as the coming KD_MODE_TRAIN passes: contrast.h. Since 0.2 */
+/* What a KD_MODE_TRAIN pass would give, dropout included, with the memory of KD_MODE_EVALUATE: see
+ * kd_model_forward. Since 0.2 */
+#define KD_MODE_REHEARSE 3
 
 /* What an output has one row for. Since 0.2. */
 #define KD_UNIT_OF_ROW 0

@@ -189,7 +189,8 @@ class Mode(IntEnum):
     EVALUATE = 0
     #: dropout; a backward pass may follow
     TRAIN = 1
-    #: as the coming KD_MODE_TRAIN passes: contrast.h. Since 0.2
+    #: What a KD_MODE_TRAIN pass would give, dropout included, with the memory of KD_MODE_EVALUATE:
+    #: see kd_model_forward. Since 0.2
     REHEARSE = 3
 
 
