@@ -7,7 +7,9 @@
  *   4.  kd_targets_borrow_head(targets, "logits", "hidden", &head);    the teacher
  *
  * logits = cap(scale * (h W^T + b)), cap(x) = soft_cap * tanh(x / soft_cap), or x if soft_cap is 0.
- * The loss goes through the rows in blocks and never holds tokens x vocabulary numbers. */
+ * The loss goes through the rows in blocks and never holds tokens x vocabulary numbers. Rows that
+ * every term has masked are left out of the products, unless gathering the others would take more
+ * memory than kd_loss_estimate_memory tells. */
 #ifndef KDISTILL_HEAD_H
 #define KDISTILL_HEAD_H
 

@@ -13,6 +13,7 @@
 #include <kdistill/generator.h> /* text from language models */
 #include <kdistill/student.h>   /* students cut from a language model */
 #include <kdistill/align.h>     /* teachers with another tokenizer */
+#include <kdistill/mask.h>      /* tokens hidden for masked language models */
 #include <kdistill/gguf.h>      /* language models for llama.cpp */
 
 #endif

@@ -264,25 +264,23 @@ typedef struct kd_loss_diagnostics {
     int64_t guards;                /* times a numeric guard (log_floor) was hit */
     double teacher_log_likelihood; /* mean log p_y, T = 1, rows with a label: shows an off-by-one */
     double teacher_accuracy;       /* share of these rows whose argmax is the label */
-    double agreement;       /* share of rows where student and teacher have the same argmax */
-    double teacher_entropy; /* mean entropy of p at the term's temperature */
-    double student_entropy; /* mean entropy of q */
-    double captured_mass;   /* mean teacher mass m of the stored ids; 1 for dense teachers */
-    double student_mass;    /* mean student mass on them; 1 for dense teachers */
-    double head_loss;       /* mean loss on stored ids */
-    double tail_loss;       /* mean loss outside */
-    int64_t corrected;      /* rows whose teacher was corrected or dropped because of the label */
-    int64_t borrowed;       /* entries that an ensemble filled from a record's tail */
-    double confidence;      /* mean of the gate max(p)^gamma; 1 without a gate */
-    int64_t sampled;        /* rows examined by the check that is always on: see docs/losses.md */
+    double agreement; /* share of rows where student and teacher have the same argmax */
+    double teacher_entropy, student_entropy; /* means, of p and q at the term's temperature */
+    double captured_mass, student_mass;      /* mean masses on stored ids; 1 for dense teachers */
+    double head_loss, tail_loss;             /* mean loss on stored ids, and outside */
+    int64_t corrected; /* rows whose teacher was corrected or dropped because of the label */
+    int64_t borrowed;  /* entries that an ensemble filled from a record's tail */
+    double confidence; /* mean of the gate max(p)^gamma; 1 without a gate */
+    int64_t sampled;   /* rows examined by the check that is always on: see docs/losses.md */
     double sampled_log_likelihood, sampled_entropy; /* the teacher's means there */
     int32_t suspect, reserved_end;                  /* 1: it warned */
     /* Features (feature.h): mean lengths of both sides and mean cosine of their pairs, after the
      * projection, before they are normalized; NaN of other terms, the cosine also of two widths. */
     double student_norm, teacher_norm, cosine;
     int64_t degenerate; /* calls of the term that had too few rows for a relation */
+    double in_batch_accuracy, positive_rank, scale; /* of two sides: contrast.h; else NaN */
 } kd_loss_diagnostics;
-/* Diagnostics cost a pass over the arrays and are off by default. */
+/* They cost a pass over the arrays and are off by default. */
 KD_API kd_status kd_loss_set_diagnostics(kd_loss *loss, int32_t on);
 KD_API kd_status kd_loss_get_diagnostics(kd_loss *loss, int32_t term,
                                          kd_loss_diagnostics *diagnostics);

@@ -84,6 +84,33 @@ KD_API kd_status kd_metrics_mean(const double *values, int32_t count, double *me
 KD_API kd_status kd_metrics_correlation(kd_context *context, int32_t kind, const double *x,
                                         const double *y, int64_t count, double *correlation);
 
+/* How well rows of one array find those of another that belong to them, by cosines. Since 0.2 */
+/* share of queries with a candidate of their group among the first k */
+#define KD_RETRIEVAL_RECALL 1
+/* mean of 1 / place of the first candidate of the group; k is not read */
+#define KD_RETRIEVAL_MRR 2
+/* mean of the sum over candidates of the group among the first k of 1 / log2(1 + place), over the
+ * largest such sum [Jarvelin and Kekalainen 2002] */
+#define KD_RETRIEVAL_NDCG 3
+/* share of queries whose group is that of most of the k nearest; of several, the nearest one's */
+#define KD_RETRIEVAL_VOTE 4
+
+/* One number over queries (n, width) and candidates (m, width), floats of any size. Groups (n) and
+ * (m) are integers, equal ones belong together; both NULL: query i with candidate i. Queries
+ * without a candidate of their group are left out, except by VOTE. Of equal cosines, candidates of
+ * other groups come first, so that a collapse finds nothing. If both arrays are the same memory, a
+ * row is not among its candidates. Common names of its calls:
+ * - translation accuracy: RECALL, k 1, no groups; the other way with the arrays exchanged;
+ * - k-nearest-neighbor accuracy: VOTE, groups are labels, candidates are the training rows;
+ * - zero-shot accuracy: RECALL, k 1, candidates are the classes' texts, groups the classes.
+ * metric: as kd_metrics_get's; errors of MRR and NDCG are those of a mean. KD_ERR_SHAPE: unlike
+ * widths or lengths; KD_ERR_RANGE: kind, k below 1, or no query has a candidate of its group;
+ * KD_ERR_NONFINITE: a row has NaN, infinity, or nothing but zeros. */
+KD_API kd_status kd_metrics_measure_retrieval(kd_context *context, int32_t kind, int32_t k,
+                                              const kd_array *queries, const kd_array *candidates,
+                                              const kd_array *query_groups,
+                                              const kd_array *candidate_groups, kd_metric *metric);
+
 typedef struct kd_latency {
     uint32_t struct_size;
     int32_t batch_size;

@@ -13,70 +13,13 @@
  * next forward pass. Evaluating passes of a language model keep "hidden" and "logits", and what
  * kd_model_keep asks for.
  *
- * Configs (docs/guide.md lists all keys; keys that would change the result but are not supported
- * are rejected by name):
- *   {"model_type": "mlp", "input_size": 784, "hidden_sizes": [800, 800], "num_labels": 10,
- *    "hidden_act": "relu", "input_dropout_prob": 0.2, "hidden_dropout_prob": 0.5}
- *   {"model_type": "sequential", "input_shape": [1, 28, 28], "layers": [
- *      {"type": "conv2d", "channels": 6, "kernel_size": 5, "padding": 2, "activation": "relu"},
- *      {"type": "max_pool2d", "kernel_size": 2}, {"type": "dropout", "p": 0.5},
- *      {"type": "linear", "units": 10}]}
- *
- * Language models (since 0.2): model_type "llama", "mistral", "qwen2" or "qwen3" with the keys of
- * transformers 4 and 5.
- * - rope_theta, rope_scaling, rope_parameters: default, linear, dynamic, llama3, yarn, longrope
- *   (one list); sliding windows as in each family; "attention_sinks": first tokens that every row
- *   sees.
- * - "kd_layer_repeats": each n consecutive layers share tensors ("kd_layer_sharing": "block"), or
- *   the whole stack is repeated ("stack").
- * - "kd_embedding_size": E: tied embeddings are (vocabulary, E) times a projection (hidden_size,
- *   E), and "hidden" has E numbers [Lan et al. 2020].
- * - They read "tokens" (rows) of packed sequences; attention and positions do not cross samples.
- * - Outputs of a row: "hidden" (the last, normalized), "logits"; "hidden.embedding", what enters
- *   layer 0, and "hidden.i", what layer i leaves; "attention.i.query", ".key", ".value" as
- *   attention multiplies them: after bias, norm and rotation. All are there after a KD_MODE_TRAIN
- *   pass, except for the attention of layers that recompute or are kept as bfloat16:
- *   kd_model_keep keeps it.
- * - Losses on "logits" run the head in blocks; tokens x vocabulary numbers are only made when
- *   kd_model_output asks for them.
- * - If kd_loss_backward fails, the head's gradient is undefined: call kd_model_zero_gradients.
- * - architectures ["...ForSequenceClassification"]: the head gives num_labels logits for every row
- *   (tensor "score.weight"). A text's class is read at its last row: put its label there, and mask
- *   the other rows or leave their labels absent.
- *
- * Encoders (since 0.2): model_type "bert", "distilbert", "roberta" or "xlm-roberta", the same for
- * packed sequences, recomputing, 8 bits, bfloat16 and adapters.
- * - They read "tokens" and, where the config has types, "token_types" (0 where the batch has none).
- * - Outputs of rows: "hidden", and after a KD_MODE_TRAIN pass "hidden.i" and "hidden.embedding".
- * - Outputs of samples, made when asked for: "pooled" (samples, hidden_size); "embedding" (pooled,
- *   through dense layers, of length 1); and for ...ForSequenceClassification "logits" (samples,
- *   num_labels). A sample without rows has zeros. Terms of a loss compare them where each sample is
- *   one row; kd_model_add_output_gradient takes their gradients always.
- * - "kd_pooling": "mean" (default), "cls", "max" or "last"; "kd_dense": [{"out_features": 128,
- *   "bias": true, "activation": "tanh"}, ..], "kd_normalize": true, "kd_max_length": 256. A folder
- *   of sentence-transformers says them in modules.json; a model that has kd_pooling is saved as
- *   one. Longer sequences than kd_max_length are refused: the host cuts.
- * - Dropout of hidden states and of attention's probabilities is as the config says, in
- *   KD_MODE_TRAIN.
- *
- * Static embeddings (since 0.2): {"model_type": "static_embedding", "vocab_size": 30522,
- * "hidden_size": 256, "normalize": true}: a sample is the mean of its tokens' rows.
- * - They read "tokens": (rows) of packed samples, or (samples, tokens), where what is below 0 is no
- *   token. A sample without tokens is 0.
- * - Outputs, one for each sample: "pooled" (the mean), "embedding" (with "normalize", of length 1)
- *   and, with "num_labels", "logits" of a linear layer on the embedding.
- * - "token_weights": each token's row times its own number (tensor "weights"); "ignored_token":
- *   an id that is left out of the mean.
- * - Folders of model2vec and of sentence-transformers' StaticEmbedding are read, and are saved as
- *   one that both load; "layout": "sentence_transformers" saves as sentence-transformers does,
- *   weights and mapping multiplied out, the ignored token's row 0. A classifier's tensors are saved
- *   too; both programs pass over them.
- * - model2vec leaves unknown tokens out, sentence-transformers counts them: what is loaded does as
- *   its program does. Special tokens are the host's to leave out: encode without
- *   KD_TOKENIZER_ADD_SPECIAL. "max_length" (model2vec cuts there, at 512 where nothing is said) is
- *   kept and never applied.
- * - A quantized vocabulary ("embedding_rows", several tokens on one row) comes with a folder
- *   only. */
+ * Configs by model_type; keys, inputs and outputs of each are in docs/configs.md:
+ * - "mlp", "sequential": networks of layers, for numbers and images.
+ * - "llama", "mistral", "qwen2", "qwen3": language models.
+ * - "bert", "distilbert", "roberta", "xlm-roberta", "modernbert": encoders.
+ * - "vit", "deit", "audio-spectrogram-transformer": transformers over patches.
+ * - "static_embedding": a vector for each token, and their mean.
+ * Keys that would change the result but are not supported are rejected by name. */
 #ifndef KDISTILL_MODEL_H
 #define KDISTILL_MODEL_H
 
@@ -90,10 +33,14 @@ typedef struct kd_model kd_model;
 
 #define KD_MODE_EVALUATE 0 /* no dropout; nothing is kept for a backward pass */
 #define KD_MODE_TRAIN 1    /* dropout; a backward pass may follow */
+/* What a KD_MODE_TRAIN pass would give, dropout included, with the memory of KD_MODE_EVALUATE: see
+ * kd_model_forward. Since 0.2 */
+#define KD_MODE_REHEARSE 3
 
 /* What an output has one row for. Since 0.2. */
 #define KD_UNIT_OF_ROW 0
 #define KD_UNIT_OF_SAMPLE 1
+#define KD_UNIT_OF_BATCH 2 /* a parameter that is read as an output: "logit_scale" */
 
 /* Which of L layers of a teacher belongs to layer i of a student's l (kd_student_create,
  * kd_loss_map_layers). */
@@ -137,8 +84,9 @@ typedef struct kd_model_options {
 KD_API void kd_model_options_init(kd_model_options *options, size_t size);
 
 /* A model with fresh weights: U(-a, a), a = 1 / sqrt(fan-in), for weights and biases (PyTorch's
- * default), from the seed. Language models: N(0, initializer_range) for matrices, norms 1, biases
- * 0. KD_ERR_CONFIG names the unknown key, or the layer that does not fit the one before it. */
+ * default), from the seed; batch norms 1 and 0, running means 0 and variances 1. Language models:
+ * N(0, initializer_range) for matrices, norms 1, biases 0. KD_ERR_CONFIG names the unknown key, or
+ * the layer that does not fit the one before it. */
 KD_API kd_status kd_model_create(kd_model **out, kd_context *context, const char *config,
                                  const kd_model_options *options);
 
@@ -198,9 +146,12 @@ KD_API kd_status kd_model_estimate_memory(kd_context *context, const char *confi
                                           kd_model_memory_info *info);
 
 /* Runs the model on the batch's input field (config key "input", default "inputs"), mode
- * KD_MODE_TRAIN or KD_MODE_EVALUATE. KD_MODE_TRAIN counts dropout's random numbers per pass (part
- * of a checkpoint). Errors: KD_ERR_NOT_FOUND (no such field), KD_ERR_SHAPE (row size), KD_ERR_STATE
- * (KD_MODE_TRAIN on a frozen model). */
+ * KD_MODE_TRAIN, KD_MODE_EVALUATE or KD_MODE_REHEARSE. KD_MODE_TRAIN counts dropout's random
+ * numbers per pass (part of a checkpoint). If parts of a batch are rehearsed and then trained in
+ * the same order, all these passes draw the numbers of one pass over the whole batch: what was
+ * rehearsed is what is trained (kd_loss_backward_chunks does both). Errors: KD_ERR_NOT_FOUND (no
+ * such field), KD_ERR_SHAPE (row size), KD_ERR_STATE (another mode than KD_MODE_EVALUATE on a
+ * frozen model), KD_ERR_UNSUPPORTED (KD_MODE_REHEARSE with batch norm). */
 KD_API kd_status kd_model_forward(kd_model *model, kd_batch *batch, int32_t mode);
 
 /* View (rows or samples, ...) of a named output of the last forward pass; valid until the next one.

@@ -1,5 +1,5 @@
-/* kdistill/student.h - students made from a language model: fewer layers, smaller widths, static
- * embeddings. Since 0.2.
+/* kdistill/student.h - students made from a language model, decoder or encoder: fewer layers,
+ * smaller widths, static embeddings. Since 0.2.
  * SPDX-License-Identifier: Apache-2.0
  *
  *   1.  kd_student_options_init(&options, sizeof options);
@@ -9,6 +9,7 @@
 #ifndef KDISTILL_STUDENT_H
 #define KDISTILL_STUDENT_H
 
+#include <kdistill/loss.h>
 #include <kdistill/model.h>
 #include <kdistill/tokenizer.h>
 
@@ -22,7 +23,7 @@ typedef struct kd_student_options {
     int32_t choose;      /* KD_LAYERS_UNIFORM ... */
     int32_t hidden_size; /* how many of each to keep; 0: all */
     int32_t intermediate_size;
-    int32_t key_value_heads;  /* each with its group of query heads */
+    int32_t key_value_heads;  /* each with its group of query heads; encoders: see below */
     const int32_t *layer_map; /* (layers): the teacher's layer for each; overrides `choose` */
     /* tokens: keeps what has the largest mean absolute activation on them [Muralidharan et al.
      * 2024] */
@@ -39,14 +40,24 @@ typedef struct kd_student_options {
     }
 KD_API void kd_student_options_init(kd_student_options *options, size_t size);
 
-/* A student with the teacher's vocabulary, its embeddings and the kept part of its layers.
+/* A student with the teacher's vocabulary, its embeddings and the kept part of its layers. Teachers
+ * are decoders, encoders and transformers over patches.
  * - Widths are cut by importance: feed-forward and heads in each layer separately, hidden units the
  *   same everywhere. Without `calibration`, the first ones are kept.
  * - With kd_layer_repeats, shared layers take the weights of the first teacher layer mapped to
  *   them.
- * - The teacher's folder is remembered, so that its tokenizer is copied when the student is saved.
- * - KD_ERR_UNSUPPORTED: not a language model.
- * - KD_ERR_RANGE: more than the teacher has. */
+ * - An encoder's heads fill its rows: hidden_size is a multiple of a head's width, and the number
+ *   of heads follows from it. Tables of positions and types, pooler, classifier, dense layers are
+ *   cut along; an "embedding" without dense layers has hidden_size numbers. What `config` adds to
+ *   the teacher, as a dense layer (kd_dense) after a narrower trunk, begins at random.
+ * - Transformers over patches are cut as encoders are, tokens, patches and heads along; the
+ *   calibration is a batch of images. Images and patches stay the teacher's.
+ * - The teacher's folder is remembered, so that its tokenizer, and what sentence-transformers has
+ *   beside it, is copied when the student is saved.
+ * - KD_ERR_UNSUPPORTED: the teacher is none of them.
+ * - KD_ERR_RANGE: more than the teacher has, or heads that do not fill a row.
+ * - KD_ERR_CONFIG: keys of `config` that ask for another size than the options, or for more
+ *   positions, types or other labels than the teacher has. */
 KD_API kd_status kd_student_create(kd_model **out, kd_model *teacher,
                                    const kd_student_options *options);
 
@@ -88,6 +99,31 @@ KD_API kd_status kd_student_create_static(kd_model **out, kd_model *teacher,
  * ones [Hewitt 2021]; rows beyond `vocabulary` are removed. Gradients and optimizer state become
  * invalid: create optimizers afterward. */
 KD_API kd_status kd_model_resize_vocabulary(kd_model *model, int64_t vocabulary);
+
+/* Puts a dense layer f(x W' + b) into a language model, after those that its "embedding" has and
+ * before its length 1.
+ * - output: "embedding", or NULL for it: no other takes layers.
+ * - weight (N, numbers of the embedding), bias (N) or NULL: float32, copied.
+ * - activation: "none", "relu", "tanh" or "sigmoid"; NULL: "none".
+ * - Its tensors, "dense.0.weight" and ".bias" where it is the first, are trained as others are.
+ * - The model is saved as a folder of sentence-transformers from then on, with 2_Dense; its config
+ *   says kd_pooling and kd_dense.
+ * - A static embedding takes its table times the weight, and a layer without bias and activation
+ *   alone.
+ * - Views and optimizers made before become invalid; so do passes.
+ * KD_ERR_SHAPE: other widths. KD_ERR_RANGE: more than 4 layers. KD_ERR_STATE: a step is open. */
+KD_API kd_status kd_model_append_dense(kd_model *model, const char *output, const kd_array *weight,
+                                       const kd_array *bias, const char *activation);
+
+/* The same with the projection of a term that compares "embedding", or "pooled" where the student
+ * has no dense layers: the student's embeddings are in the teacher's space then. An MLP becomes two
+ * layers, an orthogonal projection is made orthogonal first.
+ * - Of embeddings of length 1 only a projection without bias is taken: the layer comes before that
+ *   length, where a bias would weigh otherwise.
+ * - The loss keeps its own: continue with one whose term has none.
+ * KD_ERR_NOT_FOUND: the term has none. KD_ERR_STATE: its widths are open (kd_loss_prepare).
+ * KD_ERR_UNSUPPORTED: the term compares another output. */
+KD_API kd_status kd_student_append_projection(kd_model *student, kd_loss *loss, int32_t term);
 
 typedef struct kd_lora_options {
     uint32_t struct_size;
