@@ -13,7 +13,10 @@ import unittest
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 PAGES = (
     "README.md",
-    *(f"docs/guide{part}.md" for part in ("", "-features", "-language", "-course", "-measure")),
+    *(
+        f"docs/guide{part}.md"
+        for part in ("", "-features", "-images", "-language", "-course", "-measure")
+    ),
 )
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 MODEL = os.path.join(os.environ.get("KD_DATA", ""), "tinystories-656k")
