@@ -2911,6 +2911,14 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "a\n"
         "frozen model), KD_ERR_UNSUPPORTED (KD_MODE_REHEARSE with batch norm)."
     ),
+    "kd_model_end_rehearsal": (
+        c_int32, [c_void_p],
+        "Forgets what was rehearsed and not trained: the next passes are of another batch. A rehear"
+        "sal\n"
+        "ends by itself when all of it was trained, when it fails, and when a checkpoint is saved. "
+        "Since\n"
+        "0.2"
+    ),
     "kd_model_output": (
         c_int32, [c_void_p, c_char_p, POINTER(kd_array)],
         "View (rows or samples, ...) of a named output of the last forward pass; valid until the ne"
@@ -3461,8 +3469,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "  chunk's.\n"
         "- KD_ERR_STATE: the gradients are shared or a step is open, which one backward pass ends. "
         "After\n"
-        "  an error in a later pass the model's gradients are those of some chunks:\n"
-        "  kd_model_zero_gradients."
+        "  an error in a later pass the gradients of model and loss are those of some chunks:\n"
+        "  kd_model_zero_gradients, kd_loss_zero_gradients. KD_ERR_UNSUPPORTED: batch norm, and mor"
+        "e than\n"
+        "  one chunk."
     ),
     "kd_schedule_create_constant": (
         c_int32, [POINTER(c_void_p), c_void_p, c_double],

@@ -663,7 +663,7 @@ class TermNumber(IntEnum):
     CAUSAL = 22
     #: 32 to 34: of dot products; 1e-6 .. 1000, 20
     SCALE = 23
-    #: 34: the teacher's, 0: the scale; 0 .. 1000, 0
+    #: 34: the teacher's, 0: KD_TERM_SCALE; 0 .. 1000, 0
     TEACHER_SCALE = 24
     #: 33; -1000 .. 1000, -10
     BIAS = 25

@@ -821,8 +821,8 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "str | None",
             "An output of one number (OutputUnit.BATCH), a parameter that is the logarithm of the s"
             'cale, "logit_scale"; it gets its gradient. A scale above 100 counts as 100 (diagnostic'
-            "s: guards). None: TermNumber.SCALE. No network of this version has one: a host's own m"
-            "odel may."
+            "s: guards), with the gradient that it has there. None: TermNumber.SCALE. No network of"
+            " this version has one: a host's own model may."
         ),
     },
     "kd_plateau_options": {
@@ -1196,7 +1196,7 @@ NUMBERS: dict[str, dict[str, str]] = {
         "teacher_temperature": "relation KL: the teacher's, 0: the term's; 0 .. 1000, 0",
         "causal": "35 to 37: 1: a row sees no later row, 0: as the student's model; 0 or 1, 0",
         "scale": "32 to 34: of dot products; 1e-6 .. 1000, 20",
-        "teacher_scale": "34: the teacher's, 0: the scale; 0 .. 1000, 0",
+        "teacher_scale": "34: the teacher's, 0: TermNumber.SCALE; 0 .. 1000, 0",
         "bias": "33; -1000 .. 1000, -10",
     },
     "kd_filter_options": {

@@ -13,28 +13,43 @@
 /* The first `left` numbers of a vector, the rest 0, without a call for each. */
 #if W == 16
 typedef __mmask16 part;
-static inline part part_of(int64_t left) { return (part)((1u << left) - 1); }
-static inline vf load_part(const float *p, part mask) { return (vf)_mm512_maskz_loadu_ps(mask, p); }
-static inline float sum_of_lanes(vf x) { return _mm512_reduce_add_ps((__m512)x); }
 #elif W == 8
 typedef __m256i part;
-static inline part part_of(int64_t left)
-{
-    const __m256i steps = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)left), steps);
-}
-static inline vf load_part(const float *p, part mask) { return (vf)_mm256_maskload_ps(p, mask); }
-static inline float sum_of_lanes(vf x)
-{
-    const float s[4] = { x[0] + x[4], x[1] + x[5], x[2] + x[6], x[3] + x[7] };
-    return (s[0] + s[2]) + (s[1] + s[3]);
-}
 #else
 typedef int64_t part;
-static inline part part_of(int64_t left) { return left; }
-static inline vf load_part(const float *p, part mask) { return load_some(p, mask, 0); }
-static inline float sum_of_lanes(vf x) { return (x[0] + x[2]) + (x[1] + x[3]); }
 #endif
+static inline part part_of(int64_t left)
+{
+#if W == 16
+    return (part)((1u << left) - 1);
+#elif W == 8
+    const __m256i steps = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)left), steps);
+#else
+    return left;
+#endif
+}
+static inline vf load_part(const float *p, part mask)
+{
+#if W == 16
+    return (vf)_mm512_maskz_loadu_ps(mask, p);
+#elif W == 8
+    return (vf)_mm256_maskload_ps(p, mask);
+#else
+    return load_some(p, mask, 0);
+#endif
+}
+static inline float sum_of_lanes(vf x)
+{
+#if W == 16
+    return _mm512_reduce_add_ps((__m512)x);
+#elif W == 8
+    const float s[4] = { x[0] + x[4], x[1] + x[5], x[2] + x[6], x[3] + x[7] };
+    return (s[0] + s[2]) + (s[1] + s[3]);
+#else
+    return (x[0] + x[2]) + (x[1] + x[3]);
+#endif
+}
 
 /* `lines` rows of y times `vectors` vectors; the weights of a tap lie `step` apart. `left` < 0: all
  * vectors are whole; else one vector, of which so many numbers count. */

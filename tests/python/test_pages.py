@@ -43,6 +43,7 @@ class PagesTest(unittest.TestCase):
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder)
         self.library = os.environ.get("KDISTILL_LIBRARY") or f"{ROOT}/lib/libkdistill.so.0"
+        os.symlink(f"{ROOT}/examples", os.path.join(self.folder, "examples"))
         if os.path.isdir(MODEL):
             os.symlink(MODEL, os.path.join(self.folder, "model-folder"))
 

@@ -12,6 +12,7 @@
 #include "base/context.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "core/data/data.h"
 #include "math/random.h"
 
@@ -53,9 +54,18 @@ static kd_status check_token(const kd_mask_options *o, int64_t token, const char
     return KD_OK;
 }
 
+/* Before anything is written. */
+static kd_status check_names(const kd_mask_options *o)
+{
+    char name[KD_NAME_BYTES];
+    if (o->label_field) KD_TRY(kd__name_copy(name, o->label_field, "label_field"));
+    return o->mask_field ? kd__name_copy(name, o->mask_field, "mask_field") : KD_OK;
+}
+
 static kd_status check_options(const kd_mask_options *o)
 {
     KD_TRY(check_shares(o));
+    KD_TRY(check_names(o));
     KD_FAIL_IF(o->vocabulary_size < 2 || o->vocabulary_size > INT32_MAX, KD_ERR_RANGE,
                "vocabulary_size: expected 2 to 2^31 - 1, got %lld", (long long)o->vocabulary_size);
     KD_TRY(check_token(o, o->mask_token, "mask_token"));

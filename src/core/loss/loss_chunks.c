@@ -1,5 +1,6 @@
 /* A batch in chunks: rehearsed one by one, put together for the terms that look at all of it, and
  * passed again with the gradients that these gave. */
+#include <math.h>
 #include <string.h>
 
 #include <kdistill/contrast.h>
@@ -90,6 +91,7 @@ static kd_status rehearse(call *c, int32_t chunk)
     return status;
 }
 
+/* Bounds of sums are at most the sums of bounds; the largest share is told. */
 static void add_result(call *c, const kd_loss_result *part)
 {
     c->sum.terms = c->loss->count;
@@ -99,6 +101,9 @@ static void add_result(call *c, const kd_loss_result *part)
         c->sum.rows[t] += part->rows[t];
         c->sum.skipped[t] += part->skipped[t];
     }
+    c->sum.skipped_share = fmax(c->sum.skipped_share, part->skipped_share);
+    c->sum.dw_error_bound += part->dw_error_bound;
+    c->sum.dh_error_bound += part->dh_error_bound;
 }
 
 static kd_status run_whole(call *c)
@@ -172,17 +177,18 @@ static kd_status check(const call *c)
     return KD_OK;
 }
 
-static int has_rows(const call *c)
-{
-    int64_t rows = 0;
-    for (int32_t i = 0; i < c->count; i++) rows += c->chunks[i]->fields.rows;
-    return rows > 0;
-}
-
+/* Without terms over the whole batch nothing is rehearsed: the passes are parts of one all the
+ * same. */
 static kd_status run(call *c, const kd_loss_counts *counts)
 {
+    int64_t rows = 0, samples = 0;
     KD_TRY(count_all(c, counts));
-    if (c->whole && has_rows(c)) KD_TRY(make_whole(c));
+    for (int32_t i = 0; i < c->count; i++) {
+        rows += c->chunks[i]->fields.rows;
+        samples += c->chunks[i]->fields.rows ? c->chunks[i]->samples : 0;
+    }
+    if (c->whole && rows) KD_TRY(make_whole(c));
+    else kd__model_begin_rehearsal(c->model, rows, samples);
     for (int32_t i = 0; i < c->count; i++) KD_TRY(train_chunk(c, i));
     return KD_OK;
 }

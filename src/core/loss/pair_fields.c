@@ -75,14 +75,27 @@ kd_status kd__pairs_row(const kd__term *term, const kd__sources *s, int64_t row,
     return KD_OK;
 }
 
-int32_t kd__pairs_unit(const kd__term *term, const kd_batch *batch)
+static int32_t unit_of(const kd__field *field)
 {
-    const char *names[] = { term->pairs.names.group, term->pairs.names.side };
+    return field->unit == KD__OF_SAMPLES ? KD__OF_SAMPLES : KD__OF_ROWS;
+}
+
+int32_t kd__pairs_unit(const kd__term *term, const kd_batch *batch, const kd_targets *targets)
+{
+    const kd__pair_names *names = &term->pairs.names;
+    const char *in_batch[] = { names->group, names->side };
+    const char *in_targets[] = { names->constant, names->taught, term->o.teacher_field };
+    if (batch->fields.one_row) return KD__OF_ROWS;
     for (int i = 0; i < 2; i++) {
-        const kd__field *field = *names[i] ? kd__fields_find(&batch->fields, names[i]) : NULL;
-        if (field) return field->unit == KD__OF_SAMPLES ? KD__OF_SAMPLES : KD__OF_ROWS;
+        const kd__field *field = kd__fields_find(&batch->fields, in_batch[i]);
+        if (field) return unit_of(field);
     }
-    return batch->fields.one_row ? KD__OF_ROWS : KD__OF_SAMPLES;
+    for (int i = 0; i < 3 && targets; i++) {
+        const kd__field *field = in_targets[i] ? kd__fields_find(&targets->fields, in_targets[i])
+                                               : NULL;
+        if (field) return unit_of(field);
+    }
+    return KD__OF_SAMPLES;
 }
 
 /* ---- both sides fit ---- */

@@ -151,13 +151,17 @@ static array of_field(const kd__field *field)
 }
 
 /* The learned one is a logarithm. */
-static double scale_of(const call *c, int *is_clamped)
+static kd_status find_scale(call *c, int *is_clamped)
 {
     *is_clamped = 0;
-    if (!c->scale_output) return c->term->numbers.scale;
+    c->scale = c->term->numbers.scale;
+    if (!c->scale_output) return KD_OK;
     const double log_scale = *(const float *)(const void *)c->scale_output->z;
+    KD_FAIL_IF(!isfinite(log_scale), KD_ERR_NONFINITE, "%s: scale_output '%s' is %g",
+               kd__kind_of(c->term->kind)->name, c->scale_output->name, log_scale);
     *is_clamped = log_scale > log(MOST_SCALE);
-    return exp(fmin(log_scale, log(MOST_SCALE)));
+    c->scale = exp(fmin(log_scale, log(MOST_SCALE)));
+    return KD_OK;
 }
 
 static void find_arrays(call *c, const kd__student *anchors, const kd__student *candidates)
@@ -299,11 +303,12 @@ static kd__two_sided scoring_of(call *c, double factor)
                          .directions = c->term->pairs.directions,
                          .is_masked = c->term->pairs.is_masked,
                          .is_paired = !c->s->side,
+                         .wants_scale = c->scale_output && c->scale_output->dz,
                          .is_unit = c->side[0].x.normalize == KD_NORMALIZE_ROWS,
                          .width = c->width,
                          .teacher_width = c->taught_width,
                          .scale = c->scale,
-                         .teacher_scale = n->teacher_scale > 0 ? n->teacher_scale : c->scale,
+                         .teacher_scale = n->teacher_scale > 0 ? n->teacher_scale : n->scale,
                          .bias = n->bias,
                          .factor = factor * kd__term_t2(c->term) * (double)c->valid,
                          .limit = c->loss->memory_limit,
@@ -320,6 +325,19 @@ static kd__two_sided scoring_of(call *c, double factor)
     return of;
 }
 
+/* Scores beyond float32: every row has met them. */
+static int is_broken(const call *c, const kd__two_sided *of)
+{
+    int is_finite = isfinite(of->d_scale) != 0;
+    for (int side = 0; side < 2; side++)
+        for (int64_t i = 0; i < of->side[side].n; i++)
+            is_finite &= isfinite(of->side[side].values[i]) != 0;
+    for (int side = 0; side < 2 && !is_finite; side++)
+        for (int64_t i = 0; i < of->side[side].n; i++)
+            c->s->state[c->side[side].rows[i]] = KD__ROW_NONFINITE;
+    return !is_finite;
+}
+
 /* The sum over all rows is their number times the value. */
 static void share_out(const call *c, const kd__two_sided *of)
 {
@@ -329,7 +347,6 @@ static void share_out(const call *c, const kd__two_sided *of)
             const int64_t r = c->side[side].rows[i];
             c->s->value[r] += all * of->side[side].weight * of->side[side].values[i];
             if (of->degenerate) c->s->state[r] = KD__ROW_MASKED;
-            else if (!isfinite(c->s->value[r])) c->s->state[r] = KD__ROW_NONFINITE;
         }
 }
 
@@ -374,9 +391,7 @@ kd_status kd__run_pairs(kd_loss *loss, int32_t t, const kd__student *anchors,
 {
     call c = begin(loss, t, anchors, candidates, scale);
     int is_clamped;
-    c.scale = scale_of(&c, &is_clamped);
-    KD_FAIL_IF(!isfinite(c.scale), KD_ERR_NONFINITE, "%s: scale_output '%s' is not finite",
-               kd__kind_of(c.term->kind)->name, scale->name);
+    KD_TRY(find_scale(&c, &is_clamped));
     c.term->pairs.last_scale = c.scale;
     count_rows(&c);
     KD_TRY(lay_out(&c));
@@ -385,6 +400,7 @@ kd_status kd__run_pairs(kd_loss *loss, int32_t t, const kd__student *anchors,
     KD_TRY(kd__two_sided_run(&of));
     c.term->degenerate += of.degenerate;
     if (is_clamped && c.valid) c.s->guards[c.side[0].count.count ? c.side[0].rows[0] : 0]++;
+    if (is_broken(&c, &of)) return KD_OK;
     share_out(&c, &of);
     note_ranks(&c, &of);
     push_back(&c, &of);

@@ -28,7 +28,7 @@ static const kd__field *teacher_of(const kd__term *term, const kd_targets *targe
 
 int32_t kd__unit_of_fields(const kd__term *term, const kd_batch *batch, const kd_targets *targets)
 {
-    if (kd__kind_of(term->kind)->sided) return kd__pairs_unit(term, batch);
+    if (kd__kind_of(term->kind)->sided) return kd__pairs_unit(term, batch, targets);
     const kd__field *field = term->o.teacher_field ? teacher_of(term, targets)
                                                    : kd__label_field(term, batch, targets);
     const int of_samples = field && field->unit == KD__OF_SAMPLES && !batch->fields.one_row;

@@ -15,40 +15,66 @@ typedef struct {
     kd__whole *whole;
     const char *name, *what;
     const kd__field **of; /* (count) */
+    int32_t first;        /* the first chunk that has rows: nothing is asked of others */
     int32_t unit, has_presence;
 } joined;
 
-static int64_t entries_of(const kd__whole *w, int32_t unit)
+static int64_t rows_of(const kd__whole *w, int32_t chunk)
 {
-    return unit == KD__OF_ROWS ? w->first_row[w->count] : w->first_sample[w->count];
+    return w->first_row[chunk + 1] - w->first_row[chunk];
+}
+
+static int64_t entries_of(const kd__whole *w, int32_t unit, int32_t first, int32_t end)
+{
+    const int64_t *at = unit == KD__OF_ROWS ? w->first_row : w->first_sample;
+    return at[end] - at[first];
+}
+
+/* A field of rows is one of samples where each sample is one row. */
+static kd_status check_entries(const joined *j, int32_t i)
+{
+    const kd__field *field = j->of[i];
+    const int64_t expected = entries_of(j->whole, j->unit, i, i + 1),
+                  samples = entries_of(j->whole, KD__OF_SAMPLES, i, i + 1);
+    const int same = field->unit == j->unit || samples == rows_of(j->whole, i);
+    KD_FAIL_IF(!same || field->unit == KD__RAGGED || field->values.dims[0] != expected,
+               KD_ERR_SHAPE, "chunk %d: field '%s' is %s (%lld), expected %s (%lld)", i, j->name,
+               kd__unit_name(field->unit), (long long)field->values.dims[0], kd__unit_name(j->unit),
+               (long long)expected);
+    return KD_OK;
 }
 
 static kd_status check_chunks(joined *j)
 {
-    const kd_array *first = &j->of[0]->values;
+    const kd_array *first = &j->of[j->first]->values;
     j->unit = KD__OF_ROWS;
     for (int32_t i = 0; i < j->whole->count; i++) {
-        KD_FAIL_IF(!j->of[i], KD_ERR_NOT_FOUND, "chunk %d: the %s no field '%s', which chunk 0 has",
-                   i, j->what, j->name);
+        if (!rows_of(j->whole, i)) continue;
+        KD_FAIL_IF(!j->of[i], KD_ERR_NOT_FOUND,
+                   "chunk %d: the %s no field '%s', which chunk %d has", i, j->what, j->name,
+                   j->first);
         const kd_array *values = &j->of[i]->values;
         KD_FAIL_IF(values->dtype != first->dtype || kd__array_row(values) != kd__array_row(first),
-                   KD_ERR_SHAPE, "chunk %d: field '%s' has %lld %s a row, in chunk 0 %lld %s", i,
+                   KD_ERR_SHAPE, "chunk %d: field '%s' has %lld %s a row, in chunk %d %lld %s", i,
                    j->name, (long long)kd__array_row(values), kd__dtype_name(values->dtype),
-                   (long long)kd__array_row(first), kd__dtype_name(first->dtype));
+                   j->first, (long long)kd__array_row(first), kd__dtype_name(first->dtype));
         if (j->of[i]->unit == KD__OF_SAMPLES) j->unit = KD__OF_SAMPLES;
         j->has_presence |= j->of[i]->present != NULL;
     }
+    for (int32_t i = 0; i < j->whole->count; i++)
+        if (rows_of(j->whole, i)) KD_TRY(check_entries(j, i));
     return KD_OK;
 }
 
 static kd_status fill(const joined *j, char *values, uint8_t *present, kd__fields *to)
 {
     const kd__whole *w = j->whole;
-    kd_array all = j->of[0]->values;
+    kd_array all = j->of[j->first]->values;
     int64_t dims[KD_ARRAY_MAX_RANK], at = 0;
     const int64_t bytes = kd__array_row(&all) * (int64_t)kd_dtype_bytes(all.dtype);
     for (int32_t i = 0; i < w->count; i++) {
         const kd__field *field = j->of[i];
+        if (!rows_of(w, i)) continue;
         const int64_t entries = field->values.dims[0];
         memcpy(values + at * bytes, field->values.data, (size_t)(entries * bytes));
         if (field->present) memcpy(present + at, field->present, (size_t)entries);
@@ -62,18 +88,19 @@ static kd_status fill(const joined *j, char *values, uint8_t *present, kd__field
     return kd__fields_set(to, j->unit, j->name, &all, j->has_presence ? &there : NULL, j->what);
 }
 
-/* A field that chunk 0 has; what lacks it says so later. */
+/* A field that the first chunk with rows has; what lacks it says so later. */
 static kd_status join(joined *j, kd__fields *to)
 {
     kd_context *context = j->whole->context;
     char *values = NULL;
     uint8_t *present = NULL;
     kd_status status;
-    if (!j->of[0]) return KD_OK;
+    while (!rows_of(j->whole, j->first)) j->first++;
+    if (!j->of[j->first]) return KD_OK;
     KD_TRY(check_chunks(j));
-    const int64_t entries = entries_of(j->whole, j->unit);
-    const int64_t bytes = kd__array_row(&j->of[0]->values) *
-                          (int64_t)kd_dtype_bytes(j->of[0]->values.dtype);
+    const kd_array *first = &j->of[j->first]->values;
+    const int64_t entries = entries_of(j->whole, j->unit, 0, j->whole->count);
+    const int64_t bytes = kd__array_row(first) * (int64_t)kd_dtype_bytes(first->dtype);
     KD_TRY_GOTO(status, KD_NEW(context, &values, entries * bytes), done);
     KD_TRY_GOTO(status, KD_NEW(context, &present, entries), done);
     status = fill(j, values, present, to);
@@ -92,7 +119,7 @@ typedef struct {
 
 static kd_status join_batch(const joining *j, const char *name)
 {
-    joined one = { j->whole, name, "batch has", j->of, 0, 0 };
+    joined one = { j->whole, name, "batch has", j->of, 0, 0, 0 };
     if (!name || !*name) return KD_OK;
     for (int32_t i = 0; i < j->whole->count; i++)
         j->of[i] = kd__fields_find(&j->chunks[i]->fields, name);
@@ -101,7 +128,7 @@ static kd_status join_batch(const joining *j, const char *name)
 
 static kd_status join_targets(const joining *j, const char *name)
 {
-    joined one = { j->whole, name, "targets have", j->of, 0, 0 };
+    joined one = { j->whole, name, "targets have", j->of, 0, 0, 0 };
     if (!name || !*name || !j->targets) return KD_OK;
     for (int32_t i = 0; i < j->whole->count; i++)
         j->of[i] = j->targets[i] ? kd__fields_find(&j->targets[i]->fields, name) : NULL;

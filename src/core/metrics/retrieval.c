@@ -9,6 +9,7 @@
 #include "base/numbers.h"
 #include "base/thread.h"
 #include "core/metrics/spread.h"
+#include "core/relation/pairs.h"
 #include "math/gemm.h"
 
 #define BLOCK 64
@@ -150,7 +151,7 @@ static kd_status judge_all(call *c)
                              .ldb = c->width,
                              .c = c->scores,
                              .ldc = c->candidate.rows };
-        KD_TRY(kd__gemm_float32(c->context, &g));
+        KD_TRY(kd__pairs_multiply(c->context, &g));
         kd__parallel(c->context, kd__ceil_div(rows, TILE), judge_tile, c);
     }
     return KD_OK;
@@ -217,7 +218,9 @@ static kd_status check_sides(call *c, const kd_array *queries, const kd_array *c
     c->query.rows = queries->dims[0];
     c->candidate.rows = candidates->dims[0];
     c->width = queries->dims[1];
-    c->is_same = queries->data == candidates->data;
+    c->is_same = queries->data == candidates->data && queries->dtype == candidates->dtype &&
+                 queries->dims[0] == candidates->dims[0] &&
+                 queries->strides[0] == candidates->strides[0];
     KD_FAIL_IF(!c->query.rows || !c->candidate.rows, KD_ERR_SHAPE,
                "retrieval: expected rows on both sides, got %lld and %lld",
                (long long)c->query.rows, (long long)c->candidate.rows);

@@ -20,10 +20,23 @@ static kd_status begin_nothing(kd_model *model, int32_t mode)
 
 /* ---- whose random numbers a pass draws ---- */
 
+void kd__model_begin_rehearsal(kd_model *model, int64_t rows, int64_t samples)
+{
+    kd__model_end_rehearsal(model);
+    model->rehearsal = (kd__rehearsal){ .rows = rows, .samples = samples };
+}
+
 void kd__model_end_rehearsal(kd_model *model)
 {
     model->passes += model->rehearsal.trained_rows > 0;
     memset(&model->rehearsal, 0, sizeof model->rehearsal);
+}
+
+kd_status kd_model_end_rehearsal(kd_model *model)
+{
+    KD_NEED(model);
+    kd__model_end_rehearsal(model);
+    return KD_OK;
 }
 
 static void choose_draws(kd_model *model, int32_t mode)
@@ -67,8 +80,9 @@ kd_status kd_model_forward(kd_model *model, kd_batch *batch, int32_t mode)
     memcpy(model->net.kept, model->net.asked, (size_t)model->net.slots);
     choose_draws(model, mode);
     kd_status status = model->net.engine->forward(model, batch, mode);
-    if (status != KD_OK) model->rows = 0;
-    else count_pass(model, batch, mode);
+    if (status == KD_OK) count_pass(model, batch, mode);
+    else model->rows = 0;
+    if (status != KD_OK && mode == KD_MODE_REHEARSE) kd__model_end_rehearsal(model);
     return status;
 }
 

@@ -101,16 +101,17 @@ static int64_t highest_kept(const kd__network *net)
 }
 
 /* The variance of one number is none, and that of a part of a batch is not the whole batch's. */
-static kd_status check_norms(const kd__layers *s, int32_t mode, int64_t rows)
+static kd_status check_norms(const kd_model *model, int32_t mode, int64_t rows)
 {
+    const kd__layers *s = kd__layers_of(&model->net);
+    const int is_part = mode == KD_MODE_REHEARSE || model->rehearsal.rows > rows;
     for (int64_t i = 0; i < s->count; i++) {
         const kd__layer *layer = &s->layer[i];
         if (layer->type != KD__BATCH_NORM) continue;
-        KD_FAIL_IF(
-            mode == KD_MODE_REHEARSE, KD_ERR_UNSUPPORTED,
-            "batch norm of layer '%.60s': a batch cannot be rehearsed in parts, its mean and "
-            "variance are those of the whole",
-            layer->output);
+        KD_FAIL_IF(is_part, KD_ERR_UNSUPPORTED,
+                   "batch norm of layer '%.60s': a batch cannot be passed in parts (chunks, "
+                   "rehearsals), its mean and variance are those of the whole",
+                   layer->output);
         KD_FAIL_IF(rows * layer->outputs == layer->shape[0], KD_ERR_SHAPE,
                    "batch norm of layer '%.60s': a KD_MODE_TRAIN pass expects at least 2 numbers a "
                    "channel, got 1 (one row, one place)",
@@ -125,7 +126,7 @@ static kd_status forward(kd_model *model, kd_batch *batch, int32_t mode)
     const float *input;
     int64_t rows;
     KD_TRY(find_input(model, batch, &input, &rows));
-    if (mode != KD_MODE_EVALUATE) KD_TRY(check_norms(s, mode, rows));
+    if (mode != KD_MODE_EVALUATE) KD_TRY(check_norms(model, mode, rows));
     KD_TRY(reserve(model, rows, mode == KD_MODE_TRAIN));
     model->rows = rows;
     model->mode = mode;

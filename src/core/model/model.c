@@ -335,6 +335,7 @@ kd_status kd__model_save_state(kd_model *model, kd__text *state)
     int64_t pending = !model->frozen && !model->gradients_fresh;
     KD_FAIL_IF(pending && model->gradients_shared, KD_ERR_STATE,
                "checkpoint: a step is open: call kd_optimizer_step first");
+    kd__model_end_rehearsal(model); /* as in the model that is read */
     KD_TRY(kd__state_put_number(state, model->net.parameters));
     KD_TRY(kd__state_put_number(state, model->net.tensor_count));
     KD_TRY(kd__state_put_number(state, (int64_t)model->seed));

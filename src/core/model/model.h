@@ -102,6 +102,8 @@ kd_status kd__model_make(kd_model **out, kd_context *context, const char *config
                          const kd_model_options *options);
 kd_status kd__model_finish(kd_model *model);
 kd_status kd__model_refresh(kd_model *model);
+/* The training passes that follow are parts of a batch of so many rows and samples. */
+void kd__model_begin_rehearsal(kd_model *model, int64_t rows, int64_t samples);
 /* A rehearsal is over, whatever was trained of it. */
 void kd__model_end_rehearsal(kd_model *model);
 /* Exchanges what two models of the same outputs hold; references and contexts stay, and what each

@@ -162,7 +162,8 @@ static void clear(kd__two_side *side, int64_t width)
 static int has_too_few(const kd__two_sided *c)
 {
     const int64_t n = c->side[0].n, m = c->side[1].n;
-    if (!n || !m || (n == 1 && m == 1)) return 1;
+    if (!n || !m) return 1;
+    if (n == 1 && m == 1 && c->kind != KD__SIGMOID_CONTRAST) return 1;
     return c->kind != KD__AFFINITY && is_one_group(c);
 }
 
@@ -191,7 +192,10 @@ static kd_status push(kd__two_sided *c, kd__sweep sweeps[2])
                                            kd__gradient_affinity };
     for (int s = 0; s < 2; s++)
         if (c->side[s].dx) KD_TRY(sweep(&sweeps[s], rows[c->kind], 1));
-    c->d_scale = c->factor * kd__total(sweeps[0].own.along, c->side[0].n);
+    if (!c->wants_scale) return KD_OK;
+    const int of = !c->side[0].dx && c->side[1].dx; /* the sum over all pairs is either's */
+    if (!c->side[of].dx) KD_TRY(sweep(&sweeps[of], rows[c->kind], 0));
+    c->d_scale = c->factor * kd__total(sweeps[of].own.along, c->side[of].n);
     return KD_OK;
 }
 

@@ -43,14 +43,15 @@ typedef struct kd__two_sided {
     int32_t kind, directions;
     int32_t is_masked, is_paired;
     int32_t is_unit; /* rows have length 1: no score is beyond the scale */
+    int32_t wants_scale;
     kd__two_side side[2];
     int64_t width, teacher_width;
     double scale, teacher_scale, bias, factor;
     int64_t limit;  /* bytes, as kd__two_sided_room was asked with */
     float *scratch; /* kd__two_sided_room floats, aligned to 64 bytes */
-    /* Out. d_scale: factor times the gradient by the scale's logarithm, if side 0 has a dx.
-     * degenerate: no pair belongs together, or all do (affinity: there is one pair or none); then
-     * value and gradients are 0. */
+    /* Out. d_scale: factor times the gradient by the scale's logarithm, if it is wanted.
+     * degenerate: no pair belongs together, or all do (sigmoid: all do, or a side is empty;
+     * affinity: there is one pair or none); then value and gradients are 0. */
     double d_scale;
     int32_t degenerate;
 } kd__two_sided;

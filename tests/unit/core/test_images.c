@@ -270,7 +270,7 @@ START_TEST(what_does_not_fit_is_refused_by_name)
     FAILS(kd_model_forward(model, batch, KD_MODE_TRAIN), KD_ERR_SHAPE,
           "expects at least 2 numbers a channel, got 1");
     FAILS(kd_model_forward(model, batch, KD_MODE_REHEARSE), KD_ERR_UNSUPPORTED,
-          "cannot be rehearsed in parts");
+          "cannot be passed in parts");
     OK(kd_model_forward(model, batch, KD_MODE_EVALUATE));
     kd_model_free(model);
 }

@@ -378,6 +378,91 @@ START_TEST(a_scale_above_100_counts_as_100)
 }
 END_TEST
 
+/* Of a locked side too, and alone. */
+START_TEST(a_learned_scale_gets_its_gradient_whatever_else_does)
+{
+    const int32_t kind = kinds[_i];
+    kd_pair_options o = pairs_of(kind);
+    kd_loss_result result;
+    float found[4];
+    o.scale_output = "logit_scale";
+    fill_sides(ROWS, WIDTH);
+    log_scale[0] = 1.4f;
+    for (int wanted = 0; wanted < 4; wanted++) {
+        restart(kind, &o);
+        begin_pairs(ROWS);
+        kd_array a = KD_ARRAY_2D(side_s, KD_FLOAT32, ROWS, WIDTH),
+                 b = KD_ARRAY_2D(side_b, KD_FLOAT32, ROWS, WIDTH),
+                 da = KD_ARRAY_2D(side_ds, KD_FLOAT32, ROWS, WIDTH),
+                 db = KD_ARRAY_2D(side_db, KD_FLOAT32, ROWS, WIDTH),
+                 s = KD_ARRAY_1D(log_scale, KD_FLOAT32, 1),
+                 ds = KD_ARRAY_1D(dlog_scale, KD_FLOAT32, 1);
+        kd_loss_output outputs[] = {
+            { sizeof *outputs, 0, "hidden", &a, wanted & 1 ? &da : NULL, NULL },
+            { sizeof *outputs, 0, "other", &b, wanted & 2 ? &db : NULL, NULL },
+            { sizeof *outputs, 0, "logit_scale", &s, &ds, NULL },
+        };
+        result = (kd_loss_result){ .struct_size = sizeof result };
+        dlog_scale[0] = 0;
+        OK(kd_loss_evaluate(loss, outputs, 3, batch, targets, NULL, &result));
+        found[wanted] = dlog_scale[0];
+        ck_assert(found[wanted] != 0);
+        NEAR(found[wanted], found[0], 1e-5 * fabs(found[0]));
+    }
+    log_scale[0] = NAN;
+    FAILS(run_pairs(ROWS, WIDTH, 1, &result), KD_ERR_NONFINITE, "scale_output 'logit_scale' is");
+}
+END_TEST
+
+/* Products of finite numbers beyond float32 leave nothing behind. */
+START_TEST(scores_beyond_float32_are_refused_or_leave_the_term_out)
+{
+    kd_pair_options o = pairs_of(KD_LOSS_CONTRASTIVE);
+    kd_term_options t = KD_TERM_OPTIONS_INIT;
+    kd_loss_result result;
+    fill_sides(ROWS, WIDTH);
+    for (int k = 0; k < WIDTH; k++) side_s[k] = side_b[k] = 3e19f;
+    for (int policy = 0; policy < 2; policy++) {
+        kd_loss_free(loss);
+        t.student_output = "hidden";
+        t.nonfinite = policy ? KD_NONFINITE_SKIP : KD_NONFINITE_REFUSE;
+        OK(kd_loss_create(&loss, ctx, NULL));
+        OK(kd_loss_add(loss, KD_LOSS_CONTRASTIVE, 1, &t, NULL));
+        OK(kd_loss_set_pairs(loss, 0, &o));
+        OK(kd_loss_set(loss, 0, KD_TERM_NORMALIZE, KD_NORMALIZE_NONE));
+        is_learned = 0;
+        begin_pairs(ROWS);
+        if (!policy) {
+            FAILS(run_pairs(ROWS, WIDTH, 1, &result), KD_ERR_NONFINITE, "");
+            continue;
+        }
+        memset(side_ds, 0, sizeof side_ds);
+        OK(run_pairs(ROWS, WIDTH, 1, &result));
+        ck_assert_double_eq(result.value, 0);
+        ck_assert_int_eq(result.rows[0], 0);
+        for (int i = 0; i < ROWS * WIDTH; i++) ck_assert(side_ds[i] == 0);
+    }
+}
+END_TEST
+
+START_TEST(rows_are_counted_in_the_unit_of_their_fields)
+{
+    int64_t offsets[] = { 0, 4, ROWS };
+    const kd_array at = KD_ARRAY_1D(offsets, KD_INT64, 3),
+                   taught = KD_ARRAY_2D(taught_b, KD_FLOAT32, ROWS, TAUGHT);
+    kd_pair_options o = KD_PAIR_OPTIONS_INIT;
+    kd_loss_counts counts = { .struct_size = sizeof counts };
+    fill_sides(ROWS, WIDTH);
+    o.other_output = "teacher:other";
+    restart(KD_LOSS_CONTRASTIVE, &o);
+    OK(kd_batch_begin_packed(batch, &at));
+    OK(kd_targets_begin(targets, ROWS));
+    OK(kd_targets_set(targets, "other", &taught, NULL));
+    OK(kd_loss_count(loss, batch, targets, &counts));
+    ck_assert_int_eq(counts.rows[0], ROWS);
+}
+END_TEST
+
 START_TEST(diagnostics_tell_the_place_of_the_positive)
 {
     kd_pair_options o = pairs_of(KD_LOSS_CONTRASTIVE);
@@ -558,6 +643,9 @@ Suite *pairs_suite(void)
     tcase_add_loop_test(tests, a_row_of_zeros_is_refused_or_skipped, 0, 3);
     tcase_add_loop_test(tests, a_batch_without_pairs_adds_nothing_and_is_counted, 0, 3);
     tcase_add_test(tests, a_scale_above_100_counts_as_100);
+    tcase_add_loop_test(tests, a_learned_scale_gets_its_gradient_whatever_else_does, 0, 3);
+    tcase_add_test(tests, scores_beyond_float32_are_refused_or_leave_the_term_out);
+    tcase_add_test(tests, rows_are_counted_in_the_unit_of_their_fields);
     tcase_add_test(tests, diagnostics_tell_the_place_of_the_positive);
     tcase_add_loop_test(tests, any_threads_and_any_limit_give_the_same_bits, 0, 3);
     tcase_add_loop_test(tests, memory_is_what_the_query_says_and_does_not_grow, 0, 3);

@@ -61,6 +61,34 @@ START_TEST(groups_have_several_candidates)
 }
 END_TEST
 
+/* Whatever the width: equal rows have equal scores. */
+START_TEST(a_wide_collapse_finds_nothing)
+{
+    enum { MANY = 5, WIDE = 592 };
+    static float x[MANY * WIDE], y[MANY * WIDE];
+    for (int i = 0; i < MANY * WIDE; i++) x[i] = y[i] = (float)sin(1 + i % WIDE);
+    kd_array a = KD_ARRAY_2D(x, KD_FLOAT32, MANY, WIDE), b = KD_ARRAY_2D(y, KD_FLOAT32, MANY, WIDE);
+    metric = (kd_metric){ .struct_size = sizeof metric };
+    OK(kd_metrics_measure_retrieval(ctx, KD_RETRIEVAL_MRR, 1, &a, &b, NULL, NULL, &metric));
+    NEAR(metric.value, 1. / MANY, 1e-12);
+}
+END_TEST
+
+/* Every second row is another array, although it begins at the same place. */
+START_TEST(a_view_is_not_the_array_that_it_looks_into)
+{
+    int64_t of[] = { 0, 1, 2, 3 }, to[] = { 0, 0, 1, 1, 2, 2, 3, 3 };
+    turn((const double[]){ 0, 1, 20, 21, 40, 41, 60, 61 }, 8, c);
+    kd_array all = KD_ARRAY_2D(c, KD_FLOAT32, 8, 2), half = all, g = KD_ARRAY_1D(of, KD_INT64, 4),
+             h = KD_ARRAY_1D(to, KD_INT64, 8);
+    half.dims[0] = 4;
+    half.strides[0] *= 2;
+    metric = (kd_metric){ .struct_size = sizeof metric };
+    OK(kd_metrics_measure_retrieval(ctx, KD_RETRIEVAL_RECALL, 1, &half, &all, &g, &h, &metric));
+    NEAR(metric.value, 1, 1e-12);
+}
+END_TEST
+
 START_TEST(a_collapse_finds_nothing)
 {
     for (int i = 0; i < 20; i++) q[i] = c[i] = i % 2 ? 1 : 2;
@@ -109,6 +137,8 @@ Suite *retrieval_suite(void)
     tcase_add_test(tests, places_are_those_of_the_cosines);
     tcase_add_test(tests, groups_have_several_candidates);
     tcase_add_test(tests, a_collapse_finds_nothing);
+    tcase_add_test(tests, a_wide_collapse_finds_nothing);
+    tcase_add_test(tests, a_view_is_not_the_array_that_it_looks_into);
     tcase_add_test(tests, neighbors_vote_and_a_row_is_not_its_own);
     tcase_add_test(tests, sides_that_do_not_fit_are_refused);
     suite_add_tcase(suite, tests);

@@ -254,6 +254,108 @@ START_TEST(chunks_that_do_not_fit_are_refused)
 }
 END_TEST
 
+/* Fields of a chunk are its own, in number and in kind, whatever counts are given. */
+START_TEST(fields_of_another_chunk_are_refused)
+{
+    chunks c = { .count = 0 };
+    kd_loss_counts counts = { .struct_size = sizeof counts, .terms = 4, .rows = { 9, 9, 9, 9 } };
+    ctx = make_context(1);
+    kd_loss *loss = make_loss();
+    kd_model *model = encoder_made(ctx, config, NULL);
+    add_chunk(&c, 0, 4);
+    add_chunk(&c, 4, 3);
+    kd_targets *exchanged[] = { c.targets[1], c.targets[0] };
+    FAILS(kd_loss_backward_chunks(loss, model, c.batch, exchanged, 2, &counts, NULL), KD_ERR_SHAPE,
+          "chunk 0: field");
+    free_chunks(&c);
+    kd_loss_free(loss);
+    kd_model_free(model);
+    kd_context_free(ctx);
+}
+END_TEST
+
+/* Nothing is asked of a chunk without rows. */
+START_TEST(a_chunk_without_rows_needs_no_fields)
+{
+    for (int place = 0; place < 2; place++) {
+        chunks c = { .count = 0 };
+        kd_loss_result result = { .struct_size = sizeof result };
+        ctx = make_context(1);
+        kd_loss *loss = make_loss();
+        kd_model *model = encoder_made(ctx, config, NULL);
+        add_chunk(&c, 0, place ? TEXTS : 0);
+        add_chunk(&c, 0, place ? 0 : TEXTS);
+        kd_targets *given[] = { place ? c.targets[0] : NULL, place ? NULL : c.targets[1] };
+        OK(kd_loss_backward_chunks(loss, model, c.batch, given, 2, NULL, &result));
+        ck_assert_int_eq(result.rows[1], TEXTS);
+        free_chunks(&c);
+        kd_loss_free(loss);
+        kd_model_free(model);
+        kd_context_free(ctx);
+    }
+}
+END_TEST
+
+/* Terms of rows alone: the passes are parts of one batch all the same. */
+START_TEST(chunks_of_row_terms_draw_as_the_batch_does)
+{
+    chunks c = { .count = 0 };
+    kd_loss_result whole = { .struct_size = sizeof whole }, parts = whole;
+    kd_term_options o = KD_TERM_OPTIONS_INIT;
+    kd_loss *loss;
+    kd_array a, b;
+    ctx = make_context(1);
+    OK(kd_loss_create(&loss, ctx, NULL));
+    o.student_output = "embedding";
+    o.teacher_field = "taught";
+    OK(kd_loss_add(loss, KD_LOSS_HIDDEN_COSINE, 1, &o, NULL));
+    kd_model *one = encoder_made(ctx, config, NULL), *cut = encoder_made(ctx, config, NULL);
+    run_whole(one, loss, &whole);
+    add_chunk(&c, 0, 4);
+    add_chunk(&c, 4, TEXTS - 4);
+    OK(kd_loss_backward_chunks(loss, cut, c.batch, c.targets, 2, NULL, &parts));
+    NEAR(parts.value, whole.value, 1e-6);
+    OK(kd_model_gradients(one, &a));
+    OK(kd_model_gradients(cut, &b));
+    check_same(&a, &b);
+    free_chunks(&c);
+    kd_loss_free(loss);
+    kd_model_free(one);
+    kd_model_free(cut);
+    kd_context_free(ctx);
+}
+END_TEST
+
+/* Given up, or by an error: the next batch begins at its first row. */
+START_TEST(a_rehearsal_that_is_given_up_is_forgotten)
+{
+    static float rehearsed[TEXTS * DENSE], trained[TEXTS * DENSE];
+    chunks c = { .count = 0 };
+    kd_batch *empty;
+    kd_array at = KD_ARRAY_1D(((int64_t[]){ 0, 2 }), KD_INT64, 2);
+    ctx = make_context(1);
+    kd_model *model = encoder_made(ctx, config, NULL);
+    output = "embedding";
+    add_chunk(&c, 0, 4);
+    add_chunk(&c, 4, TEXTS - 4);
+    OK(kd_batch_create(&empty, ctx, NULL));
+    OK(kd_batch_begin_packed(empty, &at)); /* without tokens */
+    for (int by_error = 0; by_error < 2; by_error++) {
+        take_output(model, c.batch[0], KD_MODE_REHEARSE, rehearsed);
+        if (by_error)
+            FAILS(kd_model_forward(model, empty, KD_MODE_REHEARSE), KD_ERR_NOT_FOUND, "tokens");
+        else OK(kd_model_end_rehearsal(model));
+        take_output(model, c.batch[1], KD_MODE_REHEARSE, rehearsed);
+        take_output(model, c.batch[1], KD_MODE_TRAIN, trained);
+        ck_assert(!memcmp(trained, rehearsed, (TEXTS - 4) * DENSE * sizeof *trained));
+    }
+    kd_batch_free(empty);
+    free_chunks(&c);
+    kd_model_free(model);
+    kd_context_free(ctx);
+}
+END_TEST
+
 Suite *chunks_suite(void)
 {
     Suite *suite = suite_create("chunks");
@@ -263,6 +365,10 @@ Suite *chunks_suite(void)
     tcase_add_loop_test(tests, what_is_rehearsed_is_what_is_trained, 0, 2);
     tcase_add_test(tests, chunks_without_rows_add_nothing);
     tcase_add_test(tests, chunks_that_do_not_fit_are_refused);
+    tcase_add_test(tests, fields_of_another_chunk_are_refused);
+    tcase_add_test(tests, a_chunk_without_rows_needs_no_fields);
+    tcase_add_test(tests, chunks_of_row_terms_draw_as_the_batch_does);
+    tcase_add_test(tests, a_rehearsal_that_is_given_up_is_forgotten);
     suite_add_tcase(suite, tests);
     return suite;
 }
