@@ -32,7 +32,7 @@ def options_of(arguments):
     parser.add_argument("folder")
     parser.add_argument("--students", nargs="*", default=["0,2,5", "0,5", "0"], help="layers")
     parser.add_argument("--texts", type=int, default=10**9, help="at most so many")
-    parser.add_argument("--epochs", type=float, default=0.25, help="of 3 layers; others take as long")
+    parser.add_argument("--epochs", type=float, default=0.25, help="of 3 layers; others as long")
     parser.add_argument("--minutes", type=float, default=0, help="each student, instead of epochs")
     parser.add_argument("--steps", type=int, default=0, help="of each student, instead of epochs")
     parser.add_argument("--rate", type=float, default=0, help="instead of the default by layers")

@@ -16,8 +16,8 @@
  * z_ij = scale a_i . b_j, of rows of length 1 (KD_TERM_NORMALIZE); no n x m numbers are held beyond
  * the loss's memory_limit. Pairs do not cross calls: of micro-batches, the value is the mean over
  * their rows. A batch where no pair belongs together (kind 33 sums it), or all do, adds nothing:
- * rows 0, counted as `degenerate`. The same rows give the same bits on any number of threads. weight_field, sparse
- * teachers and projections are refused. */
+ * rows 0, counted as `degenerate`. The same rows give the same bits on any number of threads.
+ * weight_field, sparse teachers and projections are refused. */
 #ifndef KDISTILL_CONTRAST_H
 #define KDISTILL_CONTRAST_H
 

@@ -147,14 +147,14 @@ class Model(Handle):
         output : str
         batch_size : int
         width : int, optional
-            Of the output; needed for language models, and for others than "logits".
+            Of the output; None: what output_info says.
 
         Returns
         -------
         (samples, width) float32
         """
         if width is None:
-            width = self.tensors[-1][1].shape[0]
+            width = self.output_info(output).width
         values = numpy.empty((len(dataset), width), numpy.float32)
         at = self._pointer, dataset._pointer, output.encode(), batch_size
         check(lib.kd_model_predict(*at, reference(values)))

@@ -26,9 +26,10 @@ static void pool_window(const pool_work *k, const float *plane, int64_t i, int64
     *place = -1;
     *largest = 0;
     const int64_t top = i * w->stride[0] - w->padding[0], left = j * w->stride[1] - w->padding[1];
-    for (int64_t a = top; a < top + w->kernel[0]; a++)
-        for (int64_t b = left; b < left + w->kernel[1]; b++) {
-            if (a < 0 || a >= w->height || b < 0 || b >= w->width) continue;
+    const int64_t bottom = kd__min(top + w->kernel[0], w->height),
+                  right = kd__min(left + w->kernel[1], w->width);
+    for (int64_t a = kd__max(top, 0); a < bottom; a++)
+        for (int64_t b = kd__max(left, 0); b < right; b++) {
             float x = plane[a * w->width + b];
             if (*place >= 0 && !(x > *largest) && x == x) continue;
             *largest = x;
@@ -109,7 +110,8 @@ static cover cover_of(const mean_work *k, int64_t i, int64_t j)
 
 static int is_whole(const kd__window *w)
 {
-    return places(w) == 1 && w->kernel[0] == w->height && w->kernel[1] == w->width;
+    return places(w) == 1 && !w->padding[0] && !w->padding[1] && w->kernel[0] == w->height &&
+           w->kernel[1] == w->width;
 }
 
 static void mean_sample(void *argument, int64_t sample, int32_t worker)

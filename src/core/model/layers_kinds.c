@@ -256,7 +256,7 @@ static kd_status find_layer(const reading *r, const kd__json *from, int64_t *fou
 {
     const kd__layers *s = kd__layers_of(r->net);
     *found = -1;
-    KD_FAIL_IF(from->type != KD__JSON_STRING, KD_ERR_CONFIG,
+    KD_FAIL_IF(from->type != KD__JSON_STRING || !*from->text, KD_ERR_CONFIG,
                "config: layer %lld: from: expected the name of an earlier layer",
                (long long)r->number);
     if (!strcmp(from->text, "inputs")) return KD_OK;
@@ -311,8 +311,6 @@ static kd_status read_name(reading *r)
 /* ---- all kinds ---- */
 
 #define ANY_LAYER "type", "name", "from"
-/* what the layers of 0.1 take, whichever of them */
-#define OLD_LAYER ANY_LAYER, "units", "activation", "p", "kernel_size", "stride", "padding"
 
 static const struct {
     const char *name;
@@ -320,16 +318,20 @@ static const struct {
     kd_status (*read)(reading *r);
     const char *keys[14];
 } kinds[] = {
-    { "linear", KD__DENSE, 0, read_linear, { OLD_LAYER, "bias" } },
+    { "linear", KD__DENSE, 0, read_linear, { ANY_LAYER, "units", "activation", "bias" } },
     { "conv2d",
       KD__CONV,
       0,
       read_conv,
       { ANY_LAYER, "channels", "kernel_size", "stride", "padding", "activation", "groups",
         "bias" } },
-    { "max_pool2d", KD__MAX_POOL, 0, read_max_pool, { OLD_LAYER } },
-    { "dropout", KD__DROPOUT, 0, read_dropout, { OLD_LAYER } },
-    { "flatten", KD__FLATTEN, 0, read_flatten, { OLD_LAYER } },
+    { "max_pool2d",
+      KD__MAX_POOL,
+      0,
+      read_max_pool,
+      { ANY_LAYER, "kernel_size", "stride", "padding" } },
+    { "dropout", KD__DROPOUT, 0, read_dropout, { ANY_LAYER, "p" } },
+    { "flatten", KD__FLATTEN, 0, read_flatten, { ANY_LAYER } },
     { "batch_norm1d",
       KD__BATCH_NORM,
       1,

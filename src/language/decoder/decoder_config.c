@@ -340,9 +340,11 @@ static kd_status read_embedding(kd__trunk_config *d, const kd__json *root)
                (long long)d->hidden, (long long)d->embedded);
     KD_FAIL_IF(d->embedded < d->hidden && !d->tied && !d->classifier, KD_ERR_CONFIG,
                "config: kd_embedding_size needs tie_word_embeddings");
-    KD_FAIL_IF(d->embedded < d->hidden && !kd__config_is_null(kd__json_member(root, "kd_pooling")),
-               KD_ERR_UNSUPPORTED,
-               "config: kd_pooling: the rows of a factorized embedding are not pooled: leave out "
+    const int pools = !kd__config_is_null(kd__json_member(root, "kd_pooling")) ||
+                      !kd__config_is_null(kd__json_member(root, "kd_dense"));
+    KD_FAIL_IF(d->embedded < d->hidden && pools, KD_ERR_UNSUPPORTED,
+               "config: kd_pooling, kd_dense: the rows of a factorized embedding are not pooled: "
+               "leave out "
                "kd_embedding_size");
     d->head_bias = d->projection = d->position_table = d->type_table = d->embedding_norm = -1;
     d->outer = d->classifier ? d->hidden : d->embedded;

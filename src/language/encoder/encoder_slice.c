@@ -12,13 +12,12 @@ typedef struct {
 
 static void slice_transform(const slicer *s, const kd__transform *to, const kd__transform *from)
 {
-    const kd__trunk_config *d = &s->a->trunk.config;
     const int32_t *h = s->hidden;
     kd__slice_tensor(s->student, to->dense, s->teacher, from->dense, h, h);
     kd__slice_tensor(s->student, to->dense_bias, s->teacher, from->dense_bias, h, NULL);
     kd__slice_tensor(s->student, to->norm, s->teacher, from->norm, h, NULL);
-    kd__slice_tensor(s->student, kd__trunk_norm_bias(d, to->norm), s->teacher,
-                     kd__trunk_norm_bias(d, from->norm), h, NULL);
+    kd__slice_tensor(s->student, kd__trunk_norm_bias(&s->a->trunk.config, to->norm), s->teacher,
+                     kd__trunk_norm_bias(&s->b->trunk.config, from->norm), h, NULL);
 }
 
 static kd_status check_labels(const kd__stage *to, const kd__stage *from)

@@ -522,7 +522,9 @@ static kd_status check(const writer *w)
         "GGUF: attention_bias of qwen3 is not written: the format's qwen3 has no such tensors");
     KD_FAIL_IF(w->d->classifier, KD_ERR_UNSUPPORTED, "GGUF: classifiers are not written");
     KD_FAIL_IF(w->d->head < 0, KD_ERR_UNSUPPORTED, "GGUF: models without a head are not written");
-    KD_FAIL_IF(kd__samples_of(w->model)->sentence, KD_ERR_UNSUPPORTED,
+    KD_FAIL_IF(kd__samples_of(w->model)->sentence ||
+                   kd__samples_of(w->model)->chain[KD__CHAIN_EMBEDDING].count,
+               KD_ERR_UNSUPPORTED,
                "GGUF: embeddings of texts (config key kd_pooling) are not written");
     KD_FAIL_IF(w->dtype != KD_FLOAT32 && w->dtype != KD_FLOAT16 && w->dtype != KD_INT8,
                KD_ERR_UNSUPPORTED,

@@ -57,12 +57,20 @@ static kd_status slice_head(const slicer *s, const kd__chain *to, const kd__chai
     return KD_OK;
 }
 
-/* A pooler keeps as many numbers as the config says; of its own width, those of the rows. */
-static void slice_pooler(const slicer *s)
+/* A pooler gives as many numbers as the config says: those of the rows where it has their width. */
+static kd_status slice_pooler(const slicer *s)
 {
-    const int32_t *rows = s->a->pooler_size == s->a->trunk.config.hidden ? s->hidden : NULL;
+    const int is_own = s->a->pooler_size == s->a->trunk.config.hidden &&
+                       s->b->pooler_size == s->b->trunk.config.hidden;
+    const int32_t *rows = is_own ? s->hidden : NULL;
+    if (s->a->pooler < 0 || s->b->pooler < 0) return KD_OK;
+    KD_FAIL_IF(!is_own && s->a->pooler_size != s->b->pooler_size, KD_ERR_CONFIG,
+               "kd_student_options.config: pooler_output_size: the teacher has %lld, the student "
+               "%lld",
+               (long long)s->b->pooler_size, (long long)s->a->pooler_size);
     kd__slice_tensor(s->student, s->a->pooler, s->teacher, s->b->pooler, rows, s->hidden);
     kd__slice_tensor(s->student, s->a->pooler_bias, s->teacher, s->b->pooler_bias, rows, NULL);
+    return KD_OK;
 }
 
 kd_status kd__image_slice(kd_model *student, const kd_model *teacher, const int32_t *hidden)
@@ -70,7 +78,7 @@ kd_status kd__image_slice(kd_model *student, const kd_model *teacher, const int3
     const slicer s = { student, teacher, kd__image_of(student), kd__image_of(teacher), hidden };
     KD_TRY(check_patches(&s));
     slice_patches(&s);
-    slice_pooler(&s);
+    KD_TRY(slice_pooler(&s));
     if (s.a->head == s.b->head)
         for (int i = 0; i < KD__HEADS && s.a->head == KD__TWO_HEADS; i++)
             KD_TRY(slice_head(&s, &s.a->heads[i], &s.b->heads[i]));

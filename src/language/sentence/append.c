@@ -113,12 +113,32 @@ static void offer(kd_model *model)
     model->net.asked[first + KD__CHAIN_POOLED] = model->net.asked[first + KD__CHAIN_EMBEDDING] = 1;
 }
 
-kd_status kd__samples_append(kd_model *model, const kd__dense *dense, int64_t count)
+/* The layers' numbers in a block of their own: what was given may be a view of the model, whose
+ * block is another after it has grown. */
+static kd_status copy_layers(kd_context *context, kd__dense *dense, int64_t count, float **block)
+{
+    int64_t floats = 0;
+    for (int64_t i = 0; i < count; i++) floats += dense[i].outputs * (dense[i].inputs + 1);
+    KD_TRY(KD_NEW(context, block, floats));
+    float *at = *block;
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t numbers = dense[i].outputs * dense[i].inputs;
+        memcpy(at, dense[i].weight, (size_t)numbers * sizeof *at);
+        dense[i].weight = at;
+        at += numbers;
+        if (!dense[i].bias) continue;
+        memcpy(at, dense[i].bias, (size_t)dense[i].outputs * sizeof *at);
+        dense[i].bias = at;
+        at += dense[i].outputs;
+    }
+    return KD_OK;
+}
+
+static kd_status append_layers(kd_model *model, const kd__dense *dense, int64_t count)
 {
     kd__chain *c = &kd__samples_of(model)->chain[KD__CHAIN_EMBEDDING], with = *c;
     kd__text text = { .context = model->object.context };
     char *config = NULL;
-    KD_TRY(check_trunk(model, count));
     for (int64_t i = 0; i < count; i++)
         with.stage[with.count++] = (kd__stage){ .outputs = dense[i].outputs,
                                                 .bias = dense[i].bias ? 0 : -1,
@@ -138,6 +158,19 @@ kd_status kd__samples_append(kd_model *model, const kd__dense *dense, int64_t co
     model->net.config = config;
     offer(model);
     return KD_OK;
+}
+
+kd_status kd__samples_append(kd_model *model, const kd__dense *dense, int64_t count)
+{
+    kd_context *context = model->object.context;
+    kd__dense own[KD__MOST_STAGES];
+    float *block = NULL;
+    KD_TRY(check_trunk(model, count));
+    memcpy(own, dense, (size_t)count * sizeof *own);
+    kd_status status = copy_layers(context, own, count, &block);
+    if (status == KD_OK) status = append_layers(model, own, count);
+    kd__release(context, block);
+    return status;
 }
 
 /* ---- what a host asks for ---- */

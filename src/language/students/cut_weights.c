@@ -30,8 +30,9 @@ static void cut(const kd__cutter *c, kd_model *student, int32_t to, int32_t from
 static void cut_norm(const kd__cutter *c, kd_model *student, int32_t to, int32_t from)
 {
     cut(c, student, to, from, c->keep_hidden, NULL);
-    if (c->t->layer_norm && !c->t->plain_norm && to >= 0 && from >= 0)
-        cut(c, student, to + 1, from + 1, c->keep_hidden, NULL);
+    if (c->t->layer_norm && to >= 0 && from >= 0)
+        cut(c, student, kd__trunk_norm_bias(kd__trunk_config_of(student), to),
+            kd__trunk_norm_bias(c->t, from), c->keep_hidden, NULL);
 }
 
 /* Room for the rows that are kept of a layer's matrices. */

@@ -60,10 +60,10 @@ static kd_status put_sizes(const kd__cutter *c, kd__text *to, int *first)
     return put_size(to, names->width, c->t->width, first);
 }
 
-static kd_status put_layer_types(const kd__cutter *c, const kd__json *over, kd__text *to,
-                                 int *first)
+static kd_status put_layer_types(const kd__cutter *c, const kd__json *old, const kd__json *over,
+                                 kd__text *to, int *first)
 {
-    int windows = 0;
+    int windows = kd__json_member(old, "layer_types") != NULL;
     for (int64_t l = 0; l < c->t->layers; l++) windows |= c->t->layer[l].window != 0;
     if (!windows || kd__json_member(over, "layer_types") || kd__json_member(over, "sliding_window"))
         return KD_OK;
@@ -100,7 +100,7 @@ static kd_status put_config(const kd__cutter *c, const kd__json *old, const kd__
         KD_TRY(kd__json_write(to, n));
     }
     KD_TRY(put_sizes(c, to, &first));
-    KD_TRY(put_layer_types(c, over, to, &first));
+    KD_TRY(put_layer_types(c, old, over, to, &first));
     KD_TRY(put_over(over, to, &first));
     return kd__text_append(to, "}", 1);
 }

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "language/trunk/trunk.h"
 #include "language/trunk/int8_weights.h"
+#include "language/trunk/lora.h"
 #include "nn/linear.h"
 #include "nn/residual.h"
 
@@ -204,7 +205,7 @@ static void view_part(kd_model *model, int32_t index, int gradient, kd_array *va
 {
     const kd__tensor *t = &model->net.tensors[index];
     kd__array_view(value, kd__tensor_values(model, index), KD_FLOAT32, t->rank, t->dims);
-    if (!gradient || t->frozen) return;
+    if (!gradient || !kd__lora_wants(model, index, t->count)) return;
     if (model->gradients_fresh && !kd__trunk_of(model)->outside.head_written)
         memset(kd__tensor_gradient(model, index), 0, (size_t)t->count * sizeof(float));
     kd__array_view(slope_view, kd__tensor_gradient(model, index), KD_FLOAT32, t->rank, t->dims);

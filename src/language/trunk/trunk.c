@@ -68,7 +68,8 @@ kd_status kd__trunk_run(kd_model *model, kd_batch *batch, int32_t mode)
     s->pass.dropout = mode == KD_MODE_EVALUATE ? 0 : s->config.dropout;
     s->pass.attention_dropout = mode == KD_MODE_EVALUATE ? 0 : s->config.attention_dropout;
     s->pass.draws = model->draws;
-    s->pass.draws.first_row *= kd__max(1, kd__trunk_image_rows(&s->config));
+    const int64_t image = kd__trunk_image_rows(&s->config);
+    if (image) s->pass.draws.first_row = s->pass.draws.first_sample * image;
     KD_TRY(kd__trunk_forward(model, &s->pass, kept, batch, mode == KD_MODE_TRAIN));
     model->rows = s->pass.rows;
     return KD_OK;

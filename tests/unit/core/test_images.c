@@ -257,6 +257,12 @@ START_TEST(what_does_not_fit_is_refused_by_name)
           "padding: expected less than kernel_size 1, got 1" },
         { LAYERS("{\"type\":\"linear\",\"units\":2,\"activation\":\"mish\"}"), "hardswish" },
         { LAYERS("{\"type\":\"global_avg_pool2d\",\"kernel_size\":2}"), "unknown" },
+        { LAYERS("{\"type\":\"max_pool2d\",\"kernel_size\":2,\"activation\":\"relu\"}"),
+          "unknown" },
+        { LAYERS("{\"type\":\"flatten\",\"units\":2}"), "unknown" },
+        { LAYERS("{\"type\":\"dropout\",\"p\":0.1},{\"type\":\"dropout\"},"
+                 "{\"type\":\"add\",\"from\":\"\"}"),
+          "expected the name of an earlier layer" },
     };
     kd_model *model = NULL;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
@@ -272,6 +278,29 @@ START_TEST(what_does_not_fit_is_refused_by_name)
     FAILS(kd_model_forward(model, batch, KD_MODE_REHEARSE), KD_ERR_UNSUPPORTED,
           "cannot be passed in parts");
     OK(kd_model_forward(model, batch, KD_MODE_EVALUATE));
+    kd_model_free(model);
+}
+END_TEST
+
+/* A window as large as its image that begins before it is not the image. */
+START_TEST(a_padded_window_of_the_images_size_is_not_the_image)
+{
+    static const char *const configs[] = {
+        "{\"model_type\":\"sequential\",\"input_shape\":[1,4,4],\"layers\":["
+        "{\"type\":\"avg_pool2d\",\"kernel_size\":4,\"padding\":1}]}",
+        "{\"model_type\":\"sequential\",\"input_shape\":[1,4,4],\"layers\":["
+        "{\"type\":\"avg_pool2d\",\"kernel_size\":4,\"padding\":1,\"count_include_pad\":false}]}"
+    };
+    static const double expected[] = { 45 / 16., 5 }; /* of the 3 x 3 numbers that it covers */
+    float numbers[16];
+    kd_array x = KD_ARRAY_2D(numbers, KD_FLOAT32, 1, 16), y;
+    for (int i = 0; i < 16; i++) numbers[i] = (float)i;
+    kd_model *model = make(configs[_i], 0);
+    OK(kd_batch_begin(batch, 1));
+    OK(kd_batch_set(batch, "inputs", &x, NULL));
+    OK(kd_model_forward(model, batch, KD_MODE_EVALUATE));
+    OK(kd_model_output(model, "logits", &y));
+    NEAR(*(const float *)y.data, expected[_i], 1e-6);
     kd_model_free(model);
 }
 END_TEST
@@ -330,6 +359,7 @@ Suite *images_suite(void)
     tcase_add_test(tests, a_layer_that_two_read_gets_both_gradients);
     tcase_add_test(tests, what_does_not_fit_is_refused_by_name);
     tcase_add_test(tests, padding_beyond_all_memory_is_told);
+    tcase_add_loop_test(tests, a_padded_window_of_the_images_size_is_not_the_image, 0, 2);
     tcase_add_loop_test(tests, memory_is_told_before_it_is_taken, 0, 2);
     return suite;
 }

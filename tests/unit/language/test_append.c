@@ -95,6 +95,34 @@ START_TEST(a_layer_comes_after_what_is_pooled_and_before_length_1)
 END_TEST
 
 /* One after another, of a folder that has layers already; a frozen one in 8 bits among them. */
+/* A view of the model's own numbers, which lie elsewhere when it has grown. */
+START_TEST(a_layer_may_be_a_view_of_the_model)
+{
+    static const char large[] =
+        "{\"model_type\":\"bert\",\"vocab_size\":9000,\"hidden_size\":12,\"num_hidden_layers\":1,"
+        "\"num_attention_heads\":2,\"intermediate_size\":8,\"max_position_embeddings\":12}";
+    kd_model *model = encoder_made(ctx, large, NULL);
+    kd_array w = { 0 }, b = { 0 }, v;
+    float kept[12 * 12];
+    const char *name;
+    int32_t count;
+    OK(kd_model_tensor_count(model, &count));
+    for (int32_t i = 0; i < count; i++) {
+        OK(kd_model_tensor(model, i, &name, &v));
+        if (!strcmp(name, "pooler.dense.weight")) w = v;
+        if (!strcmp(name, "pooler.dense.bias")) b = v;
+    }
+    memcpy(kept, w.data, sizeof kept);
+    OK(kd_model_append_dense(model, NULL, &w, &b, "tanh"));
+    OK(kd_model_tensor_count(model, &count));
+    for (int32_t i = 0; i < count; i++) {
+        OK(kd_model_tensor(model, i, &name, &v));
+        if (!strcmp(name, "dense.0.weight")) ck_assert(!memcmp(v.data, kept, sizeof kept));
+    }
+    kd_model_free(model);
+}
+END_TEST
+
 START_TEST(layers_follow_those_that_are_there)
 {
     static const float two[2 * TO] = { 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -2 };
@@ -423,6 +451,7 @@ Suite *append_suite(void)
     TCase *tests = tcase_create("append");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_layer_comes_after_what_is_pooled_and_before_length_1);
+    tcase_add_test(tests, a_layer_may_be_a_view_of_the_model);
     tcase_add_test(tests, layers_follow_those_that_are_there);
     tcase_add_test(tests, gradients_of_the_layer_are_those_of_central_differences);
     tcase_add_test(tests, a_step_of_shared_gradients_trains_the_layer);

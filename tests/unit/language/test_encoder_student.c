@@ -367,6 +367,43 @@ START_TEST(what_the_teacher_lacks_is_new)
 }
 END_TEST
 
+/* Norms with a bias from norms without one, and the other way: the bias stays as it was made. */
+START_TEST(a_students_norms_may_have_no_bias)
+{
+    static const char *const keys[] = { "{\"norm_bias\":false}", "{\"norm_bias\":true}" };
+    static const char plain[] =
+        TEACHER("modernbert", SIZES,
+                ",\"local_attention\":4,\"architectures\":[\"ModernBertForMaskedLM\"]");
+    for (int with = 0; with < 2; with++) {
+        kd_model *teacher = made_of(with ? plain : heads[2]), *student;
+        kd_student_options o = KD_STUDENT_OPTIONS_INIT;
+        kd_array v;
+        o.hidden_size = 8;
+        o.config = keys[with];
+        OK(kd_student_create(&student, teacher, &o));
+        OK(kd_model_forward(student, batch, KD_MODE_EVALUATE));
+        const float *bias = tensor_of(student, "head.norm.bias", &v);
+        ck_assert(!bias == !with);
+        for (int i = 0; with && i < 8; i++) ck_assert(bias[i] == 0);
+        kd_model_free(student);
+        kd_model_free(teacher);
+    }
+}
+END_TEST
+
+/* What a teacher says of each layer is said of the student's, too. */
+START_TEST(full_attention_stays_full)
+{
+    kd_model *teacher = made_of(MODERN(",\"layer_types\":[\"full_attention\",\"full_attention\","
+                                       "\"full_attention\",\"full_attention\"]")),
+             *student;
+    OK(kd_student_create(&student, teacher, NULL));
+    ck_assert(sum_of(student, "hidden") == sum_of(teacher, "hidden"));
+    kd_model_free(student);
+    kd_model_free(teacher);
+}
+END_TEST
+
 /* ---- folders ---- */
 
 START_TEST(a_sentence_folder_goes_along)
@@ -486,6 +523,8 @@ Suite *encoder_student_suite(void)
     tcase_add_test(tests, feed_forward_numbers_that_say_nothing_are_cut);
     tcase_add_test(tests, the_least_active_heads_and_hidden_numbers_are_cut);
     tcase_add_test(tests, what_the_teacher_lacks_is_new);
+    tcase_add_test(tests, a_students_norms_may_have_no_bias);
+    tcase_add_test(tests, full_attention_stays_full);
     tcase_add_test(tests, a_sentence_folder_goes_along);
     tcase_add_test(tests, widths_that_do_not_fit_are_refused_by_name);
     tcase_add_test(tests, configs_that_do_not_fit_are_refused_by_name);

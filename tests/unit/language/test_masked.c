@@ -97,6 +97,33 @@ static float *gradients_of(kd_model *model, int fused, int64_t *count)
     return to;
 }
 
+/* Of a matrix of its own, through logits and through the fused head. */
+START_TEST(an_adapter_of_the_head_learns)
+{
+    static const char untied[] = BERT(",\"architectures\":[\"BertForMaskedLM\"],"
+                                      "\"tie_word_embeddings\":false");
+    for (int fused = 0; fused < 2; fused++) {
+        kd_model *model = encoder_made(ctx, untied, NULL);
+        kd_array v;
+        const char *name;
+        int32_t count;
+        int64_t floats;
+        double sum = 0;
+        OK(kd_model_add_lora(model, "cls.predictions.decoder.weight", NULL));
+        free(gradients_of(model, fused, &floats));
+        OK(kd_model_tensor_count(model, &count));
+        for (int32_t i = 0; i < count; i++) {
+            OK(kd_model_tensor(model, i, &name, &v));
+            if (strcmp(name, "cls.predictions.decoder.weight.lora_B")) continue;
+            OK(kd_model_tensor_gradient(model, i, &v));
+            for (int64_t k = 0; k < kd_array_count(&v); k++) sum += fabs(((float *)v.data)[k]);
+        }
+        ck_assert(sum > 0);
+        kd_model_free(model);
+    }
+}
+END_TEST
+
 START_TEST(the_fused_head_gives_what_whole_logits_give)
 {
     static const char *const configs[] = { MASKED(""), DISTILBERT, ROBERTA };
@@ -278,6 +305,7 @@ Suite *masked_suite(void)
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, logits_and_gradients_are_those_of_transformers);
+    tcase_add_test(tests, an_adapter_of_the_head_learns);
     tcase_add_test(tests, the_fused_head_gives_what_whole_logits_give);
     tcase_add_test(tests, a_teacher_teaches_through_both_heads);
     tcase_add_test(tests, recomputing_gives_the_same_bits_and_16_bits_near_ones);

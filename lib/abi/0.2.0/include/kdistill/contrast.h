@@ -15,9 +15,9 @@
  * output and a field of the targets, or rows of one output that a field of the batch tells apart.
  * z_ij = scale a_i . b_j, of rows of length 1 (KD_TERM_NORMALIZE); no n x m numbers are held beyond
  * the loss's memory_limit. Pairs do not cross calls: of micro-batches, the value is the mean over
- * their rows. A batch where no pair belongs together, or all do, adds nothing: rows 0, counted as
- * `degenerate`. The same rows give the same bits on any number of threads. weight_field, sparse
- * teachers and projections are refused. */
+ * their rows. A batch where no pair belongs together (kind 33 sums it), or all do, adds nothing:
+ * rows 0, counted as `degenerate`. The same rows give the same bits on any number of threads.
+ * weight_field, sparse teachers and projections are refused. */
 #ifndef KDISTILL_CONTRAST_H
 #define KDISTILL_CONTRAST_H
 
@@ -49,7 +49,7 @@ extern "C" {
 
 /* ---- numbers of terms: kd_loss_set ---- */
 #define KD_TERM_SCALE 23         /* 32 to 34: of dot products; 1e-6 .. 1000, 20 */
-#define KD_TERM_TEACHER_SCALE 24 /* 34: the teacher's, 0: the scale; 0 .. 1000, 0 */
+#define KD_TERM_TEACHER_SCALE 24 /* 34: the teacher's, 0: KD_TERM_SCALE; 0 .. 1000, 0 */
 #define KD_TERM_BIAS 25          /* 33; -1000 .. 1000, -10 */
 
 #define KD_DIRECTION_BOTH 0
@@ -77,7 +77,8 @@ typedef struct kd_pair_options {
      * other_output is NULL; 32 and 33 then need group_field. */
     const char *side_field;
     /* An output of one number (KD_UNIT_OF_BATCH), a parameter that is the logarithm of the scale,
-     * "logit_scale"; it gets its gradient. A scale above 100 counts as 100 (diagnostics: guards).
+     * "logit_scale"; it gets its gradient. A scale above 100 counts as 100 (diagnostics: guards),
+     * with the gradient that it has there.
      * NULL: KD_TERM_SCALE. No network of this version has one: a host's own model may. */
     const char *scale_output;
 } kd_pair_options;
@@ -107,8 +108,9 @@ KD_API kd_status kd_loss_set_pairs(kd_loss *loss, int32_t term, const kd_pair_op
  * - counts: the denominators, NULL: the rows of all chunks. Diagnostics of row terms are the last
  *   chunk's.
  * - KD_ERR_STATE: the gradients are shared or a step is open, which one backward pass ends. After
- *   an error in a later pass the model's gradients are those of some chunks:
- *   kd_model_zero_gradients. */
+ *   an error in a later pass the gradients of model and loss are those of some chunks:
+ *   kd_model_zero_gradients, kd_loss_zero_gradients. KD_ERR_UNSUPPORTED: batch norm, and more than
+ *   one chunk. */
 KD_API kd_status kd_loss_backward_chunks(kd_loss *loss, kd_model *model, kd_batch *const *chunks,
                                          kd_targets *const *targets, int32_t count,
                                          const kd_loss_counts *counts, kd_loss_result *result);

@@ -154,6 +154,11 @@ KD_API kd_status kd_model_estimate_memory(kd_context *context, const char *confi
  * frozen model), KD_ERR_UNSUPPORTED (KD_MODE_REHEARSE with batch norm). */
 KD_API kd_status kd_model_forward(kd_model *model, kd_batch *batch, int32_t mode);
 
+/* Forgets what was rehearsed and not trained: the next passes are of another batch. A rehearsal
+ * ends by itself when all of it was trained, when it fails, and when a checkpoint is saved. Since
+ * 0.2 */
+KD_API kd_status kd_model_end_rehearsal(kd_model *model);
+
 /* View (rows or samples, ...) of a named output of the last forward pass; valid until the next one.
  * Rows of "attention.i..." may lie further apart than they are wide: strides tell.
  * KD_ERR_NOT_FOUND: there is no such output (the message lists those that are), or the pass was not
