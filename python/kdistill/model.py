@@ -124,6 +124,10 @@ class Model(Handle):
         """Adds the gradient (rows, width) of an output, for `backward`."""
         check(lib.kd_model_add_output_gradient(self._pointer, name.encode(), reference(gradient)))
 
+    def end_rehearsal(self) -> None:
+        """Forgets what Mode.REHEARSE passes went through and no Mode.TRAIN pass did."""
+        check(lib.kd_model_end_rehearsal(self._pointer))
+
     def backward(self) -> None:
         """Adds the gradients of all parameters, from those of the outputs."""
         check(lib.kd_model_backward(self._pointer))

@@ -53,6 +53,17 @@ class PairsTest(Samples):
         with self.assertRaises(ValueError):
             self.loss.backward_chunks(models[1], chunks, [kd.Targets(self.ctx)])
 
+    def test_a_rehearsal_is_given_up(self):
+        model = kd.Model(self.ctx, {**MLP, "hidden_dropout_prob": 0.3}, seed=3)
+        batch = kd.Batch(self.ctx).begin(10).set("inputs", self.x[:10])
+        model.forward(batch, kd.Mode.REHEARSE)
+        rehearsed = model.output("logits").copy()
+        model.forward(batch, kd.Mode.REHEARSE)  # taken for ten rows more of the same batch
+        self.assertFalse(np.array_equal(model.output("logits"), rehearsed))
+        model.end_rehearsal()
+        model.forward(batch, kd.Mode.TRAIN)
+        np.testing.assert_array_equal(model.output("logits"), rehearsed)
+
 
 class RetrievalTest(Samples):
     def test_places_are_those_of_cosines(self):
