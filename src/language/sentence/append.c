@@ -201,7 +201,8 @@ static kd_status read_arrays(const kd_array *weight, const kd_array *bias, int64
             weight->dims[0] > 1 << 24,
         KD_ERR_SHAPE,
         "weight: expected rows of %lld numbers, which \"embedding\" has, got %lld in rank %d",
-        (long long)inputs, (long long)kd_array_count(weight), weight->rank);
+        (long long)inputs, (long long)(weight->rank > 1 ? weight->dims[1] : weight->dims[0]),
+        weight->rank);
     dense->inputs = inputs;
     dense->outputs = weight->dims[0];
     dense->weight = weight->data;

@@ -1,5 +1,5 @@
 /* Terms of two sides: gradients, groups, directions, sides of one output, scales, what is refused,
- * few rows, bits, memory. Values beside PyTorch: tests/property/pairs.py. */
+ * few rows, bits, memory. Values beside PyTorch: tests/property/pair_terms.py. */
 #include <kdistill/contrast.h>
 
 #include "featurekit.h"

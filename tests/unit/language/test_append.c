@@ -368,7 +368,7 @@ START_TEST(arrays_and_names_that_do_not_fit_are_refused)
     const char *before, *after;
     OK(kd_model_config(model, &before));
     FAILS(kd_model_append_dense(model, NULL, &wide, NULL, NULL), KD_ERR_SHAPE,
-          "expected rows of 12 numbers, which \"embedding\" has");
+          "expected rows of 12 numbers, which \"embedding\" has, got 7 in rank 2");
     FAILS(kd_model_append_dense(model, NULL, &flat, NULL, NULL), KD_ERR_SHAPE, "in rank 1");
     FAILS(kd_model_append_dense(model, NULL, &integers, NULL, NULL), KD_ERR_DTYPE, "weight");
     FAILS(kd_model_append_dense(model, NULL, &weight, &shorter, NULL), KD_ERR_SHAPE,
