@@ -194,21 +194,23 @@ check-python: all
 
 # ---- sanitizers and valgrind: the suites without fork, and the run of the gates ----
 SUITES = unit internal check-threads
+# One process; its log names each test as it ends.
+NOFORK = CK_FORK=no CK_TAP_LOG_FILE_NAME=-
 VARIANT = $(MAKE) --no-print-directory BUILD=build/$(1) LIB=build/$(1)/lib CFLAGS="-O1 -g -fno-omit-frame-pointer $(2)" SANITIZE="$(2)"
 
 # Address and undefined behavior in one build: neither hides what the other looks for.
 check-asan:
-	CK_FORK=no ASAN_OPTIONS=detect_leaks=1 $(call VARIANT,asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=all) built $(SUITES) check-oom fuzz-corpus
+	$(NOFORK) ASAN_OPTIONS=detect_leaks=1 $(call VARIANT,asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=all) built $(SUITES) check-oom fuzz-corpus
 
 check-tsan:
-	CK_FORK=no KD_TEST_FEW=1 TSAN_OPTIONS="die_after_fork=0 halt_on_error=1" $(call VARIANT,tsan,-fsanitize=thread) built unit check-threads
+	$(NOFORK) KD_TEST_FEW=1 TSAN_OPTIONS="die_after_fork=0 halt_on_error=1" $(call VARIANT,tsan,-fsanitize=thread) built unit check-threads
 
-# valgrind tells the library and BLAS of a processor without AVX-512.
+# valgrind tells the library and BLAS of a processor without AVX-512. It runs one thread at a time:
+# with fair-sched none that waits for another keeps that one from running.
+VALGRIND = valgrind -q --error-exitcode=9 --fair-sched=yes --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
 check-valgrind: $(BUILD)/tests/unit $(BUILD)/tests/internal
 	@mkdir -p $(SCRATCH)/valgrind
-	CK_FORK=no CK_TIMEOUT_MULTIPLIER=30 OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_TEST_DIR=$(SCRATCH)/valgrind KD_DATA= KD_TEST_FEW=1 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
-	    --errors-for-leak-kinds=definite $(BUILD)/tests/unit
-	CK_FORK=no OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_TEST_DIR=$(SCRATCH)/valgrind KD_TEST_FEW=1 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite $(BUILD)/tests/internal
+	for suite in unit internal; do $(NOFORK) OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_TEST_DIR=$(SCRATCH)/valgrind KD_DATA= KD_TEST_FEW=1 $(VALGRIND) $(BUILD)/tests/$$suite || exit 1; done
 
 check-blas:
 	$(MAKE) --no-print-directory BLAS=blis BUILD=build/blis LIB=build/blis/lib built unit internal check-threads

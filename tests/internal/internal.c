@@ -555,6 +555,7 @@ int main(void)
     tcase_add_test(tests, characters_without_spaces_are_parts_of_words);
     tcase_add_test(tests, a_full_disk_leaves_the_old_file); /* last: without fork its limit stays */
     suite_add_tcase(suite, tests);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a log tells how far a run came */
     SRunner *runner = srunner_create(bounds_suite());
     srunner_add_suite(runner, base_suite());
     srunner_add_suite(runner, kernels_suite());

@@ -7,6 +7,7 @@ int main(void)
 #include "suites.h"
     };
 #undef SUITE
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a log tells how far a run came */
     SRunner *runner = srunner_create(NULL);
     for (size_t i = 0; i < sizeof suites / sizeof *suites; i++)
         srunner_add_suite(runner, suites[i]());

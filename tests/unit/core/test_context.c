@@ -335,6 +335,7 @@ START_TEST(fork_is_safe_before_and_after_use)
     for (int used = 0; used < 2; used++) {
         pid_t child = fork();
         if (child == 0) {
+            alarm(300); /* a child that hangs dies, and the test tells it */
             double value = train_a_little(ctx);
             kd_context_free(ctx);
             _exit(isfinite(value) ? 0 : 1);

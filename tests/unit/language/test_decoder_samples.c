@@ -141,7 +141,7 @@ static void check_slopes(const char *config)
     push_back(model, "embedding");
     OK(kd_model_backward(model));
     OK(kd_model_tensor_count(model, &count));
-    for (int32_t i = 0; i < count; i++) {
+    for (int32_t i = 0; i < count; i += getenv("KD_TEST_FEW") ? 5 : 1) {
         const char *name;
         kd_array g;
         OK(kd_model_tensor(model, i, &name, NULL));

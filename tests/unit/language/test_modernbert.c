@@ -249,7 +249,7 @@ START_TEST(dropout_of_a_classifier_is_pushed_back)
     push_back(model, "logits");
     OK(kd_model_backward(model));
     OK(kd_model_tensor_count(model, &count));
-    for (int32_t i = 0; i < count; i++) {
+    for (int32_t i = 0; i < count; i += getenv("KD_TEST_FEW") ? 5 : 1) {
         OK(kd_model_tensor_gradient(model, i, &g));
         const int64_t at = kd_array_count(&g) / 2;
         const double slope = (moved(config, i, at, h) - moved(config, i, at, -h)) / (2 * h);
