@@ -324,7 +324,7 @@ static void check_memory(int32_t gemm, int32_t products, const kd_model_options 
 START_TEST(memory_is_told_before_it_is_taken)
 {
     static const char big[] =
-        "{\"model_type\":\"llama\",\"vocab_size\":19,\"hidden_size\":192,\"intermediate_size\":440,"
+        "{\"model_type\":\"llama\",\"vocab_size\":19,\"hidden_size\":96,\"intermediate_size\":220,"
         "\"num_hidden_layers\":2,"
         "\"num_attention_heads\":6,\"num_key_value_heads\":2,\"max_position_embeddings\":512}";
     kd_model_options o = KD_MODEL_OPTIONS_INIT;

@@ -373,8 +373,8 @@ static kd_batch *long_batch(kd_context *own)
 }
 
 #define MEMORY(more)                                                                               \
-    "{\"model_type\":\"bert\",\"vocab_size\":19,\"hidden_size\":192,\"num_hidden_layers\":2,"      \
-    "\"num_attention_heads\":6,\"intermediate_size\":440,\"max_position_embeddings\":256" more "}"
+    "{\"model_type\":\"bert\",\"vocab_size\":19,\"hidden_size\":96,\"num_hidden_layers\":2,"       \
+    "\"num_attention_heads\":3,\"intermediate_size\":220,\"max_position_embeddings\":256" more "}"
 
 static void check_memory(const char *config, const char *output, const kd_model_options *o)
 {
