@@ -177,7 +177,8 @@ static kd_status read_towers(kd__towers *t, kd_context *context, const kd__json 
 /* Embeddings are compared with each other: of one width. */
 static kd_status read_widths(kd__towers *t, const kd__json *root)
 {
-    KD_TRY(kd__config_integer(root, "projection_dim", 1, 0, &t->projected));
+    if (!kd__config_is_null(kd__json_member(root, "projection_dim")))
+        KD_TRY(kd__config_integer(root, "projection_dim", 1, 1, &t->projected));
     KD_FAIL_IF(t->projected > MOST_WIDTH, KD_ERR_CONFIG,
                "config: projection_dim: expected at most %d, got %lld", MOST_WIDTH,
                (long long)t->projected);
