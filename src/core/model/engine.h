@@ -49,6 +49,9 @@ typedef struct kd__engine {
     /* Floats of activations and scratch for options->max_rows. */
     kd_status (*memory)(struct kd__network *net, const kd_context *context,
                         const kd_model_options *options, int64_t *floats);
+    /* Of these, scratch of the context's, which networks take turns with. NULL: none. */
+    int64_t (*scratch)(const struct kd__network *net, const kd_context *context,
+                       const kd_model_options *options);
     /* of the parameters in 8 bits; 0: it has none */
     int64_t (*int8_bytes)(const struct kd__network *net);
     int64_t (*active_parameters)(const struct kd__network *net); /* that one row goes through */

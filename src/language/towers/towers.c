@@ -109,12 +109,19 @@ static kd_status check_size(const kd__towers *t, int64_t samples)
     return KD_OK;
 }
 
+static int64_t scratch_of(const kd__network *net, const kd_context *context,
+                          const kd_model_options *o)
+{
+    return net->engine->scratch ? net->engine->scratch(net, context, o) : 0;
+}
+
 kd_status kd__towers_memory(kd__network *net, const kd_context *context, const kd_model_options *o,
                             int64_t *floats)
 {
     kd__towers *t = kd__towers_of(net);
     ask(net);
     KD_TRY(check_size(t, o->max_rows));
+    int64_t scratch = 0;
     *floats = lay_out(t, NULL, o->max_rows, !o->frozen);
     for (int64_t n = 0; n < t->count; n++) {
         kd__tower *tower = &t->tower[n];
@@ -123,8 +130,11 @@ kd_status kd__towers_memory(kd__network *net, const kd_context *context, const k
         KD_TRY(kd__multiply(o->max_rows, tower->rows_each, &its.max_rows));
         KD_TRY(told(tower, tower->model.net.engine->memory(&tower->model.net, context, &its,
                                                            &its_floats)));
-        *floats += its_floats;
+        const int64_t its_scratch = scratch_of(&tower->model.net, context, &its);
+        *floats += its_floats - its_scratch;
+        scratch = kd__max(scratch, its_scratch);
     }
+    *floats += scratch; /* of the context's */
     return KD_OK;
 }
 

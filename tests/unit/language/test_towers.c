@@ -194,6 +194,7 @@ static kd_loss *pairs_loss(int32_t kind)
     o.student_output = "embedding.image";
     pairs.other_output = "embedding.text";
     pairs.scale_output = "logit_scale";
+    if (kind == KD_LOSS_SIGMOID_CONTRASTIVE) pairs.bias_output = "logit_bias";
     if (kind == KD_LOSS_AFFINITY_KL) {
         o.teacher_field = "taught.image";
         pairs.other_teacher_field = "taught.text";
@@ -330,6 +331,41 @@ START_TEST(what_is_absent_passes_nothing_back)
 }
 END_TEST
 
+/* Of a teacher that is a model of towers, what its samples lack is absent in the targets. */
+START_TEST(a_teacher_of_towers_says_what_it_lacks)
+{
+    kd_model *model = made(TOWERS(UNIT_LENGTH THREE));
+    kd_teacher *teacher;
+    kd_targets *targets;
+    kd_array values, present;
+    fill_towers(&all, ctx, 0, PAIRS, some_lack);
+    OK(kd_teacher_from_model(&teacher, model, NULL));
+    OK(kd_targets_create(&targets, ctx, NULL));
+    OK(kd_teacher_read(teacher, all.batch, targets));
+    OK(kd_targets_field(targets, "embedding.sound", &values, &present));
+    for (int s = 0; s < PAIRS; s++)
+        ck_assert_int_eq(((uint8_t *)present.data)[s], !(some_lack[s] & NO_SOUND));
+    kd_targets_free(targets);
+    kd_teacher_free(teacher);
+    kd_model_free(model);
+}
+END_TEST
+
+START_TEST(a_bias_is_of_the_kind_that_has_one)
+{
+    kd_loss *loss;
+    kd_term_options o = KD_TERM_OPTIONS_INIT;
+    kd_pair_options pairs = KD_PAIR_OPTIONS_INIT;
+    OK(kd_loss_create(&loss, ctx, NULL));
+    o.student_output = "embedding.image";
+    pairs.other_output = "embedding.text";
+    pairs.bias_output = "logit_bias";
+    OK(kd_loss_add(loss, KD_LOSS_CONTRASTIVE, 1, &o, NULL));
+    FAILS(kd_loss_set_pairs(loss, 0, &pairs), KD_ERR_INVALID, "has no bias");
+    kd_loss_free(loss);
+}
+END_TEST
+
 /* A feature term counts the samples that the student has; the teacher's field is whole. */
 START_TEST(a_teacher_that_saw_all_teaches_what_the_student_sees)
 {
@@ -391,6 +427,8 @@ Suite *towers_suite(void)
     tcase_add_loop_test(tests, terms_of_pairs_learn_towers_and_scale_together, 0, 3);
     tcase_add_test(tests, a_scale_beyond_the_bound_counts_as_the_bound_and_is_told);
     tcase_add_loop_test(tests, what_is_absent_passes_nothing_back, 0, 6);
+    tcase_add_test(tests, a_teacher_of_towers_says_what_it_lacks);
+    tcase_add_test(tests, a_bias_is_of_the_kind_that_has_one);
     tcase_add_test(tests, a_teacher_that_saw_all_teaches_what_the_student_sees);
     suite_add_tcase(suite, tests);
     return suite;

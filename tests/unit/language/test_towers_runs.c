@@ -433,12 +433,14 @@ START_TEST(any_number_of_threads_gives_the_same_bits)
 }
 END_TEST
 
-static int64_t bytes_now(void)
+static int64_t bytes_of(kd_context *context)
 {
     kd_context_info info = { .struct_size = sizeof info };
-    OK(kd_context_get_info(ctx, &info));
+    OK(kd_context_get_info(context, &info));
     return info.bytes;
 }
+
+static int64_t bytes_now(void) { return bytes_of(ctx); }
 
 START_TEST(memory_is_told_before_it_is_taken_and_does_not_grow)
 {
@@ -457,6 +459,25 @@ START_TEST(memory_is_told_before_it_is_taken_and_does_not_grow)
                   "told %lld, taken %lld", (long long)plan.total_bytes, (long long)taken);
     for (int i = 0; i < 1000; i++) train(model, all.batch);
     ck_assert_int_eq(bytes_now() - before, taken);
+    kd_model_free(model);
+}
+END_TEST
+
+/* What a pass lacks changes from batch to batch: places grow to the largest and no further. */
+START_TEST(changing_presence_does_not_grow_the_memory)
+{
+    static const int lacks[][PAIRS] = { { 0 },
+                                        { NO_IMAGE, NO_TEXT, NO_SOUND, 0, 0, 7 },
+                                        { NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT },
+                                        { 0, 0, 0, NO_IMAGE | NO_SOUND, 0, 0 } };
+    kd_model *model = made(RUN);
+    int64_t taken = 0;
+    for (int turn = 0; turn < 40; turn++) {
+        fill_towers(&all, ctx, 0, PAIRS, lacks[turn % 4]);
+        train(model, all.batch);
+        if (turn == 7) taken = bytes_now();
+    }
+    ck_assert_int_eq(bytes_now(), taken);
     kd_model_free(model);
 }
 END_TEST
@@ -555,6 +576,35 @@ START_TEST(transformers_are_towers_of_packed_and_of_ragged_tokens)
     kd_batch_free(ragged);
     kd_model_free(other);
     kd_model_free(model);
+}
+END_TEST
+
+START_TEST(memory_of_transformers_is_told_and_less_where_a_tower_is_frozen)
+{
+    char config[2000];
+    kd_model_options o = KD_MODEL_OPTIONS_INIT;
+    kd_model_memory_info plan[2] = { { .struct_size = sizeof *plan }, { .struct_size = sizeof *plan } };
+    kd_batch *rows = packed(0);
+    for (int frozen = 0; frozen < 2; frozen++) {
+        kd_context *fresh = make_context(2); /* without scratch */
+        kd_model *model;
+        snprintf(config, sizeof config, TRANSFORMERS,
+                 frozen ? ",\"rows_per_sample\":4,\"frozen\":true" : ",\"rows_per_sample\":4");
+        o.max_rows = TEXTS;
+        OK(kd_model_estimate_memory(fresh, config, &o, &plan[frozen]));
+        const int64_t before = bytes_of(fresh);
+        OK(kd_model_create(&model, fresh, config, &o));
+        push_all(model, rows);
+        const int64_t taken = bytes_of(fresh) - before;
+        ck_assert_msg(taken >= plan[frozen].total_bytes &&
+                          taken < plan[frozen].total_bytes + 65536, /* tables of tensors */
+                      "told %lld, taken %lld", (long long)plan[frozen].total_bytes,
+                      (long long)taken);
+        kd_model_free(model);
+        kd_context_free(fresh);
+    }
+    ck_assert_int_lt(plan[1].activation_bytes, plan[0].activation_bytes);
+    kd_batch_free(rows);
 }
 END_TEST
 
@@ -675,6 +725,8 @@ Suite *towers_runs_suite(void)
     tcase_add_loop_test(tests, chunks_are_the_batch_whatever_they_lack, 0, 3);
     tcase_add_test(tests, any_number_of_threads_gives_the_same_bits);
     tcase_add_test(tests, memory_is_told_before_it_is_taken_and_does_not_grow);
+    tcase_add_test(tests, changing_presence_does_not_grow_the_memory);
+    tcase_add_test(tests, memory_of_transformers_is_told_and_less_where_a_tower_is_frozen);
     tcase_add_test(tests, transformers_are_towers_of_packed_and_of_ragged_tokens);
     tcase_add_test(tests, a_batch_of_images_whose_texts_all_lack_is_not_empty);
     tcase_add_test(tests, configs_that_make_no_sense_are_refused_by_name);
