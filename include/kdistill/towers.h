@@ -9,8 +9,8 @@
  *   5.  kd_loss_backward(loss, model, batch, targets, NULL, &result);   terms of contrast.h
  *
  * A model of towers is a model like others: one optimizer, one checkpoint, one folder. Outputs are
- * "embedding.NAME" of each tower, "fused", "logit_scale", "logit_bias", and what the tower's network
- * gives out, as "NAME.hidden.0".
+ * "embedding.NAME" of each tower, "fused", "logit_scale", "logit_bias", and what the tower's
+ * network gives out, as "NAME.hidden.0".
  * - A sample lacks a modality where the tower's field is not in the batch, is marked absent, or has
  *   no rows for the sample (tokens of a field (samples, L) below 0 are none). Its "embedding.NAME"
  *   is then absent: no term counts the row, and nothing goes through the tower for it.
@@ -29,9 +29,9 @@ extern "C" {
  * (count) lists gets the network of the model of the same place, and a copy of its weights: its
  * object in the config may have the keys "input", "output", "pooling", "frozen" and
  * "rows_per_sample" alone. Other towers are made as kd_model_create makes them. The models are not
- * kept. Errors: KD_ERR_NOT_FOUND (no tower of that name), KD_ERR_CONFIG (a key that the network has
- * already), KD_ERR_UNSUPPORTED (a model with adapters; a static embedding whose rows are shared by a
- * mapping; a model of another context). */
+ * kept. Errors: KD_ERR_NOT_FOUND (no tower of that name), KD_ERR_CONFIG (a key that the network
+ * has already), KD_ERR_UNSUPPORTED (a model with adapters; a static embedding whose rows are
+ * shared by a mapping; a model of another context). */
 KD_API kd_status kd_towers_create(kd_model **out, kd_context *context, const char *config,
                                   const char *const *names, kd_model *const *models, int32_t count,
                                   const kd_model_options *options);

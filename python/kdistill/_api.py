@@ -4520,10 +4520,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         '"rows_per_sample" alone. Other towers are made as kd_model_create makes them. The models a'
         "re not\n"
         "kept. Errors: KD_ERR_NOT_FOUND (no tower of that name), KD_ERR_CONFIG (a key that the netw"
-        "ork has\n"
-        "already), KD_ERR_UNSUPPORTED (a model with adapters; a static embedding whose rows are sha"
-        "red by a\n"
-        "mapping; a model of another context)."
+        "ork\n"
+        "has already), KD_ERR_UNSUPPORTED (a model with adapters; a static embedding whose rows are"
+        "\n"
+        "shared by a mapping; a model of another context)."
     ),
     "kd_towers_save": (
         c_int32, [c_void_p, c_char_p, c_char_p, POINTER(kd_model_save_options)],

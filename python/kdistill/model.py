@@ -100,9 +100,7 @@ class Model(Handle):
         return cls._wrap(make(lib.kd_towers_create, *at), ctx)
 
     @takes(_api.kd_model_save_options)
-    def save_tower(
-        self, name: str, folder: StrPath, **options_: Unpack[ModelSaveOptions]
-    ) -> None:
+    def save_tower(self, name: str, folder: StrPath, **options_: Unpack[ModelSaveOptions]) -> None:
         """Writes one of the model's towers as the folder of a model by itself."""
         made = options(_api.kd_model_save_options, options_)
         at = self._pointer, name.encode(), path_bytes(folder)

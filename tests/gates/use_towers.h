@@ -54,8 +54,8 @@ static inline kd_status towers_train(towers_kit *k)
 {
     static float ones[USED_TOWER_SAMPLES * 3] = { 1, 1, 1 };
     kd_array v, present;
-    kd_status status = kd_loss_backward_chunks(k->loss, k->model, k->batch, NULL,
-                                               USED_TOWER_CHUNKS, NULL, NULL);
+    kd_status status =
+        kd_loss_backward_chunks(k->loss, k->model, k->batch, NULL, USED_TOWER_CHUNKS, NULL, NULL);
     if (status == KD_OK) status = kd_model_forward(k->model, k->batch[1], KD_MODE_TRAIN);
     if (status == KD_OK) status = kd_model_output_present(k->model, "image.logits", &present);
     if (status == KD_OK) status = kd_model_output(k->model, "fused", &v);

@@ -71,7 +71,8 @@ class TowersTest(Case):
         folder = os.path.join(self.folder, "text")
         model.save_tower("text", folder)
         back = kd.Model.load(self.ctx, folder)
-        np.testing.assert_array_equal(dict(back.tensors)["embedding.weight"], mine["embedding.weight"])
+        again = dict(back.tensors)["embedding.weight"]
+        np.testing.assert_array_equal(again, mine["embedding.weight"])
         with self.assertRaisesRegex(kd.Error, "no tower 'sound'"):
             model.save_tower("sound", folder)
 

@@ -49,8 +49,8 @@ static inline void fill_towers(tower_batch *b, kd_context *ctx, int64_t first, i
         const int lack = lacks ? lacks[of] : 0;
         for (int i = 0; i < PIXELS; i++) b->pixels[s * PIXELS + i] = number_at(of * PIXELS + i);
         for (int i = 0; i < WORDS; i++)
-            b->tokens[s * WORDS + i] =
-                (lack & NO_TEXT) || i > of % WORDS ? -1 : (of * 5 + i * 3) % 11;
+            b->tokens[s * WORDS + i] = (lack & NO_TEXT) || i > of % WORDS ? -1
+                                                                          : (of * 5 + i * 3) % 11;
         for (int64_t f = 0; f < 1 + of % 3 && !(lack & NO_SOUND); f++, frames++)
             for (int i = 0; i < MELS; i++)
                 b->frames[frames * MELS + i] = number_at(100 + (of * 7 + f) * MELS + i);

@@ -450,11 +450,11 @@ static inline int64_t kd__grid_of(const kd_array *values)
 /* A student output: rows of `width` numbers, `step` apart; or hidden states with a head. */
 typedef struct kd__student {
     const char *name;
-    int32_t output; /* of the loss's; -1: no term compares it */
-    int32_t unit;   /* KD__OF_ROWS .. */
-    int64_t rows;   /* or samples */
+    int32_t output;         /* of the loss's; -1: no term compares it */
+    int32_t unit;           /* KD__OF_ROWS .. */
+    int64_t rows;           /* or samples */
     const uint8_t *present; /* (rows): which of them are there; NULL: all */
-    int64_t grid;   /* rows inside each entry of a model's output; 0: none */
+    int64_t grid;           /* rows inside each entry of a model's output; 0: none */
     const char *z;
     int32_t dtype;
     int64_t z_step;

@@ -120,8 +120,8 @@ static kd_status check_scalar(const kd__term *term, const kd__student *scalar, i
     if (!scalar) return KD_OK;
     KD_FAIL_IF(scalar->width != 1 || scalar->rows != 1 || scalar->dtype != KD_FLOAT32, KD_ERR_SHAPE,
                "%s: %s '%s': expected one float32, got %lld rows of %lld",
-               kd__kind_of(term->kind)->name, options[which], scalar->name,
-               (long long)scalar->rows, (long long)scalar->width);
+               kd__kind_of(term->kind)->name, options[which], scalar->name, (long long)scalar->rows,
+               (long long)scalar->width);
     return check_output(term, scalar);
 }
 

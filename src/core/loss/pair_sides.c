@@ -187,8 +187,7 @@ static void find_arrays(call *c, const kd__student *anchors, const kd__student *
 }
 
 static call begin(kd_loss *loss, int32_t t, const kd__student *anchors,
-                  const kd__student *candidates,
-                  const kd__student *const scalars[KD__PAIR_SCALARS])
+                  const kd__student *candidates, const kd__student *const scalars[KD__PAIR_SCALARS])
 {
     kd__term *term = &loss->terms[t];
     kd__sources *s = &loss->sources[t];

@@ -284,8 +284,8 @@ kd_status kd__students_resolve(kd_loss *loss, const kd__student *students, int32
                        i == KD__PAIR_SCALE ? "scale_output" : "bias_output",
                        pairs->names.scalar[i]);
         if (loss->terms[t].projection) KD_TRY(kd__grid_check(&loss->terms[t], student->grid));
-        sides[t] = (kd__student_side){ student->width, student->unit, student->present,
-                                       other->present };
+        sides[t] =
+            (kd__student_side){ student->width, student->unit, student->present, other->present };
     }
     return kd__loss_resolve(loss, batch, targets, sides);
 }

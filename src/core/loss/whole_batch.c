@@ -169,7 +169,8 @@ static kd_status place_chunks(kd__whole *w, kd_batch *const *chunks)
     for (int32_t i = 0; i < w->count; i++) {
         const int64_t rows = chunks[i]->fields.rows;
         w->first_row[i + 1] = w->first_row[i] + rows;
-        w->first_sample[i + 1] = w->first_sample[i] + (rows || w->by_samples ? chunks[i]->samples : 0);
+        w->first_sample[i + 1] = w->first_sample[i] +
+                                 (rows || w->by_samples ? chunks[i]->samples : 0);
     }
     return KD_OK;
 }
@@ -225,10 +226,11 @@ static kd_status use_outputs(kd__whole *w, kd_model *model)
 kd_status kd__whole_begin(kd__whole *w, kd_loss *loss, uint64_t terms, kd_model *model,
                           kd_batch *const *chunks, kd_targets *const *targets, int32_t count)
 {
-    *w = (kd__whole){
-        .loss = loss, .context = loss->object.context, .terms = terms, .count = count,
-        .by_samples = model->net.engine->by_samples
-    };
+    *w = (kd__whole){ .loss = loss,
+                      .context = loss->object.context,
+                      .terms = terms,
+                      .count = count,
+                      .by_samples = model->net.engine->by_samples };
     joining j = { w, chunks, targets, NULL };
     KD_TRY(use_outputs(w, model));
     KD_TRY(place_chunks(w, chunks));

@@ -18,7 +18,7 @@ typedef struct kd__whole {
     uint64_t terms; /* a bit each */
     kd_batch *batch;
     kd_targets *targets;
-    int32_t count, by_samples; /* by_samples 1: a chunk of samples without rows counts */
+    int32_t count, by_samples;         /* by_samples 1: a chunk of samples without rows counts */
     int64_t *first_row, *first_sample; /* (count + 1): of each chunk */
     kd__whole_output output[KD__MOST_OUTPUTS];
 } kd__whole;

@@ -66,8 +66,8 @@ kd_status kd__two_sided_run(kd__two_sided *c);
 typedef struct kd__two_stats {
     double *log_sum; /* of z; masked: over rows of other groups */
     double *share;   /* contrast: 1 / |P_i|; masked: mean sigmoid(log_sum - z_ij) */
-    /* contrast: e^-log_sum; sigmoid: sum_j d value / d z_ij; masked: 1 / how many positives are its own; affinity: the teacher's
-     * log_sum */
+    /* contrast: e^-log_sum; masked: 1 / how many positives are its own; sigmoid: the sum over j of
+     * d value / d z_ij; affinity: the teacher's log_sum */
     double *second;
     double *along; /* sum_j z_ij d value / d z_ij */
 } kd__two_stats;

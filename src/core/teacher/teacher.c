@@ -268,8 +268,8 @@ static kd_status offer(const kd_teacher *teacher, int32_t slot, kd_targets *targ
     const int32_t unit = facts.unit == KD_UNIT_OF_SAMPLE ? KD__OF_SAMPLES : KD__OF_ROWS;
     KD_TRY(kd__model_present(model, NULL, slot, &present));
     kd__array_view(&there, (void *)(uintptr_t)present, KD_UINT8, 1, values.dims);
-    KD_TRY(kd__fields_borrow(&targets->fields, unit, facts.name, &values, &there, 0,
-                             teacher->name));
+    KD_TRY(
+        kd__fields_borrow(&targets->fields, unit, facts.name, &values, &there, 0, teacher->name));
     kd__fields_set_attention(&targets->fields, facts.name, facts.attention);
     return KD_OK;
 }

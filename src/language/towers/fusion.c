@@ -88,9 +88,8 @@ static void stand_in(const kd_model *model, int64_t s, int64_t n, int64_t count,
     }
     for (int64_t m = 0; m < t->count; m++)
         if (t->fusion.used[s * t->count + m])
-            model->object.context->kernels->axpby(v, 1 / (float)count,
-                                                  t->tower[m].embedding + s * t->width, 1,
-                                                  t->width);
+            model->object.context->kernels->axpby(
+                v, 1 / (float)count, t->tower[m].embedding + s * t->width, 1, t->width);
 }
 
 static void fill(const kd_model *model)
@@ -160,8 +159,8 @@ static void add_shares(const kd_model *model)
     for (int64_t i = 0; i < t->samples * t->count; i++)
         if (t->fusion.gate[i] > 0)
             model->object.context->kernels->axpby(t->fusion.value + i / t->count * t->width,
-                                                  t->fusion.gate[i],
-                                                  t->fusion.input + i * t->width, 1, t->width);
+                                                  t->fusion.gate[i], t->fusion.input + i * t->width,
+                                                  1, t->width);
 }
 
 /* Samples that lack all modalities. */
@@ -255,8 +254,8 @@ static void gate_gradient(kd_model *model)
 static void give(const kd_model *model, int64_t s, int64_t n, float share, const float *dv)
 {
     const kd__towers *t = kd__towers_of(&model->net);
-    model->object.context->kernels->axpby(
-        kd__tower_dembedding(t, &t->tower[n]) + s * t->width, share, dv, 1, t->width);
+    model->object.context->kernels->axpby(kd__tower_dembedding(t, &t->tower[n]) + s * t->width,
+                                          share, dv, 1, t->width);
 }
 
 /* What stood in gets what came to it. */

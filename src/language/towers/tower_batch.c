@@ -96,8 +96,8 @@ kd_status kd__tower_take(kd__tower *tower, kd_context *context, const kd_batch *
     const reading r = reading_of(tower, batch);
     seen->all = batch->samples;
     seen->all_rows = entries_of(&r);
-    seen->is_of_rows = r.by_rows || (batch->fields.one_row && !r.length && r.field &&
-                                     r.field->unit != KD__RAGGED);
+    seen->is_of_rows =
+        r.by_rows || (batch->fields.one_row && !r.length && r.field && r.field->unit != KD__RAGGED);
     KD_TRY(KD_RESERVE(context, &seen->present, &seen->present_room, seen->all));
     KD_TRY(KD_RESERVE(context, &seen->sample, &seen->sample_room, seen->all));
     KD_TRY(KD_RESERVE(context, &seen->offsets, &seen->offsets_room, seen->all + 1));
@@ -109,15 +109,14 @@ kd_status kd__tower_take(kd__tower *tower, kd_context *context, const kd_batch *
 /* ---- the batch ---- */
 
 /* Some of a field's entries, in order; all of them are borrowed. */
-static kd_status pick(kd_batch *to, const kd__field *field, const char *name,
-                      const kd_array *values, const int64_t *which, int64_t count)
+static kd_status pick(kd_batch *to, const char *name, const kd_array *values, const int64_t *which,
+                      int64_t count)
 {
     kd__field *made;
     int64_t dims[KD_ARRAY_MAX_RANK];
     const size_t bytes = (size_t)kd__array_row(values) * kd_dtype_bytes(values->dtype);
     if (count == values->dims[0])
         return kd__fields_borrow(&to->fields, KD__OF_ROWS, name, values, NULL, 0, "tower's field");
-    (void)field;
     memcpy(dims, values->dims, sizeof dims);
     dims[0] = count;
     KD_TRY(kd__fields_open(&to->fields, name, values->dtype, values->rank, dims, &made));
@@ -132,7 +131,7 @@ static kd_status add_types(const kd__tower_batch *seen, const kd_batch *batch)
 {
     const kd__field *field = kd__fields_find(&batch->fields, "token_types");
     if (!field || !seen->is_of_rows || field->unit != KD__OF_ROWS) return KD_OK;
-    return pick(seen->batch, field, field->name, &field->values, seen->row, seen->rows);
+    return pick(seen->batch, field->name, &field->values, seen->row, seen->rows);
 }
 
 static kd_status add_prompts(const kd__tower_batch *seen, const kd_batch *batch)
@@ -145,8 +144,7 @@ static kd_status add_prompts(const kd__tower_batch *seen, const kd_batch *batch)
     KD_TRY(kd__fields_open_unit(&seen->batch->fields, KD__OF_SAMPLES, field->name, KD_INT64, 1,
                                 &seen->samples, &made));
     for (int64_t i = 0; i < seen->samples; i++)
-        ((int64_t *)made->values.data)[i] =
-            ((const int64_t *)field->values.data)[seen->sample[i]];
+        ((int64_t *)made->values.data)[i] = ((const int64_t *)field->values.data)[seen->sample[i]];
     return KD_OK;
 }
 
@@ -162,7 +160,7 @@ kd_status kd__tower_fill(kd__tower *tower, kd_context *context, const kd_batch *
     seen->batch->fields.rows = seen->rows;
     seen->batch->fields.one_row = seen->rows == seen->samples;
     if (r.length) kd__array_view(&values, values.data, KD_INT64, 1, &seen->all_rows);
-    KD_TRY(pick(seen->batch, r.field, r.field->name, &values, seen->row, seen->rows));
+    KD_TRY(pick(seen->batch, r.field->name, &values, seen->row, seen->rows));
     KD_TRY(add_types(seen, batch));
     return add_prompts(seen, batch);
 }

@@ -128,8 +128,8 @@ kd_status kd__towers_memory(kd__network *net, const kd_context *context, const k
         kd_model_options its = options_of(tower, o);
         int64_t its_floats;
         KD_TRY(kd__multiply(o->max_rows, tower->rows_each, &its.max_rows));
-        KD_TRY(told(tower, tower->model.net.engine->memory(&tower->model.net, context, &its,
-                                                           &its_floats)));
+        KD_TRY(told(
+            tower, tower->model.net.engine->memory(&tower->model.net, context, &its, &its_floats)));
         const int64_t its_scratch = scratch_of(&tower->model.net, context, &its);
         *floats += its_floats - its_scratch;
         scratch = kd__max(scratch, its_scratch);

@@ -45,40 +45,40 @@ typedef struct kd__spread {
 
 typedef struct kd__tower {
     char name[KD__TOWER_NAME];
-    kd_model model;   /* no handle: its blocks are parts of the whole model's */
-    int64_t first;    /* its first tensor among the whole model's; -1: not there yet */
-    int64_t place;    /* its first parameter */
+    kd_model model;        /* no handle: its blocks are parts of the whole model's */
+    int64_t first;         /* its first tensor among the whole model's; -1: not there yet */
+    int64_t place;         /* its first parameter */
     int32_t always_frozen; /* by its config */
-    int32_t output;   /* slot of its network that is projected */
-    int32_t pools;    /* 1: a row for each of a sample's rows, which `pooling` makes one */
-    int32_t pooling;  /* KD__POOL_MEAN .. */
-    int64_t width;    /* w: numbers of that output */
-    int64_t rows_each; /* of a sample, for the memory that is told */
+    int32_t output;        /* slot of its network that is projected */
+    int32_t pools;         /* 1: a row for each of a sample's rows, which `pooling` makes one */
+    int32_t pooling;       /* KD__POOL_MEAN .. */
+    int64_t width;         /* w: numbers of that output */
+    int64_t rows_each;     /* of a sample, for the memory that is told */
     int32_t projection, missing; /* tensors of the whole model, -1: none */
-    double drop;      /* how often fusion leaves it out in training */
+    double drop;                 /* how often fusion leaves it out in training */
     int32_t first_slot, slots;
     kd__spread *spread; /* (slots) */
     /* ---- the last pass ---- */
     kd__tower_batch seen;
     int64_t rehearsed[2], trained[2]; /* rows and samples of the parts of a batch */
     int32_t has_run, is_frozen;
-    int32_t is_clear; /* its gradients are known to be 0 */
+    int32_t is_clear;                          /* its gradients are known to be 0 */
     float *pooled, *projected, *unit, *length; /* (samples, ..) */
     float *embedding, *dembedding;             /* (S, P) */
-    int32_t has_gradient; /* of its embedding */
-    int32_t is_given;     /* its network was given a gradient itself */
+    int32_t has_gradient;                      /* of its embedding */
+    int32_t is_given;                          /* its network was given a gradient itself */
 } kd__tower;
 
 typedef struct kd__fusion {
-    int32_t type;    /* KD__FUSE_NOT .. */
-    int32_t learns;  /* 1: a vector for each modality that is missing; 0: the mean of the others */
-    int64_t width;   /* D */
+    int32_t type;   /* KD__FUSE_NOT .. */
+    int32_t learns; /* 1: a vector for each modality that is missing; 0: the mean of the others */
+    int64_t width;  /* D */
     int32_t weight, bias; /* tensors, -1: none */
     /* ---- the last pass ---- */
-    float *input, *dinput; /* (S, N, P) */
-    float *gate;           /* (S, N) */
+    float *input, *dinput;   /* (S, N, P) */
+    float *gate;             /* (S, N) */
     float *value, *gradient; /* (S, D) */
-    uint8_t *used;         /* (S, N): 1: the sample's own embedding is in it */
+    uint8_t *used;           /* (S, N): 1: the sample's own embedding is in it */
     int64_t used_room;
     int32_t has_gradient;
 } kd__fusion;
@@ -87,12 +87,12 @@ enum { KD__TOWERS_SCALE, KD__TOWERS_BIAS, KD__TOWERS_FUSED, KD__TOWERS_EMBEDDING
 
 typedef struct kd__towers {
     kd__tower *tower;
-    int64_t count;        /* N */
-    int64_t own;          /* parameters before those of the first tower */
-    int64_t projected;    /* projection_dim; 0: none */
-    int64_t width;        /* P */
+    int64_t count;     /* N */
+    int64_t own;       /* parameters before those of the first tower */
+    int64_t projected; /* projection_dim; 0: none */
+    int64_t width;     /* P */
     int32_t normalize;
-    int32_t scalar[2];    /* tensors logit_scale and logit_bias; -1: none */
+    int32_t scalar[2]; /* tensors logit_scale and logit_bias; -1: none */
     double initial[2];
     float dscalar[2];
     int32_t has_dscalar[2];
@@ -100,7 +100,7 @@ typedef struct kd__towers {
     float *block;
     int64_t max_samples, samples;
     int32_t has_train_room;
-    float *scratch[2];    /* (S, widest) */
+    float *scratch[2];                     /* (S, widest) */
     uint8_t *present[KD__MOST_TOWERS + 1]; /* asked for, of a batch; fused last */
     int64_t present_room[KD__MOST_TOWERS + 1];
     uint8_t *present_row[KD__MOST_TOWERS]; /* the same of rows, in the last pass */

@@ -200,8 +200,8 @@ static kd_status read_drops(kd__towers *t, const kd__json *node)
     for (const kd__json *m = node->first; m; m = m->next) {
         int64_t n = 0;
         while (n < t->count && strcmp(t->tower[n].name, m->key)) n++;
-        KD_FAIL_IF(n == t->count, KD_ERR_CONFIG, "config: fusion: drop: there is no tower \"%.40s\"",
-                   m->key);
+        KD_FAIL_IF(n == t->count, KD_ERR_CONFIG,
+                   "config: fusion: drop: there is no tower \"%.40s\"", m->key);
         KD_TRY(kd__config_number(node, m->key, 0, 1, 0, &t->tower[n].drop));
     }
     return KD_OK;
@@ -298,10 +298,11 @@ static kd_status tower_tensors(kd__network *net, kd_context *context, kd__tower 
         const kd__tensor *from = &of->tensors[i];
         int32_t index;
         snprintf(name, sizeof name, "towers.%s.%s", tower->name, from->name);
-        KD_FAIL_IF(strlen(name) >= KD_NAME_BYTES, KD_ERR_CONFIG,
-                   "config: towers: \"%s\": the tensor '%.60s' gets a name of more than %d letters: "
-                   "a shorter name of the tower has room",
-                   tower->name, from->name, KD_NAME_BYTES - 1);
+        KD_FAIL_IF(
+            strlen(name) >= KD_NAME_BYTES, KD_ERR_CONFIG,
+            "config: towers: \"%s\": the tensor '%.60s' gets a name of more than %d letters: "
+            "a shorter name of the tower has room",
+            tower->name, from->name, KD_NAME_BYTES - 1);
         KD_TRY(kd__network_tensor(net, context, name, from->rank, from->dims, &index));
         net->tensors[index].is_statistic = from->is_statistic;
         net->tensors[index].frozen = tower->always_frozen;
@@ -316,7 +317,8 @@ static kd_status check_slots(const kd__towers *t)
         const kd__network *net = &t->tower[n].model.net;
         for (int32_t s = 0; net->engine->describe(net, s, &facts); s++)
             KD_FAIL_IF(strlen(t->tower[n].name) + strlen(facts.name) + 2 > KD_NAME_BYTES,
-                       KD_ERR_CONFIG, "config: towers: \"%s\": its output '%s' gets too long a name",
+                       KD_ERR_CONFIG,
+                       "config: towers: \"%s\": its output '%s' gets too long a name",
                        t->tower[n].name, facts.name);
     }
     return KD_OK;

@@ -138,8 +138,7 @@ kd_status kd__towers_present(kd_model *model, const kd_batch *batch, int32_t slo
     const kd__tower *tower = kd__towers_find(&model->net, slot, &inner);
     if (!tower) return KD_OK;
     kd__towers_describe(&model->net, slot, &facts);
-    if (facts.unit == KD_UNIT_OF_ROW)
-        return present_rows(model, tower - t->tower, batch, present);
+    if (facts.unit == KD_UNIT_OF_ROW) return present_rows(model, tower - t->tower, batch, present);
     KD_TRY(present_samples(model, tower - t->tower, batch, &all));
     *present = all ? NULL : t->present[tower - t->tower];
     return KD_OK;
@@ -205,8 +204,7 @@ static kd_status spread_output(kd_model *model, kd__tower *tower, int32_t inner,
     if (!tower->has_run) return KD_OK;
     for (int64_t i = 0; i < count; i++)
         memcpy(spread->values + which[i] * facts.width,
-               (const float *)from.data + i * from.strides[0],
-               (size_t)facts.width * sizeof(float));
+               (const float *)from.data + i * from.strides[0], (size_t)facts.width * sizeof(float));
     memcpy(dims, from.dims, (size_t)from.rank * sizeof *dims);
     dims[0] = entries;
     kd__array_view(values, spread->values, KD_FLOAT32, from.rank, dims);
@@ -307,7 +305,6 @@ int32_t kd__towers_head(kd_model *model, int32_t slot, int gradient, kd_head *he
     const int makes = gradient && tower->has_run && !tower->is_frozen;
     kd__towers_bind(model);
     its->gradients_fresh = model->gradients_fresh;
-    if (makes) tower->is_given = 1;
     if (makes) tower->is_clear = 0;
     const int32_t from = its->net.engine->head(its, inner, makes, head);
     return from < 0 ? -1 : tower->first_slot + from;

@@ -64,10 +64,12 @@ static int choose_kept(const kd_model *model, kd__tower *tower, int64_t number, 
     return any;
 }
 
-/* Parts of one batch draw the numbers of one pass: a tower counts the rows that it has seen. */
+/* Parts of one batch draw the numbers of one pass: a tower counts the rows that it has seen. A pass
+ * that evaluates draws nothing and counts nothing. */
 static kd__draws draws_of(const kd_model *model, kd__tower *tower, int32_t mode)
 {
     int64_t *count = mode == KD_MODE_REHEARSE ? tower->rehearsed : tower->trained;
+    if (mode == KD_MODE_EVALUATE) return model->draws;
     if (!model->draws.first_sample) count[0] = count[1] = 0;
     const kd__draws draws = { model->draws.pass, count[0], count[1] };
     count[0] += tower->seen.rows;
@@ -89,8 +91,8 @@ static kd_status run_tower(kd_model *model, kd__tower *tower, int64_t number, co
     if (!choose_kept(model, tower, number, mode) || !tower->seen.samples) return KD_OK;
     KD_TRY(kd__tower_fill(tower, model->object.context, batch));
     its->rehearsal.rows = model->rehearsal.rows > tower->seen.all ? INT64_MAX : 0;
-    KD_TRY(kd__model_pass(its, tower->seen.batch, tower->is_frozen ? KD_MODE_EVALUATE : mode,
-                          &draws));
+    KD_TRY(
+        kd__model_pass(its, tower->seen.batch, tower->is_frozen ? KD_MODE_EVALUATE : mode, &draws));
     tower->has_run = 1;
     return KD_OK;
 }
@@ -207,8 +209,7 @@ static kd_status push_embedding(kd_model *model, kd__tower *tower)
     float *dy = t->scratch[0], *dx = t->scratch[1];
     const float *x;
     kd__tower_gather(&tower->seen, tower->dembedding, t->width, dy);
-    if (t->normalize)
-        kd__unit_rows_gradient(&rows, tower->unit, tower->length, dy, t->width, dy);
+    if (t->normalize) kd__unit_rows_gradient(&rows, tower->unit, tower->length, dy, t->width, dy);
     if (tower->projection < 0) return tower->is_frozen ? KD_OK : give(model, tower, dy);
     KD_TRY(source_of(tower, &x));
     KD_TRY(kd__linear_weight_gradient(&rows, x, tower->width, dy, t->width,

@@ -1,13 +1,13 @@
-/* Runs of towers: frozen towers, modalities that training drops, folders, checkpoints, towers out of
+/* Runs of towers: frozen ones, modalities that training drops, folders, checkpoints, towers out of
  * models, chunks, threads, memory, transformers as towers, what is refused. */
 #include "towerkit.h"
 
 static kd_context *ctx;
 static tower_batch all;
 
-static const int some_lack[2 * PAIRS] = {
-    0, NO_IMAGE, NO_TEXT | NO_SOUND, NO_SOUND, 0, NO_TEXT, 0, NO_IMAGE, 0, 0, NO_SOUND, NO_TEXT
-};
+static const int some_lack[2 * PAIRS] = { 0,        NO_IMAGE, NO_TEXT | NO_SOUND, NO_SOUND, 0,
+                                          NO_TEXT,  0,        NO_IMAGE,           0,        0,
+                                          NO_SOUND, NO_TEXT };
 
 static void setup(void)
 {
@@ -29,7 +29,8 @@ static kd_model *made(const char *config)
     return model;
 }
 
-#define FUSED ",\"fusion\":{\"type\":\"concat\",\"drop\":{\"sound\":0.4,\"text\":0.4,\"image\":0.4}}"
+#define FUSED                                                                                      \
+    ",\"fusion\":{\"type\":\"concat\",\"drop\":{\"sound\":0.4,\"text\":0.4,\"image\":0.4}}"
 #define RUN TOWERS(SCALED UNIT_LENGTH THREE FUSED)
 
 static const char *const outputs[] = { "embedding.image", "embedding.text", "embedding.sound",
@@ -310,8 +311,9 @@ START_TEST(towers_come_from_models_and_go_back_to_folders)
     kd_model *none = NULL;
     FAILS(kd_towers_create(&none, ctx, joined, absent, models, 1, NULL), KD_ERR_NOT_FOUND,
           "no tower \"sound\"");
-    FAILS(kd_towers_create(&none, ctx, "{\"model_type\":\"towers\",\"towers\":{\"image\":{"
-                                       "\"num_labels\":7}}}",
+    FAILS(kd_towers_create(&none, ctx,
+                           "{\"model_type\":\"towers\",\"towers\":{\"image\":{"
+                           "\"num_labels\":7}}}",
                            names, models, 1, NULL),
           KD_ERR_CONFIG, "\"num_labels\" is the given model's to say");
     FAILS(kd_towers_create(&none, ctx, "{\"model_type\":\"towers\"}", names, models, 1, NULL),
@@ -351,6 +353,19 @@ static kd_loss *chunk_loss(void)
     o.teacher_field = "taught";
     OK(kd_loss_add(loss, KD_LOSS_GRAM, 1, &o, NULL));
     OK(kd_loss_add(loss, KD_LOSS_HIDDEN_COSINE, 1, &o, NULL));
+    return loss;
+}
+
+static kd_loss *chunk_loss_of_pairs(void)
+{
+    kd_loss *loss;
+    kd_term_options o = KD_TERM_OPTIONS_INIT;
+    kd_pair_options pairs = KD_PAIR_OPTIONS_INIT;
+    OK(kd_loss_create(&loss, ctx, NULL));
+    o.student_output = "embedding.image";
+    pairs.other_output = "embedding.text";
+    OK(kd_loss_add(loss, KD_LOSS_CONTRASTIVE, 1, &o, NULL));
+    OK(kd_loss_set_pairs(loss, 0, &pairs));
     return loss;
 }
 
@@ -406,6 +421,29 @@ START_TEST(chunks_are_the_batch_whatever_they_lack)
     kd_loss_free(cut_loss);
     kd_model_free(one);
     kd_model_free(cut);
+}
+END_TEST
+
+/* A host that rehearses and trains parts itself, and evaluates in between. */
+START_TEST(what_was_rehearsed_is_trained_whatever_is_evaluated_between)
+{
+    kd_model *model = made(DROPPING);
+    tower_batch parts[2] = { { 0 } };
+    float rehearsed[2][PAIRS * JOINED];
+    kd_array out;
+    for (int i = 0; i < 2; i++) {
+        fill_towers(&parts[i], ctx, 3 * i, 3, some_lack);
+        OK(kd_model_forward(model, parts[i].batch, KD_MODE_REHEARSE));
+        memcpy(rehearsed[i], output_of(model, "embedding.image", &out), 3 * JOINED * sizeof(float));
+    }
+    for (int i = 0; i < 2; i++) {
+        OK(kd_model_forward(model, parts[i].batch, KD_MODE_TRAIN));
+        ck_assert_mem_eq(rehearsed[i], output_of(model, "embedding.image", &out),
+                         3 * JOINED * sizeof(float));
+        OK(kd_model_forward(model, parts[0].batch, KD_MODE_EVALUATE));
+    }
+    for (int i = 0; i < 2; i++) kd_batch_free(parts[i].batch);
+    kd_model_free(model);
 }
 END_TEST
 
@@ -583,7 +621,8 @@ START_TEST(memory_of_transformers_is_told_and_less_where_a_tower_is_frozen)
 {
     char config[2000];
     kd_model_options o = KD_MODEL_OPTIONS_INIT;
-    kd_model_memory_info plan[2] = { { .struct_size = sizeof *plan }, { .struct_size = sizeof *plan } };
+    kd_model_memory_info plan[2] = { { .struct_size = sizeof *plan },
+                                     { .struct_size = sizeof *plan } };
     kd_batch *rows = packed(0);
     for (int frozen = 0; frozen < 2; frozen++) {
         kd_context *fresh = make_context(2); /* without scratch */
@@ -637,6 +676,112 @@ START_TEST(a_batch_of_images_whose_texts_all_lack_is_not_empty)
 }
 END_TEST
 
+/* ---- networks with peculiarities ---- */
+
+#define WITH_NORM                                                                                  \
+    TOWERS(UNIT_LENGTH ",\"towers\":{\"image\":{\"model_type\":\"sequential\",\"input_shape\":"    \
+                       "[2,2,2],\"input\":\"pixels\",\"layers\":[{\"type\":\"conv2d\","            \
+                       "\"channels\":3,\"kernel_size\":2},{\"type\":\"batch_norm2d\"},"            \
+                       "{\"type\":\"linear\",\"units\":6}]}," TEXT_TOWER "}")
+
+/* Statistics are those of the samples that are there; a part of a batch has not the whole's. */
+START_TEST(batch_norms_see_the_images_that_are_there_and_no_chunks)
+{
+    static const int lacks[PAIRS] = { 0, NO_IMAGE, 0, 0, NO_IMAGE, 0 };
+    kd_model *model = made(WITH_NORM), *other = made(WITH_NORM);
+    kd_loss *loss = chunk_loss_of_pairs();
+    tower_batch parts[2] = { { 0 } };
+    int32_t index;
+    fill_towers(&all, ctx, 0, PAIRS, lacks);
+    OK(kd_model_forward(model, all.batch, KD_MODE_TRAIN));
+    for (int i = 0; i < 2 * PIXELS; i++) { /* what is absent may be anything */
+        all.pixels[PIXELS + i % PIXELS] = 1e6f;
+        all.pixels[4 * PIXELS + i % PIXELS] = -1e6f;
+    }
+    const kd_array x = KD_ARRAY_2D(all.pixels, KD_FLOAT32, PAIRS, PIXELS),
+                   p = KD_ARRAY_1D(all.has_image, KD_UINT8, PAIRS);
+    OK(kd_batch_set(all.batch, "pixels", &x, &p));
+    OK(kd_model_forward(other, all.batch, KD_MODE_TRAIN));
+    const kd_array a = tensor_named(model, "towers.image.layers.1.running_var", &index),
+                   b = tensor_named(other, "towers.image.layers.1.running_var", &index);
+    ck_assert_mem_eq(a.data, b.data, 3 * sizeof(float));
+    ck_assert(((float *)a.data)[0] != 1);
+    for (int i = 0; i < 2; i++) fill_towers(&parts[i], ctx, 3 * i, 3, lacks);
+    kd_batch *chunks[] = { parts[0].batch, parts[1].batch };
+    FAILS(kd_loss_backward_chunks(loss, model, chunks, NULL, 2, NULL, NULL), KD_ERR_UNSUPPORTED,
+          "tower 'image': batch norm");
+    kd_loss_free(loss); /* a term of rows, which needs no rehearsal */
+    kd_term_options o = KD_TERM_OPTIONS_INIT;
+    float wanted[3 * JOINED] = { 0 };
+    const kd_array w = KD_ARRAY_2D(wanted, KD_FLOAT32, 3, JOINED);
+    o.student_output = "embedding.image";
+    o.label_field = "wanted";
+    OK(kd_loss_create(&loss, ctx, NULL));
+    OK(kd_loss_add(loss, KD_LOSS_MEAN_SQUARED_ERROR, 1, &o, NULL));
+    for (int i = 0; i < 2; i++) OK(kd_batch_set(chunks[i], "wanted", &w, NULL));
+    FAILS(kd_loss_backward_chunks(loss, model, chunks, NULL, 2, NULL, NULL), KD_ERR_UNSUPPORTED,
+          "tower 'image': batch norm");
+    kd_batch_free(chunks[0]);
+    kd_batch_free(chunks[1]);
+    kd_loss_free(loss);
+    kd_model_free(other);
+    kd_model_free(model);
+}
+END_TEST
+
+#define CAPTIONS                                                                                   \
+    "{\"model_type\":\"towers\",\"projection_dim\":5,\"normalize\":true,\"towers\":{"              \
+    "\"image\":{\"model_type\":\"mlp\",\"input_size\":16,\"num_labels\":6,"                        \
+    "\"input\":\"pixels\"},\"text\":{\"model_type\":\"llama\",\"vocab_size\":17,"                  \
+    "\"hidden_size\":8,\"intermediate_size\":12,\"num_hidden_layers\":2,"                          \
+    "\"num_attention_heads\":2,\"max_position_embeddings\":16,\"initializer_range\":0.3}}}"
+
+/* A decoder as a tower: next tokens through its head, in blocks, and pairs by its last rows. */
+START_TEST(a_decoder_learns_captions_and_pairs_at_once)
+{
+    kd_model *model = made(CAPTIONS);
+    kd_loss *loss;
+    kd_term_options o = KD_TERM_OPTIONS_INIT;
+    kd_pair_options pairs = KD_PAIR_OPTIONS_INIT;
+    kd_loss_result r = { .struct_size = sizeof r };
+    kd_batch *batch = packed(0);
+    kd_array p, g;
+    OK(kd_loss_create(&loss, ctx, NULL));
+    o.student_output = "text.logits";
+    o.label_field = "tokens";
+    o.align = KD_ALIGN_NEXT;
+    OK(kd_loss_add(loss, KD_LOSS_CROSS_ENTROPY, 1, &o, NULL));
+    o = (kd_term_options)KD_TERM_OPTIONS_INIT;
+    o.student_output = "embedding.image";
+    OK(kd_loss_add(loss, KD_LOSS_CONTRASTIVE, 1, &o, NULL));
+    pairs.other_output = "embedding.text";
+    OK(kd_loss_set_pairs(loss, 1, &pairs));
+    OK(kd_model_forward(model, batch, KD_MODE_TRAIN));
+    OK(kd_loss_backward(loss, model, batch, NULL, NULL, &r));
+    ck_assert_int_eq(r.rows[0], 2 + 1 + 3);
+    ck_assert_int_eq(r.rows[1], 2);
+    OK(kd_model_parameters(model, &p));
+    OK(kd_model_gradients(model, &g));
+    float *x = p.data, *dx = g.data;
+    OK(kd_model_keep(model, "text.logits", 1));
+    for (int64_t i = 0; i < p.dims[0]; i += 7) {
+        double values[2];
+        const float before = x[i];
+        for (int side = 0; side < 2; side++) {
+            x[i] = before + (side ? -4e-3f : 4e-3f);
+            OK(kd_model_forward(model, batch, KD_MODE_EVALUATE));
+            OK(kd_loss_forward(loss, model, batch, NULL, NULL, &r));
+            values[side] = r.value;
+        }
+        x[i] = before;
+        NEAR((values[0] - values[1]) / 8e-3, dx[i], 3e-3 * (1 + fabs(dx[i])));
+    }
+    kd_loss_free(loss);
+    kd_batch_free(batch);
+    kd_model_free(model);
+}
+END_TEST
+
 /* ---- what is refused ---- */
 
 static void refuses(const char *config, kd_status status, const char *text)
@@ -649,8 +794,9 @@ static void refuses(const char *config, kd_status status, const char *text)
 START_TEST(configs_that_make_no_sense_are_refused_by_name)
 {
     refuses("{\"model_type\":\"towers\",\"towers\":{" IMAGE_TOWER "," TEXT_TOWER "}}",
-            KD_ERR_CONFIG, "embedding.image has 6 numbers, embedding.text has 4: set "
-                           "projection_dim");
+            KD_ERR_CONFIG,
+            "embedding.image has 6 numbers, embedding.text has 4: set "
+            "projection_dim");
     refuses("{\"model_type\":\"towers\"}", KD_ERR_CONFIG, "an object of 1 to 16 towers");
     refuses("{\"model_type\":\"towers\",\"towers\":{}}", KD_ERR_CONFIG, "1 to 16 towers");
     refuses("{\"model_type\":\"towers\",\"towers\":{\"a.b\":{}}}", KD_ERR_CONFIG, "\"a.b\"");
@@ -723,12 +869,15 @@ Suite *towers_runs_suite(void)
     tcase_add_test(tests, a_folder_and_a_checkpoint_give_the_same_bits);
     tcase_add_test(tests, towers_come_from_models_and_go_back_to_folders);
     tcase_add_loop_test(tests, chunks_are_the_batch_whatever_they_lack, 0, 3);
+    tcase_add_test(tests, what_was_rehearsed_is_trained_whatever_is_evaluated_between);
     tcase_add_test(tests, any_number_of_threads_gives_the_same_bits);
     tcase_add_test(tests, memory_is_told_before_it_is_taken_and_does_not_grow);
     tcase_add_test(tests, changing_presence_does_not_grow_the_memory);
     tcase_add_test(tests, memory_of_transformers_is_told_and_less_where_a_tower_is_frozen);
     tcase_add_test(tests, transformers_are_towers_of_packed_and_of_ragged_tokens);
     tcase_add_test(tests, a_batch_of_images_whose_texts_all_lack_is_not_empty);
+    tcase_add_test(tests, batch_norms_see_the_images_that_are_there_and_no_chunks);
+    tcase_add_test(tests, a_decoder_learns_captions_and_pairs_at_once);
     tcase_add_test(tests, configs_that_make_no_sense_are_refused_by_name);
     tcase_add_test(tests, batches_and_calls_that_do_not_fit_are_refused_by_name);
     suite_add_tcase(suite, tests);
