@@ -134,6 +134,42 @@ START_TEST(a_tower_that_is_frozen_later_has_no_old_gradient)
 }
 END_TEST
 
+/* Which rows have a gradient is told by the gradients, or by the towers: the same steps, lazy or
+ * not, also where a tower had nothing to do in a pass. */
+START_TEST(rows_that_towers_touch_are_all_that_a_lazy_step_changes)
+{
+    static const int lacks[][PAIRS] = { { 0 },
+                                        { NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT },
+                                        { NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT },
+                                        { 0, NO_TEXT, NO_IMAGE, 0, NO_TEXT, NO_TEXT } };
+    kd_model *models[3];
+    kd_optimizer *optimizers[3];
+    kd_group_options lazy = KD_GROUP_OPTIONS_INIT;
+    lazy.lazy = 1;
+    for (int i = 0; i < 3; i++) {
+        models[i] = made(RUN);
+        OK(kd_optimizer_create(&optimizers[i], ctx, KD_OPTIMIZER_SGD, NULL));
+        OK(kd_optimizer_add_model(optimizers[i], models[i]));
+        if (i == 1) OK(kd_optimizer_add_group(optimizers[i], "towers.text.*", &lazy));
+    }
+    for (int step = 0; step < 8; step++) {
+        fill_towers(&all, ctx, 0, PAIRS, lacks[step % 4]);
+        for (int i = 0; i < 3; i++) {
+            kd_array view;
+            train(models[i], all.batch);
+            if (i == 2) OK(kd_model_gradients(models[i], &view)); /* any row may have changed */
+            OK(kd_optimizer_step(optimizers[i], 0.1));
+        }
+    }
+    check_same_parameters(models[0], models[1]);
+    check_same_parameters(models[0], models[2]);
+    for (int i = 0; i < 3; i++) {
+        kd_optimizer_free(optimizers[i]);
+        kd_model_free(models[i]);
+    }
+}
+END_TEST
+
 /* A cached frozen tower: its vectors are constants of the targets, the term is the same. */
 START_TEST(cached_vectors_of_a_frozen_tower_stand_in_for_it)
 {
@@ -863,6 +899,7 @@ Suite *towers_runs_suite(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_frozen_tower_keeps_its_weights_and_the_others_learn_as_if_alone);
     tcase_add_test(tests, a_tower_that_is_frozen_later_has_no_old_gradient);
+    tcase_add_test(tests, rows_that_towers_touch_are_all_that_a_lazy_step_changes);
     tcase_add_test(tests, cached_vectors_of_a_frozen_tower_stand_in_for_it);
     tcase_add_test(tests, what_a_sample_drops_does_not_depend_on_its_batch);
     tcase_add_test(tests, never_all_modalities_are_dropped);
