@@ -17,7 +17,8 @@
  * the loss's memory_limit. Pairs do not cross calls: of micro-batches, the value is the mean over
  * their rows. A batch where no pair belongs together (kind 33 sums it), or all do, adds nothing:
  * rows 0, counted as `degenerate`. The same rows give the same bits on any number of threads.
- * weight_field, sparse teachers and projections are refused. */
+ * weight_field, sparse teachers and projections are refused. A row that either side lacks
+ * (kd_model_output_present) is on neither. */
 #ifndef KDISTILL_CONTRAST_H
 #define KDISTILL_CONTRAST_H
 
