@@ -259,6 +259,7 @@ static kd_status offer(const kd_teacher *teacher, int32_t slot, kd_targets *targ
     const uint8_t *present;
     kd_head head = KD_HEAD_INIT;
     engine->describe(&model->net, slot, &facts);
+    if (facts.unit == KD_UNIT_OF_BATCH) return KD_OK; /* it says nothing of a row */
     const int32_t from = kd__model_head(model, slot, 0, &head);
     if (from >= 0) {
         engine->describe(&model->net, from, &hidden);

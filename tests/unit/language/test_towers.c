@@ -334,7 +334,7 @@ END_TEST
 /* Of a teacher that is a model of towers, what its samples lack is absent in the targets. */
 START_TEST(a_teacher_of_towers_says_what_it_lacks)
 {
-    kd_model *model = made(TOWERS(UNIT_LENGTH THREE));
+    kd_model *model = made(TOWERS(SCALED UNIT_LENGTH THREE));
     kd_teacher *teacher;
     kd_targets *targets;
     kd_array values, present;
