@@ -37,7 +37,9 @@ KD_API kd_status kd_towers_create(kd_model **out, kd_context *context, const cha
                                   const kd_model_options *options);
 
 /* Writes one tower as the folder of a model by itself, as kd_model_save writes it, without what
- * joins it to the others (projection, fusion). KD_ERR_NOT_FOUND: there is no tower of that name. */
+ * joins it to the others (projection, fusion). The tokenizer's files go along where
+ * kd_towers_create was given a model that was loaded from a folder. KD_ERR_NOT_FOUND: there is no
+ * tower of that name. */
 KD_API kd_status kd_towers_save(kd_model *model, const char *name, const char *folder,
                                 const kd_model_save_options *options);
 

@@ -4529,8 +4529,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [c_void_p, c_char_p, c_char_p, POINTER(kd_model_save_options)],
         "Writes one tower as the folder of a model by itself, as kd_model_save writes it, without w"
         "hat\n"
-        "joins it to the others (projection, fusion). KD_ERR_NOT_FOUND: there is no tower of that n"
-        "ame."
+        "joins it to the others (projection, fusion). The tokenizer's files go along where\n"
+        "kd_towers_create was given a model that was loaded from a folder. KD_ERR_NOT_FOUND: there "
+        "is no\n"
+        "tower of that name."
     ),
     "kd_model_output_present": (
         c_int32, [c_void_p, c_char_p, POINTER(kd_array)],

@@ -362,6 +362,7 @@ void kd__towers_free(kd__network *net, kd_context *context)
         }
         void *blocks[] = { tower->spread, seen->present, seen->sample, seen->offsets, seen->row };
         for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
+        kd__release(context, tower->model.folder);
         kd_batch_free(seen->batch);
         kd__network_free(&tower->model.net, context);
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "language/static/static.h"
 #include "language/towers/towers.h"
@@ -143,6 +144,7 @@ static kd_status copy_weights(const given *g, kd_model *model)
                    tower ? (long long)tower->model.net.parameters : 0);
         memcpy(tower->model.parameters, from->parameters,
                (size_t)from->net.parameters * sizeof(float));
+        KD_TRY(kd__copy_text(g->context, &tower->model.folder, from->folder));
     }
     return KD_OK;
 }
@@ -200,7 +202,8 @@ kd_status kd_towers_save(kd_model *model, const char *name, const char *folder,
     KD_TRY(kd__model_make(&alone, model->object.context, tower->model.net.config, &frozen));
     memcpy(alone->parameters, tower->model.parameters,
            (size_t)alone->net.parameters * sizeof(float));
-    kd_status status = kd__model_finish(alone);
+    kd_status status = kd__copy_text(alone->object.context, &alone->folder, tower->model.folder);
+    if (status == KD_OK) status = kd__model_finish(alone);
     if (status == KD_OK) status = kd_model_save(alone, folder, options);
     kd_model_free(alone);
     return status;

@@ -326,11 +326,19 @@ START_TEST(towers_come_from_models_and_go_back_to_folders)
                       text_config[] = "{\"model_type\":\"static_embedding\",\"vocab_size\":11,"
                                       "\"hidden_size\":4,\"normalize\":true}",
                       image_config[] = "{\"model_type\":\"mlp\",\"input_size\":8,\"num_labels\":6}";
-    kd_model *model, *text = made(text_config), *image = made(image_config), *back;
-    const char *const names[] = { "image", "text" }, *const absent[] = { "sound" };
-    kd_model *const models[] = { image, text };
+    kd_model *model, *text, *image = made(image_config), *back, *first = made(text_config);
+    char vocabulary[600];
+    size_t size;
+    const char *from = scratch_path("tower-from");
     kd_array a, b;
     const char *folder = scratch_path("tower-text");
+    OK(kd_model_save(first, from, NULL));
+    kd_model_free(first);
+    snprintf(vocabulary, sizeof vocabulary, "%s/vocab.txt", from);
+    write_file(vocabulary, "a\nb\n", 4);
+    OK(kd_model_load(&text, ctx, from, NULL));
+    const char *const names[] = { "image", "text" }, *const absent[] = { "sound" };
+    kd_model *const models[] = { image, text };
     OK(kd_towers_create(&model, ctx, joined, names, models, 2, NULL));
     OK(kd_model_forward(model, all.batch, KD_MODE_TRAIN));
     OK(kd_model_forward(text, all.batch, KD_MODE_EVALUATE));
@@ -342,6 +350,9 @@ START_TEST(towers_come_from_models_and_go_back_to_folders)
     OK(kd_towers_save(model, "text", folder, NULL));
     OK(kd_model_load(&back, ctx, folder, NULL));
     check_same_parameters(text, back);
+    snprintf(vocabulary, sizeof vocabulary, "%s/vocab.txt", folder);
+    free(read_whole(vocabulary, &size));
+    ck_assert_uint_eq(size, 4);
     FAILS(kd_towers_save(model, "sound", folder, NULL), KD_ERR_NOT_FOUND, "no tower 'sound'");
     FAILS(kd_towers_save(text, "text", folder, NULL), KD_ERR_NOT_FOUND, "no tower 'text'");
     kd_model *none = NULL;
