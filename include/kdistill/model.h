@@ -19,6 +19,7 @@
  * - "bert", "distilbert", "roberta", "xlm-roberta", "modernbert": encoders.
  * - "vit", "deit", "audio-spectrogram-transformer": transformers over patches.
  * - "static_embedding": a vector for each token, and their mean.
+ * - "towers": several of these, one for each modality (towers.h).
  * Keys that would change the result but are not supported are rejected by name. */
 #ifndef KDISTILL_MODEL_H
 #define KDISTILL_MODEL_H

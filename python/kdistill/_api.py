@@ -767,6 +767,7 @@ class kd_pair_options(Structure):
         ("group_field", c_char_p),
         ("side_field", c_char_p),
         ("scale_output", c_char_p),
+        ("bias_output", c_char_p),
     ]
     struct_size: int
     directions: int
@@ -777,6 +778,7 @@ class kd_pair_options(Structure):
     group_field: _Text | None
     side_field: _Text | None
     scale_output: _Text | None
+    bias_output: _Text | None
 
 
 class kd_plateau_options(Structure):
@@ -4504,6 +4506,39 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "parameters with 2,048 tokens (100k, 1m), 8,192 (5m, 15m) or 49,152 (40m, 150m). KD_ERR_NOT"
         "_FOUND\n"
         "lists the names."
+    ),
+    "kd_towers_create": (
+        c_int32, [
+            POINTER(c_void_p), c_void_p, c_char_p, POINTER(c_char_p), POINTER(c_void_p), c_int32,
+            POINTER(kd_model_options),
+        ],
+        'Towers out of models that exist. `config` is one of model_type "towers"; a tower that `nam'
+        "es`\n"
+        "(count) lists gets the network of the model of the same place, and a copy of its weights: "
+        "its\n"
+        'object in the config may have the keys "input", "output", "pooling", "frozen" and\n'
+        '"rows_per_sample" alone. Other towers are made as kd_model_create makes them. The models a'
+        "re not\n"
+        "kept. Errors: KD_ERR_NOT_FOUND (no tower of that name), KD_ERR_CONFIG (a key that the netw"
+        "ork\n"
+        "has already), KD_ERR_UNSUPPORTED (a model with adapters; a static embedding whose rows are"
+        "\n"
+        "shared by a mapping; a model of another context)."
+    ),
+    "kd_towers_save": (
+        c_int32, [c_void_p, c_char_p, c_char_p, POINTER(kd_model_save_options)],
+        "Writes one tower as the folder of a model by itself, as kd_model_save writes it, without w"
+        "hat\n"
+        "joins it to the others (projection, fusion). The tokenizer's files go along where\n"
+        "kd_towers_create was given a model that was loaded from a folder. KD_ERR_NOT_FOUND: there "
+        "is no\n"
+        "tower of that name."
+    ),
+    "kd_model_output_present": (
+        c_int32, [c_void_p, c_char_p, POINTER(kd_array)],
+        "Which rows or samples of an output the last pass had something to look at for: (entries) u"
+        "int8,\n"
+        "valid until the next pass; NULL data: all of them, as with every model but towers."
     ),
     "kd_batch_begin_texts": (
         c_int32, [c_void_p, c_void_p, POINTER(c_char_p), c_int32, c_int32],

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from . import _api
-from ._arrays import array, reference
+from ._arrays import array, reference, view
 from ._convert import empty, number_array, options, path_bytes, read, takes
-from ._handle import Handle, make, pointer_of
+from ._handle import Handle, handle_array, make, pointer_of
 from ._library import check, lib
 from .enums import DType, EndToken, Mode
 from .results import Latency, ModelInfo, ModelMemoryInfo, OutputInfo, Speed
@@ -73,6 +73,39 @@ class Model(Handle):
         place = path_bytes(folder)
         return cls._wrap(make(lib.kd_model_load, ctx._pointer, place, byref(made)), ctx)
 
+    @classmethod
+    @takes(_api.kd_model_options)
+    def towers(
+        cls,
+        ctx: Context,
+        config: Config,
+        models: Mapping[str, Model] | None = None,
+        **options_: Unpack[ModelOptions],
+    ) -> Self:
+        """Makes towers out of models that exist.
+
+        Parameters
+        ----------
+        ctx : Context
+        config : str or dict
+            Of model_type "towers"; a tower out of a model has its own keys there, "input" first of
+            all, and none of the network.
+        models : dict of Model, optional
+            By the tower's name; their weights are copied.
+        """
+        made, given = options(_api.kd_model_options, options_), models or {}
+        names = (c_char_p * len(given))(*[name.encode() for name in given])
+        handles = handle_array(list(given.values()))
+        at = ctx._pointer, config_bytes(config), names, handles, len(given), byref(made)
+        return cls._wrap(make(lib.kd_towers_create, *at), ctx)
+
+    @takes(_api.kd_model_save_options)
+    def save_tower(self, name: str, folder: StrPath, **options_: Unpack[ModelSaveOptions]) -> None:
+        """Writes one of the model's towers as the folder of a model by itself."""
+        made = options(_api.kd_model_save_options, options_)
+        at = self._pointer, name.encode(), path_bytes(folder)
+        check(lib.kd_towers_save(*at, byref(made)))
+
     @staticmethod
     @takes(_api.kd_model_options)
     def estimate_memory(
@@ -105,6 +138,15 @@ class Model(Handle):
         values = _api.kd_array()
         check(lib.kd_model_output(self._pointer, name.encode(), byref(values)))
         return array(values, self)
+
+    def output_present(self, name: str) -> NDArray[numpy.uint8] | None:
+        """Which entries of an output the last pass had something to look at for; None: all.
+
+        Towers have outputs that samples without the modality lack.
+        """
+        made = _api.kd_array()
+        check(lib.kd_model_output_present(self._pointer, name.encode(), byref(made)))
+        return view(made, self)
 
     def keep(self, pattern: str, on: bool = True) -> None:
         """Evaluating passes keep the outputs whose names match (* and ?), or not (False).

@@ -193,6 +193,7 @@ class PairOptions(TypedDict, total=False):
     group_field: str | None
     side_field: str | None
     scale_output: str | None
+    bias_output: str | None
 
 
 class PlateauOptions(TypedDict, total=False):
@@ -821,8 +822,13 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "str | None",
             "An output of one number (OutputUnit.BATCH), a parameter that is the logarithm of the s"
             'cale, "logit_scale"; it gets its gradient. A scale above 100 counts as 100 (diagnostic'
-            "s: guards), with the gradient that it has there. None: TermNumber.SCALE. No network of"
-            " this version has one: a host's own model may."
+            "s: guards), with the gradient that it has there. None: TermNumber.SCALE. Towers have o"
+            "ne (towers.h)."
+        ),
+        "bias_output": (
+            "str | None",
+            "33: an output of one number that takes TermNumber.BIAS's place and gets its gradient, "
+            '"logit_bias" of towers. None: TermNumber.BIAS'
         ),
     },
     "kd_plateau_options": {

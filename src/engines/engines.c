@@ -6,8 +6,13 @@
 #include "language/gguf/gguf_model.h"
 #include "language/image/image.h"
 #include "language/static/static.h"
+#include "language/towers/towers.h"
 
-const kd__engine *const kd__engines[] = { &kd__layers_engine,  &kd__decoder_engine,
-                                          &kd__encoder_engine, &kd__image_engine,
-                                          &kd__static_engine,  NULL };
+const kd__engine *const kd__engines[] = { &kd__layers_engine,
+                                          &kd__decoder_engine,
+                                          &kd__encoder_engine,
+                                          &kd__image_engine,
+                                          &kd__static_engine,
+                                          &kd__towers_engine,
+                                          NULL };
 const kd__model_format *const kd__model_formats[] = { &kd__gguf_format, &kd__static_format, NULL };

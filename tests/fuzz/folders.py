@@ -120,6 +120,19 @@ def put_encoders(context):
     put_folder(context, "folder-roberta", {**ROBERTA, "kd_dense": [{"out_features": 2}]})
 
 
+def put_towers(context):
+    words = {"model_type": "static_embedding", "vocab_size": 7, "hidden_size": 3}
+    config = {
+        "model_type": "towers", "projection_dim": 2, "normalize": True,
+        "logit_scale_init_value": 2, "logit_bias_init_value": -1,
+        "towers": {"text": {**BERT, "output": "hidden", "pooling": "max"}, "word": words},
+        "fusion": {"type": "gated", "missing": "learned", "drop": {"word": 0.5}},
+    }  # fmt: skip
+    put_folder(context, "folder-towers", config)
+    joined = {"type": "concat", "missing": "mean", "out_features": 3}
+    put_folder(context, "folder-towers-concat", {**config, "fusion": joined})
+
+
 def put_projections(context):
     loss = kd.Loss(context)
     kinds = kd.Projection
@@ -137,6 +150,7 @@ def main():
     with kd.Context(threads=1, seed=3) as context:
         put_static()
         put_encoders(context)
+        put_towers(context)
         put_projections(context)
 
 

@@ -18,6 +18,10 @@ static const char *const json_keys[] = {
     "position_embedding_type", "is_decoder", "num_labels", "id2label", "torch_dtype", "kd_pooling",
     "kd_dense", "kd_normalize", "kd_max_length", "kd_pooler", "normalize", "embedding_dtype",
     "ignored_token", "embedding_rows", "token_weights", "layout",
+    /* towers */
+    "towers", "text", "word", "input", "output", "pooling", "frozen", "rows_per_sample",
+    "projection_dim", "fusion", "missing", "drop", "logit_scale_init_value",
+    "logit_bias_init_value",
     /* modules, pooling, dense layers, lengths */
     "type", "path", "idx", "name", "word_embedding_dimension", "pooling_mode",
     "pooling_mode_cls_token", "pooling_mode_mean_tokens", "pooling_mode_max_tokens",

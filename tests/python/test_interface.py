@@ -38,6 +38,9 @@ OTHER_NAMES = {
     "Model.student": "kd_student_create",
     "Model.append_projection": "kd_student_append_projection",
     "Model.static_student": "kd_student_create_static",
+    # towers are a model, made out of others
+    "Model.towers": "kd_towers_create",
+    "Model.save_tower": "kd_towers_save",
 }
 #: What calls no function of C itself.
 PYTHONS_OWN = {

@@ -17,6 +17,7 @@ PAGES = (
         f"docs/guide{part}.md"
         for part in ("", "-features", "-images", "-language", "-course", "-measure")
     ),
+    "docs/multimodal.md",
 )
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 MODEL = os.path.join(os.environ.get("KD_DATA", ""), "tinystories-656k")

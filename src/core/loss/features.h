@@ -125,9 +125,11 @@ kd_status kd__pairs_row(const kd__term *term, const kd__sources *sources, int64_
                         int *is_left_out);
 int32_t kd__pairs_unit(const kd__term *term, const kd_batch *batch, const kd_targets *targets);
 kd_status kd__pairs_check(const kd_loss *loss, int32_t term, const kd__student *anchors,
-                          const kd__student *candidates, const kd__student *scale);
+                          const kd__student *candidates,
+                          const kd__student *const scalars[KD__PAIR_SCALARS]);
 kd_status kd__run_pairs(kd_loss *loss, int32_t term, const kd__student *anchors,
-                        const kd__student *candidates, const kd__student *scale, double factor);
+                        const kd__student *candidates,
+                        const kd__student *const scalars[KD__PAIR_SCALARS], double factor);
 /* Floats of both sides of this many rows. */
 int64_t kd__pairs_floats(const kd_loss *loss, int32_t term, int64_t rows, int64_t student,
                          int64_t teacher);

@@ -138,7 +138,8 @@ int32_t kd__output_of(kd_loss *loss, const char *name)
 int kd__output_is_scale(const kd_loss *loss, int32_t output)
 {
     for (int32_t t = 0; t < loss->count; t++)
-        if (loss->terms[t].pairs.scale == 1 + output) return 1;
+        for (int i = 0; i < KD__PAIR_SCALARS; i++)
+            if (loss->terms[t].pairs.scalar[i] == 1 + output) return 1;
     return 0;
 }
 

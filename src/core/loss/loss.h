@@ -126,11 +126,13 @@ typedef struct kd__numbers {
 typedef struct kd__pair_names {
     /* the other side: an output, or a field of the targets; the teacher's other side */
     char output[KD_NAME_BYTES], constant[KD_NAME_BYTES], taught[KD_NAME_BYTES];
-    char group[KD_NAME_BYTES], side[KD_NAME_BYTES], scale[KD_NAME_BYTES];
+    char group[KD_NAME_BYTES], side[KD_NAME_BYTES], scalar[2][KD_NAME_BYTES];
 } kd__pair_names;
+enum { KD__PAIR_SCALE, KD__PAIR_BIAS, KD__PAIR_SCALARS };
 typedef struct kd__pairs_of {
     int32_t is_set, directions, is_masked;
-    int32_t scale; /* 1 + the output of the loss's that is the scale's logarithm; 0: none */
+    /* 1 + the outputs of the loss's that are the scale's logarithm and the bias; 0: none */
+    int32_t scalar[KD__PAIR_SCALARS];
     double last_scale;
     kd__pair_names names;
 } kd__pairs_of;
@@ -190,6 +192,7 @@ typedef struct kd__sources {
     const kd__virtual *head; /* logits are this head times `teacher` (R, head width) */
     int32_t tail_index;      /* of a sparse teacher's further temperatures; or KD__TAIL_... */
     const uint8_t *teacher_present;
+    const uint8_t *student_present, *other_present; /* of both outputs; NULL: all rows */
     int64_t teacher_width;
     int64_t teacher_shape[3]; /* of maps: channels, height, width; 0: none */
     /* of relations of tokens: the teacher's queries and keys, and where the samples lie */
@@ -235,8 +238,8 @@ typedef struct kd__bound_output {
     int32_t slot;
 } kd__bound_output;
 
-/* Some terms compare two outputs, by a scale that is a third. */
-#define KD__MOST_OUTPUTS (3 * KD_LOSS_MAX_TERMS)
+/* Some terms compare two outputs, by a scale and a bias that are others. */
+#define KD__MOST_OUTPUTS (4 * KD_LOSS_MAX_TERMS)
 
 struct kd_loss {
     kd__object object;
@@ -423,6 +426,8 @@ kd_status kd__grid_check(const kd__term *term, int64_t grid);
 typedef struct kd__student_side {
     int64_t width;
     int32_t unit; /* KD__OF_ROWS .. */
+    /* which of its entries are there, and of a second output; NULL: all */
+    const uint8_t *present, *other_present;
 } kd__student_side;
 
 /* Finds every term's fields and decides which rows are valid. sides: of each term's student output,
@@ -445,10 +450,11 @@ static inline int64_t kd__grid_of(const kd_array *values)
 /* A student output: rows of `width` numbers, `step` apart; or hidden states with a head. */
 typedef struct kd__student {
     const char *name;
-    int32_t output; /* of the loss's; -1: no term compares it */
-    int32_t unit;   /* KD__OF_ROWS .. */
-    int64_t rows;   /* or samples */
-    int64_t grid;   /* rows inside each entry of a model's output; 0: none */
+    int32_t output;         /* of the loss's; -1: no term compares it */
+    int32_t unit;           /* KD__OF_ROWS .. */
+    int64_t rows;           /* or samples */
+    const uint8_t *present; /* (rows): which of them are there; NULL: all */
+    int64_t grid;           /* rows inside each entry of a model's output; 0: none */
     const char *z;
     int32_t dtype;
     int64_t z_step;
@@ -519,7 +525,7 @@ void kd__loss_diagnose(kd_loss *loss, const kd_loss_result *made);
 int32_t kd__output_named(const kd_loss *loss, const char *name);
 /* The same; a new one is the loss's from now on, and so is `name`. */
 int32_t kd__output_of(kd_loss *loss, const char *name);
-/* 1: it is the scale of a term, one number for the batch. */
+/* 1: it is the scale or the bias of a term, one number for the batch. */
 int kd__output_is_scale(const kd_loss *loss, int32_t output);
 static inline int kd__term_runs(const kd_loss *loss, int32_t term)
 {

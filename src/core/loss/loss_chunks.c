@@ -28,6 +28,11 @@ static kd_targets *targets_of(const call *c, int32_t chunk)
     return c->targets ? c->targets[chunk] : NULL;
 }
 
+static int has_entries(const call *c, int32_t chunk)
+{
+    return kd__model_entries(c->model, c->chunks[chunk]) > 0;
+}
+
 /* ---- which terms ---- */
 
 static int is_of_batch(const kd__term *term)
@@ -50,11 +55,15 @@ static kd_status count_chunk(call *c, int32_t chunk)
     kd_batch *batch = c->chunks[chunk];
     kd__student_side sides[KD_LOSS_MAX_TERMS];
     for (int32_t t = 0; t < loss->count; t++) {
-        kd__bound_output *output = &loss->outputs[loss->terms[t].output];
+        kd__bound_output *output = &loss->outputs[loss->terms[t].output],
+                         *other = &loss->outputs[loss->terms[t].key_output];
         kd__student student;
         KD_TRY(kd__output_bind(output, c->model));
+        KD_TRY(kd__output_bind(other, c->model));
         kd__student_set_unit(&student, batch, kd__model_unit(c->model, output->slot));
-        sides[t] = (kd__student_side){ 0, student.unit };
+        sides[t] = (kd__student_side){ .unit = student.unit };
+        KD_TRY(kd__model_present(c->model, batch, output->slot, &sides[t].present));
+        KD_TRY(kd__model_present(c->model, batch, other->slot, &sides[t].other_present));
     }
     KD_TRY(kd__loss_resolve(loss, batch, targets_of(c, chunk), sides));
     for (int32_t t = 0; t < loss->count; t++) {
@@ -69,7 +78,7 @@ static kd_status count_all(call *c, const kd_loss_counts *given)
     c->counts = (kd_loss_counts){ .struct_size = sizeof c->counts, .terms = c->loss->count };
     if (given) return kd__options_read(&c->counts, sizeof c->counts, given, "kd_loss_counts");
     for (int32_t i = 0; i < c->count; i++)
-        if (c->chunks[i]->fields.rows) KD_TRY(count_chunk(c, i));
+        if (has_entries(c, i)) KD_TRY(count_chunk(c, i));
     return KD_OK;
 }
 
@@ -124,7 +133,7 @@ static kd_status make_whole(call *c)
 {
     KD_TRY(kd__whole_begin(&c->of, c->loss, c->whole, c->model, c->chunks, c->targets, c->count));
     for (int32_t i = 0; i < c->count; i++)
-        if (c->chunks[i]->fields.rows) KD_TRY(rehearse(c, i));
+        if (has_entries(c, i)) KD_TRY(rehearse(c, i));
     return run_whole(c);
 }
 
@@ -150,7 +159,7 @@ static kd_status run_chunk(call *c, int32_t chunk)
 static kd_status train_chunk(call *c, int32_t chunk)
 {
     KD_TRY(kd_model_forward(c->model, c->chunks[chunk], KD_MODE_TRAIN));
-    if (!c->chunks[chunk]->fields.rows) return kd_model_backward(c->model);
+    if (!has_entries(c, chunk)) return kd_model_backward(c->model);
     const kd_status status = run_chunk(c, chunk);
     if (status != KD_OK) {
         kd__model_forget_gradients(c->model);
@@ -184,8 +193,8 @@ static kd_status run(call *c, const kd_loss_counts *counts)
     int64_t rows = 0, samples = 0;
     KD_TRY(count_all(c, counts));
     for (int32_t i = 0; i < c->count; i++) {
-        rows += c->chunks[i]->fields.rows;
-        samples += c->chunks[i]->fields.rows ? c->chunks[i]->samples : 0;
+        rows += kd__model_entries(c->model, c->chunks[i]);
+        samples += has_entries(c, i) ? c->chunks[i]->samples : 0;
     }
     if (c->whole && rows) KD_TRY(make_whole(c));
     else kd__model_begin_rehearsal(c->model, rows, samples);

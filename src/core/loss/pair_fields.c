@@ -114,13 +114,15 @@ static kd_status check_output(const kd__term *term, const kd__student *st)
     return KD_OK;
 }
 
-static kd_status check_scale(const kd__term *term, const kd__student *scale)
+static kd_status check_scalar(const kd__term *term, const kd__student *scalar, int which)
 {
-    KD_FAIL_IF(scale->width != 1 || scale->rows != 1 || scale->dtype != KD_FLOAT32, KD_ERR_SHAPE,
-               "%s: scale_output '%s': expected one float32, got %lld rows of %lld",
-               kd__kind_of(term->kind)->name, scale->name, (long long)scale->rows,
-               (long long)scale->width);
-    return check_output(term, scale);
+    static const char *const options[] = { "scale_output", "bias_output" };
+    if (!scalar) return KD_OK;
+    KD_FAIL_IF(scalar->width != 1 || scalar->rows != 1 || scalar->dtype != KD_FLOAT32, KD_ERR_SHAPE,
+               "%s: %s '%s': expected one float32, got %lld rows of %lld",
+               kd__kind_of(term->kind)->name, options[which], scalar->name, (long long)scalar->rows,
+               (long long)scalar->width);
+    return check_output(term, scalar);
 }
 
 /* Widths of two sides, cut to `first`. */
@@ -155,14 +157,15 @@ static kd_status check_teacher(const kd__term *term, const kd__sources *s)
 }
 
 kd_status kd__pairs_check(const kd_loss *loss, int32_t t, const kd__student *anchors,
-                          const kd__student *candidates, const kd__student *scale)
+                          const kd__student *candidates,
+                          const kd__student *const scalars[KD__PAIR_SCALARS])
 {
     const kd__term *term = &loss->terms[t];
     const kd__sources *s = &loss->sources[t];
     const char *kind = kd__kind_of(term->kind)->name;
     KD_TRY(check_output(term, anchors));
     KD_TRY(check_output(term, candidates));
-    if (scale) KD_TRY(check_scale(term, scale));
+    for (int i = 0; i < KD__PAIR_SCALARS; i++) KD_TRY(check_scalar(term, scalars[i], i));
     KD_FAIL_IF(anchors->unit != candidates->unit || anchors->rows != candidates->rows, KD_ERR_SHAPE,
                "%s: '%s' is %s (%lld), '%s' is %s (%lld)", kind, anchors->name,
                kd__unit_name(anchors->unit), (long long)anchors->rows, candidates->name,

@@ -39,6 +39,8 @@ static kd_status check_choices(const kd__term *term, const kd_pair_options *o)
                o->positives);
     KD_FAIL_IF(o->directions && term->kind == KD_LOSS_SIGMOID_CONTRASTIVE, KD_ERR_INVALID,
                "%s has no directions: every pair counts once", kind);
+    KD_FAIL_IF(o->bias_output && term->kind != KD_LOSS_SIGMOID_CONTRASTIVE, KD_ERR_INVALID,
+               "%s has no bias: bias_output is KD_LOSS_SIGMOID_CONTRASTIVE's", kind);
     KD_FAIL_IF(is_affinity(term) && (o->positives || o->group_field), KD_ERR_INVALID,
                "%s has no positives: the teacher's affinities say what belongs together", kind);
     KD_FAIL_IF(!is_affinity(term) && o->other_teacher_field, KD_ERR_INVALID,
@@ -95,7 +97,8 @@ static kd_status copy_names(const kd_pair_options *o, kd__pair_names *to)
     KD_TRY(copy_name(to->taught, o->other_teacher_field, "other_teacher_field"));
     KD_TRY(copy_name(to->group, o->group_field, "group_field"));
     KD_TRY(copy_name(to->side, o->side_field, "side_field"));
-    return copy_name(to->scale, o->scale_output, "scale_output");
+    KD_TRY(copy_name(to->scalar[KD__PAIR_SCALE], o->scale_output, "scale_output"));
+    return copy_name(to->scalar[KD__PAIR_BIAS], o->bias_output, "bias_output");
 }
 
 kd_status kd_loss_set_pairs(kd_loss *loss, int32_t term, const kd_pair_options *options)
@@ -118,6 +121,8 @@ kd_status kd_loss_set_pairs(kd_loss *loss, int32_t term, const kd_pair_options *
         memcpy(of->key_output_name, names.output, sizeof names.output);
         of->key_output = kd__output_of(loss, of->key_output_name);
     }
-    if (*names.scale) of->pairs.scale = 1 + kd__output_of(loss, of->pairs.names.scale);
+    for (int i = 0; i < KD__PAIR_SCALARS; i++)
+        if (*names.scalar[i])
+            of->pairs.scalar[i] = 1 + kd__output_of(loss, of->pairs.names.scalar[i]);
     return KD_OK;
 }

@@ -36,10 +36,10 @@ typedef struct {
     kd_context *context;
     kd__term *term;
     kd__sources *s;
-    const kd__student *scale_output;
+    const kd__student *scale_output, *bias_output;
     pair_side side[2];
     int64_t width, taught_width, valid;
-    double scale;
+    double scale, bias;
     float *scratch;
 } call;
 
@@ -164,6 +164,16 @@ static kd_status find_scale(call *c, int *is_clamped)
     return KD_OK;
 }
 
+static kd_status find_bias(call *c)
+{
+    c->bias = c->term->numbers.bias;
+    if (!c->bias_output) return KD_OK;
+    c->bias = *(const float *)(const void *)c->bias_output->z;
+    KD_FAIL_IF(!isfinite(c->bias), KD_ERR_NONFINITE, "%s: bias_output '%s' is %g",
+               kd__kind_of(c->term->kind)->name, c->bias_output->name, c->bias);
+    return KD_OK;
+}
+
 static void find_arrays(call *c, const kd__student *anchors, const kd__student *candidates)
 {
     const kd__sources *s = c->s;
@@ -177,7 +187,7 @@ static void find_arrays(call *c, const kd__student *anchors, const kd__student *
 }
 
 static call begin(kd_loss *loss, int32_t t, const kd__student *anchors,
-                  const kd__student *candidates, const kd__student *scale)
+                  const kd__student *candidates, const kd__student *const scalars[KD__PAIR_SCALARS])
 {
     kd__term *term = &loss->terms[t];
     kd__sources *s = &loss->sources[t];
@@ -188,7 +198,8 @@ static call begin(kd_loss *loss, int32_t t, const kd__student *anchors,
                .context = loss->object.context,
                .term = term,
                .s = s,
-               .scale_output = scale,
+               .scale_output = scalars[KD__PAIR_SCALE],
+               .bias_output = scalars[KD__PAIR_BIAS],
                .width = first ? first : anchors->width,
                .taught_width = !s->teacher ? 0
                                : first     ? first
@@ -303,13 +314,14 @@ static kd__two_sided scoring_of(call *c, double factor)
                          .directions = c->term->pairs.directions,
                          .is_masked = c->term->pairs.is_masked,
                          .is_paired = !c->s->side,
-                         .wants_scale = c->scale_output && c->scale_output->dz,
+                         .wants_scale = (c->scale_output && c->scale_output->dz) ||
+                                        (c->bias_output && c->bias_output->dz),
                          .is_unit = c->side[0].x.normalize == KD_NORMALIZE_ROWS,
                          .width = c->width,
                          .teacher_width = c->taught_width,
                          .scale = c->scale,
                          .teacher_scale = n->teacher_scale > 0 ? n->teacher_scale : n->scale,
-                         .bias = n->bias,
+                         .bias = c->bias,
                          .factor = factor * kd__term_t2(c->term) * (double)c->valid,
                          .limit = c->loss->memory_limit,
                          .scratch = c->scratch };
@@ -328,7 +340,7 @@ static kd__two_sided scoring_of(call *c, double factor)
 /* Scores beyond float32: every row has met them. */
 static int is_broken(const call *c, const kd__two_sided *of)
 {
-    int is_finite = isfinite(of->d_scale) != 0;
+    int is_finite = isfinite(of->d_scale) && isfinite(of->d_bias);
     for (int side = 0; side < 2; side++)
         for (int64_t i = 0; i < of->side[side].n; i++)
             is_finite &= isfinite(of->side[side].values[i]) != 0;
@@ -384,14 +396,17 @@ static void push_back(call *c, const kd__two_sided *of)
         kd__for_rows(&p->count, scatter_some, &g);
     }
     if (c->scale_output && c->scale_output->dz) *c->scale_output->dz += (float)of->d_scale;
+    if (c->bias_output && c->bias_output->dz) *c->bias_output->dz += (float)of->d_bias;
 }
 
 kd_status kd__run_pairs(kd_loss *loss, int32_t t, const kd__student *anchors,
-                        const kd__student *candidates, const kd__student *scale, double factor)
+                        const kd__student *candidates,
+                        const kd__student *const scalars[KD__PAIR_SCALARS], double factor)
 {
-    call c = begin(loss, t, anchors, candidates, scale);
+    call c = begin(loss, t, anchors, candidates, scalars);
     int is_clamped;
     KD_TRY(find_scale(&c, &is_clamped));
+    KD_TRY(find_bias(&c));
     c.term->pairs.last_scale = c.scale;
     count_rows(&c);
     KD_TRY(lay_out(&c));

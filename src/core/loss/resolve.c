@@ -348,6 +348,8 @@ static kd_status decide_row(const kd__term *term, kd__sources *s, int64_t r, int
     if (from < 0) return KD_OK;
     if (s->mask && !mask_is_on(s->mask, s->mask_is_spread ? sample : from)) return KD_OK;
     if (s->teacher_present && !s->teacher_present[r]) return KD_OK;
+    if (s->student_present && !s->student_present[r]) return KD_OK;
+    if (s->other_present && !s->other_present[r]) return KD_OK;
     if (s->teacher_key && s->teacher_key->present && !s->teacher_key->present[r]) return KD_OK;
     if (kind->sided) KD_TRY(kd__pairs_row(term, s, r, &is_left_out));
     if (is_left_out) return KD_OK;
@@ -441,6 +443,8 @@ kd_status kd__loss_resolve(kd_loss *loss, kd_batch *batch, kd_targets *targets,
     for (int32_t t = 0; t < loss->count; t++) {
         if (!kd__term_runs(loss, t)) continue;
         loss->sources[t].width = sides ? sides[t].width : 0;
+        loss->sources[t].student_present = sides ? sides[t].present : NULL;
+        loss->sources[t].other_present = sides ? sides[t].other_present : NULL;
         KD_TRY(resolve_term(loss, t, batch, targets));
     }
     return KD_OK;

@@ -160,9 +160,13 @@ static kd_status run_features(kd_loss *loss, const kd__student *student, const d
     return KD_OK;
 }
 
-static const kd__student *scale_of(const kd__term *term, const kd__student *students, int32_t count)
+/* The outputs that are a term's scale and bias; NULL: it has none. */
+static void scalars_of(const kd__term *term, const kd__student *students, int32_t count,
+                       const kd__student *scalars[KD__PAIR_SCALARS])
 {
-    return term->pairs.scale ? student_of(students, count, term->pairs.scale - 1) : NULL;
+    for (int i = 0; i < KD__PAIR_SCALARS; i++)
+        scalars[i] = term->pairs.scalar[i] ? student_of(students, count, term->pairs.scalar[i] - 1)
+                                           : NULL;
 }
 
 /* Terms of two outputs add to the gradients of both when all others have written theirs. */
@@ -176,9 +180,10 @@ static kd_status run_two_outputs(kd_loss *loss, const kd__student *students, int
                           *second = student_of(students, count, term->key_output);
         if (kd__kind_of(term->kind)->tokens)
             KD_TRY(kd__run_tokens(loss, t, first, second, scales[t]));
+        const kd__student *scalars[KD__PAIR_SCALARS];
+        scalars_of(term, students, count, scalars);
         if (kd__kind_of(term->kind)->sided)
-            KD_TRY(
-                kd__run_pairs(loss, t, first, second, scale_of(term, students, count), scales[t]));
+            KD_TRY(kd__run_pairs(loss, t, first, second, scalars, scales[t]));
     }
     return KD_OK;
 }
@@ -191,8 +196,10 @@ static kd_status check_two_outputs(const kd_loss *loss, const kd__student *stude
         const kd__student *first = student_of(students, count, term->output),
                           *second = student_of(students, count, term->key_output);
         if (kd__kind_of(term->kind)->tokens) KD_TRY(kd__tokens_check(loss, t, first, second));
+        const kd__student *scalars[KD__PAIR_SCALARS];
+        scalars_of(term, students, count, scalars);
         if (kd__kind_of(term->kind)->sided)
-            KD_TRY(kd__pairs_check(loss, t, first, second, scale_of(term, students, count)));
+            KD_TRY(kd__pairs_check(loss, t, first, second, scalars));
     }
     return KD_OK;
 }
@@ -266,14 +273,19 @@ kd_status kd__students_resolve(kd_loss *loss, const kd__student *students, int32
         KD_FAIL_IF(!student, KD_ERR_NOT_FOUND,
                    "term %d compares the student's '%s', which is not given", t,
                    loss->terms[t].o.student_output);
-        KD_FAIL_IF(!student_of(students, count, loss->terms[t].key_output), KD_ERR_NOT_FOUND,
+        const kd__student *other = student_of(students, count, loss->terms[t].key_output);
+        KD_FAIL_IF(!other, KD_ERR_NOT_FOUND,
                    "term %d compares the student's '%s' and '%s': the second is not given", t,
                    loss->terms[t].o.student_output, loss->terms[t].key_output_name);
-        KD_FAIL_IF(loss->terms[t].pairs.scale && !scale_of(&loss->terms[t], students, count),
-                   KD_ERR_NOT_FOUND, "term %d: its scale_output '%s' is not given", t,
-                   loss->terms[t].pairs.names.scale);
+        const kd__pairs_of *pairs = &loss->terms[t].pairs;
+        for (int i = 0; i < KD__PAIR_SCALARS; i++)
+            KD_FAIL_IF(pairs->scalar[i] && !student_of(students, count, pairs->scalar[i] - 1),
+                       KD_ERR_NOT_FOUND, "term %d: its %s '%s' is not given", t,
+                       i == KD__PAIR_SCALE ? "scale_output" : "bias_output",
+                       pairs->names.scalar[i]);
         if (loss->terms[t].projection) KD_TRY(kd__grid_check(&loss->terms[t], student->grid));
-        sides[t] = (kd__student_side){ student->width, student->unit };
+        sides[t] =
+            (kd__student_side){ student->width, student->unit, student->present, other->present };
     }
     return kd__loss_resolve(loss, batch, targets, sides);
 }
@@ -436,6 +448,7 @@ static kd_status model_student(kd_model *model, kd_batch *batch, const kd__bound
                "the batch has %lld %s, the model's last forward pass had %lld",
                (long long)student->rows, student->unit == KD__OF_SAMPLES ? "samples" : "rows",
                (long long)values.dims[0]);
+    KD_TRY(kd__model_present(model, batch, output->slot, &student->present));
     student->name = output->name;
     student->attention = kd__model_attention(model, output->slot);
     student->z = values.data;
@@ -485,7 +498,7 @@ kd_status kd_loss_forward(kd_loss *loss, kd_model *model, kd_batch *batch, kd_ta
     KD_NEED(loss);
     KD_NEED(model);
     KD_NEED(batch);
-    if (!batch->fields.rows) return nothing_of(loss, model, result);
+    if (!kd__model_entries(model, batch)) return nothing_of(loss, model, result);
     KD_TRY(kd__students_of(loss, model, batch, students));
     KD_TRY(kd__students_resolve(loss, students, loss->output_count, batch, targets));
     return kd__loss_run(loss, students, loss->output_count, counts, result);
@@ -498,7 +511,7 @@ kd_status kd_loss_backward(kd_loss *loss, kd_model *model, kd_batch *batch, kd_t
     KD_NEED(loss);
     KD_NEED(model);
     KD_NEED(batch);
-    if (!batch->fields.rows) {
+    if (!kd__model_entries(model, batch)) {
         KD_TRY(nothing_of(loss, model, result));
         return kd_model_backward(model);
     }

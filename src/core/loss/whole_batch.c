@@ -24,6 +24,12 @@ static int64_t rows_of(const kd__whole *w, int32_t chunk)
     return w->first_row[chunk + 1] - w->first_row[chunk];
 }
 
+/* Nothing is asked of the fields of others. */
+static int is_passed(const kd__whole *w, int32_t chunk)
+{
+    return w->first_sample[chunk + 1] > w->first_sample[chunk];
+}
+
 static int64_t entries_of(const kd__whole *w, int32_t unit, int32_t first, int32_t end)
 {
     const int64_t *at = unit == KD__OF_ROWS ? w->first_row : w->first_sample;
@@ -49,7 +55,7 @@ static kd_status check_chunks(joined *j)
     const kd_array *first = &j->of[j->first]->values;
     j->unit = KD__OF_ROWS;
     for (int32_t i = 0; i < j->whole->count; i++) {
-        if (!rows_of(j->whole, i)) continue;
+        if (!is_passed(j->whole, i)) continue;
         KD_FAIL_IF(!j->of[i], KD_ERR_NOT_FOUND,
                    "chunk %d: the %s no field '%s', which chunk %d has", i, j->what, j->name,
                    j->first);
@@ -62,7 +68,7 @@ static kd_status check_chunks(joined *j)
         j->has_presence |= j->of[i]->present != NULL;
     }
     for (int32_t i = 0; i < j->whole->count; i++)
-        if (rows_of(j->whole, i)) KD_TRY(check_entries(j, i));
+        if (is_passed(j->whole, i)) KD_TRY(check_entries(j, i));
     return KD_OK;
 }
 
@@ -74,7 +80,7 @@ static kd_status fill(const joined *j, char *values, uint8_t *present, kd__field
     const int64_t bytes = kd__array_row(&all) * (int64_t)kd_dtype_bytes(all.dtype);
     for (int32_t i = 0; i < w->count; i++) {
         const kd__field *field = j->of[i];
-        if (!rows_of(w, i)) continue;
+        if (!is_passed(w, i)) continue;
         const int64_t entries = field->values.dims[0];
         memcpy(values + at * bytes, field->values.data, (size_t)(entries * bytes));
         if (field->present) memcpy(present + at, field->present, (size_t)entries);
@@ -95,7 +101,7 @@ static kd_status join(joined *j, kd__fields *to)
     char *values = NULL;
     uint8_t *present = NULL;
     kd_status status;
-    while (!rows_of(j->whole, j->first)) j->first++;
+    while (!is_passed(j->whole, j->first)) j->first++;
     if (!j->of[j->first]) return KD_OK;
     KD_TRY(check_chunks(j));
     const kd_array *first = &j->of[j->first]->values;
@@ -163,7 +169,8 @@ static kd_status place_chunks(kd__whole *w, kd_batch *const *chunks)
     for (int32_t i = 0; i < w->count; i++) {
         const int64_t rows = chunks[i]->fields.rows;
         w->first_row[i + 1] = w->first_row[i] + rows;
-        w->first_sample[i + 1] = w->first_sample[i] + (rows ? chunks[i]->samples : 0);
+        w->first_sample[i + 1] = w->first_sample[i] +
+                                 (rows || w->by_samples ? chunks[i]->samples : 0);
     }
     return KD_OK;
 }
@@ -210,7 +217,8 @@ static kd_status use_outputs(kd__whole *w, kd_model *model)
         if (!(w->terms >> t & 1)) continue;
         KD_TRY(use(w, model, term->output));
         KD_TRY(use(w, model, term->key_output));
-        if (term->pairs.scale) KD_TRY(use(w, model, term->pairs.scale - 1));
+        for (int s = 0; s < KD__PAIR_SCALARS; s++)
+            if (term->pairs.scalar[s]) KD_TRY(use(w, model, term->pairs.scalar[s] - 1));
     }
     return KD_OK;
 }
@@ -218,9 +226,11 @@ static kd_status use_outputs(kd__whole *w, kd_model *model)
 kd_status kd__whole_begin(kd__whole *w, kd_loss *loss, uint64_t terms, kd_model *model,
                           kd_batch *const *chunks, kd_targets *const *targets, int32_t count)
 {
-    *w = (kd__whole){
-        .loss = loss, .context = loss->object.context, .terms = terms, .count = count
-    };
+    *w = (kd__whole){ .loss = loss,
+                      .context = loss->object.context,
+                      .terms = terms,
+                      .count = count,
+                      .by_samples = model->net.engine->by_samples };
     joining j = { w, chunks, targets, NULL };
     KD_TRY(use_outputs(w, model));
     KD_TRY(place_chunks(w, chunks));
@@ -234,7 +244,7 @@ kd_status kd__whole_begin(kd__whole *w, kd_loss *loss, uint64_t terms, kd_model 
 /* Entries before chunk i. */
 static int64_t first_of(const kd__whole *w, const kd__whole_output *o, int32_t chunk)
 {
-    if (o->unit == KD_UNIT_OF_BATCH) return w->first_row[chunk] > 0;
+    if (o->unit == KD_UNIT_OF_BATCH) return w->first_sample[chunk] > 0;
     return o->unit == KD_UNIT_OF_ROW ? w->first_row[chunk] : w->first_sample[chunk];
 }
 
@@ -246,6 +256,23 @@ static kd_status make_room(kd__whole *w, kd__whole_output *o, const kd_array *va
     KD_TRY(kd__multiply(first_of(w, o, w->count), o->width, &floats));
     KD_TRY(KD_NEW(w->context, &o->values, floats));
     return KD_NEW(w->context, &o->gradient, floats);
+}
+
+/* Which of a chunk's entries are there. */
+static kd_status take_presence(kd__whole *w, kd_model *model, int32_t output, int32_t chunk)
+{
+    kd__whole_output *o = &w->output[output];
+    const uint8_t *present;
+    const int64_t first = first_of(w, o, chunk), entries = first_of(w, o, chunk + 1) - first,
+                  all = first_of(w, o, w->count);
+    KD_TRY(kd__model_present(model, NULL, w->loss->outputs[output].slot, &present));
+    if (!present) return KD_OK;
+    if (!o->present) {
+        KD_TRY(KD_NEW(w->context, &o->present, all));
+        memset(o->present, 1, (size_t)all);
+    }
+    memcpy(o->present + first, present, (size_t)entries);
+    return KD_OK;
 }
 
 kd_status kd__whole_take(kd__whole *w, kd_model *model, int32_t chunk)
@@ -265,6 +292,7 @@ kd_status kd__whole_take(kd__whole *w, kd_model *model, int32_t chunk)
             memcpy(o->values + (first + r) * o->width,
                    (const float *)values.data + r * values.strides[0],
                    (size_t)o->width * sizeof *o->values);
+        KD_TRY(take_presence(w, model, i, chunk));
     }
     return KD_OK;
 }
@@ -278,6 +306,7 @@ int32_t kd__whole_students(const kd__whole *w, kd__student *students)
         kd__student *st = &students[count++];
         *st = (kd__student){ .name = w->loss->outputs[i].name,
                              .output = i,
+                             .present = o->present,
                              .z = (const char *)o->values,
                              .dtype = KD_FLOAT32,
                              .z_step = o->width,
@@ -308,6 +337,7 @@ void kd__whole_free(kd__whole *w)
     for (int32_t i = 0; i < KD__MOST_OUTPUTS && w->context; i++) {
         kd__release(w->context, w->output[i].values);
         kd__release(w->context, w->output[i].gradient);
+        kd__release(w->context, w->output[i].present);
     }
     kd_targets_free(w->targets);
     kd_batch_free(w->batch);

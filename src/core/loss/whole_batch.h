@@ -9,6 +9,7 @@ typedef struct kd__whole_output {
     int32_t is_used, unit;    /* KD_UNIT_OF_ROW .. */
     int64_t width, shape[3];  /* of maps; 0: none */
     float *values, *gradient; /* (entries, width) */
+    uint8_t *present;         /* (entries): which of them are there; NULL: all */
 } kd__whole_output;
 
 typedef struct kd__whole {
@@ -17,7 +18,7 @@ typedef struct kd__whole {
     uint64_t terms; /* a bit each */
     kd_batch *batch;
     kd_targets *targets;
-    int32_t count;
+    int32_t count, by_samples;         /* by_samples 1: a chunk of samples without rows counts */
     int64_t *first_row, *first_sample; /* (count + 1): of each chunk */
     kd__whole_output output[KD__MOST_OUTPUTS];
 } kd__whole;

@@ -35,6 +35,8 @@ typedef struct kd__dense {
 
 typedef struct kd__engine {
     const char *model_types; /* for messages: "mlp or sequential" */
+    /* 1: it counts a batch by its samples, so that one whose samples have no rows is not empty */
+    int32_t by_samples;
     int (*knows)(const char *model_type);
 
     /* ---- a network: what the config says, before there are weights ---- */
@@ -47,6 +49,9 @@ typedef struct kd__engine {
     /* Floats of activations and scratch for options->max_rows. */
     kd_status (*memory)(struct kd__network *net, const kd_context *context,
                         const kd_model_options *options, int64_t *floats);
+    /* Of these, scratch of the context's, which networks take turns with. NULL: none. */
+    int64_t (*scratch)(const struct kd__network *net, const kd_context *context,
+                       const kd_model_options *options);
     /* of the parameters in 8 bits; 0: it has none */
     int64_t (*int8_bytes)(const struct kd__network *net);
     int64_t (*active_parameters)(const struct kd__network *net); /* that one row goes through */
@@ -67,6 +72,11 @@ typedef struct kd__engine {
     int (*describe)(const struct kd__network *net, int32_t slot, kd__output_facts *facts);
     /* Of the last pass; an evaluating one kept it (net.kept), the model has looked. */
     kd_status (*output)(kd_model *model, int32_t slot, kd_array *values);
+    /* Which entries of a slot's output are there, a byte each, until it is asked about another
+     * batch: for a batch, or (NULL) in the last pass; *present NULL: all. NULL: all entries of all
+     * outputs. */
+    kd_status (*present)(kd_model *model, const kd_batch *batch, int32_t slot,
+                         const uint8_t **present);
     /* Where the gradient for the coming backward pass goes; *add 1: something is there already. */
     kd_status (*gradient)(kd_model *model, int32_t slot, float **to, int32_t *add);
     void (*forget_gradients)(kd_model *model);

@@ -52,7 +52,7 @@ static void count_pass(kd_model *model, const kd_batch *batch, int32_t mode)
 {
     kd__rehearsal *r = &model->rehearsal;
     if (mode == KD_MODE_REHEARSE) {
-        r->rows += batch->fields.rows;
+        r->rows += kd__model_entries(model, batch);
         r->samples += batch->samples;
     }
     if (mode != KD_MODE_TRAIN) return;
@@ -60,9 +60,16 @@ static void count_pass(kd_model *model, const kd_batch *batch, int32_t mode)
         model->passes++;
         return;
     }
-    r->trained_rows += batch->fields.rows;
+    r->trained_rows += kd__model_entries(model, batch);
     r->trained_samples += batch->samples;
     if (r->trained_rows >= r->rows) kd__model_end_rehearsal(model);
+}
+
+kd_status kd__model_pass(kd_model *model, kd_batch *batch, int32_t mode, const kd__draws *draws)
+{
+    KD_TRY(kd__model_refresh(model));
+    model->draws = *draws;
+    return model->net.engine->forward(model, batch, mode);
 }
 
 kd_status kd_model_forward(kd_model *model, kd_batch *batch, int32_t mode)
@@ -74,12 +81,12 @@ kd_status kd_model_forward(kd_model *model, kd_batch *batch, int32_t mode)
                "mode: expected KD_MODE_TRAIN, KD_MODE_EVALUATE or KD_MODE_REHEARSE, got %d", mode);
     KD_FAIL_IF(mode != KD_MODE_EVALUATE && model->frozen, KD_ERR_STATE,
                "a frozen model cannot train");
-    model->empty = !batch->fields.rows;
+    model->empty = !kd__model_entries(model, batch);
     if (model->empty) return begin_nothing(model, mode);
-    KD_TRY(kd__model_refresh(model));
     memcpy(model->net.kept, model->net.asked, (size_t)model->net.slots);
     choose_draws(model, mode);
-    kd_status status = model->net.engine->forward(model, batch, mode);
+    const kd__draws draws = model->draws;
+    kd_status status = kd__model_pass(model, batch, mode, &draws);
     if (status == KD_OK) count_pass(model, batch, mode);
     else model->rows = 0;
     if (status != KD_OK && mode == KD_MODE_REHEARSE) kd__model_end_rehearsal(model);
@@ -103,6 +110,14 @@ kd_status kd__model_output(kd_model *model, int32_t slot, const char *name, kd_a
         "kd_model_keep or kd_loss_keep_outputs before the pass",
         name);
     return model->net.engine->output(model, slot, values);
+}
+
+kd_status kd__model_present(kd_model *model, const kd_batch *batch, int32_t slot,
+                            const uint8_t **present)
+{
+    const kd__engine *engine = model->net.engine;
+    *present = NULL;
+    return engine->present ? engine->present(model, batch, slot, present) : KD_OK;
 }
 
 kd_status kd_model_output(kd_model *model, const char *name, kd_array *values)

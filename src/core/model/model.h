@@ -7,6 +7,7 @@
 
 #include "base/object.h"
 #include "base/state.h"
+#include "core/data/data.h"
 #include "core/model/engine.h"
 
 typedef struct kd__tensor {
@@ -102,6 +103,14 @@ kd_status kd__model_make(kd_model **out, kd_context *context, const char *config
                          const kd_model_options *options);
 kd_status kd__model_finish(kd_model *model);
 kd_status kd__model_refresh(kd_model *model);
+/* A pass of a network that is asked to keep net.kept, with these random numbers: what
+ * kd_model_forward does beside checks and counts. */
+kd_status kd__model_pass(kd_model *model, kd_batch *batch, int32_t mode, const kd__draws *draws);
+/* What a pass counts its batch by: rows, or samples. */
+static inline int64_t kd__model_entries(const kd_model *model, const kd_batch *batch)
+{
+    return model->net.engine->by_samples ? batch->samples : batch->fields.rows;
+}
 /* The training passes that follow are parts of a batch of so many rows and samples. */
 void kd__model_begin_rehearsal(kd_model *model, int64_t rows, int64_t samples);
 /* A rehearsal is over, whatever was trained of it. */
@@ -125,6 +134,9 @@ kd_status kd__model_slot(const kd_model *model, const char *name, int32_t *slot)
 int32_t kd__model_unit(const kd_model *model, int32_t slot); /* KD_UNIT_OF_ROW .. */
 kd__attention_facts kd__model_attention(const kd_model *model, int32_t slot);
 kd_status kd__model_output(kd_model *model, int32_t slot, const char *name, kd_array *values);
+/* Which entries of an output are there, for a batch or (NULL) in the last pass; NULL: all. */
+kd_status kd__model_present(kd_model *model, const kd_batch *batch, int32_t slot,
+                            const uint8_t **present);
 /* Where an output's gradient for the coming backward pass is written: (rows, width); *add is 1 when
  * something is there already. */
 kd_status kd__model_gradient(kd_model *model, int32_t slot, const char *name, float **to,

@@ -196,13 +196,15 @@ static kd_status push(kd__two_sided *c, kd__sweep sweeps[2])
     const int of = !c->side[0].dx && c->side[1].dx; /* the sum over all pairs is either's */
     if (!c->side[of].dx) KD_TRY(sweep(&sweeps[of], rows[c->kind], 0));
     c->d_scale = c->factor * kd__total(sweeps[of].own.along, c->side[of].n);
+    if (c->kind == KD__SIGMOID_CONTRAST)
+        c->d_bias = c->factor * kd__total(sweeps[of].own.second, c->side[of].n);
     return KD_OK;
 }
 
 kd_status kd__two_sided_run(kd__two_sided *c)
 {
     kd__sweep sweeps[2];
-    c->d_scale = 0;
+    c->d_scale = c->d_bias = 0;
     for (int s = 0; s < 2; s++) clear(&c->side[s], c->width);
     c->degenerate = has_too_few(c);
     if (c->degenerate) return KD_OK;

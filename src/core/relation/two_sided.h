@@ -52,7 +52,7 @@ typedef struct kd__two_sided {
     /* Out. d_scale: factor times the gradient by the scale's logarithm, if it is wanted.
      * degenerate: no pair belongs together, or all do (sigmoid: all do, or a side is empty;
      * affinity: there is one pair or none); then value and gradients are 0. */
-    double d_scale;
+    double d_scale, d_bias; /* d_bias: of sigmoid, by the bias */
     int32_t degenerate;
 } kd__two_sided;
 
@@ -66,8 +66,8 @@ kd_status kd__two_sided_run(kd__two_sided *c);
 typedef struct kd__two_stats {
     double *log_sum; /* of z; masked: over rows of other groups */
     double *share;   /* contrast: 1 / |P_i|; masked: mean sigmoid(log_sum - z_ij) */
-    /* contrast: e^-log_sum; masked: 1 / how many positives are its own; affinity: the teacher's
-     * log_sum */
+    /* contrast: e^-log_sum; masked: 1 / how many positives are its own; sigmoid: the sum over j of
+     * d value / d z_ij; affinity: the teacher's log_sum */
     double *second;
     double *along; /* sum_j z_ij d value / d z_ij */
 } kd__two_stats;

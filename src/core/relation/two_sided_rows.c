@@ -190,15 +190,17 @@ void kd__measure_sigmoid(const kd__sweep *w, int64_t i, float *z, float *t)
 void kd__gradient_sigmoid(const kd__sweep *w, int64_t i, float *z, float *t)
 {
     const double s = w->c->scale, weight = w->c->side[0].weight;
-    double along = 0;
+    double along = 0, sum = 0;
     (void)t;
     for (int64_t j = 0; j < w->other->n; j++) {
         const int sign = sign_of(w, i, j);
         const double x = s * z[j], d = -weight * sign * sigmoid(-sign * (x + w->c->bias));
         along += d * x;
+        sum += d;
         z[j] = (float)(w->c->factor * s * d);
     }
     w->own.along[i] = along;
+    w->own.second[i] = sum;
 }
 
 /* ---- affinity ---- */

@@ -255,9 +255,11 @@ static kd_status offer(const kd_teacher *teacher, int32_t slot, kd_targets *targ
     kd_model *model = teacher->model;
     const kd__engine *engine = model->net.engine;
     kd__output_facts facts, hidden;
-    kd_array values;
+    kd_array values, there;
+    const uint8_t *present;
     kd_head head = KD_HEAD_INIT;
     engine->describe(&model->net, slot, &facts);
+    if (facts.unit == KD_UNIT_OF_BATCH) return KD_OK; /* it says nothing of a row */
     const int32_t from = kd__model_head(model, slot, 0, &head);
     if (from >= 0) {
         engine->describe(&model->net, from, &hidden);
@@ -265,7 +267,10 @@ static kd_status offer(const kd_teacher *teacher, int32_t slot, kd_targets *targ
     }
     KD_TRY(kd__model_output(model, slot, facts.name, &values));
     const int32_t unit = facts.unit == KD_UNIT_OF_SAMPLE ? KD__OF_SAMPLES : KD__OF_ROWS;
-    KD_TRY(kd__fields_borrow(&targets->fields, unit, facts.name, &values, NULL, 0, teacher->name));
+    KD_TRY(kd__model_present(model, NULL, slot, &present));
+    kd__array_view(&there, (void *)(uintptr_t)present, KD_UINT8, 1, values.dims);
+    KD_TRY(
+        kd__fields_borrow(&targets->fields, unit, facts.name, &values, &there, 0, teacher->name));
     kd__fields_set_attention(&targets->fields, facts.name, facts.attention);
     return KD_OK;
 }
@@ -340,7 +345,8 @@ kd_status kd_teacher_read(kd_teacher *teacher, kd_batch *batch, kd_targets *targ
     KD_NEED(batch);
     KD_NEED(targets);
     KD_TRY(kd__targets_begin_for(targets, batch));
-    if (!batch->fields.rows) return KD_OK;
+    if (teacher->model ? !kd__model_entries(teacher->model, batch) : !batch->fields.rows)
+        return KD_OK;
     kd_status status = teacher->read(teacher, batch, targets);
     if (status != KD_OK) kd_targets_begin(targets, 0);
     return status;

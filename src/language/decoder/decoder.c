@@ -18,6 +18,7 @@ const kd__engine kd__decoder_engine = {
     .configure = kd__trunk_configure,
     .share_gradients = kd__trunk_share_gradients,
     .memory = kd__trunk_memory,
+    .scratch = kd__trunk_scratch,
     .int8_bytes = kd__trunk_int8_bytes,
     .active_parameters = kd__trunk_active_parameters,
     .layers = kd__trunk_layers,

@@ -82,7 +82,9 @@ kd_status kd_student_create(kd_model **out, kd_model *teacher, const kd_student_
     KD_NEED(teacher);
     KD_TRY(kd__options_read(&c.o, sizeof c.o, options, "kd_student_options"));
     KD_FAIL_IF(!kd__has_trunk(teacher) || !kd__trunk_config_of(teacher)->kind, KD_ERR_UNSUPPORTED,
-               "student: the teacher is neither a decoder nor an encoder of language");
+               "student: the teacher is neither a decoder nor an encoder of language (model_type: "
+               "%s); a tower is one after kd_towers_save",
+               teacher->net.engine->model_types);
     c.t = kd__trunk_config_of(teacher);
     KD_TRY(kd__model_refresh(teacher));
     kd_context *context = teacher->object.context;

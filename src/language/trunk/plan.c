@@ -124,6 +124,14 @@ static int64_t most_scratch(const kd__trunk_config *d, const kd_context *context
     return most;
 }
 
+int64_t kd__trunk_scratch(const kd__network *net, const kd_context *context,
+                          const kd_model_options *o)
+{
+    const kd__trunk_config *d = &((const kd__trunk *)net->state)->config;
+    const int64_t rows = o->max_rows * kd__max(1, kd__trunk_image_rows(d));
+    return rows ? most_scratch(d, context, rows, !o->frozen, o->weights) : 0;
+}
+
 kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd_model_options *o,
                            int64_t *floats)
 {
@@ -143,7 +151,7 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd
     if (d->embedding >= 0) *floats += rows;
     if (d->position_table >= 0) *floats += rows;
     if (d->type_table >= 0) *floats += rows;
-    if (rows) *floats += most_scratch(d, context, rows, train, o->weights);
+    *floats += kd__trunk_scratch(net, context, o);
     if (o->weights == KD_INT8) *floats += kd__int8_weights_bytes(d) / 4;
     return KD_OK;
 }

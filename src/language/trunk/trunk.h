@@ -233,6 +233,8 @@ void kd__trunk_lay_out(kd__trunk_plan *plan, const kd__trunk_config *config, kd_
                        int64_t rows, int32_t train);
 kd_status kd__trunk_memory(kd__network *net, const kd_context *context,
                            const kd_model_options *options, int64_t *floats);
+int64_t kd__trunk_scratch(const kd__network *net, const kd_context *context,
+                          const kd_model_options *options);
 /* Takes the activations of `rows` rows; the block only grows. */
 kd_status kd__trunk_pass_reserve(kd__trunk_pass *pass, const kd_model *model, kd__trunk_kept kept,
                                  int64_t rows, int32_t train);
