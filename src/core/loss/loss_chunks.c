@@ -54,7 +54,7 @@ static kd_status count_chunk(call *c, int32_t chunk)
         kd__student student;
         KD_TRY(kd__output_bind(output, c->model));
         kd__student_set_unit(&student, batch, kd__model_unit(c->model, output->slot));
-        sides[t] = (kd__student_side){ 0, student.unit };
+        sides[t] = (kd__student_side){ 0, 0, student.unit };
     }
     KD_TRY(kd__loss_resolve(loss, batch, targets_of(c, chunk), sides));
     for (int32_t t = 0; t < loss->count; t++) {
