@@ -166,9 +166,9 @@ static void sum_slopes(const work *k, strip p, double (*sums)[2])
             if (!clamps)
                 kd__activation_slope(k->context, n->activation, k->dy + at, k->made + at,
                                      k->pre ? k->pre + at : NULL, n->places);
-            k->context->kernels->norm_sums(
-                k->dy + at, clamps && n->activation ? k->made + at : NULL, k->x + at, n->places,
-                k->stats[2 * c], low, high, here);
+            k->context->kernels->norm_sums(k->dy + at,
+                                           clamps && n->activation ? k->made + at : NULL, k->x + at,
+                                           n->places, k->stats[2 * c], low, high, here);
             sums[c - p.first][0] += here[0];
             sums[c - p.first][1] += here[1];
         }

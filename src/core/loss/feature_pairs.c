@@ -54,8 +54,7 @@ static void compare_entry(const kd__feature *f, int64_t e, int32_t worker)
         memset(f->p.dz + first * f->width, 0, (size_t)(rows * f->width) * sizeof *f->p.dz);
     if (!valid) memset(f->row_scale + first, 0, (size_t)rows * sizeof *f->row_scale);
     f->s->state[r] = (uint8_t)state;
-    f->s->value[r] =
-        valid ? value / (double)rows * kd__term_t2(f->term) * f->s->row_weight[r] : 0;
+    f->s->value[r] = valid ? value / (double)rows * kd__term_t2(f->term) * f->s->row_weight[r] : 0;
 }
 
 static int64_t entries_of_tile(const kd__feature *f) { return kd__max(TILE / f->grid, 1); }

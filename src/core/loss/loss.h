@@ -453,10 +453,11 @@ static inline int64_t kd__grid_of(const kd_array *values, int32_t unit, const kd
 /* A student output: rows of `width` numbers, `step` apart; or hidden states with a head. */
 typedef struct kd__student {
     const char *name;
-    int32_t output; /* of the loss's; -1: no term compares it */
-    int32_t unit;   /* KD__OF_ROWS .. */
-    int64_t rows;   /* or samples */
-    int64_t grid;   /* rows inside each sample; 0: none */
+    int32_t output;   /* of the loss's; -1: no term compares it */
+    int32_t unit;     /* KD__OF_ROWS .. */
+    int64_t rows;     /* or samples */
+    int64_t grid;     /* rows inside each sample; 0: none */
+    int32_t is_given; /* by the host, as an array */
     const char *z;
     int32_t dtype;
     int64_t z_step;

@@ -367,8 +367,8 @@ static kd_status teacher_side(const kd__term *term, const kd_targets *targets, c
     const kd__field *field = kd__fields_find(&targets->fields, name);
     KD_FAIL_IF(!field, KD_ERR_NOT_FOUND, "%s: the targets have no field '%s'", kind, name);
     to->width = kd__array_row(&field->values);
-    to->grid = kd__grid_of(&field->values, student->grid ? KD__OF_SAMPLES : field->unit,
-                           &targets->fields);
+    to->grid =
+        kd__grid_of(&field->values, student->grid ? KD__OF_SAMPLES : field->unit, &targets->fields);
     return KD_OK;
 }
 

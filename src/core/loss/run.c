@@ -361,6 +361,7 @@ static kd_status read_output(const kd_loss *loss, const kd_loss_output *given,
     student->z = o.value->data;
     kd__map_shape(o.value, student->shape);
     student->grid = kd__grid_of(o.value, student->unit, &batch->fields);
+    student->is_given = 1;
     student->add = o.accumulate != 0;
     if (!o.gradient) return KD_OK;
     KD_TRY(check_output(o.gradient, student, "gradient", &width, &student->dz_step));

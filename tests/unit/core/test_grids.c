@@ -370,9 +370,10 @@ START_TEST(both_sides_need_as_many_rows)
     fill_sides();
     restart(KD_LOSS_HIDDEN_DISTANCE, NULL, 1);
     begin_grids(T, W, NULL);
-    FAILS(run_grids(T - 1, F, side_ds, NULL, &result), KD_ERR_SHAPE,
-          "hidden distance: each sample's output 'hidden' has 2 rows, the teacher's 'hidden' has 3: "
-          "both sides need the same number of patches and tokens");
+    FAILS(
+        run_grids(T - 1, F, side_ds, NULL, &result), KD_ERR_SHAPE,
+        "hidden distance: each sample's output 'hidden' has 2 rows, the teacher's 'hidden' has 3: "
+        "both sides need the same number of patches and tokens");
     FAILS(run_rows(S, F, side_ds, &result), KD_ERR_SHAPE,
           "each sample's 'hidden' has 3 rows at the teacher, output 'hidden' is one row: expected "
           "(samples, 3, width)");

@@ -286,8 +286,10 @@ static kd_targets *targets_of(kd_model *model, int is_flat)
 }
 
 #define WIDE_VIT                                                                                   \
-    "{\"model_type\":\"vit\",\"hidden_size\":18,\"num_hidden_layers\":1,\"num_attention_heads\":2," \
-    "\"intermediate_size\":20,\"initializer_range\":0.3,\"image_size\":[7,9],\"patch_size\":[3,4],"   \
+    "{\"model_type\":\"vit\",\"hidden_size\":18,\"num_hidden_layers\":1,\"num_attention_heads\":"  \
+    "2,"                                                                                           \
+    "\"intermediate_size\":20,\"initializer_range\":0.3,\"image_size\":[7,9],\"patch_size\":[3,4]" \
+    ","                                                                                            \
     "\"num_channels\":2}"
 
 /* A projection takes one patch to one patch: 12 numbers to 18, not 60 to 90. */
