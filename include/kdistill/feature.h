@@ -82,8 +82,8 @@ extern "C" {
  * model sees earlier rows only, its relations here are to those and itself, and the teacher must
  * be the same: else KD_ERR_MISMATCH. Of a host's arrays KD_TERM_CAUSAL says it (else a row sees
  * all), and for kinds 36 and 37 KD_TERM_RELATION_HEADS the heads of both sides. A layer's window
- * does not count. weight_field is refused. For kd_loss_estimate_memory rows are those of the longest
- * sample: a batch's other samples take no more. */
+ * does not count. weight_field is refused. For kd_loss_estimate_memory rows are the longest
+ * sample's: a batch's other samples take no more. */
 /* 1/A sum_a KL(R^t_a, R_a), R_a = softmax(X_a X_a' / sqrt(d / A)), X_a the a-th of A equal parts of
  * the row: of queries, keys or values. A: KD_TERM_RELATION_HEADS, else 48 if it divides both
  * widths, else the greatest common divisor of both models' heads [head; Wang et al. 2021] */

@@ -56,7 +56,7 @@ START_TEST(an_image_may_come_in_any_form_of_its_numbers)
 }
 END_TEST
 
-/* Rows are what everything agrees on: without any, images beside empty captions are not looked at. */
+/* Rows are what everything agrees on: without any, images beside empty captions are passed over. */
 START_TEST(images_beside_empty_captions_alone_are_an_empty_batch)
 {
     const int64_t whole[] = { IMAGES, 2, 7, 9 }, none[] = { 0, 0, 0 }, some[] = { 0, 0, 1 };
@@ -286,11 +286,9 @@ static kd_targets *targets_of(kd_model *model, int is_flat)
 }
 
 #define WIDE_VIT                                                                                   \
-    "{\"model_type\":\"vit\",\"hidden_size\":18,\"num_hidden_layers\":1,\"num_attention_heads\":"  \
-    "2,"                                                                                           \
-    "\"intermediate_size\":20,\"initializer_range\":0.3,\"image_size\":[7,9],\"patch_size\":[3,4]" \
-    ","                                                                                            \
-    "\"num_channels\":2}"
+    "{\"model_type\":\"vit\",\"hidden_size\":18,\"num_hidden_layers\":1,"                          \
+    "\"num_attention_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3,"                \
+    "\"image_size\":[7,9],\"patch_size\":[3,4],\"num_channels\":2}"
 
 /* A projection takes one patch to one patch: 12 numbers to 18, not 60 to 90. */
 START_TEST(hidden_states_of_images_are_projected_row_by_row)
