@@ -54,7 +54,7 @@ extern "C" {
  * - Kinds 9 and 10 without these numbers have the same value either way. Relations (25 to 31) and
  *   kinds of two sides take a sample whole, T x width numbers, and no projection of it.
  * - kd_loss_estimate_memory: rows are samples x T. The T rows of a sample lie in memory at once:
- *   where T is above 1024, or memory_limit is too small for them, that is more than is told. */
+ *   where T is above 1024, or memory_limit is too small for them, that is more than reported. */
 
 /* Relations of the b valid rows of a call: how they lie to each other at the student and at the
  * teacher. The two widths may differ. Relations do not cross calls: of micro-batches, the value is

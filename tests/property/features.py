@@ -312,8 +312,9 @@ def one(rng, generator, context, case, patches=1):
     weight = generator.uniform(0.5, 2, rows).astype(numpy.float32)
     batch = kd.Batch(context).begin(rows).set("mask", mask).set("weight", weight)
     kinds = ROWS if patches > 1 else ROWS + RELATIONS
+    shape = (rows, patches, widths[0]) if patches > 1 else (rows, widths[0])
     if patches > 1:  # rows inside samples; of a store's, only the student's shape tells how many
-        given_s = cut(given_s, (rows, patches, widths[0]))
+        given_s = cut(given_s, shape)
         flat = rng.random() < 0.3
         given_t = cut(given_t, (rows, patches * widths[1]) if flat else (rows, patches, widths[1]))
     targets = kd.Targets(context).begin(rows).set("hidden.5", given_t, present)
@@ -321,7 +322,7 @@ def one(rng, generator, context, case, patches=1):
     terms = [random_term(rng, widths, kinds) for _ in range(rng.randint(1, 3))]
     for term in terms:
         add(loss, term, rng)
-    gradient = numpy.empty(given_s.shape, numpy.float32)
+    gradient = numpy.empty(shape, numpy.float32)
     made = loss.evaluate({"hidden.2": given_s}, batch, targets, gradients={"hidden.2": gradient})
     parameters = {
         name: torch.tensor(v.astype(numpy.float64)).requires_grad_(True) for name, v in loss.tensors
