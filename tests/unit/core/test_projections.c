@@ -558,7 +558,7 @@ START_TEST(widths_that_differ_need_a_projection)
 }
 END_TEST
 
-/* A host adds its loss always: one without projections has nothing to learn, and gets none later. */
+/* A host may always add its loss: one without projections has nothing to learn, and gets none. */
 START_TEST(a_loss_without_parameters_adds_none)
 {
     run r = start(NULL);
