@@ -233,7 +233,9 @@ KD_API void kd_batch_free(kd_batch *batch);
 KD_API kd_status kd_batch_begin(kd_batch *batch, int64_t samples);
 
 /* The same for packed sequences: sample i has the rows offsets[i] .. offsets[i + 1] - 1; (samples +
- * 1) integers, starting at 0 and never decreasing. Fields have one entry per row. */
+ * 1) integers, starting at 0 and never decreasing. Fields have one entry per row. A batch without
+ * rows is an empty one for every model and loss, whatever fields of samples it has: where the texts
+ * beside images may all be empty, give each one token at least. */
 KD_API kd_status kd_batch_begin_packed(kd_batch *batch, const kd_array *offsets);
 
 /* Sets a field (rows, ...) from the host's array, copied as float32 or int64; `present` ((rows)

@@ -2741,7 +2741,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [c_void_p, POINTER(kd_array)],
         "The same for packed sequences: sample i has the rows offsets[i] .. offsets[i + 1] - 1; (sa"
         "mples +\n"
-        "1) integers, starting at 0 and never decreasing. Fields have one entry per row."
+        "1) integers, starting at 0 and never decreasing. Fields have one entry per row. A batch wi"
+        "thout\n"
+        "rows is an empty one for every model and loss, whatever fields of samples it has: where th"
+        "e texts\n"
+        "beside images may all be empty, give each one token at least."
     ),
     "kd_batch_set": (
         c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(kd_array)],
@@ -3614,9 +3618,9 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_optimizer_add_loss": (
         c_int32, [c_void_p, c_void_p],
-        "The parameters of a loss (kept alive): its projections and variances. KD_ERR_STATE: a widt"
-        "h is\n"
-        "still open; from now on the loss takes no further ones. Since 0.2."
+        "The parameters of a loss (kept alive): its projections and variances, which may be none.\n"
+        "KD_ERR_STATE: a width is still open. From now on the loss takes no further ones. Since 0.2"
+        "."
     ),
     "kd_group_options_init": (
         None, [POINTER(kd_group_options), c_size_t],

@@ -3,7 +3,8 @@
 
 Each case is a loss of one to three terms on the same two sides: a kind, a projection that terms may
 share, `first`, a normalization, a mask, presence, row weights where the kind has them, sides in
-float32, float16 or bfloat16. Values, gradients of the student's rows and of all parameters are
+float32, float16 or bfloat16. One case in ten has several rows a sample, as images have, and the
+teacher's flat at times. Values, gradients of the student's rows and of all parameters are
 compared; the error is over the size of the largest number of what is compared, and times the square
 of the least length or distance that the case divides by."""
 
@@ -201,8 +202,8 @@ def rounded(rng, x):
     return x, torch.tensor(x.astype(numpy.float64))
 
 
-def random_term(rng, widths):
-    kind = rng.choice(ROWS + RELATIONS)
+def random_term(rng, widths, kinds):
+    kind = rng.choice(kinds)
     both = min(widths)
     numbers = {
         "first": rng.choice([0, 0, rng.randint(max(2, both // 2), both)]),
@@ -298,42 +299,60 @@ def near(name, what, found, wanted, case, sharp=1.0):
     worst[name, what] = max(worst.get((name, what), 0), error)
 
 
-def one(rng, generator, context, case):
+def one(rng, generator, context, case, patches=1):
     rows = rng.randint(6, 12)
     widths = [rng.choice([2, 3, 8, 17, rng.randint(2, 40)]) for _ in range(2)]
     if rng.random() < 0.5:
         widths[1] = widths[0]
-    given_s, s = rounded(rng, generator.normal(0, 1, (rows, widths[0])))
-    given_t, t = rounded(rng, generator.normal(0, 1, (rows, widths[1])))
+    given_s, s = rounded(rng, generator.normal(0, 1, (rows * patches, widths[0])))
+    given_t, t = rounded(rng, generator.normal(0, 1, (rows * patches, widths[1])))
     present, mask = (numpy.ones(rows, numpy.uint8) for _ in range(2))
     present[: rng.randint(0, 1)] = 0
     mask[rows - rng.randint(0, 1) :] = 0
     weight = generator.uniform(0.5, 2, rows).astype(numpy.float32)
     batch = kd.Batch(context).begin(rows).set("mask", mask).set("weight", weight)
+    kinds = ROWS if patches > 1 else ROWS + RELATIONS
+    shape = (rows, patches, widths[0]) if patches > 1 else (rows, widths[0])
+    if patches > 1:  # rows inside samples; of a store's, only the student's shape tells how many
+        given_s = cut(given_s, shape)
+        flat = rng.random() < 0.3
+        given_t = cut(given_t, (rows, patches * widths[1]) if flat else (rows, patches, widths[1]))
     targets = kd.Targets(context).begin(rows).set("hidden.5", given_t, present)
     loss = kd.Loss(context)
-    terms = [random_term(rng, widths) for _ in range(rng.randint(1, 3))]
+    terms = [random_term(rng, widths, kinds) for _ in range(rng.randint(1, 3))]
     for term in terms:
         add(loss, term, rng)
-    gradient = numpy.empty((rows, widths[0]), numpy.float32)
+    gradient = numpy.empty(shape, numpy.float32)
     made = loss.evaluate({"hidden.2": given_s}, batch, targets, gradients={"hidden.2": gradient})
     parameters = {
         name: torch.tensor(v.astype(numpy.float64)).requires_grad_(True) for name, v in loss.tensors
     }
     s = s.clone().requires_grad_(True)
-    keep = [torch.tensor(x != 0) for x in (present, mask)]
-    weights = torch.tensor(weight.astype(numpy.float64))
+    keep = [torch.tensor(x != 0).repeat_interleave(patches) for x in (present, mask)]
+    weights = torch.tensor(weight.astype(numpy.float64)).repeat_interleave(patches)
     value, sharp = expected(terms, s, t, *keep, weights, parameters)
     value.backward()
     name = "+".join(sorted({term["kind"].name.lower() for term in terms}))
     if len(terms) > 1:
         name = "several"
+    if patches > 1:
+        name = "rows inside samples"
     near(name, "value", numpy.array(made.value), value.detach().numpy(), case)
-    near(name, "gradient", gradient, s.grad.numpy(), case, sharp)
+    near(name, "gradient", gradient.reshape(s.shape), s.grad.numpy(), case, sharp)
     for number, (tensor, _) in enumerate(loss.tensors):
         wanted = parameters[tensor].grad
         wanted = 0 * parameters[tensor].detach() if wanted is None else wanted
         near(name, "gradient", loss.tensor_gradient(number), wanted.numpy(), case, sharp)
+
+
+def cut(x, shape):
+    if isinstance(x, kd.Bfloat16):
+        return kd.Bfloat16(x.to_float32().reshape(shape))
+    return x.reshape(shape)
+
+
+def grids(rng, generator, context, case):
+    one(rng, generator, context, case, patches=rng.randint(2, 6))
 
 
 def maps(rng, generator, context, case):
@@ -394,7 +413,7 @@ def main():
     rng, generator = random.Random(seed), numpy.random.default_rng(seed)
     with kd.Context(threads=2) as context:
         for case in range(cases):
-            {0: maps, 1: tokens}.get(case % 10, one)(rng, generator, context, case)
+            {0: maps, 1: tokens, 2: grids}.get(case % 10, one)(rng, generator, context, case)
     for (name, what), error in sorted(worst.items()):
         print(f"{name:22s} {what:9s} {error:.2e}")
     print(f"{cases} cases of feature terms agree with PyTorch")

@@ -12,7 +12,8 @@
 typedef struct {
     const kd__projection *projection; /* NULL: none */
     int64_t from, width, given;
-    int64_t rows, block, places; /* places: of a map, 0: none */
+    int64_t rows, grid, block; /* grid: rows that stay together */
+    int64_t places;            /* of a map, 0: none */
     int32_t kind, relates, variance, threads;
     int64_t limit;
 } sizes;
@@ -31,7 +32,8 @@ static int64_t floats_a_row(const sizes *s)
 static void choose_block(sizes *s)
 {
     const int64_t most = kd__clamp(s->limit / 4 / floats_a_row(s), 1, MOST_ROWS);
-    s->block = kd__max(s->relates ? s->rows : kd__min(s->rows, most), 1);
+    const int64_t fitting = kd__max(kd__min(s->rows, most) / s->grid, 1) * s->grid;
+    s->block = kd__max(s->relates ? s->rows : fitting, 1);
 }
 
 static int64_t scratch_of(const sizes *s)
@@ -80,7 +82,8 @@ kd_status kd__feature_lay_out(kd__feature *f)
                 .from = f->from,
                 .width = f->width,
                 .given = f->given,
-                .rows = f->s->rows,
+                .rows = f->s->rows * f->grid,
+                .grid = f->grid,
                 .places = f->map_room / 3,
                 .kind = f->term->kind,
                 .relates = f->kind->relate != NULL,
@@ -137,6 +140,7 @@ int64_t kd__feature_floats(const kd_loss *loss, int32_t t, int64_t rows, int64_t
                                      : student,
                 .given = first ? first : teacher,
                 .rows = rows,
+                .grid = 1,
                 .places = kind->maps ? student : 0,
                 .kind = term->kind,
                 .relates = kind->relate != NULL,

@@ -8,7 +8,7 @@
 #include "core/loss/features.h"
 #include "core/relation/relation.h"
 
-#define TILE 8 /* rows of a piece of work */
+#define TILE 8 /* rows of a piece of work, at least */
 
 /* ---- rows compared one with one ---- */
 
@@ -20,34 +20,51 @@ static kd__compared compared_row(const kd__feature *f, int64_t i, int32_t worker
                            .t = f->t.x + i * f->given,
                            .n = f->width,
                            .ds = f->student->dz ? f->p.dz + i * f->width : NULL,
-                           .scale = f->scale * f->s->row_weight[f->rows[i]],
+                           .scale = f->scale * f->s->row_weight[f->entries[i / f->grid]] /
+                                    (double)f->grid,
                            .precision = f->precision,
                            .log_variance = f->log_variance,
                            .shape = f->student->shape,
                            .teacher_shape = f->s->teacher_shape,
                            .room = (double *)(void *)f->scratch + worker * f->map_room,
-                           .state = f->s->state[f->rows[i]] };
+                           .state = KD__ROW_VALID };
 }
 
-static void compare_row(const kd__feature *f, int64_t i, int32_t worker)
+/* Row i of the block: its value and gradient. */
+static int32_t compare_row(const kd__feature *f, int64_t i, int32_t worker, double *value)
 {
-    const int64_t r = f->rows[i];
     kd__compared row = compared_row(f, i, worker);
-    if (f->z.bad[i] || f->t.bad[i]) row.state = KD__ROW_NONFINITE;
-    if (row.state == KD__ROW_VALID) f->kind->compare(&row);
-    if (!isfinite(row.value)) row.state = KD__ROW_NONFINITE;
-    const int valid = row.state == KD__ROW_VALID;
-    if (!valid && row.ds) memset(row.ds, 0, (size_t)row.n * sizeof *row.ds);
-    f->s->state[r] = (uint8_t)row.state;
-    f->s->value[r] = valid ? row.value * kd__term_t2(f->term) * f->s->row_weight[r] : 0;
-    f->row_scale[i] = valid ? (float)row.scale : 0;
+    if (f->z.bad[i] || f->t.bad[i]) return KD__ROW_NONFINITE;
+    f->kind->compare(&row);
+    f->row_scale[i] = (float)row.scale;
+    *value += row.value;
+    return isfinite(row.value) ? row.state : KD__ROW_NONFINITE;
 }
+
+/* Entry e: the mean of its rows, all of them or none. */
+static void compare_entry(const kd__feature *f, int64_t e, int32_t worker)
+{
+    const int64_t r = f->entries[e], first = e * f->grid, rows = f->grid;
+    int32_t state = f->s->state[r];
+    double value = 0;
+    for (int64_t k = 0; k < rows && state == KD__ROW_VALID; k++)
+        state = compare_row(f, first + k, worker, &value);
+    const int valid = state == KD__ROW_VALID;
+    if (!valid && f->student->dz)
+        memset(f->p.dz + first * f->width, 0, (size_t)(rows * f->width) * sizeof *f->p.dz);
+    if (!valid) memset(f->row_scale + first, 0, (size_t)rows * sizeof *f->row_scale);
+    f->s->state[r] = (uint8_t)state;
+    f->s->value[r] = valid ? value / (double)rows * kd__term_t2(f->term) * f->s->row_weight[r] : 0;
+}
+
+static int64_t entries_of_tile(const kd__feature *f) { return kd__max(TILE / f->grid, 1); }
 
 static void compare_tile(void *argument, int64_t tile, int32_t worker)
 {
     const kd__feature *f = argument;
-    const int64_t first = tile * TILE, end = kd__min(first + TILE, f->count.count);
-    for (int64_t i = first; i < end; i++) compare_row(f, i, worker);
+    const int64_t each = entries_of_tile(f), first = tile * each,
+                  end = kd__min(first + each, f->entry_count.count);
+    for (int64_t e = first; e < end; e++) compare_entry(f, e, worker);
 }
 
 /* ---- relations: every row has its share ---- */
@@ -55,7 +72,7 @@ static void compare_tile(void *argument, int64_t tile, int32_t worker)
 static void share_out(const kd__feature *f, int degenerate)
 {
     for (int64_t i = 0; i < f->count.count; i++) {
-        const int64_t r = f->rows[i];
+        const int64_t r = f->entries[i];
         f->s->value[r] = f->shares[i] * kd__term_t2(f->term);
         if (degenerate) f->s->state[r] = KD__ROW_MASKED;
         else if (!isfinite(f->s->value[r])) f->s->state[r] = KD__ROW_NONFINITE;
@@ -90,7 +107,8 @@ static kd_status relate(kd__feature *f)
 kd_status kd__feature_compare(kd__feature *f)
 {
     if (f->kind->relate) return relate(f);
-    kd__parallel(f->context, kd__ceil_div(f->count.count, TILE), compare_tile, f);
+    kd__parallel(f->context, kd__ceil_div(f->entry_count.count, entries_of_tile(f)), compare_tile,
+                 f);
     return KD_OK;
 }
 

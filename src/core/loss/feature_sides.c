@@ -13,17 +13,20 @@ void kd__widen_row(const kd__kernels *kernels, const char *from, int64_t at, int
     else kernels->widen(dtype, from, count, to);
 }
 
-static void copy_student(const kd__feature *f, int64_t r, float *to)
+/* The first numbers of row k of the student's entry r. */
+static void copy_student(const kd__feature *f, int64_t r, int64_t k, float *to)
 {
     const kd__student *st = f->student;
-    kd__widen_row(f->context->kernels, st->z, r * st->z_step, st->dtype, f->from, to);
+    const int64_t at = r * st->z_step + k * (st->width / f->grid);
+    kd__widen_row(f->context->kernels, st->z, at, st->dtype, f->from, to);
 }
 
-/* The teacher's row r, or that of numbers of the batch. */
-static void copy_teacher(const kd__feature *f, int64_t r, float *to)
+/* The same of the teacher's, or of numbers of the batch. */
+static void copy_teacher(const kd__feature *f, int64_t r, int64_t k, float *to)
 {
     const kd__sources *s = f->s;
-    const int64_t at = (s->teacher ? r : s->row_target[r]) * s->teacher_width;
+    const int64_t entry = (s->teacher ? r : s->row_target[r]) * s->teacher_width;
+    const int64_t at = entry + k * (s->teacher_width / f->grid);
     if (s->teacher)
         kd__widen_row(f->context->kernels, s->teacher, at, s->teacher_dtype, f->given, to);
     else if (s->numbers) memcpy(to, s->numbers + at, (size_t)f->given * sizeof *to);
@@ -38,20 +41,33 @@ int kd__row_is_finite(const kd__kernels *kernels, const float *x, int64_t n)
     return !bad && kernels->largest_size(x, n) < INFINITY;
 }
 
-/* A row that is not finite is zeros from here on: nothing of it reaches a sum. */
+/* Both sides of entry e of the block; are they finite? */
+static int gather_entry(const kd__feature *f, int64_t e)
+{
+    const kd__kernels *kernels = f->context->kernels;
+    int finite = 1;
+    for (int64_t k = 0; k < f->grid; k++) {
+        float *x = f->p.x + (e * f->grid + k) * f->from, *t = f->t.x + (e * f->grid + k) * f->given;
+        copy_student(f, f->entries[e], k, x);
+        copy_teacher(f, f->entries[e], k, t);
+        finite = finite && kd__row_is_finite(kernels, x, f->from) &&
+                 kd__row_is_finite(kernels, t, f->given);
+    }
+    return finite;
+}
+
+/* An entry that is not finite is zeros from here on: nothing of it reaches a sum. */
 static void gather_some(const kd__kernels *kernels, const void *argument, int64_t first,
                         int64_t end)
 {
     const kd__feature *f = argument;
-    for (int64_t i = first; i < end; i++) {
-        float *x = f->p.x + i * f->from, *t = f->t.x + i * f->given;
-        copy_student(f, f->rows[i], x);
-        copy_teacher(f, f->rows[i], t);
-        if (kd__row_is_finite(kernels, x, f->from) && kd__row_is_finite(kernels, t, f->given))
-            continue;
-        f->s->state[f->rows[i]] = KD__ROW_NONFINITE;
-        memset(x, 0, (size_t)f->from * sizeof *x);
-        memset(t, 0, (size_t)f->given * sizeof *t);
+    const int64_t from = f->grid * f->from, given = f->grid * f->given;
+    (void)kernels;
+    for (int64_t e = first; e < end; e++) {
+        if (gather_entry(f, e)) continue;
+        f->s->state[f->entries[e]] = KD__ROW_NONFINITE;
+        memset(f->p.x + e * from, 0, (size_t)from * sizeof *f->p.x);
+        memset(f->t.x + e * given, 0, (size_t)given * sizeof *f->t.x);
     }
 }
 
@@ -63,48 +79,61 @@ static void scatter_some(const kd__kernels *kernels, const void *argument, int64
     const kd__feature *f = argument;
     const kd__student *st = f->student;
     const float *dx = f->p.projection ? f->p.x : f->p.dz;
-    for (int64_t i = first; i < end; i++)
-        kernels->axpby(st->dz + f->rows[i] * st->dz_step, 1, dx + i * f->from, 1, f->from);
+    for (int64_t i = first; i < end; i++) {
+        const int64_t e = f->entries[i / f->grid], k = i % f->grid;
+        float *to = st->dz + e * st->dz_step + k * (st->width / f->grid);
+        kernels->axpby(to, 1, dx + i * f->from, 1, f->from);
+    }
 }
 
 /* ---- what diagnostics see: both sides before they are normalized ---- */
 
+/* Row i of the block: its share of its entry's means. */
+static void look_at_row(const kd__feature *f, int64_t i, double *seen)
+{
+    const kd__kernels *kernels = f->context->kernels;
+    const float *s = f->z.x + i * f->width, *t = f->t.x + i * f->given;
+    const double size = sqrt(kernels->sum_squares(s, f->width)), rows = (double)f->grid;
+    const double other = sqrt(kernels->sum_squares(t, f->given));
+    double dot = 0;
+    for (int64_t k = 0; k < f->width && f->width == f->given; k++) dot += (double)s[k] * t[k];
+    seen[KD__SEEN_STUDENT_NORM] += size / rows;
+    seen[KD__SEEN_TEACHER_NORM] += other / rows;
+    seen[KD__SEEN_COSINE] += f->width == f->given ? dot / (size * other) / rows : NAN;
+}
+
 static void look_some(const kd__kernels *kernels, const void *argument, int64_t first, int64_t end)
 {
     const kd__feature *f = argument;
-    for (int64_t i = first; i < end; i++) {
-        const float *s = f->z.x + i * f->width, *t = f->t.x + i * f->given;
-        double *seen = f->s->seen + f->rows[i] * KD__SEEN_COUNT, dot = 0;
-        const double size = sqrt(kernels->sum_squares(s, f->width));
-        const double other = sqrt(kernels->sum_squares(t, f->given));
+    (void)kernels;
+    for (int64_t e = first; e < end; e++) {
+        double *seen = f->s->seen + f->entries[e] * KD__SEEN_COUNT;
         memset(seen, 0, KD__SEEN_COUNT * sizeof *seen);
-        for (int64_t k = 0; k < f->width && f->width == f->given; k++) dot += (double)s[k] * t[k];
-        seen[KD__SEEN_STUDENT_NORM] = size;
-        seen[KD__SEEN_TEACHER_NORM] = other;
-        seen[KD__SEEN_COSINE] = f->width == f->given ? dot / (size * other) : NAN;
+        for (int64_t k = 0; k < f->grid; k++) look_at_row(f, e * f->grid + k, seen);
     }
 }
 
 static void look(const kd__feature *f, int64_t first)
 {
-    if (f->s->seen) kd__for_rows(&f->count, look_some, f);
+    if (f->s->seen) kd__for_rows(&f->entry_count, look_some, f);
     if (first == 0 && f->student->dz)
         kd__watch_collapse(f->loss, f->number, f->count.count, f->z.x, f->width, f->t.x, f->given);
 }
 
 /* ---- a block ---- */
 
-static void list_rows(kd__feature *f, int64_t first, int64_t last)
+static void list_entries(kd__feature *f, int64_t first, int64_t last)
 {
-    f->count.count = 0;
+    f->entry_count.count = 0;
     for (int64_t r = first; r < last; r++)
-        if (f->s->state[r] == KD__ROW_VALID) f->rows[f->count.count++] = r;
+        if (f->s->state[r] == KD__ROW_VALID) f->entries[f->entry_count.count++] = r;
+    f->count.count = f->entry_count.count * f->grid;
 }
 
 static kd_status make_sides(kd__feature *f, int64_t first)
 {
     const kd__rows *rows = &f->count;
-    kd__for_rows(rows, gather_some, f);
+    kd__for_rows(&f->entry_count, gather_some, f);
     if (f->p.projection) KD_TRY(kd__projection_forward(rows, &f->p));
     look(f, first);
     kd__normalize_rows(rows, &f->z);
@@ -117,7 +146,7 @@ static int drop_rows(const kd__feature *f)
 {
     int dropped = 0;
     for (int64_t i = 0; i < f->count.count; i++) {
-        uint8_t *state = &f->s->state[f->rows[i]];
+        uint8_t *state = &f->s->state[f->entries[i]];
         if (f->z.bad[i] || f->t.bad[i] ||
             !kd__row_is_finite(f->context->kernels, f->z.x + i * f->width, f->width))
             *state = KD__ROW_NONFINITE;
@@ -128,10 +157,10 @@ static int drop_rows(const kd__feature *f)
 
 kd_status kd__feature_sides(kd__feature *f, int64_t first, int64_t last)
 {
-    list_rows(f, first, last);
+    list_entries(f, first, last);
     KD_TRY(make_sides(f, first));
     if (!f->kind->relate || !drop_rows(f)) return KD_OK;
-    list_rows(f, first, last);
+    list_entries(f, first, last);
     return make_sides(f, first);
 }
 

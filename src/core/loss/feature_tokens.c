@@ -185,7 +185,8 @@ static kd_status check_student(const call *c, const kd__student *st)
                "%s: output '%s' is not of rows that a network holds: it relates the rows of a "
                "sample",
                c->kind->name, st->name);
-    KD_TRY(kd__grid_check(c->term, st->grid));
+    /* of a host's own array the shape says nothing: its rows are the batch's */
+    if (!st->is_given) KD_TRY(kd__grid_check(c->term, st->grid));
     KD_FAIL_IF(st->alias, KD_ERR_INVALID,
                "%s: the gradient of '%s' lies over its value, which is read again: give it a place "
                "of its own",

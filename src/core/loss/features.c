@@ -1,6 +1,6 @@
 /* The way of a feature term: rows that are valid are gathered, projected, normalized, compared, and
- * their gradients go the same way back. Rows of a kind that compares one with one go in blocks,
- * whose size depends on the shape and the limit alone. */
+ * their gradients go the same way back. Rows of a kind that compares one with one go in blocks of
+ * whole entries, whose size depends on the shape and the limit alone. */
 #include "core/loss/features.h"
 
 #include <math.h>
@@ -79,6 +79,7 @@ static int64_t map_room(const kd__feature *f)
 
 /* ---- a call ---- */
 
+/* Entries first .. last - 1. */
 static kd_status run_block(kd__feature *f, int64_t first, int64_t last)
 {
     KD_TRY(kd__feature_sides(f, first, last));
@@ -94,7 +95,7 @@ static kd__feature begin(kd_loss *loss, int32_t t, const kd__student *student, d
     const kd__term *term = &loss->terms[t];
     kd__sources *s = &loss->sources[t];
     const kd__projection *p = kd__projection_of(loss, t);
-    const int64_t first = (int64_t)term->numbers.first;
+    const int64_t first = (int64_t)term->numbers.first, grid = kd__max(s->grid, 1);
     const int32_t asked = (int32_t)term->numbers.normalize;
     kd__feature f = { .loss = loss,
                       .context = loss->object.context,
@@ -105,9 +106,11 @@ static kd__feature begin(kd_loss *loss, int32_t t, const kd__student *student, d
                       .student = student,
                       .variance = term->variance - 1,
                       .scale = scale * kd__term_t2(term),
-                      .from = first ? first : student->width,
-                      .given = first ? first : s->teacher_width,
-                      .rows = s->row_label, /* features have no label */
+                      .from = first ? first : student->width / grid,
+                      .given = first ? first : s->teacher_width / grid,
+                      .grid = grid,
+                      .entries = s->row_label, /* features have no label */
+                      .entry_count = { .context = loss->object.context },
                       .count = { .context = loss->object.context } };
     f.width = p ? p->to : f.from;
     f.p.loss = loss;
@@ -127,7 +130,8 @@ kd_status kd__run_feature(kd_loss *loss, int32_t term, const kd__student *studen
     }
     KD_TRY(kd__feature_lay_out(&f));
     kd__variance_read(&f);
-    for (int64_t first = 0; first < f.s->rows; first += f.block)
-        KD_TRY(run_block(&f, first, kd__min(first + f.block, f.s->rows)));
+    const int64_t step = f.block / f.grid;
+    for (int64_t first = 0; first < f.s->rows; first += step)
+        KD_TRY(run_block(&f, first, kd__min(first + step, f.s->rows)));
     return KD_OK;
 }

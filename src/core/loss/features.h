@@ -1,5 +1,5 @@
-/* Terms of features. Legend: B rows of a block, f numbers of a student's row, w of the projected
- * one, t of the teacher's. */
+/* Terms of features. Legend: E entries of a block, T rows of each (1, but of images), B = E T; f
+ * numbers of a student's row, w of the projected one, t of the teacher's. */
 #ifndef KD_LOSS_FEATURES_H
 #define KD_LOSS_FEATURES_H
 
@@ -73,10 +73,11 @@ typedef struct kd__feature {
     kd__sources *s;
     const kd__student *student;
     int32_t variance;                  /* its tensor's number; -1: none */
-    double scale;                      /* of a row of weight 1 */
+    double scale;                      /* of an entry of weight 1 */
     int64_t from, width, given, block; /* f, w, t, B */
-    int64_t *rows;                     /* of the block: their numbers */
-    kd__rows count;
+    int64_t grid;                      /* T */
+    int64_t *entries;                  /* (E): their numbers */
+    kd__rows entry_count, count;       /* E, B: of those that are valid */
     kd__projected p;
     kd__side_rows z, t;
     double *precision, log_variance; /* of the variance: (w) */
@@ -88,8 +89,8 @@ typedef struct kd__feature {
 
 /* The block's arrays, in the loss's block of features (feature_memory.c). */
 kd_status kd__feature_lay_out(kd__feature *f);
-/* Both sides of the block's rows, projected and normalized; rows that are not finite are zeros, and
- * of a relation they are left out (feature_sides.c). */
+/* Both sides of the rows of entries first .. last - 1, projected and normalized; entries that are
+ * not finite are zeros, and of a relation they are left out (feature_sides.c). */
 kd_status kd__feature_sides(kd__feature *f, int64_t first, int64_t last);
 /* The gradients of the sides that were compared, back to the output and to the parameters. */
 kd_status kd__feature_back(kd__feature *f);

@@ -195,6 +195,9 @@ typedef struct kd__sources {
     const uint8_t *student_present, *other_present; /* of both outputs; NULL: all rows */
     int64_t teacher_width;
     int64_t teacher_shape[3]; /* of maps: channels, height, width; 0: none */
+    /* rows inside each sample of the teacher's side, 0: none; and those that are compared one with
+     * one, of both sides: 1 where entries are whole */
+    int64_t teacher_grid, grid;
     /* of relations of tokens: the teacher's queries and keys, and where the samples lie */
     const kd__field *teacher_query, *teacher_key;
     /* of two sides: a constant, the teacher's, what belongs together, which side a row is of */
@@ -419,13 +422,17 @@ kd_status kd__unit_check(const kd__term *term, const kd__sources *sources, const
 /* The same of a mask or of weights, where samples' also serve rows: *spread is 1. */
 kd_status kd__unit_spread(const kd__term *term, const kd__sources *sources, const kd_batch *batch,
                           const kd__field *field, int32_t *spread);
-/* A term that compares rows by themselves does not look inside entries; KD_ERR_UNSUPPORTED. */
+/* What relates rows, or projects whole samples, does not look inside them; KD_ERR_UNSUPPORTED. */
 kd_status kd__grid_check(const kd__term *term, int64_t grid);
+/* How many rows of each sample a term compares one with one, from what both sides have inside (0:
+ * none): 1 where it takes entries whole. KD_ERR_SHAPE names both sides; KD_ERR_UNSUPPORTED. */
+kd_status kd__grid_settle(const kd__term *term, int64_t student, int64_t teacher,
+                          int64_t teacher_width, int64_t *grid);
 
 /* What is known of the student's side of a term. */
 typedef struct kd__student_side {
-    int64_t width;
-    int32_t unit; /* KD__OF_ROWS .. */
+    int64_t width, grid; /* rows inside each sample; 0: none */
+    int32_t unit;        /* KD__OF_ROWS .. */
     /* which of its entries are there, and of a second output; NULL: all */
     const uint8_t *present, *other_present;
 } kd__student_side;
@@ -441,10 +448,11 @@ static inline void kd__map_shape(const kd_array *values, int64_t shape[3])
     for (int i = 0; i < 3; i++) shape[i] = values->rank == 4 ? values->dims[i + 1] : 0;
 }
 
-/* Rows inside an output's entries, (entries, rows, ..); 0: none. */
-static inline int64_t kd__grid_of(const kd_array *values)
+/* Rows inside samples, (samples, rows, ..); 0: none, or entries that are not samples. */
+static inline int64_t kd__grid_of(const kd_array *values, int32_t unit, const kd__fields *fields)
 {
-    return values->rank == 3 ? values->dims[1] : 0;
+    const int of_samples = unit == KD__OF_SAMPLES || (unit == KD__OF_ROWS && fields->one_row);
+    return values->rank == 3 && of_samples ? values->dims[1] : 0;
 }
 
 /* A student output: rows of `width` numbers, `step` apart; or hidden states with a head. */
@@ -454,7 +462,8 @@ typedef struct kd__student {
     int32_t unit;           /* KD__OF_ROWS .. */
     int64_t rows;           /* or samples */
     const uint8_t *present; /* (rows): which of them are there; NULL: all */
-    int64_t grid;           /* rows inside each entry of a model's output; 0: none */
+    int64_t grid;           /* rows inside each sample; 0: none */
+    int32_t is_given;       /* by the host, as an array */
     const char *z;
     int32_t dtype;
     int64_t z_step;

@@ -45,7 +45,7 @@ kd_status kd__parameters_add(kd_loss *loss, const kd__tensor_form *forms, int32_
 /* Tensors from number `first` on, which were just added, are gone again. */
 void kd__parameters_drop(kd_loss *loss, int32_t first);
 void kd__parameters_free(kd_loss *loss);
-/* KD_ERR_STATE: there are none, or not all yet. */
+/* KD_ERR_STATE: not all are there yet. */
 kd_status kd__parameters_check(const kd_loss *loss);
 /* Before a call's rows, and when all of it has succeeded. */
 void kd__parameters_begin(kd_loss *loss);

@@ -334,25 +334,30 @@ kd_status kd__parameters_check(const kd_loss *loss)
                    "%s (term %d): widths are open: give the projection from and to, or call "
                    "kd_loss_prepare(loss, model, targets) first",
                    kd__kind_of(loss->terms[t].kind)->name, t);
-    KD_FAIL_IF(!loss->parameters.count, KD_ERR_STATE,
-               "the loss has no parameters: none of its terms has a projection or a variance");
     return KD_OK;
 }
 
 /* ---- from a model's outputs and a teacher's fields ---- */
 
-static kd_status student_width(const kd__term *term, kd_model *student, int64_t *width)
+/* Rows inside samples, and numbers of all of them. */
+typedef struct {
+    int64_t grid, width;
+} side;
+
+static kd_status student_side(const kd__term *term, kd_model *student, side *to)
 {
     kd_array values;
     KD_FAIL_IF(!student, KD_ERR_INVALID,
                "%s: the width of the student's '%s' is open: give a model",
                kd__kind_of(term->kind)->name, term->o.student_output);
     KD_TRY(kd_model_output(student, term->o.student_output, &values));
-    *width = kd__array_row(&values);
-    return kd__grid_check(term, kd__grid_of(&values));
+    to->width = kd__array_row(&values);
+    to->grid = kd__grid_of(&values, KD__OF_SAMPLES, NULL); /* no model has others of rank 3 */
+    return KD_OK;
 }
 
-static kd_status teacher_width(const kd__term *term, const kd_targets *targets, int64_t *width)
+static kd_status teacher_side(const kd__term *term, const kd_targets *targets, const side *student,
+                              side *to)
 {
     const char *kind = kd__kind_of(term->kind)->name, *name = term->o.teacher_field;
     KD_FAIL_IF(!name, KD_ERR_UNSUPPORTED,
@@ -361,7 +366,9 @@ static kd_status teacher_width(const kd__term *term, const kd_targets *targets, 
                "%s: the width of the teacher's '%s' is open: give targets", kind, name);
     const kd__field *field = kd__fields_find(&targets->fields, name);
     KD_FAIL_IF(!field, KD_ERR_NOT_FOUND, "%s: the targets have no field '%s'", kind, name);
-    *width = kd__array_row(&field->values);
+    to->width = kd__array_row(&field->values);
+    to->grid =
+        kd__grid_of(&field->values, student->grid ? KD__OF_SAMPLES : field->unit, &targets->fields);
     return KD_OK;
 }
 
@@ -370,11 +377,13 @@ kd_status kd_loss_prepare(kd_loss *loss, kd_model *student, kd_targets *targets)
     KD_NEED(loss);
     for (int32_t t = 0; t < loss->count; t++) {
         const kd__term *term = &loss->terms[t];
-        int64_t from, to;
+        side from, to;
+        int64_t grid;
         if (!is_open(loss, term)) continue;
-        KD_TRY(student_width(term, student, &from));
-        KD_TRY(teacher_width(term, targets, &to));
-        KD_TRY(kd__feature_widths(loss, t, from, to));
+        KD_TRY(student_side(term, student, &from));
+        KD_TRY(teacher_side(term, targets, &from, &to));
+        KD_TRY(kd__grid_settle(term, from.grid, to.grid, to.width, &grid));
+        KD_TRY(kd__feature_widths(loss, t, from.width / grid, to.width / grid));
     }
     return KD_OK;
 }

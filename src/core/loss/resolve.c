@@ -159,6 +159,7 @@ static kd_status find_teacher(const kd__term *term, const kd_batch *batch, kd_ta
     s->teacher_present = field->present;
     s->teacher_width = kd__array_row(&field->values);
     kd__map_shape(&field->values, s->teacher_shape);
+    s->teacher_grid = kd__grid_of(&field->values, field->unit, &batch->fields);
     if (!s->head) return KD_OK;
     KD_FAIL_IF(s->head->weight.dims[1] != s->teacher_width, KD_ERR_SHAPE,
                "%s: the teacher's head takes %lld numbers a row, '%s' has %lld", kind,
@@ -292,7 +293,10 @@ static kd_status find_labels(const kd__term *term, kd_batch *batch, kd_targets *
     if (field->values.dtype == KD_INT64) s->integers = field->values.data;
     else s->numbers = field->values.data;
     int64_t width = kd__array_row(&field->values), wanted = s->width ? s->classes : width;
-    if (kd__is_feature(term)) s->teacher_width = wanted = width;
+    if (kd__is_feature(term)) {
+        s->teacher_width = wanted = width;
+        s->teacher_grid = kd__grid_of(&field->values, field->unit, &batch->fields);
+    }
     KD_FAIL_IF(width != wanted, KD_ERR_SHAPE, "%s: expected %lld numbers a row in '%s', got %lld",
                kind->name, (long long)wanted, name, (long long)width);
     return KD_OK;
@@ -403,7 +407,17 @@ static kd_status find_tokens(const kd__term *term, const kd_batch *batch, const 
     return KD_OK;
 }
 
-static kd_status resolve_term(kd_loss *loss, int32_t t, kd_batch *batch, kd_targets *targets)
+/* The rows that a feature compares: how many of a sample, and their widths. */
+static kd_status settle_rows(kd_loss *loss, int32_t t, int64_t student_grid)
+{
+    kd__sources *s = &loss->sources[t];
+    KD_TRY(kd__grid_settle(&loss->terms[t], student_grid, s->teacher_grid, s->teacher_width,
+                           &s->grid));
+    return kd__feature_widths(loss, t, s->width / s->grid, s->teacher_width / s->grid);
+}
+
+static kd_status resolve_term(kd_loss *loss, int32_t t, int64_t grid, kd_batch *batch,
+                              kd_targets *targets)
 {
     const kd__term *term = &loss->terms[t];
     const kd__kind *kind = kd__kind_of(term->kind);
@@ -424,8 +438,7 @@ static kd_status resolve_term(kd_loss *loss, int32_t t, kd_batch *batch, kd_targ
         /* diagnostics: labels that fit tell about the teacher */
         if (find_labels(term, batch, targets, s) != KD_OK) s->labels = NULL;
     }
-    if (feature && !kind->tokens && !kind->sided && s->width)
-        KD_TRY(kd__feature_widths(loss, t, s->width, s->teacher_width));
+    if (feature && !kind->tokens && !kind->sided && s->width) KD_TRY(settle_rows(loss, t, grid));
     KD_TRY(find_mask(term, batch, s));
     KD_TRY(decide_rows(term, s, batch));
     kd__watch_begin(term, s, batch, s->state + s->rows);
@@ -445,7 +458,7 @@ kd_status kd__loss_resolve(kd_loss *loss, kd_batch *batch, kd_targets *targets,
         loss->sources[t].width = sides ? sides[t].width : 0;
         loss->sources[t].student_present = sides ? sides[t].present : NULL;
         loss->sources[t].other_present = sides ? sides[t].other_present : NULL;
-        KD_TRY(resolve_term(loss, t, batch, targets));
+        KD_TRY(resolve_term(loss, t, sides ? sides[t].grid : 0, batch, targets));
     }
     return KD_OK;
 }

@@ -283,9 +283,8 @@ kd_status kd__students_resolve(kd_loss *loss, const kd__student *students, int32
                        KD_ERR_NOT_FOUND, "term %d: its %s '%s' is not given", t,
                        i == KD__PAIR_SCALE ? "scale_output" : "bias_output",
                        pairs->names.scalar[i]);
-        if (loss->terms[t].projection) KD_TRY(kd__grid_check(&loss->terms[t], student->grid));
-        sides[t] =
-            (kd__student_side){ student->width, student->unit, student->present, other->present };
+        sides[t] = (kd__student_side){ student->width, student->grid, student->unit,
+                                       student->present, other->present };
     }
     return kd__loss_resolve(loss, batch, targets, sides);
 }
@@ -373,6 +372,8 @@ static kd_status read_output(const kd_loss *loss, const kd_loss_output *given,
     KD_TRY(read_dtypes(&o, student));
     student->z = o.value->data;
     kd__map_shape(o.value, student->shape);
+    student->grid = kd__grid_of(o.value, student->unit, &batch->fields);
+    student->is_given = 1;
     student->add = o.accumulate != 0;
     if (!o.gradient) return KD_OK;
     KD_TRY(check_output(o.gradient, student, "gradient", &width, &student->dz_step));
@@ -453,7 +454,7 @@ static kd_status model_student(kd_model *model, kd_batch *batch, const kd__bound
     student->attention = kd__model_attention(model, output->slot);
     student->z = values.data;
     kd__map_shape(&values, student->shape);
-    student->grid = kd__grid_of(&values);
+    student->grid = kd__grid_of(&values, student->unit, &batch->fields);
     student->dtype = KD_FLOAT32;
     student->width = student->hidden_width = student->dz_step = kd__array_row(&values);
     student->z_step = values.strides[0];

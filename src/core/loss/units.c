@@ -59,11 +59,48 @@ kd_status kd__unit_spread(const kd__term *term, const kd__sources *s, const kd_b
     return *spread ? KD_OK : kd__unit_check(term, s, batch, field, "batch");
 }
 
+/* ---- rows inside samples: (samples, T, width) ---- */
+
 kd_status kd__grid_check(const kd__term *term, int64_t grid)
 {
     KD_FAIL_IF(grid, KD_ERR_UNSUPPORTED,
-               "%s: each sample's '%s' has %lld rows of its own: neither relations of tokens nor "
-               "projections take them, relations of samples (25 to 31) do",
+               "%s: each sample's '%s' has %lld rows of its own: relations of tokens (35 to 37) do "
+               "not take them, and relations of samples (25 to 31) take them whole, without a "
+               "projection",
                kd__kind_of(term->kind)->name, term->o.student_output, (long long)grid);
+    return KD_OK;
+}
+
+static kd_status no_grid(const kd__term *term, int64_t student, int64_t teacher, int64_t width)
+{
+    const char *kind = kd__kind_of(term->kind)->name, *output = term->o.student_output,
+               *field = term->o.teacher_field ? term->o.teacher_field : term->o.label_field;
+    KD_FAIL_IF(!student, KD_ERR_SHAPE,
+               "%s: each sample's '%s' has %lld rows at the teacher, output '%s' is one row: "
+               "expected (samples, %lld, width)",
+               kind, field, (long long)teacher, output, (long long)teacher);
+    KD_FAIL_IF(!teacher, KD_ERR_SHAPE,
+               "%s: each sample's output '%s' has %lld rows, the teacher's '%s' has %lld numbers, "
+               "which are not as many rows",
+               kind, output, (long long)student, field, (long long)width);
+    return kd__fail(
+        KD_ERR_SHAPE,
+        "%s: each sample's output '%s' has %lld rows, the teacher's '%s' has %lld: both "
+        "sides need the same number of patches and tokens (relations of samples, 25 to "
+        "31, do not)",
+        kind, output, (long long)student, field, (long long)teacher);
+}
+
+kd_status kd__grid_settle(const kd__term *term, int64_t student, int64_t teacher,
+                          int64_t teacher_width, int64_t *grid)
+{
+    const kd__kind *kind = kd__kind_of(term->kind);
+    *grid = 1;
+    if (kind->relate && term->projection) KD_TRY(kd__grid_check(term, student));
+    if (!kind->compare || kind->maps || !kd__is_feature(term) || (!student && !teacher))
+        return KD_OK;
+    const int cuts = student && !teacher && teacher_width % student == 0;
+    if (!cuts && student != teacher) return no_grid(term, student, teacher, teacher_width);
+    *grid = student;
     return KD_OK;
 }

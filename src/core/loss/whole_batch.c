@@ -253,6 +253,7 @@ static kd_status make_room(kd__whole *w, kd__whole_output *o, const kd_array *va
     int64_t floats;
     o->width = kd__array_row(values);
     kd__map_shape(values, o->shape);
+    o->grid = o->unit == KD_UNIT_OF_BATCH ? 0 : kd__grid_of(values, KD__OF_SAMPLES, NULL);
     KD_TRY(kd__multiply(first_of(w, o, w->count), o->width, &floats));
     KD_TRY(KD_NEW(w->context, &o->values, floats));
     return KD_NEW(w->context, &o->gradient, floats);
@@ -313,6 +314,7 @@ int32_t kd__whole_students(const kd__whole *w, kd__student *students)
                              .dz = o->gradient,
                              .dz_step = o->width,
                              .width = o->width,
+                             .grid = o->grid,
                              .hidden_width = o->width };
         memcpy(st->shape, o->shape, sizeof st->shape);
         kd__student_set_unit(st, w->batch, o->unit);

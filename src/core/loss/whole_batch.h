@@ -8,6 +8,7 @@
 typedef struct kd__whole_output {
     int32_t is_used, unit;    /* KD_UNIT_OF_ROW .. */
     int64_t width, shape[3];  /* of maps; 0: none */
+    int64_t grid;             /* rows inside each sample; 0: none */
     float *values, *gradient; /* (entries, width) */
     uint8_t *present;         /* (entries): which of them are there; NULL: all */
 } kd__whole_output;

@@ -180,8 +180,9 @@ static kd_status find_embedding(const kd_model *model, const char *output, kd__o
 {
     int32_t slot;
     const char *name = output ? output : "embedding";
-    KD_FAIL_IF(!model->net.engine->append, KD_ERR_UNSUPPORTED,
-               "append: the model has no \"embedding\": models of language have one");
+    KD_FAIL_IF(
+        !model->net.engine->append, KD_ERR_UNSUPPORTED,
+        "append: the model has no \"embedding\" that takes layers: models of language have one");
     KD_FAIL_IF(strcmp(name, "embedding"), KD_ERR_UNSUPPORTED,
                "append: output '%.60s': expected \"embedding\", the only one that takes layers",
                name);

@@ -301,6 +301,38 @@ START_TEST(threads_do_not_change_a_bit)
 }
 END_TEST
 
+/* The query's rows are the longest sample's: the others lie in the same place. */
+START_TEST(a_batch_takes_what_its_longest_sample_does)
+{
+    enum { LONG = 64, ALL = 4 * LONG, WIDE = MOST_NUMBERS / ALL };
+    const int64_t ends[] = { 0, LONG, 2 * LONG, 3 * LONG, ALL };
+    kd_array os = KD_ARRAY_1D(ends, KD_INT64, 5), q = KD_ARRAY_2D(side_s, KD_FLOAT32, ALL, WIDE),
+             k = KD_ARRAY_2D(keys_s, KD_FLOAT32, ALL, WIDE),
+             dq = KD_ARRAY_2D(side_ds, KD_FLOAT32, ALL, WIDE),
+             dk = KD_ARRAY_2D(keys_ds, KD_FLOAT32, ALL, WIDE);
+    const kd_loss_output outputs[] = {
+        { sizeof outputs[0], 0, "attention.1.query", &q, &dq, NULL },
+        { sizeof outputs[0], 0, "attention.1.key", &k, &dk, NULL },
+    };
+    kd_context_info before = { .struct_size = sizeof before }, after = before;
+    int64_t bytes;
+    fill(side_s, MOST_NUMBERS, 1.3);
+    fill(keys_s, MOST_NUMBERS, 0.7);
+    OK(kd_batch_begin_packed(batch, &os));
+    OK(kd_targets_begin(targets, ALL));
+    OK(kd_targets_set(targets, "attention.3.query", &k, NULL));
+    OK(kd_targets_set(targets, "attention.3.key", &q, NULL));
+    add_attention(kinds[_i], 0, A, 0);
+    OK(kd_context_get_info(ctx, &before));
+    OK(kd_loss_estimate_memory(loss, LONG, WIDE, 0, 0, &bytes, NULL));
+    OK(kd_loss_evaluate(loss, outputs, 2, batch, targets, NULL, NULL));
+    OK(kd_context_get_info(ctx, &after));
+    const int64_t taken = (int64_t)(after.peak_bytes - before.bytes);
+    ck_assert_msg(taken <= bytes + ALL * 64, "%lld bytes taken, %lld reported", (long long)taken,
+                  (long long)bytes);
+}
+END_TEST
+
 START_TEST(memory_is_what_the_query_says_and_does_not_grow)
 {
     kd_context_info before = { .struct_size = sizeof before }, after = before;
@@ -336,6 +368,7 @@ Suite *attention_suite(void)
     tcase_add_test(tests, models_say_their_heads_and_what_their_rows_see);
     tcase_add_loop_test(tests, threads_do_not_change_a_bit, 0, KINDS);
     tcase_add_loop_test(tests, memory_is_what_the_query_says_and_does_not_grow, 0, KINDS);
+    tcase_add_loop_test(tests, a_batch_takes_what_its_longest_sample_does, 0, KINDS);
     suite_add_tcase(suite, tests);
     return suite;
 }

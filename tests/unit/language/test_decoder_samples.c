@@ -118,6 +118,30 @@ START_TEST(a_prompt_is_left_out_of_the_pooling)
 }
 END_TEST
 
+/* The first row is then the first after the prompt; a sample that is all prompt is zeros. */
+START_TEST(the_first_row_comes_after_a_prompt)
+{
+    kd_model *model =
+        encoder_made(ctx, QWEN(",\"kd_pooling\":\"cls\",\"kd_include_prompt\":false"), NULL);
+    const int64_t lengths[] = { 3, 9 };
+    const kd_array l = KD_ARRAY_1D(lengths, KD_INT64, 2);
+    kd_array hidden, pooled;
+    for (int row = 0; row <= 3; row += 3) { /* without prompts, with them */
+        if (row) OK(kd_batch_set_per_sample(batch, "prompt_length", &l, NULL));
+        OK(kd_model_keep(model, "pooled", 1));
+        OK(kd_model_forward(model, batch, KD_MODE_EVALUATE));
+        OK(kd_model_output(model, "hidden", &hidden));
+        OK(kd_model_output(model, "pooled", &pooled));
+        const float *h = hidden.data, *p = pooled.data;
+        for (int i = 0; i < HIDDEN; i++) {
+            ck_assert(p[i] == h[row * HIDDEN + i]);
+            ck_assert(p[HIDDEN + i] == (row ? 0 : h[7 * HIDDEN + i]));
+        }
+    }
+    kd_model_free(model);
+}
+END_TEST
+
 /* ---- gradients ---- */
 
 static double moved(const char *config, int32_t tensor, int64_t at, float by)
@@ -359,6 +383,7 @@ Suite *decoder_samples_suite(void)
     tcase_add_test(tests, every_pooling_is_of_the_rows_that_leave_the_model);
     tcase_add_test(tests, a_language_model_pools_when_it_is_asked);
     tcase_add_test(tests, a_prompt_is_left_out_of_the_pooling);
+    tcase_add_test(tests, the_first_row_comes_after_a_prompt);
     tcase_add_test(tests, gradients_are_those_of_central_differences);
     tcase_add_test(tests, terms_on_logits_and_on_embeddings_add_up);
     tcase_add_test(tests, embeddings_are_learned_from_a_live_decoder);

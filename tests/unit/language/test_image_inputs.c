@@ -56,6 +56,42 @@ START_TEST(an_image_may_come_in_any_form_of_its_numbers)
 }
 END_TEST
 
+/* Rows are what everything agrees on: without any, images beside empty captions are passed over. */
+START_TEST(images_beside_empty_captions_alone_are_an_empty_batch)
+{
+    const int64_t whole[] = { IMAGES, 2, 7, 9 }, none[] = { 0, 0, 0 }, some[] = { 0, 0, 1 };
+    const kd_array x = pixels_of(4, whole), o = KD_ARRAY_1D(none, KD_INT64, 3),
+                   p = KD_ARRAY_1D(some, KD_INT64, 3);
+    const int64_t labels[IMAGES] = { 1, 2 };
+    const kd_array l = KD_ARRAY_1D(labels, KD_INT64, IMAGES);
+    kd_model *model = encoder_made(ctx, VIT(VIT_CLASSES), NULL);
+    kd_loss_counts counts = { .struct_size = sizeof counts };
+    kd_loss_result result = { .struct_size = sizeof result };
+    kd_loss *loss;
+    kd_batch *other;
+    kd_array v;
+    OK(kd_loss_create(&loss, ctx, NULL));
+    OK(kd_loss_add(loss, KD_LOSS_CROSS_ENTROPY, 1, NULL, NULL));
+    OK(kd_batch_create(&other, ctx, NULL));
+    for (int i = 0; i < 2; i++) { /* one caption of a token, and all images count */
+        OK(kd_batch_begin_packed(other, i ? &p : &o));
+        OK(kd_batch_set_per_sample(other, "pixels", &x, NULL));
+        OK(kd_batch_set_per_sample(other, "label", &l, NULL));
+        OK(kd_model_forward(model, other, KD_MODE_TRAIN));
+        if (!i)
+            FAILS(kd_model_output(model, "logits", &v), KD_ERR_STATE,
+                  "the last forward pass was of a batch without rows");
+        OK(kd_loss_backward(loss, model, other, NULL, NULL, &result));
+        ck_assert_int_eq(result.rows[0], i ? IMAGES : 0);
+        OK(kd_loss_count(loss, other, NULL, &counts));
+        ck_assert_int_eq(counts.rows[0], i ? IMAGES : 0);
+    }
+    kd_batch_free(other);
+    kd_loss_free(loss);
+    kd_model_free(model);
+}
+END_TEST
+
 START_TEST(an_image_gives_the_same_in_every_batch)
 {
     const int64_t one[] = { 1, 2, 7, 9 };
@@ -176,27 +212,33 @@ START_TEST(predictions_are_one_row_an_image)
 }
 END_TEST
 
-/* Relations of images take all rows of one; what would look at a row by itself says so. */
-START_TEST(terms_compare_images_whole)
+/* ---- terms of features ---- */
+
+static kd_loss *loss_of(int32_t kind, const char *output, int projected)
 {
-    kd_model *student = encoder_made(ctx, VIT(""), NULL), *big = encoder_made(ctx, DEIT(""), NULL);
     kd_projection_options fit = KD_PROJECTION_OPTIONS_INIT;
     kd_term_options o = KD_TERM_OPTIONS_INIT;
+    kd_loss *loss;
+    o.student_output = o.teacher_field = output;
+    OK(kd_loss_create(&loss, ctx, NULL));
+    OK(kd_loss_add(loss, kind, 1, &o, NULL));
+    if (projected) OK(kd_loss_set_projection(loss, 0, &fit));
+    return loss;
+}
+
+/* Relations of images take all rows of one, whatever patches both sides have; what relates the rows
+ * of a sample, and what would project all of them at once, says so. */
+START_TEST(relations_compare_images_whole)
+{
+    kd_model *student = encoder_made(ctx, VIT(""), NULL), *big = encoder_made(ctx, DEIT(""), NULL);
     kd_loss_result result = { .struct_size = sizeof result };
     kd_teacher *teacher;
     kd_targets *targets;
-    kd_loss *loss[3];
-    int32_t term;
+    kd_loss *loss[4] = { loss_of(KD_LOSS_GRAM, "hidden.0", 0), loss_of(KD_LOSS_GRAM, "hidden.0", 1),
+                         loss_of(KD_LOSS_ATTENTION_RELATION, "attention.0.key", 0),
+                         loss_of(KD_LOSS_HIDDEN_COSINE, "hidden.0", 1) };
     OK(kd_teacher_from_model(&teacher, big, NULL));
     OK(kd_targets_create(&targets, ctx, NULL));
-    for (int i = 0; i < 3; i++) OK(kd_loss_create(&loss[i], ctx, NULL));
-    o.student_output = o.teacher_field = "hidden.0";
-    OK(kd_loss_add(loss[0], KD_LOSS_GRAM, 1, &o, NULL));
-    OK(kd_loss_add(loss[1], KD_LOSS_MEAN_SQUARED_ERROR, 1, &o, &term));
-    OK(kd_loss_set_projection(loss[1], term, &fit));
-    o.student_output = o.teacher_field = "attention.0.key";
-    OK(kd_loss_add(loss[2], KD_LOSS_ATTENTION_RELATION, 1, &o, NULL));
-    OK(kd_model_keep(big, "hidden.0", 1));
     OK(kd_loss_keep_outputs(loss[2], student, teacher));
     OK(kd_loss_keep_outputs(loss[0], student, teacher));
     OK(kd_model_keep(big, "attention.0.key", 1));
@@ -204,14 +246,85 @@ START_TEST(terms_compare_images_whole)
     OK(kd_model_forward(student, batch, KD_MODE_TRAIN));
     FAILS(kd_loss_prepare(loss[1], student, targets), KD_ERR_UNSUPPORTED,
           "each sample's 'hidden.0' has 5 rows of its own");
+    FAILS(kd_loss_backward(loss[1], student, batch, targets, NULL, NULL), KD_ERR_UNSUPPORTED,
+          "each sample's 'hidden.0' has 5 rows of its own");
+    FAILS(kd_loss_backward_chunks(loss[1], student, &batch, &targets, 1, NULL, NULL),
+          KD_ERR_UNSUPPORTED, "each sample's 'hidden.0' has 5 rows of its own");
+    OK(kd_model_forward(student, batch, KD_MODE_TRAIN));
     FAILS(kd_loss_backward(loss[2], student, batch, targets, NULL, NULL), KD_ERR_UNSUPPORTED,
           "each sample's 'attention.0.key' has 5 rows of its own");
+    FAILS(kd_loss_prepare(loss[3], student, targets), KD_ERR_SHAPE,
+          "each sample's output 'hidden.0' has 5 rows, the teacher's 'hidden.0' has 6");
     OK(kd_loss_backward(loss[0], student, batch, targets, NULL, &result));
     ck_assert_int_eq(result.rows[0], IMAGES);
     ck_assert_double_gt(result.sum[0], 0);
-    for (int i = 0; i < 3; i++) kd_loss_free(loss[i]);
+    for (int i = 0; i < 4; i++) kd_loss_free(loss[i]);
     kd_targets_free(targets);
     kd_teacher_free(teacher);
+    kd_model_free(big);
+    kd_model_free(student);
+}
+END_TEST
+
+/* The teacher's hidden states of the batch, once as they are and once as a store gives them. */
+static kd_targets *targets_of(kd_model *model, int is_flat)
+{
+    static float values[2][IMAGES * VIT_ROWS * 18];
+    kd_targets *targets;
+    kd_array v;
+    OK(kd_model_keep(model, "hidden.0", 1));
+    OK(kd_model_forward(model, batch, KD_MODE_EVALUATE));
+    OK(kd_model_output(model, "hidden.0", &v));
+    ck_assert_int_eq(kd_array_count(&v), IMAGES * VIT_ROWS * 18);
+    memcpy(values[is_flat], v.data, sizeof values[0]);
+    v.data = values[is_flat];
+    if (is_flat) v = (kd_array)KD_ARRAY_2D(values[1], KD_FLOAT32, IMAGES, VIT_ROWS * 18);
+    OK(kd_targets_create(&targets, ctx, NULL));
+    OK(kd_targets_begin(targets, IMAGES));
+    OK(kd_targets_set(targets, "hidden.0", &v, NULL));
+    return targets;
+}
+
+#define WIDE_VIT                                                                                   \
+    "{\"model_type\":\"vit\",\"hidden_size\":18,\"num_hidden_layers\":1,"                          \
+    "\"num_attention_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3,"                \
+    "\"image_size\":[7,9],\"patch_size\":[3,4],\"num_channels\":2}"
+
+/* A projection takes one patch to one patch: 12 numbers to 18, not 60 to 90. */
+START_TEST(hidden_states_of_images_are_projected_row_by_row)
+{
+    kd_model *student = encoder_made(ctx, VIT(""), NULL), *big = encoder_made(ctx, WIDE_VIT, NULL);
+    double value[4], slopes[4];
+    kd_array w, gradients;
+    const char *name;
+    for (int i = 0; i < 4; i++) { /* flat targets; in chunks */
+        kd_loss *loss = loss_of(KD_LOSS_HIDDEN_COSINE, "hidden.0", 1);
+        kd_targets *targets = targets_of(big, i % 2);
+        kd_loss_counts counts = { .struct_size = sizeof counts };
+        kd_loss_result result = { .struct_size = sizeof result };
+        OK(kd_model_zero_gradients(student));
+        OK(kd_model_forward(student, batch, KD_MODE_TRAIN));
+        OK(kd_loss_prepare(loss, student, targets));
+        OK(kd_loss_tensor(loss, 0, &name, &w));
+        ck_assert_int_eq(w.dims[0], 18);
+        ck_assert_int_eq(w.dims[1], 12);
+        OK(kd_loss_count(loss, batch, targets, &counts));
+        ck_assert_int_eq(counts.rows[0], IMAGES);
+        if (i < 2) OK(kd_loss_backward(loss, student, batch, targets, &counts, &result));
+        else OK(kd_loss_backward_chunks(loss, student, &batch, &targets, 1, &counts, &result));
+        ck_assert_int_eq(result.rows[0], IMAGES);
+        value[i] = result.value;
+        slopes[i] = 0;
+        OK(kd_model_gradients(student, &gradients));
+        for (int64_t k = 0; k < gradients.dims[0]; k++)
+            slopes[i] += fabs((double)((float *)gradients.data)[k]);
+        ck_assert(value[i] == value[0] && slopes[i] == slopes[0]);
+        FAILS(kd_student_append_projection(student, loss, 0), KD_ERR_UNSUPPORTED,
+              "append: the model has no \"embedding\" that takes layers");
+        kd_targets_free(targets);
+        kd_loss_free(loss);
+    }
+    ck_assert_double_gt(slopes[0], 0);
     kd_model_free(big);
     kd_model_free(student);
 }
@@ -418,12 +531,14 @@ Suite *image_inputs_suite(void)
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, an_image_may_come_in_any_form_of_its_numbers);
+    tcase_add_test(tests, images_beside_empty_captions_alone_are_an_empty_batch);
     tcase_add_test(tests, an_image_gives_the_same_in_every_batch);
     tcase_add_test(tests, images_that_do_not_fit_are_refused_with_both_shapes);
     tcase_add_test(tests, rows_of_an_image_are_one_entry_of_its_sample);
     tcase_add_test(tests, a_pass_stops_after_the_layer_that_is_asked_for);
     tcase_add_test(tests, predictions_are_one_row_an_image);
-    tcase_add_test(tests, terms_compare_images_whole);
+    tcase_add_test(tests, relations_compare_images_whole);
+    tcase_add_test(tests, hidden_states_of_images_are_projected_row_by_row);
     tcase_add_test(tests, students_are_cut_out_of_images);
     tcase_add_test(tests, shapes_are_learned_in_a_few_steps);
     tcase_add_test(tests, what_would_change_the_result_is_refused_by_name);
