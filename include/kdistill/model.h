@@ -113,7 +113,7 @@ typedef struct kd_model_save_options {
      * is never split) */
     int64_t shard_bytes;
     /* one head of kd_heads: the folder is that of a classifier with this head alone, as
-     * transformers' BertForSequenceClassification; see kd_model_save. NULL: the model as it is */
+     * transformers' BertForSequenceClassification; see kd_model_save. NULL: the whole model */
     const char *head;
 } kd_model_save_options;
 #define KD_MODEL_SAVE_OPTIONS_INIT                                                                 \

@@ -32,7 +32,7 @@ extern "C" {
  * - First values: N(0, initializer_range), biases 0, from the model's seed and the head's name
  *   alone.
  * - Where all tensors but those of heads are frozen, a backward pass stops at the heads.
- * - Adapters (kd_model_add_lora) leave heads as they are, trained in full.
+ * - Adapters (kd_model_add_lora) are not put on heads, which are trained in full.
  * - The model's config says so from then on: kd_model_save and kd_model_load keep heads, and other
  *   programs load the folder without them.
  * - Views and optimizers made before become invalid; so do passes.
