@@ -39,6 +39,7 @@
 #include <kdistill/teacher.h>    /* teacher outputs, targets of a batch     */
 #include <kdistill/loss.h>       /* weighted sums of terms, with gradients  */
 #include <kdistill/feature.h>    /* terms of hidden states, projections     */
+#include <kdistill/task.h>       /* several tasks in one model              */
 #include <kdistill/contrast.h>   /* terms of two sides: pairs of a batch    */
 #include <kdistill/schedule.h>   /* numbers as functions of the step        */
 #include <kdistill/optimizer.h>  /* SGD, AdamW, Adam; clipping; averaging   */

@@ -361,12 +361,14 @@ class kd_model_save_options(Structure):
         ("expand", c_int32),
         ("reserved", c_int32),
         ("shard_bytes", c_int64),
+        ("head", c_char_p),
     ]
     struct_size: int
     dtype: int
     expand: int
     reserved: int
     shard_bytes: int
+    head: _Text | None
 
 
 class kd_model_memory_info(Structure):
@@ -2894,9 +2896,16 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         ". A\n"
         "loaded model brings its folder's tokenizer and generation files along. transformers loads "
         "what a\n"
-        "language model writes. Errors: KD_ERR_RANGE (over 1,000 shards), KD_ERR_UNSUPPORTED (dtype"
-        "),\n"
-        "KD_ERR_IO."
+        "language model writes; of a model with kd_heads its trunk.\n"
+        "- head: a head of samples as ...ForSequenceClassification of bert, distilbert, roberta,\n"
+        "  xlm-roberta (pooling cls, a hidden layer as wide as the trunk), llama, mistral, qwen2, q"
+        "wen3\n"
+        "  (pooling last, no bias), as ...ForImageClassification of vit and deit (pooling cls); a h"
+        "ead of\n"
+        "  rows as ...ForTokenClassification of the language models. Another form is KD_ERR_UNSUPPO"
+        "RTED,\n"
+        "  which says what the class has; KD_ERR_NOT_FOUND: there is no such head.\n"
+        "Errors: KD_ERR_RANGE (over 1,000 shards), KD_ERR_UNSUPPORTED (dtype), KD_ERR_IO."
     ),
     "kd_model_estimate_memory": (
         c_int32, [c_void_p, c_char_p, POINTER(kd_model_options), POINTER(kd_model_memory_info)],
@@ -3437,6 +3446,36 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "  kd_model_keep after it.\n"
         "- Other teachers give what they have.\n"
         "KD_ERR_NOT_FOUND lists the outputs of the model that lacks one."
+    ),
+    "kd_model_add_head": (
+        c_int32, [c_void_p, c_char_p, c_char_p],
+        "Gives a model one more head: logits of a task, made from one of the model's outputs.\n"
+        '- name: letters, digits, \'-\' and \'_\'. The output is "logits.NAME"; the tensors are\n'
+        '  "heads.NAME.weight" (num_labels, inputs) and ".bias" (num_labels), with "heads.NAME.dens'
+        'e.weight"\n'
+        '  (hidden_size, width) and ".bias" before them where the head has a hidden layer.\n'
+        "- json: an object with the keys of one head of the config's kd_heads (docs/configs.md), as"
+        "\n"
+        '  {"num_labels": 6, "level": "sample", "pooling": "cls", "dropout": 0.1}.\n'
+        '- The logits are entries of rows (level "row") or samples ("sample"): labels, masks and a'
+        "\n"
+        "  teacher's logits of the task are of the same unit.\n"
+        "- A head is computed when something asks for its logits: a term, kd_model_output,\n"
+        "  kd_model_keep. Without that its gradient is 0.\n"
+        "- First values: N(0, initializer_range), biases 0, from the model's seed and the head's na"
+        "me\n"
+        "  alone.\n"
+        "- Where all tensors but those of heads are frozen, a backward pass stops at the heads.\n"
+        "- Adapters (kd_model_add_lora) leave heads as they are, trained in full.\n"
+        "- The model's config says so from then on: kd_model_save and kd_model_load keep heads, and"
+        " other\n"
+        "  programs load the folder without them.\n"
+        "- Views and optimizers made before become invalid; so do passes.\n"
+        "Errors: KD_ERR_CONFIG names what is wrong with the object (an unknown key, a name that is "
+        "taken,\n"
+        "an output that the model does not have). KD_ERR_STATE: the model is frozen, or a step is o"
+        "pen.\n"
+        "KD_ERR_UNSUPPORTED: static embeddings. After an error the model is as it was."
     ),
     "kd_pair_options_init": (
         None, [POINTER(kd_pair_options), c_size_t],
@@ -4409,6 +4448,12 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "- Transformers over patches are cut as encoders are, tokens, patches and heads along; the"
         "\n"
         "  calibration is a batch of images. Images and patches stay the teacher's.\n"
+        '- Heads of kd_heads are cut along. One that reads "hidden.i" reads the student\'s layer th'
+        "at was\n"
+        "  made of the teacher's layer i; where there is none it is left out, with a warning. With"
+        "\n"
+        "  `kd_heads` in `config` the student has those; what the teacher has not so begins at rand"
+        "om.\n"
         "- The teacher's folder is remembered, so that its tokenizer, and what sentence-transformer"
         "s has\n"
         "  beside it, is copied when the student is saved.\n"

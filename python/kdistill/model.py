@@ -398,6 +398,21 @@ class Model(Handle):
         """Puts the projection of a term on "embedding" into this model (see `append_dense`)."""
         check(lib.kd_student_append_projection(self._pointer, loss._pointer, term))
 
+    def add_head(self, name: str, config: Mapping[str, Any] | None = None, **keys: Any) -> None:
+        """Gives the model one more head: the output "logits.NAME".
+
+        Parameters
+        ----------
+        name : str
+            Letters, digits, "-" and "_".
+        config : mapping, optional
+            The head's keys as in the config's kd_heads.
+        **keys
+            The same as keywords: `num_labels=6, level="sample", pooling="cls"`.
+        """
+        text = json.dumps({**(config or {}), **keys}).encode()
+        check(lib.kd_model_add_head(self._pointer, name.encode(), text))
+
     @takes(_api.kd_lora_options)
     def add_lora(self, pattern: str | None = None, **options_: Unpack[LoraOptions]) -> None:
         """Adds low-rank adapters to the matrices whose names match; None: the usual ones."""

@@ -110,6 +110,7 @@ class ModelSaveOptions(TypedDict, total=False):
     dtype: DType
     expand: int
     shard_bytes: int
+    head: str | None
 
 
 class Head(TypedDict, total=False):
@@ -709,6 +710,11 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "int",
             "0: one file; else larger weights are split into shards of at most this many bytes (a t"
             "ensor is never split)"
+        ),
+        "head": (
+            "str | None",
+            "one head of kd_heads: the folder is that of a classifier with this head alone, as tran"
+            "sformers' BertForSequenceClassification; see kd_model_save. None: the model as it is"
         ),
     },
     "kd_head": {

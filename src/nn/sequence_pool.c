@@ -3,6 +3,17 @@
 
 #include <string.h>
 
+static const char *const names[KD__POOLINGS] = { "cls", "mean", "max", "last", "weightedmean" };
+
+int32_t kd__pooling_kind(const char *name)
+{
+    for (int32_t i = 0; i < KD__POOLINGS; i++)
+        if (!strcmp(name, names[i])) return i;
+    return -1;
+}
+
+const char *kd__pooling_name(int32_t kind) { return names[kind]; }
+
 typedef struct {
     const kd__sequences *sequences;
     int32_t kind;

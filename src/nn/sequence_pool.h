@@ -17,6 +17,11 @@ enum {
 /* Kinds that no config names: a sequence's second row, the mean of its first two. */
 enum { KD__POOL_SECOND = KD__POOLINGS, KD__POOL_FIRST_TWO };
 
+/* The kind by its name in a config; -1: unknown. */
+#define KD__POOLING_NAMES "cls, mean, max, last or weightedmean"
+int32_t kd__pooling_kind(const char *name);
+const char *kd__pooling_name(int32_t kind);
+
 typedef struct kd__sequences {
     kd_context *context;
     int64_t count;          /* S */

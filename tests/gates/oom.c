@@ -9,6 +9,7 @@
 #include "static_run.h"
 #include "storekit.h"
 #include "use_features.h"
+#include "use_heads.h"
 #include "use_images.h"
 #include "use_pairs.h"
 #include "use_relations.h"
@@ -34,6 +35,7 @@ enum {
     PART_IMAGE_LAYERS,
     PART_PATCHES,
     PART_TOWERS,
+    PART_HEADS,
     PARTS
 };
 
@@ -630,6 +632,7 @@ static kd_status run_part(run_parts *r, kd_context *ctx, const char *folder, int
     case PART_RELATIONS: return use_relations(ctx, folder);
     case PART_PAIRS: return use_pairs(ctx);
     case PART_TOWERS: return use_towers(ctx, folder);
+    case PART_HEADS: return use_heads(ctx, folder);
     default: return use_images(ctx, folder);
     }
 }

@@ -12,6 +12,8 @@
 
 struct kd__network;
 struct kd__entries;
+struct kd__task_head;
+struct kd__head_class;
 struct kd__weights;
 
 /* An output of a network. Outputs have slots, from 0; slots of models of one config agree. */
@@ -24,6 +26,8 @@ typedef struct kd__output_facts {
     /* of "embedding": dense layers after what is pooled; 1: it has length 1 */
     int64_t layers;
     int32_t unit_length;
+    /* of an output of samples: rows that one entry has, all of the same width; 0: it is one */
+    int64_t entry_rows;
 } kd__output_facts;
 
 /* A dense layer that a network takes in: f(x W' + b). */
@@ -89,6 +93,19 @@ typedef struct kd__engine {
     /* The output that this one is a head's product of, with the head; `gradient` 1 makes the head's
      * gradient ready to be added to. -1: none. NULL: no output is one. */
     int32_t (*head)(kd_model *model, int32_t slot, int gradient, kd_head *head);
+
+    /* ---- heads on its outputs (task_heads.h) ---- */
+    int32_t refuses_heads; /* 1: kd_heads is no key of its configs */
+    /* Where the sequences of the last pass lie among the rows of an output; NULL: as the batch
+     * says. *offsets (count + 1) live until the next pass. */
+    kd_status (*sequences)(kd_model *model, int32_t slot, int64_t *count, const int64_t **offsets);
+    /* Blocks for tensors that were added after the first `count`, of `before` numbers
+     * (kd__model_grow); NULL: parameters and gradients are all there is. */
+    kd_status (*grow)(kd_model *model, int64_t count, int64_t before);
+    /* The class of transformers that has this head alone; KD_ERR_UNSUPPORTED. NULL: there is no
+     * such class. */
+    kd_status (*head_class)(kd_model *model, const struct kd__task_head *head,
+                            struct kd__head_class *to);
 
     /* ---- folders ---- */
     /* The config with what a folder's other files say, into `to`; left empty: config.json is all.

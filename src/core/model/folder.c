@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "core/model/model.h"
+#include "core/model/head_class.h"
 #include "core/model/weights.h"
 
 /* ---- reading ---- */
@@ -187,12 +187,21 @@ static kd_status list_all(const kd_model *model, kd__entries *to)
     return KD_OK;
 }
 
-static kd_status write_weights(kd_model *model, const char *folder, const kd_model_save_options *o)
+/* A head alone, in a class of transformers; head NULL: the model as it is. */
+typedef struct {
+    const kd__task_head *head;
+    kd__head_class as;
+} alone;
+
+static kd_status write_weights(kd_model *model, const char *folder, const kd_model_save_options *o,
+                               const alone *a)
 {
     const kd__engine *engine = model->net.engine;
     kd__entries entries = { 0 };
     kd_status status = engine->list_entries ? engine->list_entries(model, o, &entries)
                                             : list_all(model, &entries);
+    if (status == KD_OK && a->head)
+        status = kd__head_class_entries(model, a->head, &a->as, &entries);
     if (status == KD_OK)
         status = kd__weights_write(model->object.context, folder, entries.entry, entries.count,
                                    o->dtype, o->shard_bytes);
@@ -200,10 +209,21 @@ static kd_status write_weights(kd_model *model, const char *folder, const kd_mod
     return status;
 }
 
-static kd_status config_text(kd_model *model, const kd_model_save_options *o, kd__text *to)
+static kd_status own_config(kd_model *model, const kd_model_save_options *o, kd__text *to)
 {
     if (model->net.engine->write_config) return model->net.engine->write_config(model, o, to);
     return kd__text_append(to, model->net.config, strlen(model->net.config));
+}
+
+static kd_status config_text(kd_model *model, const kd_model_save_options *o, const alone *a,
+                             kd__text *to)
+{
+    kd__text own = { .context = to->context };
+    if (!a->head) return own_config(model, o, to);
+    kd_status status = own_config(model, o, &own);
+    if (status == KD_OK) status = kd__head_class_config(a->head, &a->as, &own, to);
+    kd__text_free(&own);
+    return status;
 }
 
 /* What a loaded model's folder has beside the model, a tokenizer first of all, goes with it. */
@@ -251,15 +271,17 @@ kd_status kd_model_save(kd_model *model, const char *folder, const kd_model_save
                (long long)o.shard_bytes);
     kd_context *context = model->object.context;
     kd__text config = { .context = context };
+    alone a = { 0 };
+    if (o.head) KD_TRY(kd__head_class_find(model, o.head, &a.head, &a.as));
     KD_TRY(kd__model_refresh(model));
     KD_TRY(kd__folder_make(folder));
-    KD_TRY(write_weights(model, folder, &o));
+    KD_TRY(write_weights(model, folder, &o, &a));
     KD_TRY(kd__path_join(context, &path, folder, "config.json"));
-    kd_status status = config_text(model, &o, &config);
+    kd_status status = config_text(model, &o, &a, &config);
     if (status == KD_OK) status = kd__file_replace(context, path, config.bytes, config.size);
     kd__release(context, path);
     kd__text_free(&config);
-    if (status == KD_OK && model->net.engine->write_apart)
+    if (status == KD_OK && !a.head && model->net.engine->write_apart)
         status = model->net.engine->write_apart(model, folder, &o);
     return status == KD_OK ? carry_files(model, folder) : status;
 }

@@ -8,6 +8,7 @@
 #include "core/data/data.h"
 #include "math/kernels.h"
 #include "core/model/model.h"
+#include "core/model/task_heads.h"
 
 /* A pass over no rows, as a rank without samples has in an uneven round: no outputs, and gradients
  * of 0. */
@@ -85,8 +86,11 @@ kd_status kd_model_forward(kd_model *model, kd_batch *batch, int32_t mode)
     if (model->empty) return begin_nothing(model, mode);
     memcpy(model->net.kept, model->net.asked, (size_t)model->net.slots);
     choose_draws(model, mode);
+    model->engine_has_gradient = 0;
     const kd__draws draws = model->draws;
-    kd_status status = kd__model_pass(model, batch, mode, &draws);
+    kd_status status = kd__task_heads_begin(model, batch);
+    if (status == KD_OK) status = kd__model_pass(model, batch, mode, &draws);
+    kd__task_heads_end(model);
     if (status == KD_OK) count_pass(model, batch, mode);
     else model->rows = 0;
     if (status != KD_OK && mode == KD_MODE_REHEARSE) kd__model_end_rehearsal(model);
@@ -101,6 +105,13 @@ static kd_status check_pass(const kd_model *model, const char *name)
     return KD_OK;
 }
 
+static kd_status output_of(kd_model *model, int32_t slot, kd_array *values)
+{
+    const kd__network *net = &model->net;
+    if (slot < net->engine_slots) return net->engine->output(model, slot, values);
+    return kd__task_head_output(model, slot - net->engine_slots, values);
+}
+
 kd_status kd__model_output(kd_model *model, int32_t slot, const char *name, kd_array *values)
 {
     KD_TRY(check_pass(model, name));
@@ -109,7 +120,7 @@ kd_status kd__model_output(kd_model *model, int32_t slot, const char *name, kd_a
         "output '%.60s': the last pass, without KD_MODE_TRAIN, was not asked to keep it: call "
         "kd_model_keep or kd_loss_keep_outputs before the pass",
         name);
-    return model->net.engine->output(model, slot, values);
+    return output_of(model, slot, values);
 }
 
 kd_status kd__model_present(kd_model *model, const kd_batch *batch, int32_t slot,
@@ -117,7 +128,8 @@ kd_status kd__model_present(kd_model *model, const kd_batch *batch, int32_t slot
 {
     const kd__engine *engine = model->net.engine;
     *present = NULL;
-    return engine->present ? engine->present(model, batch, slot, present) : KD_OK;
+    slot = kd__task_head_entries_of(model, slot);
+    return engine->present && slot >= 0 ? engine->present(model, batch, slot, present) : KD_OK;
 }
 
 kd_status kd_model_output(kd_model *model, const char *name, kd_array *values)
@@ -147,10 +159,18 @@ kd_status kd__model_gradient(kd_model *model, int32_t slot, const char *name, fl
                "the last forward pass was %s: no backward pass can follow",
                model->mode == KD_MODE_REHEARSE ? "KD_MODE_REHEARSE" : "KD_MODE_EVALUATE");
     KD_TRY(check_gradients(model));
+    if (slot >= model->net.engine_slots)
+        return kd__task_head_gradient(model, slot - model->net.engine_slots, to, add);
+    model->engine_has_gradient = 1;
     return model->net.engine->gradient(model, slot, to, add);
 }
 
-void kd__model_forget_gradients(kd_model *model) { model->net.engine->forget_gradients(model); }
+void kd__model_forget_gradients(kd_model *model)
+{
+    model->engine_has_gradient = 0;
+    kd__task_heads_forget(model->net.heads);
+    model->net.engine->forget_gradients(model);
+}
 
 kd_status kd_model_add_output_gradient(kd_model *model, const char *name, const kd_array *values)
 {
@@ -161,7 +181,7 @@ kd_status kd_model_add_output_gradient(kd_model *model, const char *name, const 
     KD_TRY(kd__model_slot(model, name, &slot));
     KD_TRY(check_pass(model, name));
     KD_TRY(kd__array_check_float32(values, "gradient"));
-    KD_TRY(model->net.engine->output(model, slot, &output));
+    KD_TRY(output_of(model, slot, &output));
     const int64_t width = kd__array_row(&output);
     const int64_t rows = output.dims[0];
     KD_FAIL_IF(
@@ -192,10 +212,12 @@ kd_status kd_model_backward(kd_model *model)
     KD_FAIL_IF(!model->rows || model->mode != KD_MODE_TRAIN, KD_ERR_STATE,
                "backward: expected a KD_MODE_TRAIN forward pass before it");
     KD_TRY(check_gradients(model));
-    kd_status status = model->net.engine->backward(model);
+    int done = 0;
+    kd_status status = kd__task_heads_backward(model, &done);
+    if (status == KD_OK && !done) status = model->net.engine->backward(model);
     /* no output got a gradient: the pass waits for one */
     if (status == KD_ERR_STATE) return status;
-    model->net.engine->forget_gradients(model);
+    kd__model_forget_gradients(model);
     model->rows = 0; /* what the pass kept is consumed */
     if (status == KD_OK) model->gradients_fresh = 0;
     return status;
@@ -247,5 +269,6 @@ kd_status kd_model_predict(kd_model *model, kd_dataset *dataset, const char *out
 int32_t kd__model_head(kd_model *model, int32_t slot, int gradient, kd_head *head)
 {
     const kd__engine *engine = model->net.engine;
-    return engine->head ? engine->head(model, slot, gradient, head) : -1;
+    const int is_engines = slot < model->net.engine_slots;
+    return is_engines && engine->head ? engine->head(model, slot, gradient, head) : -1;
 }

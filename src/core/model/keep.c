@@ -11,7 +11,7 @@
 static int32_t slot_of(const kd__network *net, const char *name)
 {
     kd__output_facts facts;
-    for (int32_t s = 0; net->engine->describe(net, s, &facts); s++)
+    for (int32_t s = 0; kd__network_describe(net, s, &facts); s++)
         if (*facts.name && !strcmp(facts.name, name)) return s;
     return -1;
 }
@@ -37,7 +37,7 @@ static void last_of_row(const kd__network *net, const char *first, char last[KD_
     kd__output_facts facts;
     snprintf(last, KD_NAME_BYTES, "%s", first);
     if (!cut_number(first, &before, &number, &after)) return;
-    for (int32_t s = 0; net->engine->describe(net, s, &facts); s++)
+    for (int32_t s = 0; kd__network_describe(net, s, &facts); s++)
         if (cut_number(facts.name, &other, &number, &others) && other == before &&
             !strncmp(first, facts.name, (size_t)before) && !strcmp(after, others))
             snprintf(last, KD_NAME_BYTES, "%s", facts.name);
@@ -49,7 +49,7 @@ static void list_names(const kd__network *net, char *to, size_t room)
     kd__output_facts facts;
     char last[KD_NAME_BYTES];
     size_t at = 0;
-    for (int32_t s = 0; net->engine->describe(net, s, &facts) && at < room; s++) {
+    for (int32_t s = 0; kd__network_describe(net, s, &facts) && at < room; s++) {
         int before;
         long number = 0;
         const char *after;
@@ -85,25 +85,30 @@ static kd_status no_output(const kd__network *net, const char *name)
                     count);
 }
 
+kd_status kd__network_slot(const kd__network *net, int32_t slots, const char *name, int32_t *slot)
+{
+    *slot = slot_of(net, name);
+    return *slot < 0 || *slot >= slots ? no_output(net, name) : KD_OK;
+}
+
 kd_status kd__model_slot(const kd_model *model, const char *name, int32_t *slot)
 {
     KD_FAIL_IF(!name || !*name, KD_ERR_INVALID, "output: expected a name, got %s",
                name ? "an empty one" : "NULL");
-    *slot = slot_of(&model->net, name);
-    return *slot < 0 ? no_output(&model->net, name) : KD_OK;
+    return kd__network_slot(&model->net, model->net.slots, name, slot);
 }
 
 int32_t kd__model_unit(const kd_model *model, int32_t slot)
 {
     kd__output_facts facts;
-    model->net.engine->describe(&model->net, slot, &facts);
+    kd__network_describe(&model->net, slot, &facts);
     return facts.unit;
 }
 
 kd__attention_facts kd__model_attention(const kd_model *model, int32_t slot)
 {
     kd__output_facts facts;
-    model->net.engine->describe(&model->net, slot, &facts);
+    kd__network_describe(&model->net, slot, &facts);
     return facts.attention;
 }
 
@@ -113,7 +118,7 @@ kd_status kd__network_keep(kd__network *net, const char *pattern, int32_t on)
 {
     kd__output_facts facts;
     int64_t matched = 0;
-    for (int32_t s = 0; net->engine->describe(net, s, &facts); s++) {
+    for (int32_t s = 0; kd__network_describe(net, s, &facts); s++) {
         if (!*facts.name || !kd__matches(pattern, facts.name)) continue;
         net->asked[s] = on != 0;
         matched++;
@@ -159,7 +164,7 @@ kd_status kd_model_get_output_info(kd_model *model, const char *name, kd_output_
     KD_NEED(model);
     KD_NEED(info);
     KD_TRY(kd__model_slot(model, name, &slot));
-    model->net.engine->describe(&model->net, slot, &facts);
+    kd__network_describe(&model->net, slot, &facts);
     const kd_output_info now = { .unit = facts.unit,
                                  .dtype = KD_FLOAT32,
                                  .is_kept = model->net.asked[slot],

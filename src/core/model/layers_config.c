@@ -124,6 +124,7 @@ static kd_status read_mlp(kd__network *net, kd_context *context, const kd__json 
     static const char *const known[] = {
         "model_type", "input",      "input_size",         "hidden_sizes",
         "num_labels", "hidden_act", "input_dropout_prob", "hidden_dropout_prob",
+        "kd_heads",
         NULL
     };
     const kd__json *sizes = kd__json_member(root, "hidden_sizes");
@@ -169,7 +170,8 @@ static kd_status read_input_shape(kd__network *net, const kd__json *shape)
 
 static kd_status read_sequential(kd__network *net, kd_context *context, const kd__json *root)
 {
-    static const char *const known[] = { "model_type", "input", "input_shape", "layers", NULL };
+    static const char *const known[] = { "model_type", "input",    "input_shape",
+                                         "layers",     "kd_heads", NULL };
     const kd__json *layers = kd__json_member(root, "layers");
     kd__layers *s = kd__layers_of(net);
     int64_t number = 0;

@@ -1,5 +1,5 @@
 /* Model handles: creation, parameters, gradients, names, memory. The passes are in forward.c. */
-#include "core/model/model.h"
+#include "core/model/task_heads.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -89,6 +89,7 @@ kd_status kd_model_create(kd_model **out, kd_context *context, const char *confi
     kd_model *model = NULL;
     KD_TRY(kd__model_make(out ? &model : NULL, context, config, options));
     model->net.engine->initialize(model);
+    kd__task_heads_initialize(model, 0);
     const kd_status status = kd__model_finish(model);
     if (status != KD_OK) {
         kd_model_free(model);
@@ -106,6 +107,46 @@ kd_status kd__model_finish(kd_model *model)
 kd_status kd__model_refresh(kd_model *model)
 {
     return model->net.engine->refresh ? model->net.engine->refresh(model) : KD_OK;
+}
+
+/* Room for all parameters, with the first `before` numbers of a block. */
+static kd_status larger(const kd_model *model, const float *values, int64_t before, float **made)
+{
+    KD_TRY(KD_NEW(model->object.context, made, model->net.parameters));
+    memcpy(*made, values, (size_t)before * sizeof **made);
+    return KD_OK;
+}
+
+static kd_status grow_blocks(kd_model *model, int64_t before)
+{
+    kd_context *context = model->object.context;
+    float *parameters = NULL, *gradients = NULL;
+    KD_TRY(larger(model, model->parameters, before, &parameters));
+    const kd_status status = KD_NEW(context, &gradients, model->net.parameters);
+    if (status != KD_OK) {
+        kd__release(context, parameters);
+        return status;
+    }
+    kd__release(context, model->parameters);
+    kd__release(context, model->gradients);
+    model->parameters = parameters;
+    model->gradients = gradients;
+    model->gradient_count = model->net.parameters;
+    model->gradients_fresh = 1;
+    model->gradients_foreign = KD__FOREIGN_NONE;
+    model->rows = 0;
+    return KD_OK;
+}
+
+kd_status kd__model_grow(kd_model *model, int64_t count, int64_t before)
+{
+    const kd__engine *engine = model->net.engine;
+    const kd_status status = engine->grow ? engine->grow(model, count, before)
+                                          : grow_blocks(model, before);
+    if (status == KD_OK) return KD_OK;
+    model->net.tensor_count = count;
+    model->net.parameters = before;
+    return status;
 }
 
 void kd__model_swap(kd_model *a, kd_model *b)

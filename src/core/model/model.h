@@ -34,6 +34,8 @@ typedef struct kd__network {
      * began */
     uint8_t *asked, *kept;
     int32_t slots;
+    int32_t engine_slots;          /* the first of them: the engine's; then heads' */
+    struct kd__task_heads *heads;  /* on the engine's outputs; NULL: none */
 } kd__network;
 
 /* Gradients that no backward pass wrote: none; those of a checkpoint, until they are fresh; what a
@@ -70,6 +72,8 @@ struct kd_model {
     void *on_gradients_user;
     int64_t rows;  /* of the last forward pass; 0: none */
     int32_t empty; /* 1: the last forward pass was of a batch without rows */
+    /* 1: an output of the engine got a gradient for the coming backward pass */
+    int32_t engine_has_gradient;
     int32_t mode;
     int64_t passes;  /* training passes: the counter of dropout */
     kd__draws draws; /* of the last pass */
@@ -93,6 +97,14 @@ kd_status kd__network_keep_all(kd__network *net, const char *patterns);
 kd_status kd__network_tensor(kd__network *net, kd_context *context, const char *name, int32_t rank,
                              const int64_t *dims, int32_t *index);
 
+/* An output of the engine or of a head; 0: there are no more slots. */
+int kd__network_describe(const kd__network *net, int32_t slot, kd__output_facts *facts);
+/* The slot of a name among the first `slots`; KD_ERR_NOT_FOUND lists them. */
+kd_status kd__network_slot(const kd__network *net, int32_t slots, const char *name, int32_t *slot);
+/* Room for what passes are asked to keep, of the slots that there are now; what was asked for so
+ * far stays, of new ones what their facts say. */
+kd_status kd__network_begin_outputs(kd__network *net, kd_context *context);
+
 /* ---- models ---- */
 
 /* Name and view of a tensor of a block; each may be NULL. */
@@ -102,6 +114,10 @@ kd_status kd__tensor_view(const kd__tensor *tensors, int64_t count, int32_t inde
 kd_status kd__model_make(kd_model **out, kd_context *context, const char *config,
                          const kd_model_options *options);
 kd_status kd__model_finish(kd_model *model);
+/* Tensors were added after the first `count`, of `before` numbers: blocks of the size of all, the
+ * new numbers 0. Gradients are fresh, and no pass is there any more. After a failure the model has
+ * the first `count` tensors. */
+kd_status kd__model_grow(kd_model *model, int64_t count, int64_t before);
 kd_status kd__model_refresh(kd_model *model);
 /* A pass of a network that is asked to keep net.kept, with these random numbers: what
  * kd_model_forward does beside checks and counts. */

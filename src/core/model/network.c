@@ -6,6 +6,7 @@
 #include "base/numbers.h"
 #include "base/text.h"
 #include "core/model/model.h"
+#include "core/model/task_heads.h"
 
 kd_status kd__network_tensor(kd__network *net, kd_context *context, const char *name, int32_t rank,
                              const int64_t *dims, int32_t *index)
@@ -45,16 +46,34 @@ static const kd__engine *engine_of(const char *type)
     return NULL;
 }
 
-static kd_status begin_outputs(kd__network *net, kd_context *context)
+int kd__network_describe(const kd__network *net, int32_t slot, kd__output_facts *facts)
+{
+    if (slot < net->engine_slots) return net->engine->describe(net, slot, facts);
+    return kd__task_heads_describe(net->heads, slot - net->engine_slots, facts);
+}
+
+kd_status kd__network_begin_outputs(kd__network *net, kd_context *context)
 {
     kd__output_facts facts;
-    while (net->engine->describe(net, net->slots, &facts)) net->slots++;
-    KD_TRY(KD_NEW(context, &net->asked, net->slots));
-    KD_TRY(KD_NEW(context, &net->kept, net->slots));
-    for (int32_t s = 0; s < net->slots; s++) {
-        net->engine->describe(net, s, &facts);
-        net->asked[s] = facts.is_kept != 0;
+    uint8_t *asked = NULL, *kept = NULL;
+    const int32_t before = net->slots;
+    int32_t slots = before;
+    while (kd__network_describe(net, slots, &facts)) slots++;
+    KD_TRY(KD_NEW(context, &asked, slots));
+    const kd_status status = KD_NEW(context, &kept, slots);
+    if (status != KD_OK) {
+        kd__release(context, asked);
+        return status;
     }
+    for (int32_t s = 0; s < slots; s++) {
+        kd__network_describe(net, s, &facts);
+        asked[s] = s < before ? net->asked[s] : facts.is_kept != 0;
+    }
+    kd__release(context, net->asked);
+    kd__release(context, net->kept);
+    net->asked = asked;
+    net->kept = kept;
+    net->slots = slots;
     return KD_OK;
 }
 
@@ -70,7 +89,10 @@ static kd_status read_root(kd__network *net, kd_context *context, const kd__json
     net->engine = engine_of(type->text);
     if (!net->engine) return refuse_type(type->text);
     KD_TRY(net->engine->read(net, context, root));
-    return begin_outputs(net, context);
+    kd__output_facts facts;
+    while (net->engine->describe(net, net->engine_slots, &facts)) net->engine_slots++;
+    KD_TRY(kd__task_heads_read(net, context, root));
+    return kd__network_begin_outputs(net, context);
 }
 
 kd_status kd__network_read(kd__network *net, kd_context *context, const char *config)
@@ -116,6 +138,7 @@ kd_status kd__network_complete(kd_context *context, const char *folder, struct k
 void kd__network_free(kd__network *net, kd_context *context)
 {
     if (net->state) net->engine->free(net, context);
+    kd__task_heads_free(net->heads, context);
     kd__release(context, net->state);
     kd__release(context, net->tensors);
     kd__release(context, net->asked);

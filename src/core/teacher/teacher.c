@@ -253,16 +253,15 @@ kd_status kd_teacher_field(kd_teacher *teacher, const char *field, kd_array *val
 static kd_status offer(const kd_teacher *teacher, int32_t slot, kd_targets *targets)
 {
     kd_model *model = teacher->model;
-    const kd__engine *engine = model->net.engine;
     kd__output_facts facts, hidden;
     kd_array values, there;
     const uint8_t *present;
     kd_head head = KD_HEAD_INIT;
-    engine->describe(&model->net, slot, &facts);
+    kd__network_describe(&model->net, slot, &facts);
     if (facts.unit == KD_UNIT_OF_BATCH) return KD_OK; /* it says nothing of a row */
     const int32_t from = kd__model_head(model, slot, 0, &head);
     if (from >= 0) {
-        engine->describe(&model->net, from, &hidden);
+        kd__network_describe(&model->net, from, &hidden);
         return kd_targets_borrow_head(targets, facts.name, hidden.name, &head);
     }
     KD_TRY(kd__model_output(model, slot, facts.name, &values));
@@ -279,8 +278,8 @@ static kd_status read_model(kd_teacher *teacher, kd_batch *batch, kd_targets *ta
 {
     kd_model *model = teacher->model;
     KD_TRY(kd_model_forward(model, batch, KD_MODE_EVALUATE));
-    for (int32_t s = 0; s < model->net.slots; s++)
-        if (model->net.kept[s]) KD_TRY(offer(teacher, s, targets));
+    for (int32_t s = 0; s < model->net.slots; s++) /* what a head reads is kept, and not offered */
+        if (model->net.kept[s] && model->net.asked[s]) KD_TRY(offer(teacher, s, targets));
     return KD_OK;
 }
 

@@ -544,6 +544,8 @@ kd_status kd_model_save_gguf(kd_model *model, kd_tokenizer *tokenizer, const cha
     KD_FAIL_IF(kd__trunk_config_of(model)->projection >= 0, KD_ERR_UNSUPPORTED,
                "GGUF: factorized embeddings are not written: save with option expand, load that, "
                "and write it");
+    KD_FAIL_IF(model->net.heads, KD_ERR_UNSUPPORTED,
+               "GGUF has no place for heads (kd_heads): save the model as a folder");
     kd_context *context = model->object.context;
     const int32_t family = kd__trunk_config_of(model)->family;
     writer w = { .model = model,

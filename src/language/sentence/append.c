@@ -186,10 +186,13 @@ static kd_status find_embedding(const kd_model *model, const char *output, kd__o
     KD_FAIL_IF(strcmp(name, "embedding"), KD_ERR_UNSUPPORTED,
                "append: output '%.60s': expected \"embedding\", the only one that takes layers",
                name);
+    KD_FAIL_IF(model->net.heads, KD_ERR_STATE,
+               "append: the model has heads (kd_heads), whose tensors come after those of "
+               "\"embedding\": append first, then kd_model_add_head");
     KD_FAIL_IF(model->on_gradients, KD_ERR_STATE,
                "append: a step is open: call kd_optimizer_step first");
     KD_TRY(kd__model_slot(model, name, &slot));
-    model->net.engine->describe(&model->net, slot, facts);
+    kd__network_describe(&model->net, slot, facts);
     return KD_OK;
 }
 

@@ -37,9 +37,6 @@ kd_status kd__stage_tensors(kd__network *net, kd_context *context, kd__stage *st
                             int64_t number);
 kd_status kd__samples_tensors(kd__network *net, kd_context *context, kd__chain *embedding);
 void kd__samples_free(kd__samples *samples, kd_context *context);
-/* Kinds of pooling and their names in a config; -1: unknown. */
-int32_t kd__pooling_kind(const char *name);
-const char *kd__pooling_name(int32_t kind);
 
 /* ---- passes and outputs: of an engine's table, where its network has samples ---- */
 

@@ -9,17 +9,6 @@
 #include "language/trunk/config_keys.h"
 #include "nn/activation.h"
 
-static const char *const poolings[KD__POOLINGS] = { "cls", "mean", "max", "last", "weightedmean" };
-
-int32_t kd__pooling_kind(const char *name)
-{
-    for (int32_t i = 0; i < KD__POOLINGS; i++)
-        if (!strcmp(name, poolings[i])) return i;
-    return -1;
-}
-
-const char *kd__pooling_name(int32_t kind) { return poolings[kind]; }
-
 static kd_status read_stage(kd__stage *s, const kd__json *node, int64_t inputs)
 {
     const char *activation;

@@ -117,6 +117,7 @@ const kd__engine kd__static_engine = {
     .output = output,
     .gradient = gradient,
     .forget_gradients = forget_gradients,
+    .refuses_heads = 1,
     .touched = kd__static_touched,
     .append = kd__static_append,
     .list_entries = kd__static_list_entries,

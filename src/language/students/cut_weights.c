@@ -179,6 +179,7 @@ kd_status kd__cutter_weights(const kd__cutter *c, kd_model *student)
     KD_TRY(check(c, student));
     const kd__trunk_config *d = kd__trunk_config_of(student);
     if (d->kind->slice) KD_TRY(d->kind->slice(student, c->teacher, c->keep_hidden));
+    kd__cutter_heads(c, student);
     KD_TRY(check_tables(d, c->t));
     KD_TRY(cut_embedding(c, student));
     cut_norm(c, student, d->norm, c->t->norm);

@@ -23,6 +23,10 @@ typedef struct kd__cutter {
 /* Fills keep_hidden .. keep_kv. */
 kd_status kd__cutter_choose(kd__cutter *cutter);
 kd_status kd__cutter_config(const kd__cutter *cutter, kd__text *to);
+/* Of the teacher's kd_heads those that read something which the student has. */
+kd_status kd__cutter_put_heads(const kd__cutter *cutter, const kd__json *heads, kd__text *to);
+/* Their weights; a head that the teacher has not in this form begins at random. */
+void kd__cutter_heads(const kd__cutter *cutter, kd_model *student);
 /* The student was made from that config. */
 kd_status kd__cutter_weights(const kd__cutter *cutter, kd_model *student);
 

@@ -97,7 +97,8 @@ static kd_status put_config(const kd__cutter *c, const kd__json *old, const kd__
     for (const kd__json *n = old->first; n; n = n->next) {
         if (is_ours(n->key) || kd__json_member(over, n->key)) continue;
         KD_TRY(put_key(to, n->key, &first));
-        KD_TRY(kd__json_write(to, n));
+        if (!strcmp(n->key, "kd_heads")) KD_TRY(kd__cutter_put_heads(c, n, to));
+        else KD_TRY(kd__json_write(to, n));
     }
     KD_TRY(put_sizes(c, to, &first));
     KD_TRY(put_layer_types(c, old, over, to, &first));

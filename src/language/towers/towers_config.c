@@ -69,6 +69,9 @@ static kd_status read_network(kd__tower *tower, kd_context *context, const kd__j
     const kd__json *type = kd__json_member(node, "model_type");
     KD_FAIL_IF(type && type->type == KD__JSON_STRING && !strcmp(type->text, "towers"),
                KD_ERR_CONFIG, "config: towers stand beside each other: none holds towers");
+    KD_FAIL_IF(kd__json_member(node, "kd_heads"), KD_ERR_CONFIG,
+               "config: kd_heads: heads are of the whole model: write kd_heads beside \"towers\", "
+               "with \"from\": \"NAME.hidden\"");
     kd_status status = write_config(node, &config);
     if (status == KD_OK) status = kd__network_read(&tower->model.net, context, config.bytes);
     kd__text_free(&config);

@@ -143,6 +143,9 @@ static void begin(kd_model *model, int64_t first, uint64_t seed)
     }
 }
 
+/* A head's tensors are trained as they are. */
+static int is_head(const kd__tensor *t) { return !strncmp(t->name, "heads.", 6); }
+
 static kd_status try_matching(kd_model *model, const char *pattern, const kd_lora_options *o)
 {
     const int64_t count = model->net.tensor_count, before = model->net.parameters,
@@ -150,7 +153,7 @@ static kd_status try_matching(kd_model *model, const char *pattern, const kd_lor
     const kd__trunk_config *d = kd__trunk_config_of(model);
     for (int64_t i = 0; i < count; i++) {
         const kd__tensor *t = &model->net.tensors[i];
-        if (t->rank != 2 || i == d->embedding || strstr(t->name, ".lora_") ||
+        if (t->rank != 2 || i == d->embedding || strstr(t->name, ".lora_") || is_head(t) ||
             !kd__matches(pattern, t->name) || adapter_of(lora_of(model), (int32_t)i))
             continue;
         KD_TRY(add_adapter(model, (int32_t)i, o));
@@ -175,7 +178,8 @@ static kd_status add_matching(kd_model *model, const char *pattern, const kd_lor
         kd__lora_free(lora_of(model), model->object.context);
         kd__trunk_of(model)->lora = NULL;
         model->has_adapters = 0;
-        for (int64_t i = 0; i < count; i++) model->net.tensors[i].frozen = 0;
+        for (int64_t i = 0; i < count; i++)
+            if (!is_head(&model->net.tensors[i])) model->net.tensors[i].frozen = 0;
     }
     return status;
 }
@@ -197,7 +201,8 @@ kd_status kd_model_add_lora(kd_model *model, const char *pattern, const kd_lora_
     if (!lora_of(model)) {
         KD_TRY(KD_NEW(model->object.context, &kd__trunk_of(model)->lora, 1));
         model->has_adapters = 1;
-        for (int64_t i = 0; i < model->net.tensor_count; i++) model->net.tensors[i].frozen = 1;
+        for (int64_t i = 0; i < model->net.tensor_count; i++)
+            if (!is_head(&model->net.tensors[i])) model->net.tensors[i].frozen = 1;
     }
     return add_matching(model, pattern ? pattern : "*_proj.weight", &o);
 }

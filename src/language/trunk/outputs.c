@@ -68,6 +68,7 @@ int kd__trunk_describe(const kd__network *net, int32_t slot, kd__output_facts *f
     facts->attention = attention_of(d, slot);
     if (!d->patches.channels) return 1;
     facts->width *= kd__trunk_image_rows(d);
+    facts->entry_rows = kd__trunk_image_rows(d);
     facts->unit = KD_UNIT_OF_SAMPLE;
     return 1;
 }
@@ -195,6 +196,16 @@ void kd__trunk_forget_gradients(kd_model *model)
     o->has_dhidden = o->has_dlogits = o->head_written = 0;
     memset(o->has_dlayer, 0,
            (size_t)(kd__trunk_slots(&s->config) - KD__SLOT_STREAM) * sizeof *o->has_dlayer);
+}
+
+kd_status kd__trunk_sequences(kd_model *model, int32_t slot, int64_t *count,
+                              const int64_t **offsets)
+{
+    const kd__trunk_pass *pass = &kd__trunk_of(model)->pass;
+    (void)slot;
+    *count = pass->sequences;
+    *offsets = pass->offsets;
+    return KD_OK;
 }
 
 /* ---- the head ---- */

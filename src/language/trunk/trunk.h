@@ -349,6 +349,9 @@ static inline int64_t kd__attention_offset(const kd__trunk_config *d, int part)
 int kd__trunk_describe(const kd__network *net, int32_t slot, kd__output_facts *facts);
 kd_status kd__trunk_output(kd_model *model, int32_t slot, kd_array *values);
 kd_status kd__trunk_gradient(kd_model *model, int32_t slot, float **to, int32_t *add);
+/* Of the rows of the last pass (kd__engine.sequences). */
+kd_status kd__trunk_sequences(kd_model *model, int32_t slot, int64_t *count,
+                              const int64_t **offsets);
 /* Of a slot from KD__SLOT_STREAM on, (R, width); NULL: it got none. */
 const float *kd__trunk_outside(const kd__outside *outside, int32_t slot);
 void kd__trunk_forget_gradients(kd_model *model);

@@ -328,6 +328,9 @@ START_TEST(configs_that_make_no_sense_are_refused_by_name)
     refuses("{\"model_type\":\"towers\",\"towers\":{\"a\":3}}", KD_ERR_CONFIG, "tower 'a'");
     refuses("{\"model_type\":\"towers\",\"towers\":{\"a\":{\"model_type\":\"towers\"}}}",
             KD_ERR_CONFIG, "none holds towers");
+    refuses("{\"model_type\":\"towers\",\"towers\":{\"a\":{\"model_type\":\"mlp\",\"input_size\":3,"
+            "\"num_labels\":2,\"kd_heads\":{\"b\":{\"num_labels\":2}}}}}",
+            KD_ERR_CONFIG, "kd_heads beside \"towers\"");
     refuses(TOWERS(TWO ",\"fusion\":{\"type\":\"sum\"}"), KD_ERR_CONFIG, "mean, concat or gated");
     refuses(TOWERS(TWO ",\"fusion\":{\"missing\":\"zero\"}"), KD_ERR_CONFIG, "learned or mean");
     refuses(TOWERS(TWO ",\"fusion\":{\"drop\":{\"sound\":0.1}}"), KD_ERR_CONFIG,
