@@ -13,6 +13,7 @@
 #include "use_pairs.h"
 #include "use_relations.h"
 #include "use_samples.h"
+#include "use_tasks.h"
 
 /* What is run, each with every allocation failing in turn. */
 enum {
@@ -32,6 +33,7 @@ enum {
     PART_PAIRS,
     PART_IMAGE_LAYERS,
     PART_PATCHES,
+    PART_TASKS,
     PARTS
 };
 
@@ -627,6 +629,7 @@ static kd_status run_part(run_parts *r, kd_context *ctx, const char *folder, int
     case PART_STATIC: return use_static(ctx, folder);
     case PART_RELATIONS: return use_relations(ctx, folder);
     case PART_PAIRS: return use_pairs(ctx);
+    case PART_TASKS: return use_tasks(ctx, folder);
     default: return use_images(ctx, folder);
     }
 }

@@ -31,6 +31,7 @@ const kd__engine kd__decoder_engine = {
     .output = kd__samples_output,
     .gradient = kd__samples_gradient,
     .forget_gradients = kd__samples_forget_gradients,
+    .pull = kd__samples_pull,
     .append = kd__samples_append,
     .head = kd__trunk_head,
     .complete = kd__decoder_complete,

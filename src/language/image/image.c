@@ -36,6 +36,7 @@ const kd__engine kd__image_engine = {
     .output = kd__image_output,
     .gradient = kd__image_gradient,
     .forget_gradients = kd__image_forget_gradients,
+    .pull = kd__samples_pull,
     .complete = kd__image_complete,
     .other_name = kd__image_other_name,
     .check_extra = kd__image_check_extra,
