@@ -236,6 +236,7 @@ START_TEST(a_row_is_that_of_two_backward_passes)
 }
 END_TEST
 
+enum { STEP_TERMS = TERMS + 1 };
 #define DROPOUT ",\"hidden_dropout_prob\":0.2,\"attention_probs_dropout_prob\":0.1"
 
 /* A step with or without a look; its gradients and what diagnostics tell. */
@@ -245,22 +246,25 @@ static void step(int looks, float *gradients, kd_loss_diagnostics *seen, int32_t
     kd_context *ctx = make_context(threads);
     kd_model *model = encoder_made(ctx, BERT(DROPOUT CLASSES), NULL);
     kd_loss *loss = make_loss(ctx);
-    kd_array g;
+    kd_term_options o = KD_TERM_OPTIONS_INIT;
+    kd_array g, vs = KD_ARRAY_2D(wanted, KD_FLOAT32, S, LABELS);
     OK(kd_targets_create(&targets, ctx, NULL));
     batch = encoder_batch(ctx);
     set_fields(batch, R, S);
+    OK(kd_targets_set_per_sample(targets, "logits", &vs, NULL));
+    OK(kd_loss_add(loss, KD_LOSS_FORWARD_KL, 1, &o, NULL)); /* what it says of labels is counted */
     OK(kd_loss_set_diagnostics(loss, 1));
     for (int i = 0; i < 2; i++) {
         OK(kd_model_forward(model, batch, KD_MODE_TRAIN));
         if (looks)
             OK(kd_loss_measure_gradients(loss, model, batch, targets, NULL, numbers,
-                                         numbers + TERMS));
+                                         numbers + STEP_TERMS));
         OK(kd_loss_backward(loss, model, batch, targets, NULL, NULL));
     }
     OK(kd_model_gradients(model, &g));
     ck_assert_int_lt(g.dims[0], 8192);
     memcpy(gradients, g.data, (size_t)g.dims[0] * sizeof *gradients);
-    for (int t = 0; t < TERMS; t++) {
+    for (int t = 0; t < STEP_TERMS; t++) {
         seen[t].struct_size = sizeof *seen;
         OK(kd_loss_get_diagnostics(loss, t, &seen[t]));
     }
@@ -270,22 +274,23 @@ static void step(int looks, float *gradients, kd_loss_diagnostics *seen, int32_t
 START_TEST(a_look_changes_nothing)
 {
     static float with[8192], without[8192];
-    static kd_loss_diagnostics seen[2][TERMS];
-    double numbers[TERMS + TERMS * TERMS];
+    static kd_loss_diagnostics seen[2][STEP_TERMS];
+    double numbers[STEP_TERMS + STEP_TERMS * STEP_TERMS];
     memset(with, 0, sizeof with);
     memset(without, 0, sizeof without);
     step(1, with, seen[0], 2, numbers);
     step(0, without, seen[1], 2, numbers);
     ck_assert_mem_eq(with, without, sizeof with);
     ck_assert_mem_eq(seen[0], seen[1], sizeof seen[0]);
+    ck_assert_int_eq(seen[0][TERMS].sampled, 2 * S); /* of two steps, not of two looks */
 }
 END_TEST
 
 START_TEST(threads_give_the_same_bits)
 {
     static float unused[8192];
-    static kd_loss_diagnostics seen[TERMS];
-    double one[TERMS + TERMS * TERMS], more[TERMS + TERMS * TERMS];
+    static kd_loss_diagnostics seen[STEP_TERMS];
+    double one[STEP_TERMS + STEP_TERMS * STEP_TERMS], more[STEP_TERMS + STEP_TERMS * STEP_TERMS];
     step(1, unused, seen, 1, one);
     for (int32_t threads = 2; threads < 6; threads++) {
         step(1, unused, seen, threads, more);

@@ -189,17 +189,18 @@ START_TEST(reading_again_allocates_nothing)
     for (int i = 0; i < 3; i++) OK(kd_teacher_read(tasks, batch, targets));
     OK(kd_context_get_info(ctx, &after));
     ck_assert_uint_eq(after.allocations, before.allocations);
-    /* what was a view becomes the host's own field, and a view again */
-    const int64_t ids[ROWS] = { 0 };
-    const float values[ROWS] = { 0 };
-    kd_array is = KD_ARRAY_2D(ids, KD_INT64, ROWS, 1),
-             vs = KD_ARRAY_2D(values, KD_FLOAT32, ROWS, 1), got;
+    /* what was a view becomes the host's own field, a larger one, and a view again */
+    int64_t ids[4 * ROWS];
+    float values[4 * ROWS];
+    for (int i = 0; i < 4 * ROWS; i++) ids[i] = i % 4, values[i] = -2;
+    kd_array is = KD_ARRAY_2D(ids, KD_INT64, ROWS, 4),
+             vs = KD_ARRAY_2D(values, KD_FLOAT32, ROWS, 4), got;
     kd_sparse s = KD_SPARSE_INIT;
     s.ids = &is, s.values = &vs;
     OK(kd_targets_begin(targets, ROWS));
     OK(kd_targets_set_sparse(targets, "logits.store", &s, NULL));
     OK(kd_targets_sparse(targets, "logits.store", NULL, &got, NULL, NULL, NULL));
-    ck_assert_int_eq(got.dims[0], ROWS);
+    ck_assert_int_eq(got.dims[0], 4 * ROWS);
     OK(kd_teacher_read(tasks, batch, targets));
     OK(kd_targets_sparse(targets, "logits.store", NULL, &got, NULL, NULL, NULL));
     ck_assert_int_eq(got.dims[0], 7 * offsets[2]);
