@@ -2,14 +2,15 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  *   1.  kd_balance_create(&balance, context, KD_BALANCE_MEAN, 2, NULL);
- *   2.  kd_loss_set(loss, term, KD_TERM_WEIGHT, kd_balance_value(balance, task));    before a step
- *   3.  kd_balance_report(balance, task, result.sum[term] / result.rows[term]);      after it
- *   4.  kd_balance_end_epoch(balance);                                               DWA needs it
+ *   2.  kd_loss_set(loss, term, KD_TERM_WEIGHT, kd_balance_value(balance, task));  before a step
+ *   3.  kd_balance_report(balance, task, result.sum[term] / result.rows[term]);    after it
+ *   4.  kd_balance_end_epoch(balance);                                             DWA needs it
  *
  * A task is one term of a loss, or several that the host adds up. Fixed weights that were tuned do
  * as well as any balance [Kurin et al. 2022, 2201.04122]: begin with KD_BALANCE_STATIC.
  * Methods that turn gradients (PCGrad, GradNorm, Nash-MTL) are left out: they need a gradient over
- * all parameters for each task. kd_loss_measure_gradients (gradient.h) shows conflicts at a shared output. */
+ * all parameters for each task. kd_loss_measure_gradients (gradient.h) shows conflicts at a shared
+ * output. */
 #ifndef KDISTILL_BALANCE_H
 #define KDISTILL_BALANCE_H
 
