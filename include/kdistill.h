@@ -16,6 +16,7 @@
  *   teacher     kd_teacher_from_model, _open, _read, and kd_targets_create
  *   loss        kd_loss_create, _add, _set, _backward, _get_diagnostics
  *   schedule    kd_schedule_create_cosine, _value
+ *   balance     kd_balance_create, _report, _value
  *   optimizer   kd_optimizer_create, _add_model, _step
  *   monitor     kd_monitor_create, _report
  *   checkpoint  kd_checkpoint_create, _add_model and the other parts, _save, _load
@@ -41,7 +42,9 @@
 #include <kdistill/feature.h>    /* terms of hidden states, projections     */
 #include <kdistill/task.h>       /* several tasks in one model              */
 #include <kdistill/contrast.h>   /* terms of two sides: pairs of a batch    */
+#include <kdistill/gradient.h>   /* what tasks send to what they share      */
 #include <kdistill/schedule.h>   /* numbers as functions of the step        */
+#include <kdistill/balance.h>    /* weights of several tasks                */
 #include <kdistill/optimizer.h>  /* SGD, AdamW, Adam; clipping; averaging   */
 #include <kdistill/monitor.h>    /* early stopping, keeping the best        */
 #include <kdistill/checkpoint.h> /* a whole run in one file                 */

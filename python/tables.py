@@ -64,6 +64,7 @@ ENUMS = {
     "PairDirection": ("IntEnum", r"KD_DIRECTION_\w+", "Which side of a pair finds the other."),
     "Positives": ("IntEnum", r"KD_POSITIVES_\w+", "What the other rows of a group are."),
     "Direction": ("IntEnum", r"KD_BETTER_\w+", "Which way a metric improves."),
+    "BalanceKind": ("IntEnum", r"KD_BALANCE_\w+", "Where weights of tasks come from."),
     "OptimizerKind": ("IntEnum", r"KD_OPTIMIZER_\w+", "Rules of optimization."),
     "OptimizerNumber": (
         "IntEnum",

@@ -38,6 +38,7 @@ from ._numbers import Bounds
 from .align import align_find_chunks, align_sum_chunks
 from .answers import answers_collect, answers_judge
 from .augment import augment_prompts
+from .balance import Balance
 from .batch import Batch, BatchCounts, BatchOrigin, BatchSamples
 from .chat import chat_encode, chat_render
 from .checkpoint import Checkpoint
@@ -55,8 +56,14 @@ from .enums import *  # noqa: F403
 from .generator import Generated, Generator
 from .head import Head
 from .loader import Loader
-from .loss import Loss, LossCounts, LossMemory, Term
-from .metrics import Metrics, metrics_correlation, metrics_mean, metrics_measure_retrieval
+from .loss import Loss, LossCounts, LossMemory, TaskGradients, Term
+from .metrics import (
+    Metrics,
+    metrics_correlation,
+    metrics_mean,
+    metrics_measure_correlation,
+    metrics_measure_retrieval,
+)
 from .model import Model
 from .monitor import Best, Monitor
 from .optimizer import Optimizer
@@ -84,6 +91,7 @@ from .verify import (
 )
 
 __all__ = [
+    "Balance",
     "Batch",
     "BatchCounts",
     "BatchOrigin",
@@ -121,6 +129,7 @@ __all__ = [
     "Store",
     "StoreWriter",
     "Targets",
+    "TaskGradients",
     "TaskInfo",
     "Teacher",
     "Term",
@@ -144,6 +153,7 @@ __all__ = [
     "library_path",
     "metrics_correlation",
     "metrics_mean",
+    "metrics_measure_correlation",
     "metrics_measure_retrieval",
     "options",
     "record_to_json",

@@ -783,6 +783,23 @@ class kd_pair_options(Structure):
     bias_output: _Text | None
 
 
+class kd_gradient_options(Structure):
+    """`kd_gradient_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("tasks", c_int32),
+        ("task_of", POINTER(c_int32)),
+        ("output", c_char_p),
+        ("counts", POINTER(kd_loss_counts)),
+    ]
+    struct_size: int
+    tasks: int
+    task_of: Any
+    output: _Text | None
+    counts: Any
+
+
 class kd_plateau_options(Structure):
     """`kd_plateau_options` of the headers."""
 
@@ -828,6 +845,25 @@ class kd_taid_options(Structure):
     rate: float
     momentum: float
     steps: int
+
+
+class kd_balance_options(Structure):
+    """`kd_balance_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("weights", POINTER(c_double)),
+        ("decay", c_double),
+        ("temperature", c_double),
+        ("max_ratio", c_double),
+    ]
+    struct_size: int
+    reserved: int
+    weights: Any
+    decay: float
+    temperature: float
+    max_ratio: float
 
 
 class kd_optimizer_options(Structure):
@@ -2070,8 +2106,10 @@ STRUCTS: list[type[Structure]] = [
     kd_loss_diagnostics,
     kd_projection_options,
     kd_pair_options,
+    kd_gradient_options,
     kd_plateau_options,
     kd_taid_options,
+    kd_balance_options,
     kd_optimizer_options,
     kd_group_options,
     kd_optimizer_info,
@@ -2343,6 +2381,9 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_POSITIVES_MASK": ("Positives", "MASK"),
     "KD_BETTER_LOWER": ("Direction", "LOWER"),
     "KD_BETTER_HIGHER": ("Direction", "HIGHER"),
+    "KD_BALANCE_STATIC": ("BalanceKind", "STATIC"),
+    "KD_BALANCE_MEAN": ("BalanceKind", "MEAN"),
+    "KD_BALANCE_DWA": ("BalanceKind", "DWA"),
     "KD_OPTIMIZER_SGD": ("OptimizerKind", "SGD"),
     "KD_OPTIMIZER_ADAMW": ("OptimizerKind", "ADAMW"),
     "KD_OPTIMIZER_ADAM": ("OptimizerKind", "ADAM"),
@@ -3124,6 +3165,20 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "ITIES.\n"
         "  If not, the read fails: KD_ERR_MISMATCH, KD_ERR_SHAPE, KD_ERR_UNSUPPORTED."
     ),
+    "kd_teacher_from_tasks": (
+        c_int32, [POINTER(c_void_p), c_void_p, POINTER(c_void_p), POINTER(c_char_p), c_int32],
+        'Teachers of several tasks as one: what the teacher of names[i] calls "logits" is "logits.N'
+        'AME",\n'
+        "and so with every field, so that a term's teacher_field tells whose answer it compares. Te"
+        "achers\n"
+        "of any kind, kept alive; nothing is averaged or copied. A sample that one teacher does not"
+        " know\n"
+        "(KD_MISSING_ABSENT) is absent in that teacher's fields alone. names: (count) without '.', "
+        "copied;\n"
+        'NULL or "" where fields keep their names. KD_ERR_INVALID: a name twice; when read, a field'
+        " twice.\n"
+        "kd_loss_keep_outputs asks each live model for its own outputs. Since 0.2."
+    ),
     "kd_teacher_from_callbacks": (
         c_int32, [
             POINTER(c_void_p), c_void_p, POINTER(kd_teacher_callbacks), POINTER(kd_teacher_options),
@@ -3519,6 +3574,35 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "e than\n"
         "  one chunk."
     ),
+    "kd_gradient_options_init": (
+        None, [POINTER(kd_gradient_options), c_size_t],
+        ""
+    ),
+    "kd_loss_measure_gradients": (
+        c_int32, [
+            c_void_p, c_void_p, c_void_p, c_void_p, POINTER(kd_gradient_options), POINTER(c_double),
+            POINTER(c_double),
+        ],
+        "g_i = d (sum over terms of task i of weight * sum / denominator) / d output, on a model af"
+        "ter a\n"
+        "KD_MODE_TRAIN pass, before the backward pass. The output is that of the trunk under the te"
+        "rms'\n"
+        'own: a head\'s hidden states, the rows that "pooled", "embedding" or a class\'s logits are'
+        " made of.\n"
+        "- norms (tasks): |g_i|, over all rows together; 0 where no row of the batch is the task's;"
+        " NaN\n"
+        "  where no term of the task comes from the output.\n"
+        "- cosines (tasks, tasks): g_i . g_j / (|g_i| |g_j|), below 0: what helps one task harms th"
+        "e\n"
+        "  other; NaN where a norm is 0 or NaN. NULL: not wanted.\n"
+        "Nothing else changes: no gradient, no diagnostics, no state. It costs each term's own part"
+        " of the\n"
+        "loss, a head's or a pooling's way back, and tasks x rows x width numbers: no pass of the t"
+        "runk.\n"
+        "Errors: those of kd_loss_backward; KD_ERR_INVALID: without options.output the terms come f"
+        "rom\n"
+        "several outputs, which are named; KD_ERR_RANGE: a task is out of bounds."
+    ),
     "kd_schedule_create_constant": (
         c_int32, [POINTER(c_void_p), c_void_p, c_double],
         "value"
@@ -3626,6 +3710,40 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "The state as numbers, for hosts with their own checkpoints: *count in: capacity, out: numb"
         "ers\n"
         "needed; values NULL: only ask."
+    ),
+    "kd_balance_options_init": (
+        None, [POINTER(kd_balance_options), c_size_t],
+        ""
+    ),
+    "kd_balance_create": (
+        c_int32, [POINTER(c_void_p), c_void_p, c_int32, c_int32, POINTER(kd_balance_options)],
+        "For `tasks` tasks, 1 to 1024. Nothing is allocated later. KD_ERR_RANGE: kind, tasks or a n"
+        "umber\n"
+        "of the options is out of bounds."
+    ),
+    "kd_balance_free": (
+        None, [c_void_p],
+        "For `tasks` tasks, 1 to 1024. Nothing is allocated later. KD_ERR_RANGE: kind, tasks or a n"
+        "umber\n"
+        "of the options is out of bounds."
+    ),
+    "kd_balance_report": (
+        c_int32, [c_void_p, c_int32, c_double],
+        "A task's loss, the mean over its rows; a batch without rows of the task is not reported.\n"
+        "KD_ERR_RANGE: no such task, above 1e100, or below 0 (STATIC takes any sign).\n"
+        "KD_ERR_NONFINITE: NaN or infinity."
+    ),
+    "kd_balance_end_epoch": (
+        c_int32, [c_void_p],
+        "The reports since the last call were one epoch: its means are DWA's. A task without any ke"
+        "eps\n"
+        "the two means that it has."
+    ),
+    "kd_balance_value": (
+        c_double, [c_void_p, c_int32],
+        "The weight of a task; NaN for a NULL handle or no such task. It is c_i until every task of"
+        " a\n"
+        "weight above 0 has a report (MEAN) or two epochs (DWA)."
     ),
     "kd_optimizer_options_init": (
         None, [POINTER(kd_optimizer_options), c_size_t],
@@ -3809,11 +3927,13 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "long to\n"
         "the host (a step counter and the like) and are borrowed until the checkpoint is freed."
     ),
+    "kd_checkpoint_add_balance": (
+        c_int32, [c_void_p, c_char_p, c_void_p],
+        "Since 0.2."
+    ),
     "kd_checkpoint_borrow_bytes": (
         c_int32, [c_void_p, c_char_p, c_void_p, c_size_t],
-        "Registers a part under a name that no other part has, and keeps the handle alive. Bytes be"
-        "long to\n"
-        "the host (a step counter and the like) and are borrowed until the checkpoint is freed."
+        "Since 0.2."
     ),
     "kd_checkpoint_save": (
         c_int32, [c_void_p, c_char_p],
@@ -3880,6 +4000,17 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "How two arrays of `count` values go together, -1 to 1; NaN if all values of one are equal."
         "\n"
         "KD_ERR_RANGE: count is below 2. KD_ERR_NONFINITE names a value that is NaN or infinite."
+    ),
+    "kd_metrics_measure_correlation": (
+        c_int32, [
+            c_void_p, c_int32, POINTER(c_double), POINTER(c_double), c_int64, POINTER(kd_metric),
+        ],
+        "The same with its error and 95 % interval, which are approximate and NaN for 3 values or f"
+        "ewer:\n"
+        "- value r; rows: count; z = atanh r is about normal [Fisher 1915]\n"
+        "- standard_error of z: 1 / sqrt(n - 3); of ranks sqrt((1 + r^2 / 2) / (n - 3))\n"
+        "  [Bonett and Wright 2000]; that of r is (1 - r^2) times it\n"
+        "- low, high: tanh(z -+ 1.96 standard errors of z). Since 0.2"
     ),
     "kd_metrics_measure_retrieval": (
         c_int32, [

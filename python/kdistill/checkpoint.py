@@ -11,6 +11,7 @@ from . import _api
 from ._convert import options, path_bytes, takes
 from ._handle import Handle, make
 from ._library import check, lib
+from .balance import Balance
 from .enums import Status
 from .loader import Loader
 from .loss import Loss
@@ -35,8 +36,9 @@ _PARTS: dict[type[Handle], str] = {
     Schedule: "kd_checkpoint_add_schedule",
     Loss: "kd_checkpoint_add_loss",
     Monitor: "kd_checkpoint_add_monitor",
+    Balance: "kd_checkpoint_add_balance",
 }
-Part = Union[Model, Optimizer, Loader, Schedule, Loss, Monitor, "NDArray[Any]"]
+Part = Union[Model, Optimizer, Loader, Schedule, Loss, Monitor, Balance, "NDArray[Any]"]
 
 
 class Checkpoint(Handle):
@@ -60,7 +62,7 @@ class Checkpoint(Handle):
         Parameters
         ----------
         name : str
-        part : Model, Optimizer, Loader, Schedule, Loss, Monitor or array
+        part : Model, Optimizer, Loader, Schedule, Loss, Monitor, Balance or array
             An array holds the host's own numbers, and is written by `load`.
         """
         for kind, function in _PARTS.items():

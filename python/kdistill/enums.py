@@ -19,6 +19,7 @@ __all__ = [
     "AnswerFormat",
     "AugmentKind",
     "BadLines",
+    "BalanceKind",
     "ChatFormat",
     "ChatPrompt",
     "Choose",
@@ -726,6 +727,20 @@ class Direction(IntEnum):
 
     LOWER = 0
     HIGHER = 1
+
+
+class BalanceKind(IntEnum):
+    """Where weights of tasks come from. C: `KD_BALANCE_...`."""
+
+    #: c_i
+    STATIC = 0
+    #: C (c_i / m_i) / sum_j (c_j / m_j), m the running mean of what was reported: every task's part
+    #: of the loss is as large. 1 / (2 m) is the optimum of the learned weights 1 / (2 s^2) of L /
+    #: (2 s^2) + log s, whose s^2 = L [Kendall et al. 2018, eq. 5]
+    MEAN = 1
+    #: C c_i exp(r_i / T) / sum_j c_j exp(r_j / T), r = mean of the last epoch over that of the one
+    #: before it; what falls slower weighs more [Liu et al. 2019, 1803.10704, eq. 7]
+    DWA = 2
 
 
 class OptimizerKind(IntEnum):

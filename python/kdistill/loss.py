@@ -10,7 +10,17 @@ import numpy
 
 from . import _api
 from ._arrays import array, pointer, reference
-from ._convert import empty, options, path_bytes, read, split, takes, values_of
+from ._convert import (
+    empty,
+    number_array,
+    numbers_of,
+    options,
+    path_bytes,
+    read,
+    split,
+    takes,
+    values_of,
+)
 from ._handle import Handle, handle_array, make, pointer_of
 from ._library import check, lib
 from ._numbers import Bounds, bounds_of, check_numbers
@@ -55,6 +65,15 @@ class Term(NamedTuple):
     kind: LossKind
     #: keywords of `Loss.add`
     options: TermOptions
+
+
+class TaskGradients(NamedTuple):
+    """What tasks send to an output that they share."""
+
+    #: (tasks,) lengths of their gradients
+    norms: NDArray[numpy.float64]
+    #: (tasks, tasks): below 0, what helps one task harms the other
+    cosines: NDArray[numpy.float64]
 
 
 class LossMemory(NamedTuple):
@@ -353,6 +372,53 @@ class Loss(Handle):
     ) -> LossResult:
         """As `backward`, without gradients."""
         return self._on_model(lib.kd_loss_forward, model, batch, targets, counts)
+
+    def measure_gradients(
+        self,
+        model: Model,
+        batch: Batch,
+        targets: Targets | None = None,
+        task_of: Sequence[int] | None = None,
+        output: str | None = None,
+        counts: LossCounts | None = None,
+    ) -> TaskGradients:
+        """How much each task pulls at what tasks share: after a training pass, before `backward`.
+
+        Parameters
+        ----------
+        model : Model
+        batch : Batch
+        targets : Targets, optional
+        task_of : sequence of int, optional
+            The task of each term, -1: of none; None: each term is a task.
+        output : str, optional
+            Where tasks meet; None: the output that all their terms come from.
+        counts : LossCounts, optional
+
+        Returns
+        -------
+        TaskGradients
+            The norm of each task's gradient, and cosines between tasks.
+        """
+        made = empty(_api.kd_gradient_options)
+        kind, options_, terms = c_int32(), empty(_api.kd_term_options), 0
+        while lib.kd_loss_get_term(self._pointer, terms, byref(kind), byref(options_)) == 0:
+            terms += 1
+        tasks = terms
+        if task_of is not None:
+            if len(task_of) != terms:
+                raise ValueError(f"task_of: expected {terms} terms, got {len(task_of)}")
+            tasks = max(task_of, default=-1) + 1
+            made.task_of, made.tasks = number_array(c_int32, task_of), tasks
+        name = None if output is None else output.encode()
+        made.output = name
+        if counts is not None:
+            made.counts = ctypes.pointer(counts)
+        norms, cosines = numpy.empty(max(1, tasks)), numpy.empty((max(1, tasks), max(1, tasks)))
+        at = model._pointer, batch._pointer, pointer_of(targets), byref(made)
+        into = numbers_of(norms, c_double), numbers_of(cosines, c_double)
+        check(lib.kd_loss_measure_gradients(self._pointer, *at, *into))
+        return TaskGradients(norms, cosines)
 
     def evaluate(
         self,

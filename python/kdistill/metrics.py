@@ -86,13 +86,29 @@ def metrics_correlation(
     ctx: Context, x: ArrayLike, y: ArrayLike, kind: CorrelationKind = CorrelationKind.SPEARMAN
 ) -> float:
     """How two arrays of equal length go together, -1 to 1; NaN if one is constant."""
+    values = _two(x, y)
+    made, at = c_double(), [numbers_of(each, c_double) for each in values]
+    check(lib.kd_metrics_correlation(ctx._pointer, kind, *at, len(values[0]), byref(made)))
+    return made.value
+
+
+def _two(x: ArrayLike, y: ArrayLike) -> list[NDArray[numpy.float64]]:
     values = [numpy.ascontiguousarray(each, dtype=numpy.float64) for each in (x, y)]
     if values[0].shape != values[1].shape or values[0].ndim != 1:
         shapes = f"{values[0].shape} and {values[1].shape}"
         raise ValueError(f"expected two (count,) arrays, got {shapes}")
-    made, at = c_double(), [numbers_of(each, c_double) for each in values]
-    check(lib.kd_metrics_correlation(ctx._pointer, kind, *at, len(values[0]), byref(made)))
-    return made.value
+    return values
+
+
+def metrics_measure_correlation(
+    ctx: Context, x: ArrayLike, y: ArrayLike, kind: CorrelationKind = CorrelationKind.SPEARMAN
+) -> Metric:
+    """As `metrics_correlation`, with its standard error and 95 % interval."""
+    values = _two(x, y)
+    made, at = empty(_api.kd_metric), [numbers_of(each, c_double) for each in values]
+    count = len(values[0])
+    check(lib.kd_metrics_measure_correlation(ctx._pointer, kind, *at, count, byref(made)))
+    return read(Metric, made)
 
 
 def metrics_measure_retrieval(

@@ -197,6 +197,13 @@ class PairOptions(TypedDict, total=False):
     bias_output: str | None
 
 
+class GradientOptions(TypedDict, total=False):
+    """Options of `kd_gradient_options`."""
+
+    tasks: int
+    output: str | None
+
+
 class PlateauOptions(TypedDict, total=False):
     """Options of `kd_plateau_options`."""
 
@@ -218,6 +225,14 @@ class TaidOptions(TypedDict, total=False):
     rate: float
     momentum: float
     steps: int
+
+
+class BalanceOptions(TypedDict, total=False):
+    """Options of `kd_balance_options`."""
+
+    decay: float
+    temperature: float
+    max_ratio: float
 
 
 class OptimizerOptions(TypedDict, total=False):
@@ -837,6 +852,13 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             '"logit_bias" of towers. None: TermNumber.BIAS'
         ),
     },
+    "kd_gradient_options": {
+        "tasks": ("int", "1 to 64; read with task_of"),
+        "output": (
+            "str | None",
+            "where tasks meet; None: the output that all their terms come from"
+        ),
+    },
     "kd_plateau_options": {
         "better": ("Direction", "Direction.LOWER ..."),
         "patience": (
@@ -856,6 +878,18 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "rate": ("float", "alpha; 0: linear only"),
         "momentum": ("float", "beta, 0 to below 1"),
         "steps": ("int", "t is at least from + (to - from) step / steps; at least 1"),
+    },
+    "kd_balance_options": {
+        "decay": (
+            "float",
+            "MEAN: what a report leaves of the reports before it, 0 to 1; 1: all count the same"
+        ),
+        "temperature": ("float", "DWA's T, .01 to 1000"),
+        "max_ratio": (
+            "float",
+            "largest of w_i / c_i over the smallest, at least 1: a task whose loss is 0 takes no mo"
+            "re"
+        ),
     },
     "kd_optimizer_options": {
         "nesterov": ("int", "SGD: 1 looks ahead"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from . import _api
 from ._arrays import array, reference
-from ._convert import empty, number_array, options, path_bytes, takes
+from ._convert import empty, number_array, options, path_bytes, takes, text_array
 from ._handle import Handle, guarded, handle_array, make
 from ._library import check, lib
 from .batch import Batch
@@ -15,7 +15,7 @@ from .enums import Status
 from .targets import Targets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy
     from numpy.typing import ArrayLike, NDArray
@@ -94,6 +94,21 @@ class Teacher(Handle):
             made.weights = number_array(c_double, weights)
         at = ctx._pointer, handle_array(teachers), len(teachers), byref(made)
         return cls._wrap(make(lib.kd_teacher_from_ensemble, *at), ctx, *teachers)
+
+    @classmethod
+    def from_tasks(cls, ctx: Context, teachers: Mapping[str, Teacher]) -> Self:
+        """Teachers of several tasks: "logits" of the teacher of "topic" is "logits.topic".
+
+        Parameters
+        ----------
+        ctx : Context
+        teachers : mapping of str to Teacher
+            By the names of their tasks; "": its fields keep their names.
+        """
+        names = list(teachers)
+        members = list(teachers.values())
+        at = ctx._pointer, handle_array(members), text_array(names), len(names)
+        return cls._wrap(make(lib.kd_teacher_from_tasks, *at), ctx, *members)
 
     @classmethod
     @takes(_api.kd_teacher_options)

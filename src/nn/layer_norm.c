@@ -69,7 +69,7 @@ void kd__layer_norm_gradient(const kd__rows *rows, const float *x, const float *
                      .dw = dw,
                      .add_dx = add_dx,
                      .add = add };
-    kd__for_columns(rows->context, n, sum_weight, &a);
+    if (dw) kd__for_columns(rows->context, n, sum_weight, &a);
     kd__bias_gradient(rows, dy, n, db, add);
     kd__for_rows(rows, backward, &a);
 }

@@ -15,6 +15,7 @@
 #include "use_relations.h"
 #include "use_samples.h"
 #include "use_towers.h"
+#include "use_tasks.h"
 
 /* What is run, each with every allocation failing in turn. */
 enum {
@@ -36,6 +37,7 @@ enum {
     PART_PATCHES,
     PART_TOWERS,
     PART_HEADS,
+    PART_TASKS,
     PARTS
 };
 
@@ -633,6 +635,7 @@ static kd_status run_part(run_parts *r, kd_context *ctx, const char *folder, int
     case PART_PAIRS: return use_pairs(ctx);
     case PART_TOWERS: return use_towers(ctx, folder);
     case PART_HEADS: return use_heads(ctx, folder);
+    case PART_TASKS: return use_tasks(ctx, folder);
     default: return use_images(ctx, folder);
     }
 }

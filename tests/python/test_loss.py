@@ -37,6 +37,34 @@ class LossTest(Samples):
         self.assertEqual(self.loss.get(term, "normalized"), 1)
         self.assertEqual(self.loss.get(term, "temperature"), 2)
 
+    def test_tasks_are_measured_where_they_meet(self):
+        model, batch = kd.Model(self.ctx, MLP), kd.Batch(self.ctx)
+        kd.Loader(self.data(), batch_size=60).next(batch)
+        model.forward(batch, kd.Mode.TRAIN)
+        norms, cosines = self.loss.measure_gradients(model, batch, self.targets)
+        logits = model.output("logits").copy()
+        gradients = []
+        for term in (self.soft, self.hard):
+            kept = [self.loss.get(t, "weight") for t in (self.soft, self.hard)]
+            for other in (self.soft, self.hard):
+                self.loss.set(other, weight=kept[other] if other == term else 0)
+            gradient = np.zeros_like(logits)
+            given = {"logits": logits}, batch, self.targets
+            self.loss.evaluate(*given, gradients={"logits": gradient})
+            gradients.append(gradient.ravel())
+            for other in (self.soft, self.hard):
+                self.loss.set(other, weight=kept[other])
+        lengths = [np.linalg.norm(g) for g in gradients]
+        np.testing.assert_allclose(norms, lengths, rtol=1e-5)
+        expected = gradients[0] @ gradients[1] / lengths[0] / lengths[1]
+        np.testing.assert_allclose(cosines, [[1, expected], [expected, 1]], rtol=1e-4)
+        whole = self.loss.measure_gradients(
+            model, batch, self.targets, task_of=[0, 0], output="logits"
+        )
+        np.testing.assert_allclose(whole.norms, [np.linalg.norm(sum(gradients))], rtol=1e-5)
+        with self.assertRaisesRegex(kd.Error, "task of term 1"):
+            self.loss.measure_gradients(model, batch, self.targets, task_of=[0, -2])
+
     def test_a_term_with_a_wrong_number_is_not_added(self):
         for wrong, text in (({"skew": 0.1}, "no number skew"), ({"teacher_share": 2}, "0 to 1")):
             with self.assertRaisesRegex(kd.Error, text):

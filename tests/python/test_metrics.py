@@ -38,6 +38,19 @@ class MetricsTest(Samples):
             kd.metrics_correlation(self.ctx, x, y[:4])
 
 
+class CorrelationTest(Samples):
+    def test_a_correlation_has_an_interval(self):
+        x = np.arange(30.0)
+        y = x + 5 * np.sin(7 * x)
+        for kind in kd.CorrelationKind:
+            found = kd.metrics_measure_correlation(self.ctx, x, y, kind)
+            self.assertEqual(found.value, kd.metrics_correlation(self.ctx, x, y, kind))
+            self.assertTrue(found.low < found.value < found.high < 1)
+            self.assertEqual(found.rows, 30)
+        with self.assertRaisesRegex(ValueError, "two .count,. arrays"):
+            kd.metrics_measure_correlation(self.ctx, x, y[:3])
+
+
 class ReportTest(Samples):
     def test_numbers_texts_and_lists_are_json(self):
         report = kd.Report(self.ctx)

@@ -15,7 +15,7 @@ PAGES = (
     "README.md",
     *(
         f"docs/guide{part}.md"
-        for part in ("", "-features", "-images", "-tasks", "-language", "-course", "-measure")
+        for part in ("", "-features", "-images", "-tasks", "-balance", "-language", "-course", "-measure")
     ),
     "docs/multimodal.md",
 )

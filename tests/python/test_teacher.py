@@ -44,6 +44,21 @@ class TeacherTest(Samples):
         expected = (self.v[self.numbers] + self.said(live)) / 2
         np.testing.assert_allclose(self.said(mixed), expected, atol=1e-5)
 
+    def test_teachers_of_tasks_do_not_collide(self):
+        keys = self.seen.samples.keys.copy()
+        some = kd.Teacher(self.ctx, keys[:20], lookup=kd.Lookup.KEY, missing=kd.Missing.ABSENT).add(
+            "logits", self.v[self.numbers[:20]]
+        )
+        live = kd.Teacher.from_model(kd.Model(self.ctx, MLP, frozen=True))
+        expected = self.said(live)
+        both = kd.Teacher.from_tasks(self.ctx, {"topic": some, "": live})
+        np.testing.assert_array_equal(self.said(both), expected)
+        got = self.targets.field("logits.topic")[:20]
+        np.testing.assert_array_equal(got, self.v[self.numbers[:20]])
+        self.assertEqual(self.targets.present("logits.topic").sum(), 20)
+        with self.assertRaisesRegex(kd.Error, "without '.', got 'a.b'"):
+            kd.Teacher.from_tasks(self.ctx, {"a.b": some})
+
     def test_python_answers(self):
         def read(batch, targets):
             targets.set("logits", self.v[batch.samples.numbers])

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/object.h"
+#include "core/balance/balance.h"
 #include "core/data/data.h"
 #include "core/loss/loss.h"
 #include "core/model/model.h"
@@ -21,7 +22,8 @@
 #define VERSION 1
 #define BYTE_ORDER_MARK 0x01020304u
 
-enum { MODEL = 1, OPTIMIZER, LOADER, SCHEDULE, LOSS, MONITOR, BYTES };
+/* Numbers of files: a new kind comes last. */
+enum { MODEL = 1, OPTIMIZER, LOADER, SCHEDULE, LOSS, MONITOR, BYTES, BALANCE };
 
 typedef struct {
     int32_t kind;
@@ -67,6 +69,7 @@ static void free_part(const part *p)
     case SCHEDULE: kd_schedule_free(p->object); break;
     case LOSS: kd_loss_free(p->object); break;
     case MONITOR: kd_monitor_free(p->object); break;
+    case BALANCE: kd_balance_free(p->object); break;
     default: break;
     }
 }
@@ -126,6 +129,11 @@ kd_status kd_checkpoint_add_monitor(kd_checkpoint *checkpoint, const char *name,
 {
     return add(checkpoint, MONITOR, name, monitor, 0);
 }
+kd_status kd_checkpoint_add_balance(kd_checkpoint *checkpoint, const char *name,
+                                    kd_balance *balance)
+{
+    return add(checkpoint, BALANCE, name, balance, 0);
+}
 
 kd_status kd_checkpoint_borrow_bytes(kd_checkpoint *checkpoint, const char *name, void *bytes,
                                      size_t size)
@@ -146,6 +154,7 @@ static kd_status save_state(const part *p, kd__text *state)
     case SCHEDULE: return kd__schedule_save(p->object, state);
     case LOSS: return kd__loss_save(p->object, state);
     case MONITOR: return kd__monitor_save(p->object, state);
+    case BALANCE: return kd__balance_save(p->object, state);
     default: return kd__text_append(state, p->object, (size_t)p->size);
     }
 }
@@ -213,6 +222,7 @@ static kd_status restore_state(const part *p, kd__state_reader *reader, int appl
     case SCHEDULE: return kd__schedule_restore(p->object, reader, apply);
     case LOSS: return kd__loss_restore(p->object, reader, apply);
     case MONITOR: return kd__monitor_restore_state(p->object, reader, apply);
+    case BALANCE: return kd__balance_restore(p->object, reader, apply);
     default: return kd__state_get(reader, apply ? p->object : NULL, p->size);
     }
 }

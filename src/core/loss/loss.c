@@ -51,6 +51,7 @@ void kd_loss_free(kd_loss *loss)
     kd__release(loss->object.context, loss->chosen);
     kd__release(loss->object.context, loss->columns);
     kd__release(loss->object.context, loss->features);
+    kd__release(loss->object.context, loss->pulls);
     kd__parameters_free(loss);
     kd__object_destroy(loss);
 }

@@ -271,6 +271,8 @@ struct kd_loss {
     kd__parameters parameters;
     float *features; /* sides of feature terms (features.c) */
     int64_t features_room;
+    float *pulls; /* gradients of tasks (gradients.c) */
+    int64_t pulls_room;
 };
 
 /* One row of one term: what its mathematics sees. */

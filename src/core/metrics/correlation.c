@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/numbers.h"
+#include "core/metrics/spread.h"
 
 static kd_status check_finite(const char *name, const double *values, int64_t count)
 {
@@ -97,6 +98,29 @@ done:
     kd__release(context, sorted);
     kd__release(context, ranks);
     return status;
+}
+
+/* ---- errors ---- */
+
+static kd_metric with_error(int32_t kind, double r, int64_t count)
+{
+    kd_metric m = { .struct_size = sizeof m, .value = r, .rows = count };
+    const double spread = kind == KD_CORRELATION_SPEARMAN ? 1 + r * r / 2 : 1;
+    const double z = atanh(r), error = count > 3 ? sqrt(spread / (double)(count - 3)) : NAN;
+    m.standard_error = (1 - r * r) * error;
+    m.low = tanh(z - KD__NORMAL_95 * error);
+    m.high = tanh(z + KD__NORMAL_95 * error);
+    return m;
+}
+
+kd_status kd_metrics_measure_correlation(kd_context *context, int32_t kind, const double *x,
+                                         const double *y, int64_t count, kd_metric *metric)
+{
+    double r;
+    KD_NEED(metric);
+    KD_TRY(kd_metrics_correlation(context, kind, x, y, count, &r));
+    const kd_metric made = with_error(kind, r, count);
+    return kd__info_write(metric, &made, sizeof made, "kd_metric");
 }
 
 kd_status kd_metrics_correlation(kd_context *context, int32_t kind, const double *x,

@@ -17,7 +17,6 @@
 #include "core/metrics/spread.h"
 
 #define CONFUSION_LIMIT 4096
-#define Z95 1.959963984540054 /* of the normal distribution, 97.5 % */
 
 /* What bootstrap needs of one row. */
 typedef struct {
@@ -244,9 +243,9 @@ kd_status kd_metrics_add(kd_metrics *m, const kd_array *logits, const kd_array *
 
 void kd__metric_share(kd_metric *out, int64_t right, int64_t rows)
 {
-    double n = (double)rows, p = rows ? (double)right / n : NAN, z2 = Z95 * Z95;
+    double n = (double)rows, p = rows ? (double)right / n : NAN, z2 = KD__NORMAL_95 * KD__NORMAL_95;
     double center = (p + z2 / (2 * n)) / (1 + z2 / n),
-           half = Z95 / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n));
+           half = KD__NORMAL_95 / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n));
     out->value = p;
     out->standard_error = sqrt(p * (1 - p) / n);
     out->low = center - half;
@@ -260,8 +259,8 @@ void kd__metric_mean(kd_metric *out, const kd__mean_of *m)
            variance = n > 1 ? fmax(0, (m->squares - n * mean * mean) / (n - 1)) : NAN;
     out->value = mean;
     out->standard_error = sqrt(variance / n);
-    out->low = mean - Z95 * out->standard_error;
-    out->high = mean + Z95 * out->standard_error;
+    out->low = mean - KD__NORMAL_95 * out->standard_error;
+    out->high = mean + KD__NORMAL_95 * out->standard_error;
     out->rows = m->rows;
 }
 

@@ -4,6 +4,8 @@
 
 #include <kdistill/metrics.h>
 
+#define KD__NORMAL_95 1.959963984540054 /* of the normal distribution, 97.5 % */
+
 /* Sums of numbers, and of their squares. */
 typedef struct kd__mean_of {
     double sum, squares;

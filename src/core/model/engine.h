@@ -90,6 +90,9 @@ typedef struct kd__engine {
     /* Dense layers, one after another, after those that "embedding" has, before its length 1: all
      * or, after an error, none. NULL: it takes none. */
     kd_status (*append)(kd_model *model, const kd__dense *dense, int64_t count);
+    /* Of an output that is made of another: the other's slot, or -1. dx += what dy, a gradient of
+     * this one, gives it; no tensor's gradient changes. dx NULL: only asks. NULL: none is. */
+    kd_status (*pull)(kd_model *model, int32_t slot, const float *dy, int32_t *source, float *dx);
     /* The output that this one is a head's product of, with the head; `gradient` 1 makes the head's
      * gradient ready to be added to. -1: none. NULL: no output is one. */
     int32_t (*head)(kd_model *model, int32_t slot, int gradient, kd_head *head);

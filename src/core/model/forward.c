@@ -272,3 +272,12 @@ int32_t kd__model_head(kd_model *model, int32_t slot, int gradient, kd_head *hea
     const int is_engines = slot < model->net.engine_slots;
     return is_engines && engine->head ? engine->head(model, slot, gradient, head) : -1;
 }
+
+kd_status kd__model_pull(kd_model *model, int32_t slot, const float *dy, int32_t *source, float *dx)
+{
+    const kd__engine *engine = model->net.engine;
+    *source = -1;
+    if (slot >= model->net.engine_slots)
+        return kd__task_head_pull(model, slot - model->net.engine_slots, dy, source, dx);
+    return engine->pull ? engine->pull(model, slot, dy, source, dx) : KD_OK;
+}

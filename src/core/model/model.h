@@ -162,6 +162,9 @@ void kd__model_forget_gradients(kd_model *model);
 /* Logits of a language model are its hidden states times a head: the slot of the hidden states, and
  * the head; `gradient` 1 makes the head's gradient ready to be added to. -1 for other outputs. */
 int32_t kd__model_head(kd_model *model, int32_t slot, int gradient, kd_head *head);
+/* The engine's pull (engine.h); *source -1: the output is made of no other. */
+kd_status kd__model_pull(kd_model *model, int32_t slot, const float *dy, int32_t *source,
+                         float *dx);
 
 /* ---- checkpoints ---- */
 

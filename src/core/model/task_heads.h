@@ -61,6 +61,9 @@ void kd__task_heads_end(kd_model *model);
 int32_t kd__task_head_entries_of(const kd_model *model, int32_t slot);
 kd_status kd__task_head_output(kd_model *model, int32_t number, kd_array *values);
 kd_status kd__task_head_gradient(kd_model *model, int32_t number, float **to, int32_t *add);
+/* As an engine's pull (engine.h): dx += what dy (n, N) gives to what the head reads. */
+kd_status kd__task_head_pull(kd_model *model, int32_t number, const float *dy, int32_t *source,
+                             float *dx);
 void kd__task_heads_forget(kd__task_heads *heads);
 /* Gradients of heads, into those of what they read. *done 1: the engine's tensors are all frozen
  * and its outputs got none from elsewhere: its gradients are 0, and its pass is left out. */

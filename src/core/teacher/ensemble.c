@@ -33,12 +33,15 @@ static kd_status set_weights(kd_teacher *made, const double *weights)
     return KD_OK;
 }
 
-static kd_status hold_members(kd_teacher *made, kd_teacher *const *teachers, int32_t count)
+kd_status kd__members_hold(kd_teacher *made, kd_teacher *const *teachers, int32_t count,
+                           const char *what)
 {
+    KD_FAIL_IF(count < 1 || count > 1024, KD_ERR_RANGE, "%s: expected 1 to 1024 teachers, got %d",
+               what, count);
     KD_TRY(KD_NEW(made->object.context, &made->members, count));
     for (int32_t i = 0; i < count; i++) {
-        KD_FAIL_IF(!teachers[i], KD_ERR_INVALID,
-                   "ensemble: member %d: expected a teacher, got NULL", i);
+        KD_FAIL_IF(!teachers[i], KD_ERR_INVALID, "%s: member %d: expected a teacher, got NULL",
+                   what, i);
         made->members[made->member_count++] = kd__object_hold(teachers[i]);
     }
     return KD_OK;
@@ -52,8 +55,6 @@ kd_status kd_teacher_from_ensemble(kd_teacher **out, kd_context *context,
     kd_teacher *made = NULL;
     KD_NEED(teachers);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_ensemble_options"));
-    KD_FAIL_IF(count < 1 || count > 1024, KD_ERR_RANGE,
-               "ensemble: expected 1 to 1024 teachers, got %d", count);
     KD_FAIL_IF(!(o.temperature > 0) || !isfinite(o.temperature), KD_ERR_RANGE,
                "temperature: expected above 0, got %g", o.temperature);
     KD_FAIL_IF(o.mean != KD_MEAN_OF_PROBABILITIES && o.mean != KD_MEAN_OF_LOGITS, KD_ERR_RANGE,
@@ -64,7 +65,7 @@ kd_status kd_teacher_from_ensemble(kd_teacher **out, kd_context *context,
     made->read = kd__read_ensemble;
     kd_status status =
         kd__name_copy(made->ensemble_field, o.field ? o.field : "logits", "field of the ensemble");
-    if (status == KD_OK) status = hold_members(made, teachers, count);
+    if (status == KD_OK) status = kd__members_hold(made, teachers, count, "ensemble");
     if (status == KD_OK) status = set_weights(made, o.weights);
     if (status != KD_OK) {
         kd_teacher_free(made);
@@ -74,7 +75,7 @@ kd_status kd_teacher_from_ensemble(kd_teacher **out, kd_context *context,
     return KD_OK;
 }
 
-static kd_status read_members(kd_teacher *teacher, kd_batch *batch, kd_targets *targets)
+kd_status kd__members_read(kd_teacher *teacher, kd_batch *batch, kd_targets *targets)
 {
     if (!targets->members) KD_TRY(KD_NEW(targets->object.context, &targets->members, 1024));
     while (targets->member_count < teacher->member_count) {
@@ -133,7 +134,7 @@ kd_status kd__read_ensemble(kd_teacher *teacher, kd_batch *batch, kd_targets *ta
     int64_t dims[2] = { 0 };
     int32_t unit = KD__OF_ROWS;
     int absent = 0;
-    KD_TRY(read_members(teacher, batch, targets));
+    KD_TRY(kd__members_read(teacher, batch, targets));
     for (int64_t m = 0; m < teacher->member_count; m++)
         if (kd__sparse_find(targets->members[m], teacher->ensemble_field))
             return kd__ensemble_merge_sparse(teacher, targets);

@@ -40,6 +40,23 @@ static kd_status slot(kd_targets *targets, const char *name, kd__sparse **out)
     return KD_OK;
 }
 
+/* A field that was a view has no arrays of its own. */
+static void forget_view(kd__sparse *s)
+{
+    char name[KD_NAME_BYTES];
+    memcpy(name, s->name, sizeof name);
+    memset(s, 0, sizeof *s);
+    memcpy(s->name, name, sizeof name);
+}
+
+static void release_arrays(kd_context *context, const kd__sparse *s)
+{
+    void *blocks[] = { s->offsets, s->ids,     s->values,         s->tail,
+                       s->tails,   s->entropy, s->present_buffer, s->borrowed };
+    for (size_t b = 0; b < sizeof blocks / sizeof *blocks && !s->is_view; b++)
+        kd__release(context, blocks[b]);
+}
+
 kd_status kd__sparse_open(kd_targets *targets, const char *name, int32_t kind, int64_t vocabulary,
                           double temperature, kd__sparse **out)
 {
@@ -50,6 +67,7 @@ kd_status kd__sparse_open(kd_targets *targets, const char *name, int32_t kind, i
                "sparse field: temperature: expected 0.01 to 1000, got %g", temperature);
     KD_TRY(slot(targets, name, &s));
     s->active = 0;
+    if (s->is_view) forget_view(s);
     KD_TRY(KD_RESERVE(context, &s->offsets, &s->offsets_room, rows + 1));
     KD_TRY(KD_RESERVE(context, &s->tail, &s->tail_room, rows + 1));
     KD_TRY(KD_RESERVE(context, &s->entropy, &s->entropy_room, rows + 1));
@@ -65,6 +83,17 @@ kd_status kd__sparse_open(kd_targets *targets, const char *name, int32_t kind, i
     memset(s->borrowed, 0, (size_t)rows * sizeof *s->borrowed);
     s->active = 1;
     *out = s;
+    return KD_OK;
+}
+
+kd_status kd__sparse_borrow(kd_targets *targets, const char *name, const kd__sparse *from)
+{
+    kd__sparse *s;
+    KD_TRY(slot(targets, name, &s));
+    release_arrays(targets->object.context, s);
+    *s = *from;
+    KD_TRY(kd__name_copy(s->name, name, "sparse field"));
+    s->is_view = 1;
     return KD_OK;
 }
 
@@ -375,10 +404,8 @@ void kd__sparse_free(kd_targets *targets)
 {
     kd_context *context = targets->object.context;
     for (int64_t i = 0; i < targets->sparse_count; i++) {
-        kd__sparse *s = targets->sparse[i];
-        void *blocks[] = { s->offsets,        s->ids,      s->values, s->tail, s->tails, s->entropy,
-                           s->present_buffer, s->borrowed, s };
-        for (size_t b = 0; b < sizeof blocks / sizeof *blocks; b++) kd__release(context, blocks[b]);
+        release_arrays(context, targets->sparse[i]);
+        kd__release(context, targets->sparse[i]);
     }
     kd__release(context, targets->sparse);
 }

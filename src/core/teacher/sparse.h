@@ -27,6 +27,7 @@ typedef struct kd__sparse {
     const uint8_t *present; /* NULL: every row */
     uint8_t *present_buffer;
     int32_t *borrowed; /* (R): entries that an ensemble filled from a tail; NULL: none */
+    int32_t is_view;   /* 1: the arrays are those of other targets */
     int64_t offsets_room, ids_room, values_room, tail_room, tails_room, entropy_room, present_room,
         borrowed_room;
 } kd__sparse;
@@ -49,6 +50,8 @@ kd_status kd__sparse_temperatures(kd_targets *targets, kd__sparse *sparse, int32
 kd_status kd__sparse_room(kd_targets *targets, kd__sparse *sparse, int64_t row, int64_t count,
                           uint32_t **ids, float **values);
 void kd__sparse_close_row(kd__sparse *sparse, int64_t row, int64_t count);
+/* Another name for other targets' sparse field, until it is filled again. */
+kd_status kd__sparse_borrow(kd_targets *targets, const char *name, const kd__sparse *from);
 kd_status kd__sparse_open_present(kd_targets *targets, kd__sparse *sparse);
 
 const kd__sparse *kd__sparse_find(const kd_targets *targets, const char *name);

@@ -47,6 +47,7 @@ void kd_teacher_free(kd_teacher *teacher)
     for (int64_t i = 0; i < teacher->member_count; i++) kd_teacher_free(teacher->members[i]);
     kd__release(context, teacher->members);
     kd__release(context, teacher->weights);
+    kd__release(context, teacher->task_names);
     if (teacher->callbacks.destroy) teacher->callbacks.destroy(teacher->callbacks.user);
     if (teacher->store) teacher->free_store(teacher->store);
     kd__object_destroy(teacher);
@@ -286,6 +287,7 @@ static kd_status read_model(kd_teacher *teacher, kd_batch *batch, kd_targets *ta
 kd_status kd__teacher_keep(kd_teacher *teacher, const char *const *names, int32_t count)
 {
     int32_t slot;
+    if (teacher->task_names) return kd__tasks_keep(teacher, names, count);
     for (int64_t i = 0; i < teacher->member_count; i++)
         KD_TRY(kd__teacher_keep(teacher->members[i], names, count));
     if (!teacher->model || !count) return KD_OK;

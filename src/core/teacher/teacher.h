@@ -48,7 +48,8 @@ struct kd_teacher {
     kd_model *model;
     kd_teacher **members;
     int64_t member_count;
-    double *weights; /* sum to 1 */
+    double *weights;                   /* of an ensemble, sum to 1; NULL: */
+    char (*task_names)[KD_NAME_BYTES]; /* teachers of tasks, (members); "": fields as they are */
     kd_ensemble_options ensemble;
     char ensemble_field[KD_NAME_BYTES];
     kd_teacher_callbacks callbacks;
@@ -64,6 +65,13 @@ kd_status kd__targets_begin_for(kd_targets *targets, const kd_batch *batch);
 /* Live models among a teacher and its members keep these outputs and no others; other teachers
  * give what they have. */
 kd_status kd__teacher_keep(kd_teacher *teacher, const char *const *names, int32_t count);
+/* 1 to 1024 members, held; `what` begins messages. */
+kd_status kd__members_hold(kd_teacher *made, kd_teacher *const *teachers, int32_t count,
+                           const char *what);
+/* What each says about the batch, into targets->members. */
+kd_status kd__members_read(kd_teacher *teacher, kd_batch *batch, kd_targets *targets);
+/* kd__teacher_keep of teachers of tasks: each keeps what is asked of it, by its own names. */
+kd_status kd__tasks_keep(kd_teacher *teacher, const char *const *names, int32_t count);
 kd_status kd__read_ensemble(kd_teacher *teacher, kd_batch *batch, kd_targets *targets);
 /* Members' answers are in targets->members, at least one of them sparse
  * (src/core/teacher/ensemble_sparse.c). */

@@ -35,6 +35,7 @@ const kd__engine kd__decoder_engine = {
     .sequences = kd__trunk_sequences,
     .grow = kd__trunk_grow,
     .head_class = kd__decoder_head_class,
+    .pull = kd__samples_pull,
     .append = kd__samples_append,
     .head = kd__trunk_head,
     .complete = kd__decoder_complete,

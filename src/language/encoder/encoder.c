@@ -43,6 +43,7 @@ const kd__engine kd__encoder_engine = {
     .output = kd__encoder_output,
     .gradient = kd__encoder_gradient,
     .forget_gradients = kd__encoder_forget_gradients,
+    .pull = kd__samples_pull,
     .head = kd__encoder_head,
     .sequences = kd__trunk_sequences,
     .grow = kd__trunk_grow,

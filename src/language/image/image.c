@@ -40,6 +40,7 @@ const kd__engine kd__image_engine = {
     .sequences = kd__trunk_sequences,
     .grow = kd__trunk_grow,
     .head_class = kd__image_head_class,
+    .pull = kd__samples_pull,
     .complete = kd__image_complete,
     .other_name = kd__image_other_name,
     .check_extra = kd__image_check_extra,

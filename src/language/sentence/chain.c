@@ -130,53 +130,79 @@ const float *kd__chain_output(const kd__chain *c)
     return c->normalize ? unit_of(c) : value(c, c->count);
 }
 
-/* dx (S, inputs) of the normed inputs becomes that of v_i. */
-static void norm_gradient(kd_model *model, const kd__chain *c, int64_t i, const kd__rows *rows,
-                          float *dx)
+/* On the way back: 0: gradients of tensors stay as they are. */
+typedef struct {
+    kd_model *model;
+    const kd__chain *c;
+    int64_t site;
+    int trains;
+} way;
+
+static float *gradient_of(const way *w, int32_t tensor)
 {
-    const kd__stage *s = &c->stage[i];
-    kd__layer_norm_gradient(rows, value(c, i), kd__tensor_values(model, s->norm), kept_of(c), dx,
-                            s->inputs, dx, 0, kd__tensor_gradient(model, s->norm),
-                            kd__tensor_gradient(model, s->norm + 1), 1);
+    return w->trains ? kd__tensor_gradient(w->model, tensor) : NULL;
+}
+
+/* dx (S, inputs) of the normed inputs becomes that of v_i. */
+static void norm_gradient(const way *w, int64_t i, const kd__rows *rows, float *dx)
+{
+    const kd__stage *s = &w->c->stage[i];
+    kd__layer_norm_gradient(rows, value(w->c, i), kd__tensor_values(w->model, s->norm),
+                            kept_of(w->c), dx, s->inputs, dx, 0, gradient_of(w, s->norm),
+                            gradient_of(w, s->norm + 1), 1);
 }
 
 /* dx (S, inputs) from dy (S, outputs), which becomes the gradient before the activation. */
-static kd_status stage_gradient(kd_model *model, const kd__chain *c, int64_t i, int64_t site,
-                                const kd__rows *rows, float *dy, float *dx)
+static kd_status stage_gradient(const way *w, int64_t i, const kd__rows *rows, float *dy, float *dx)
 {
+    kd_model *model = w->model;
+    const kd__chain *c = w->c;
     const kd__stage *s = &c->stage[i];
-    const float *x = entered(model, c, i, site, rows, scratch(c, 2));
+    const float *x = entered(model, c, i, w->site, rows, scratch(c, 2));
     kd__activation_backward(rows->context, s->activation, dy, value(c, i + 1), NULL, rows->count,
                             s->outputs);
-    kd__bias_gradient(rows, dy, s->outputs, kd__tensor_gradient(model, s->bias), 1);
-    if (kd__lora_wants(model, s->weight, model->net.tensors[s->weight].count))
+    kd__bias_gradient(rows, dy, s->outputs, gradient_of(w, s->bias), 1);
+    if (w->trains && kd__lora_wants(model, s->weight, model->net.tensors[s->weight].count))
         KD_TRY(kd__linear_weight_gradient(rows, x, s->inputs, dy, s->outputs,
                                           kd__tensor_gradient(model, s->weight), 1));
     KD_TRY(kd__linear_input_gradient(rows, dy, s->outputs, kd__tensor_values(model, s->weight),
                                      s->inputs, dx));
-    dropped(model, s, site + i, rows, dx, dx);
-    if (s->is_normed) norm_gradient(model, c, i, rows, dx);
+    dropped(model, s, w->site + i, rows, dx, dx);
+    if (s->is_normed) norm_gradient(w, i, rows, dx);
     return KD_OK;
 }
 
-kd_status kd__chain_backward(kd_model *model, kd__chain *c, int64_t site, float *dhidden)
+static kd_status go_back(kd_model *model, kd__chain *c, int64_t site, const float *given,
+                         int trains, float *dhidden)
 {
+    const way w = { model, c, site, trains };
     const kd__sequences sequences = sequences_of(model, c);
     const kd__rows rows = { sequences.context, sequences.count };
     const int64_t outputs = kd__chain_outputs(c);
     float *dy = scratch(c, 0), *dx = scratch(c, 1);
-    KD_TRY(kd__chain_forward(model, c, site));
-    if (c->normalize)
-        kd__unit_rows_gradient(&rows, unit_of(c), lengths_of(c), kd__chain_gradient(c), outputs,
-                               dy);
-    else memcpy(dy, kd__chain_gradient(c), (size_t)(rows.count * outputs) * sizeof *dy);
+    if (c->normalize) kd__unit_rows_gradient(&rows, unit_of(c), lengths_of(c), given, outputs, dy);
+    else memcpy(dy, given, (size_t)(rows.count * outputs) * sizeof *dy);
     for (int64_t i = c->count; i-- > 0;) {
         float *done = dy;
-        KD_TRY(stage_gradient(model, c, i, site, &rows, dy, dx));
+        KD_TRY(stage_gradient(&w, i, &rows, dy, dx));
         dy = dx;
         dx = done;
     }
     if (c->has_transform) KD_TRY(kd__transform_backward(model, &c->transform, value(c, 0), dy));
     kd__pool_gradient(&sequences, c->pooling, hidden_of(model), dy, c->width, dhidden);
     return KD_OK;
+}
+
+/* The block, and with it the place of the gradient, is there once the values are. */
+kd_status kd__chain_backward(kd_model *model, kd__chain *c, int64_t site, float *dhidden)
+{
+    KD_TRY(kd__chain_forward(model, c, site));
+    return go_back(model, c, site, kd__chain_gradient(c), 1, dhidden);
+}
+
+kd_status kd__chain_pull(kd_model *model, kd__chain *c, int64_t site, const float *dy,
+                         float *dhidden)
+{
+    KD_TRY(kd__chain_forward(model, c, site));
+    return go_back(model, c, site, dy, 0, dhidden);
 }

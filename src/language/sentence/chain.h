@@ -49,5 +49,9 @@ const float *kd__chain_output(const kd__chain *chain);
 float *kd__chain_gradient(const kd__chain *chain);
 /* Gradients of the stages' tensors are added to; dhidden (R, d) as well. */
 kd_status kd__chain_backward(kd_model *model, kd__chain *chain, int64_t site, float *dhidden);
+/* dhidden += what dy (S, outputs) gives it; no tensor's gradient changes. The chain has no
+ * transform. */
+kd_status kd__chain_pull(kd_model *model, kd__chain *chain, int64_t site, const float *dy,
+                         float *dhidden);
 
 #endif

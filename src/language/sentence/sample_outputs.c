@@ -71,6 +71,16 @@ kd_status kd__samples_gradient(kd_model *model, int32_t slot, float **to, int32_
     return KD_OK;
 }
 
+/* Outputs of samples are made of the trunk's last rows. */
+kd_status kd__samples_pull(kd_model *model, int32_t slot, const float *dy, int32_t *source,
+                           float *dx)
+{
+    const int32_t n = slot - first_slot(model);
+    kd__chain *c = n >= 0 && n < kd__samples_of(model)->chains ? chain_of(model, slot) : NULL;
+    *source = c && !c->has_transform ? KD__SLOT_HIDDEN : -1;
+    return *source < 0 || !dx ? KD_OK : kd__chain_pull(model, c, site_of(model, n), dy, dx);
+}
+
 void kd__samples_forget_gradients(kd_model *model)
 {
     kd__samples *s = kd__samples_of(model);

@@ -45,6 +45,8 @@ kd_status kd__samples_forward(kd_model *model, kd_batch *batch, int32_t mode);
 int kd__samples_describe(const kd__network *net, int32_t slot, kd__output_facts *facts);
 kd_status kd__samples_output(kd_model *model, int32_t slot, kd_array *values);
 kd_status kd__samples_gradient(kd_model *model, int32_t slot, float **to, int32_t *add);
+kd_status kd__samples_pull(kd_model *model, int32_t slot, const float *dy, int32_t *source,
+                           float *dx);
 void kd__samples_forget_gradients(kd_model *model);
 /* The trunk's pass as well. Fresh gradients of tensors of no chain, and of none of the trunk's,
  * are the engine's to clear. */

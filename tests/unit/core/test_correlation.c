@@ -44,6 +44,34 @@ START_TEST(correlations_are_those_of_scipy)
 }
 END_TEST
 
+/* scipy 1.17, pearsonr(x, y).confidence_interval(); Spearman's by the formula of its header. */
+START_TEST(intervals_are_those_of_fisher)
+{
+    const double x[] = { 3, 1, 4, 1, 5, 9, 2, 6 }, y[] = { 2, 7, 1, 8, 2, 8, 1, 8 };
+    kd_metric m = { .struct_size = sizeof m };
+    kd_context *ctx = make_context(1);
+    OK(kd_metrics_measure_correlation(ctx, KD_CORRELATION_PEARSON, x, y, 8, &m));
+    NEAR(m.value, 0.2096553190730121, 1e-14);
+    NEAR(m.low, -0.5808282637922028, 1e-12);
+    NEAR(m.high, 0.7966346908662509, 1e-12);
+    NEAR(m.standard_error, (1 - m.value * m.value) / sqrt(5), 1e-14);
+    ck_assert_int_eq(m.rows, 8);
+    OK(kd_metrics_measure_correlation(ctx, KD_CORRELATION_SPEARMAN, x, y, 8, &m));
+    NEAR(m.value, 0.19885368120992467, 1e-14);
+    const double error = sqrt((1 + m.value * m.value / 2) / 5);
+    NEAR(m.low, tanh(atanh(m.value) - 1.959963984540054 * error), 1e-14);
+    NEAR(m.high, tanh(atanh(m.value) + 1.959963984540054 * error), 1e-14);
+    NEAR(m.standard_error, (1 - m.value * m.value) * error, 1e-14);
+    OK(kd_metrics_measure_correlation(ctx, KD_CORRELATION_PEARSON, x, x, 8, &m));
+    ck_assert(m.value == 1 && m.low == 1 && m.high == 1 && m.standard_error == 0);
+    OK(kd_metrics_measure_correlation(ctx, KD_CORRELATION_PEARSON, x, y, 3, &m));
+    ck_assert(!isnan(m.value) && isnan(m.low) && isnan(m.high) && isnan(m.standard_error));
+    FAILS(kd_metrics_measure_correlation(ctx, 3, x, y, 8, &m), KD_ERR_RANGE, "got 3");
+    FAILS(kd_metrics_measure_correlation(ctx, 1, x, y, 8, NULL), KD_ERR_INVALID, "metric is NULL");
+    kd_context_free(ctx);
+}
+END_TEST
+
 START_TEST(a_constant_has_no_correlation)
 {
     const double x[] = { .1, .1, .1 }, y[] = { 1, 2, 3 };
@@ -89,6 +117,7 @@ Suite *correlation_suite(void)
     Suite *suite = suite_create("correlation");
     TCase *tests = tcase_create("correlation");
     tcase_add_test(tests, correlations_are_those_of_scipy);
+    tcase_add_test(tests, intervals_are_those_of_fisher);
     tcase_add_test(tests, a_constant_has_no_correlation);
     tcase_add_test(tests, large_and_small_values_keep_their_correlation);
     tcase_add_test(tests, what_has_no_correlation_is_refused);
