@@ -122,3 +122,45 @@ class TaskTest(Case):
         np.testing.assert_array_equal(before, self.logits(self.model, "mood").argmax(1))
         right = self.logits(self.model, "topic").argmax(1) == self.tokens[:, 1] % 3
         self.assertGreater(right.mean(), 0.9)
+
+    def test_gradients_of_tasks_go_back_through_their_heads(self):
+        heads = {
+            "tags": {"num_labels": 4, "level": "row", "from": "hidden.0"},
+            "mood": {"num_labels": 2, "level": "sample", "from": "hidden.0", "pooling": "mean"},
+            "deep": {"num_labels": 3, "level": "row", "from": "hidden.0", "hidden_size": 5},
+        }
+        heads["deep"]["activation"] = "tanh"
+        model = kd.Model(self.ctx, {**BERT, "kd_heads": heads})
+        rows, weights = TEXTS * LENGTH, dict(model.tensors)
+        labels = {"tags": self.tokens.reshape(-1) % 4, "deep": self.tokens.reshape(-1) % 3}
+        for task, values in labels.items():
+            self.batch.set("label." + task, values)
+        labels["mood"] = self.tokens[:, 0] % 2
+        self.batch.set_per_sample("label.mood", labels["mood"])
+        loss = kd.Loss(self.ctx)
+        for task in heads:
+            loss.add(
+                kd.LossKind.CROSS_ENTROPY,
+                student_output="logits." + task,
+                label_field="label." + task,
+            )
+        model.forward(self.batch)
+        found = loss.measure_gradients(model, self.batch, output="hidden.0")
+        gradients = []
+        for task in heads:
+            logits = model.output("logits." + task).astype(float)
+            share = np.exp(logits - logits.max(1, keepdims=True))
+            d = share / share.sum(1, keepdims=True)
+            d[np.arange(len(d)), labels[task]] -= 1
+            d = d / len(d) @ weights[f"heads.{task}.weight"]
+            if task == "deep":
+                w, b = weights["heads.deep.dense.weight"], weights["heads.deep.dense.bias"]
+                d = d * (1 - np.tanh(model.output("hidden.0") @ w.T + b) ** 2) @ w
+            if task == "mood":
+                d = np.repeat(d / LENGTH, LENGTH, axis=0)
+            self.assertEqual(d.shape, (rows, 16))
+            gradients.append(d.ravel())
+        lengths = [np.linalg.norm(g) for g in gradients]
+        np.testing.assert_allclose(found.norms, lengths, rtol=1e-4)
+        expected = gradients[0] @ gradients[2] / lengths[0] / lengths[2]
+        np.testing.assert_allclose(found.cosines[0][2], expected, rtol=1e-3)
