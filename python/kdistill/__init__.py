@@ -54,6 +54,7 @@ from .dataset import Dataset
 from .enums import *  # noqa: F403
 from .generator import Generated, Generator
 from .head import Head
+from .image import ImageProcessor, image_crop, image_resize
 from .loader import Loader
 from .loss import Loss, LossCounts, LossMemory, Term
 from .metrics import Metrics, metrics_correlation, metrics_mean, metrics_measure_retrieval
@@ -101,6 +102,7 @@ __all__ = [
     "Generated",
     "Generator",
     "Head",
+    "ImageProcessor",
     "Loader",
     "Loss",
     "LossCounts",
@@ -140,6 +142,8 @@ __all__ = [
     "compare_runs",
     "compare_texts",
     "curation_is_held_out",
+    "image_crop",
+    "image_resize",
     "lib",
     "library_path",
     "metrics_correlation",

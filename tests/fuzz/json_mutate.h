@@ -18,6 +18,10 @@ static const char *const json_keys[] = {
     "position_embedding_type", "is_decoder", "num_labels", "id2label", "torch_dtype", "kd_pooling",
     "kd_dense", "kd_normalize", "kd_max_length", "kd_pooler", "normalize", "embedding_dtype",
     "ignored_token", "embedding_rows", "token_weights", "layout",
+    /* images */
+    "image_size", "patch_size", "num_channels", "kd_patch_dropout", "image_processor_type", "size",
+    "height", "width", "shortest_edge", "crop_size", "do_resize", "do_center_crop", "do_rescale",
+    "do_normalize", "rescale_factor", "image_mean", "image_std", "resample", "default_to_square",
     /* modules, pooling, dense layers, lengths */
     "type", "path", "idx", "name", "word_embedding_dimension", "pooling_mode",
     "pooling_mode_cls_token", "pooling_mode_mean_tokens", "pooling_mode_max_tokens",
