@@ -59,7 +59,8 @@ typedef struct kd_field_options {
     /* A number for each channel: (dims[1]) of the field, (1) where it is (samples, height, width)
      * or (samples); copied. For mean m and deviation d: 1 / d and -m / d, as torchvision's
      * Normalize. NULL: 1 and 0. */
-    const kd_array *channel_scale, *channel_shift;
+    const kd_array *channel_scale;
+    const kd_array *channel_shift;
 } kd_field_options;
 #define KD_FIELD_OPTIONS_INIT                                                                      \
     {                                                                                              \

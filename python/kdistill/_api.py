@@ -215,7 +215,7 @@ class kd_field_options(Structure):
         ("shift", c_double),
         ("present", POINTER(kd_array)),
         ("channel_scale", POINTER(kd_array)),
-        ("channel_shift", POINTER(POINTER(kd_array))),
+        ("channel_shift", POINTER(kd_array)),
     ]
     struct_size: int
     reserved: int
