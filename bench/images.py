@@ -1,12 +1,15 @@
 """Training and evaluating image students beside PyTorch in the same run (make bench-images).
 
-    python bench/images.py [net ..]
+    python bench/images.py [net .. | patches]
 
 A step at batch 128 of 28x28 images: forward, cross-entropy, backward, SGD with momentum; and an
 evaluating pass of a frozen model, whose norms are folded. The nets are examples/images/*.json.
 Rivals: torch eager, eager with channels last, and compiled (COMPILE=0 leaves it out), each in a
 process of its own under its best setting (bench/rivals.py). Ours and torch alternate; medians of
 ROUNDS, and of the ratios of each round. Goal of a training step: 1.2 times torch eager's speed.
+
+`patches`: ours alone, a training step of a small ViT whose passes leave patches out
+(kd_patch_dropout), beside one that keeps all, in turns.
 """
 
 import json
@@ -172,9 +175,60 @@ def measure(net, trains):
         yield found
 
 
+VIT = {
+    "model_type": "vit",
+    "architectures": ["ViTForImageClassification"],
+    "image_size": 64,
+    "patch_size": 8,
+    "hidden_size": 192,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 3,
+    "intermediate_size": 768,
+    "num_labels": 10,
+}
+
+
+def vit_step(share, rows=64):
+    rng = numpy.random.default_rng(0)
+    model = kd.Model(context, VIT | {"kd_patch_dropout": share})
+    batch = kd.Batch(context).begin(rows)
+    batch.set("pixels", rng.normal(size=(rows, 3, 64, 64)).astype(numpy.float32))
+    batch.set("label", rng.integers(0, 10, rows))
+    loss = kd.Loss(context)
+    loss.add(kd.LossKind.CROSS_ENTROPY, 1.0)
+    optimizer = kd.Optimizer(context, kd.OptimizerKind.ADAMW)
+    optimizer.add_model(model)
+
+    def train():
+        model.forward(batch, kd.Mode.TRAIN)
+        loss.backward(model, batch)
+        optimizer.step(1e-3)
+
+    return train
+
+
+def measure_patches():
+    """A row for each share of patches that is left out."""
+    shares = [0, 0.25, 0.5, 0.75]
+    steps, times = [vit_step(share) for share in shares], [[] for _ in shares]
+    for step in steps:
+        step()
+    for _ in range(ROUNDS):
+        for step, found in zip(steps, times):
+            found.append(clock(step))
+    for share, found in zip(shares, times):
+        ratio = statistics.median(a / b for a, b in zip(times[0], found))
+        ms = 1e3 * statistics.median(found)
+        print(f"ViT 64 x 6 x 192, {share:4.0%} left out {ms:8.1f} ms {ratio:6.2f}", flush=True)
+        yield {"name": "ViT, training step", "left out": share, "ours_ms": ms, "ratio": ratio}
+
+
 def main():
     print(f"torch {torch.__version__}, {rivals.CORES} cores, load {os.getloadavg()[0]:.1f}")
     results = []
+    if sys.argv[1:] == ["patches"]:
+        rivals.write_tables("build/bench-patches", list(measure_patches()))
+        return
     for net in sys.argv[1:] or NETS:
         for trains in (True, False):
             results += measure(net, trains)

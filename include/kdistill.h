@@ -36,6 +36,7 @@
 #include <kdistill/array.h>      /* views of the host's arrays              */
 #include <kdistill/context.h>    /* allocator, threads, log, seed, BLAS     */
 #include <kdistill/data.h>       /* dataset, loader, batch                  */
+#include <kdistill/image.h>      /* images before they enter a model       */
 #include <kdistill/model.h>      /* networks: students and frozen teachers  */
 #include <kdistill/teacher.h>    /* teacher outputs, targets of a batch     */
 #include <kdistill/loss.h>       /* weighted sums of terms, with gradients  */

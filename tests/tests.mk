@@ -239,7 +239,7 @@ nightly: check check-long check-asan check-tsan check-valgrind check-blas check-
 	$(MAKE) --no-print-directory check-dist
 
 # ---- fuzzing ----
-FUZZ = tests/fuzz/fuzz.c tests/fuzz/chats.c
+FUZZ = tests/fuzz/fuzz.c tests/fuzz/chats.c tests/fuzz/pixels.c
 FUZZ_SECONDS ?= 60
 fuzz-corpus: $(FUZZ) $(wildcard tests/fuzz/*.h) $(OBJECTS)
 	@mkdir -p $(BUILD)/tests

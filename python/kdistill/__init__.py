@@ -55,6 +55,7 @@ from .dataset import Dataset
 from .enums import *  # noqa: F403
 from .generator import Generated, Generator
 from .head import Head
+from .image import ImageProcessor, image_crop, image_resize
 from .loader import Loader
 from .loss import Loss, LossCounts, LossMemory, TaskGradients, Term
 from .metrics import (
@@ -109,6 +110,7 @@ __all__ = [
     "Generated",
     "Generator",
     "Head",
+    "ImageProcessor",
     "Loader",
     "Loss",
     "LossCounts",
@@ -149,6 +151,8 @@ __all__ = [
     "compare_runs",
     "compare_texts",
     "curation_is_held_out",
+    "image_crop",
+    "image_resize",
     "lib",
     "library_path",
     "metrics_correlation",

@@ -214,12 +214,16 @@ class kd_field_options(Structure):
         ("scale", c_double),
         ("shift", c_double),
         ("present", POINTER(kd_array)),
+        ("channel_scale", POINTER(kd_array)),
+        ("channel_shift", POINTER(kd_array)),
     ]
     struct_size: int
     reserved: int
     scale: float
     shift: float
     present: Any
+    channel_scale: Any
+    channel_shift: Any
 
 
 class kd_csv_options(Structure):
@@ -320,6 +324,29 @@ class kd_batch_options(Structure):
         ("reserved", c_int32),
     ]
     struct_size: int
+    reserved: int
+
+
+class kd_resize_options(Structure):
+    """`kd_resize_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("resample", c_int32),
+        ("left", c_double),
+        ("top", c_double),
+        ("right", c_double),
+        ("bottom", c_double),
+        ("down_first", c_int32),
+        ("reserved", c_int32),
+    ]
+    struct_size: int
+    resample: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+    down_first: int
     reserved: int
 
 
@@ -2087,6 +2114,7 @@ STRUCTS: list[type[Structure]] = [
     kd_pseudo_label_counts,
     kd_loader_options,
     kd_batch_options,
+    kd_resize_options,
     kd_model_options,
     kd_model_save_options,
     kd_model_memory_info,
@@ -2205,6 +2233,10 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_PRECISION_FLOAT32": ("Products", "FLOAT32"),
     "KD_PRECISION_BFLOAT16": ("Products", "BFLOAT16"),
     "KD_PRECISION_MEASURED": ("Products", "MEASURED"),
+    "KD_RESAMPLE_LANCZOS": ("Resample", "LANCZOS"),
+    "KD_RESAMPLE_BILINEAR": ("Resample", "BILINEAR"),
+    "KD_RESAMPLE_BICUBIC": ("Resample", "BICUBIC"),
+    "KD_RESAMPLE_BOX": ("Resample", "BOX"),
     "KD_MODE_EVALUATE": ("Mode", "EVALUATE"),
     "KD_MODE_TRAIN": ("Mode", "TRAIN"),
     "KD_MODE_REHEARSE": ("Mode", "REHEARSE"),
@@ -2610,7 +2642,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "copied. The borrow form keeps the pointer: contiguous, alive and unchanged until the datas"
         "et is\n"
         "freed.\n"
-        "- KD_ERR_SHAPE: another number of samples.\n"
+        "- KD_ERR_SHAPE: another number of samples; channel_scale of another number of channels.\n"
         "- KD_ERR_INVALID: the name is taken, empty or too long."
     ),
     "kd_dataset_borrow": (
@@ -2620,7 +2652,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "copied. The borrow form keeps the pointer: contiguous, alive and unchanged until the datas"
         "et is\n"
         "freed.\n"
-        "- KD_ERR_SHAPE: another number of samples.\n"
+        "- KD_ERR_SHAPE: another number of samples; channel_scale of another number of channels.\n"
         "- KD_ERR_INVALID: the name is taken, empty or too long."
     ),
     "kd_dataset_add_file": (
@@ -2665,9 +2697,9 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [POINTER(c_void_p), POINTER(c_void_p), c_int32],
         "New dataset of all samples of `parts`, in order. Fields are joined by name and must agree "
         "in\n"
-        "dtype, shape, scale and shift. A field that a part lacks is absent there, so a labeled and"
-        " an\n"
-        "unlabeled part make one dataset."
+        "dtype, shape, scale and shift, those of channels too. A field that a part lacks is absent "
+        "there,\n"
+        "so a labeled and an unlabeled part make one dataset."
     ),
     "kd_dataset_sample_count": (
         c_int32, [c_void_p, POINTER(c_int64)],
@@ -2880,6 +2912,111 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [c_void_p, POINTER(kd_array), POINTER(kd_array), POINTER(kd_array)],
         "Gives the host's batch its sample numbers, keys and views; each may be NULL (unchanged).\n"
         "Copied."
+    ),
+    "kd_resize_options_init": (
+        None, [POINTER(kd_resize_options), c_size_t],
+        ""
+    ),
+    "kd_image_resize": (
+        c_int32, [c_void_p, POINTER(kd_array), POINTER(kd_array), POINTER(kd_resize_options)],
+        "Resizes one image or several, each channel by itself, across and down. A pixel of the resu"
+        "lt is the mean of the image's pixels around its place, weighted by the filter; pixel i of"
+        "\n"
+        "`to` lies at ((i + 1/2) from / to), and where the result is smaller the filter is stretche"
+        "d by\n"
+        "from / to (anti-alias). Weights of a pixel add up to 1; what lies outside the image has no"
+        "ne.\n"
+        "- image: uint8 or float32. resized: of the same dtype, rank, channels and samples; its hei"
+        "ght and\n"
+        "  width are the new ones. Both may have any strides; they do not overlap.\n"
+        "- uint8 has the numbers of PIL's Image.resize to the bit (weights of 22 bits, each of the "
+        "two\n"
+        "  passes rounded to 0 .. 255), as Pillow 3.3 to 12 have them; float32 has those of its mod"
+        "e F.\n"
+        "  Pillow 13 goes down first where the height shrinks much more than the width, and 12.2 wh"
+        "ere it\n"
+        "  is more than 100 times the width: `down_first`.\n"
+        "- With alpha PIL multiplies colors by it before and divides after: the host's, if it wants"
+        " that.\n"
+        "- The same bits for any number of threads.\n"
+        "- KD_ERR_DTYPE, KD_ERR_SHAPE: other arrays; an empty side. KD_ERR_RANGE: resample; a part "
+        "that is\n"
+        "  empty or not inside the image; a side above 2^24."
+    ),
+    "kd_image_crop": (
+        c_int32, [c_void_p, POINTER(kd_array), POINTER(kd_array)],
+        "Copies the middle of one image or several, as many pixels as `cropped` has; where the imag"
+        "e is\n"
+        "smaller, it stands in the middle of zeros. Row i of the result is row i + floor((height - "
+        "new\n"
+        "height) / 2). uint8 or float32, any strides, the same dtype, rank, channels and samples; e"
+        "rrors as\n"
+        "above."
+    ),
+    "kd_image_processor_load": (
+        c_int32, [POINTER(c_void_p), c_void_p, c_char_p],
+        "What the folder of a vision model says about its images.\n"
+        "- load: preprocessor_config.json of a folder; where it does not name its image_processor_t"
+        "ype (or\n"
+        "  feature_extractor_type), the model_type of the folder's config.json decides.\n"
+        "- create: the same from JSON text, which names the type.\n"
+        "Types: those of ViT, DeiT and CLIP, and their defaults. Keys: do_resize, size, resample,\n"
+        "do_center_crop, crop_size, do_rescale, rescale_factor, do_normalize, image_mean, image_std"
+        ",\n"
+        "do_convert_rgb.\n"
+        "- KD_ERR_CONFIG: a value that is none. KD_ERR_UNSUPPORTED: a type or a key that would chan"
+        "ge the\n"
+        "  result and is not known, by name. KD_ERR_NOT_FOUND, KD_ERR_FORMAT: no such file, no JSON"
+        "."
+    ),
+    "kd_image_processor_create": (
+        c_int32, [POINTER(c_void_p), c_void_p, c_char_p],
+        "What the folder of a vision model says about its images.\n"
+        "- load: preprocessor_config.json of a folder; where it does not name its image_processor_t"
+        "ype (or\n"
+        "  feature_extractor_type), the model_type of the folder's config.json decides.\n"
+        "- create: the same from JSON text, which names the type.\n"
+        "Types: those of ViT, DeiT and CLIP, and their defaults. Keys: do_resize, size, resample,\n"
+        "do_center_crop, crop_size, do_rescale, rescale_factor, do_normalize, image_mean, image_std"
+        ",\n"
+        "do_convert_rgb.\n"
+        "- KD_ERR_CONFIG: a value that is none. KD_ERR_UNSUPPORTED: a type or a key that would chan"
+        "ge the\n"
+        "  result and is not known, by name. KD_ERR_NOT_FOUND, KD_ERR_FORMAT: no such file, no JSON"
+        "."
+    ),
+    "kd_image_processor_free": (
+        None, [c_void_p],
+        "What the folder of a vision model says about its images.\n"
+        "- load: preprocessor_config.json of a folder; where it does not name its image_processor_t"
+        "ype (or\n"
+        "  feature_extractor_type), the model_type of the folder's config.json decides.\n"
+        "- create: the same from JSON text, which names the type.\n"
+        "Types: those of ViT, DeiT and CLIP, and their defaults. Keys: do_resize, size, resample,\n"
+        "do_center_crop, crop_size, do_rescale, rescale_factor, do_normalize, image_mean, image_std"
+        ",\n"
+        "do_convert_rgb.\n"
+        "- KD_ERR_CONFIG: a value that is none. KD_ERR_UNSUPPORTED: a type or a key that would chan"
+        "ge the\n"
+        "  result and is not known, by name. KD_ERR_NOT_FOUND, KD_ERR_FORMAT: no such file, no JSON"
+        "."
+    ),
+    "kd_image_processor_find_size": (
+        c_int32, [c_void_p, c_int64, c_int64, POINTER(c_int64), POINTER(c_int64)],
+        "The size that an image of height x width will have."
+    ),
+    "kd_image_processor_prepare": (
+        c_int32, [c_void_p, POINTER(kd_array), POINTER(kd_array)],
+        "Resizes, crops, rescales and normalizes one image or several of one size: pixels (channels"
+        ", h, w)\n"
+        "or (samples, channels, h, w), contiguous float32, of image (height, width, channels) or (s"
+        "amples,\n"
+        "height, width, channels), uint8 of any strides. The numbers are those of transformers' ima"
+        "ge\n"
+        "processors on PIL. One context's processor may be used by several threads.\n"
+        "- KD_ERR_DTYPE, KD_ERR_SHAPE: other arrays; channels that are not those of image_mean; pix"
+        "els that\n"
+        "  are not as find_size says."
     ),
     "kd_model_options_init": (
         None, [POINTER(kd_model_options), c_size_t],

@@ -24,10 +24,21 @@ if TYPE_CHECKING:
     from .teacher import Teacher
 
 
-def _field(values: FieldOptions, present: ArrayLike | None = None) -> _api.kd_field_options:
+def _field(
+    values: FieldOptions,
+    present: ArrayLike | None = None,
+    channel_scale: ArrayLike | None = None,
+    channel_shift: ArrayLike | None = None,
+) -> _api.kd_field_options:
     made = options(_api.kd_field_options, values)
     made.present = pointer(flags(present))
+    made.channel_scale = pointer(_numbers(channel_scale))
+    made.channel_shift = pointer(_numbers(channel_shift))
     return made
+
+
+def _numbers(values: ArrayLike | None) -> NDArray[numpy.float32] | None:
+    return None if values is None else numpy.atleast_1d(numpy.asarray(values, numpy.float32))
 
 
 class Dataset(Handle):
@@ -80,6 +91,8 @@ class Dataset(Handle):
         values: ArrayLike,
         *,
         present: ArrayLike | None = None,
+        channel_scale: ArrayLike | None = None,
+        channel_shift: ArrayLike | None = None,
         **options_: Unpack[FieldOptions],
     ) -> Self:
         """Copies a field.
@@ -90,8 +103,10 @@ class Dataset(Handle):
         values : (samples, ...) array_like
         present : (samples,) array_like of bool, optional
             False: this sample has no such field.
+        channel_scale, channel_shift : (channels,) array_like, optional
+            For mean m and deviation d of a channel: 1 / d and -m / d.
         """
-        made = _field(options_, present)
+        made = _field(options_, present, channel_scale, channel_shift)
         at = byref(made)
         check(lib.kd_dataset_add(self._pointer, name.encode(), reference(values), at))
         return self
@@ -103,19 +118,29 @@ class Dataset(Handle):
         values: NDArray[Any],
         *,
         present: ArrayLike | None = None,
+        channel_scale: ArrayLike | None = None,
+        channel_shift: ArrayLike | None = None,
         **options_: Unpack[FieldOptions],
     ) -> Self:
         """As `add`, without a copy: the array lives as long as the dataset and must not change."""
-        made = _field(options_, present)
+        made = _field(options_, present, channel_scale, channel_shift)
         at = byref(made)
         check(lib.kd_dataset_borrow(self._pointer, name.encode(), reference(values), at))
         self._alive.append(values)
         return self
 
     @takes(_api.kd_field_options)
-    def add_file(self, name: str, path: StrPath, **options_: Unpack[FieldOptions]) -> Self:
+    def add_file(
+        self,
+        name: str,
+        path: StrPath,
+        *,
+        channel_scale: ArrayLike | None = None,
+        channel_shift: ArrayLike | None = None,
+        **options_: Unpack[FieldOptions],
+    ) -> Self:
         """Adds a field from a file of npy or IDX."""
-        made = _field(options_)
+        made = _field(options_, None, channel_scale, channel_shift)
         place = path_bytes(path)
         check(lib.kd_dataset_add_file(self._pointer, name.encode(), place, byref(made)))
         return self

@@ -57,6 +57,7 @@ __all__ = [
     "ProjectionStart",
     "Reasoning",
     "RecipeKind",
+    "Resample",
     "Retemper",
     "RetrievalKind",
     "SparseKind",
@@ -181,6 +182,19 @@ class Products(IntEnum):
     BFLOAT16 = 1
     #: bfloat16 if a measurement at creation finds it 1.2 times as fast as float32, else float32
     MEASURED = 2
+
+
+class Resample(IntEnum):
+    """Filters of a resize. C: `KD_RESAMPLE_...`."""
+
+    #: sinc(x) sinc(x / 3) for |x| < 3
+    LANCZOS = 1
+    #: 1 - |x| for |x| < 1
+    BILINEAR = 2
+    #: Keys's cubic for |x| < 2, a = -1/2
+    BICUBIC = 3
+    #: 1 for -1/2 < x <= 1/2
+    BOX = 4
 
 
 class Mode(IntEnum):

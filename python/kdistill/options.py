@@ -32,6 +32,7 @@ from .enums import (
     Projection,
     ProjectionStart,
     Reasoning,
+    Resample,
     Retemper,
     SparseKind,
     StoreKind,
@@ -88,6 +89,17 @@ class LoaderOptions(TypedDict, total=False):
     ranks: int
     seed: int
     uneven: int
+
+
+class ResizeOptions(TypedDict, total=False):
+    """Options of `kd_resize_options`."""
+
+    resample: Resample
+    left: float
+    top: float
+    right: float
+    bottom: float
+    down_first: int
 
 
 class ModelOptions(TypedDict, total=False):
@@ -672,6 +684,30 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "dropped in this pass; 1: ranks that get none of them get a batch without samples, so t"
             "hat all ranks take the same number of steps and every sample is used once"
         ),
+    },
+    "kd_resize_options": {
+        "resample": ("Resample", "KD_RESAMPLE_..."),
+        "left": (
+            "float",
+            "The part of the image that is resized, in pixels and parts of them, as PIL's `box`; al"
+            "l 0: the whole image."
+        ),
+        "top": (
+            "float",
+            "The part of the image that is resized, in pixels and parts of them, as PIL's `box`; al"
+            "l 0: the whole image."
+        ),
+        "right": (
+            "float",
+            "The part of the image that is resized, in pixels and parts of them, as PIL's `box`; al"
+            "l 0: the whole image."
+        ),
+        "bottom": (
+            "float",
+            "The part of the image that is resized, in pixels and parts of them, as PIL's `box`; al"
+            "l 0: the whole image."
+        ),
+        "down_first": ("int", "1: down before across, 0: across before down"),
     },
     "kd_model_options": {
         "frozen": ("int", "1: no gradients; the model only evaluates (a teacher)"),

@@ -10,35 +10,6 @@
 #define DOTS 2
 #endif
 
-/* The first `left` numbers of a vector, the rest 0, without a call for each. */
-#if W == 16
-typedef __mmask16 part;
-#elif W == 8
-typedef __m256i part;
-#else
-typedef int64_t part;
-#endif
-static inline part part_of(int64_t left)
-{
-#if W == 16
-    return (part)((1u << left) - 1);
-#elif W == 8
-    const __m256i steps = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)left), steps);
-#else
-    return left;
-#endif
-}
-static inline vf load_part(const float *p, part mask)
-{
-#if W == 16
-    return (vf)_mm512_maskz_loadu_ps(mask, p);
-#elif W == 8
-    return (vf)_mm256_maskload_ps(p, mask);
-#else
-    return load_some(p, mask, 0);
-#endif
-}
 static inline float sum_of_lanes(vf x)
 {
 #if W == 16
@@ -58,7 +29,6 @@ static inline __attribute__((always_inline)) void correlate_block(int lines, int
                                                                   const float *w, int64_t step,
                                                                   const kd__taps *t, int64_t left)
 {
-    const part mask = part_of(left < 0 ? 0 : left);
     vf s[8][8];
     for (int r = 0; r < lines; r++)
         for (int v = 0; v < vectors; v++) s[r][v] = splat(0);
@@ -66,7 +36,7 @@ static inline __attribute__((always_inline)) void correlate_block(int lines, int
         const float *from = x + t->offsets[k];
         vf b[8];
         for (int v = 0; v < vectors; v++)
-            b[v] = left < 0 ? load(from + v * W) : load_part(from, mask);
+            b[v] = left < 0 ? load(from + v * W) : load_some(from, left, 0);
         for (int r = 0; r < lines; r++)
             for (int v = 0; v < vectors; v++) s[r][v] = s[r][v] + b[v] * w[r];
     }
@@ -128,11 +98,10 @@ static inline __attribute__((always_inline)) void dots_of(int lines, int dots, f
             }
         }
         if (i == n) continue;
-        const part mask = part_of(n - i);
         for (int k = 0; k < dots; k++) {
-            const vf v = load_part(x + offsets[k] + i, mask);
+            const vf v = load_some(x + offsets[k] + i, n - i, 0);
             for (int r = 0; r < lines; r++)
-                s[r][k] = s[r][k] + load_part(dy + r * ldy + i, mask) * v;
+                s[r][k] = s[r][k] + load_some(dy + r * ldy + i, n - i, 0) * v;
         }
     }
     for (int r = 0; r < lines; r++)
@@ -160,15 +129,30 @@ static void correlate_gradient(float *d, const float *dy, int64_t ldy, const flo
     for (; r < t->rows; r++) dots_of_lines(1, d + r * t->taps, dy + r * ldy, ldy, x, t, n);
 }
 
+/* Every second number of `count` (1 to W) of them. */
+static inline vf load_second(const float *p, int64_t count)
+{
+#if W == 16
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const int64_t read = 2 * count - 1;
+    const vf low = load_at(p, read, 0), high = read > W ? load_at(p + W, read - W, 0) : low;
+    return (vf)_mm512_permutex2var_ps((__m512)low, even, (__m512)high);
+#else
+    vf x = splat(0);
+    for (int64_t j = 0; j < count; j++) x[j] = p[2 * j];
+    return x;
+#endif
+}
+
 static void copy_rows(float *to, int64_t to_pitch, const float *from, int64_t from_pitch,
                       int64_t rows, int64_t columns, int64_t step)
 {
     for (int64_t i = 0; i < rows; i++, to += to_pitch, from += from_pitch) {
-        int64_t j = 0;
-        if (step == 1)
-            for (; j + W <= columns; j += W) store(to + j, load(from + j));
-        for (; j < columns; j++) to[j] = from[j * step];
-    }
+        if (step == 1) EACH_VECTOR(v, columns) store_at(to + v, load_at(from + v, left, 0), left);
+        else if (step == 2) EACH_VECTOR(v, columns)
+        store_at(to + v, load_second(from + 2 * v, left < W ? left : W), left);
+        else for (int64_t j = 0; j < columns; j++) to[j] = from[j * step]; }
 }
 
 /* ---- batch norm ---- */

@@ -59,7 +59,34 @@ static inline vf choose(vi mask, vf a, vf b)
 }
 static inline vf larger(vf a, vf b) { return choose(a > b, a, b); }
 
-/* The first `count` (1 to W) numbers, the rest `fill`. */
+/* The first `count` (1 to W) numbers, the rest `fill`: by a mask where the processor has masks, for
+ * a copy of a few bytes is a call. */
+#if W == 16
+static inline __mmask16 first_lanes(int64_t count) { return (__mmask16)((1u << count) - 1); }
+static inline vf load_some(const float *p, int64_t count, float fill)
+{
+    return (vf)_mm512_mask_loadu_ps((__m512)splat(fill), first_lanes(count), p);
+}
+static inline void store_some(float *p, vf x, int64_t count)
+{
+    _mm512_mask_storeu_ps(p, first_lanes(count), (__m512)x);
+}
+#elif W == 8
+static inline __m256i first_lanes(int64_t count)
+{
+    const __m256i steps = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), steps);
+}
+static inline vf load_some(const float *p, int64_t count, float fill)
+{
+    const __m256i lanes = first_lanes(count);
+    return choose((vi)lanes, (vf)_mm256_maskload_ps(p, lanes), splat(fill));
+}
+static inline void store_some(float *p, vf x, int64_t count)
+{
+    _mm256_maskstore_ps(p, first_lanes(count), (__m256)x);
+}
+#else
 static inline vf load_some(const float *p, int64_t count, float fill)
 {
     vf x = splat(fill);
@@ -67,6 +94,7 @@ static inline vf load_some(const float *p, int64_t count, float fill)
     return x;
 }
 static inline void store_some(float *p, vf x, int64_t count) { memcpy(p, &x, (size_t)count * 4); }
+#endif
 static inline vf load_at(const float *p, int64_t left, float fill)
 {
     return left >= W ? load(p) : load_some(p, left, fill);

@@ -23,6 +23,7 @@ int64_t kd__patches_count(const kd__patches *p)
 typedef struct {
     const kd__patches *p;
     const float *x;
+    const int32_t *chosen;
     float *u;
     int64_t down, across; /* numbers from a place to the one below it, and beside it */
 } unfolding;
@@ -45,25 +46,30 @@ static void unfold_some(const kd__kernels *kernels, const void *argument, int64_
 {
     const unfolding *w = argument;
     const kd__patches *p = w->p;
-    const int64_t n = kd__patches_numbers(p), count = kd__patches_count(p), columns = columns_of(p);
+    const int64_t n = kd__patches_numbers(p), count = kd__patches_rows(p) - p->before,
+                  columns = columns_of(p);
     (void)kernels;
     for (int64_t s = first; s < end; s++) {
         const float *image = w->x + s * kd__patches_image(p);
         float *to = w->u + s * kd__patches_rows(p) * n;
         memset(to, 0, (size_t)(p->before * n) * sizeof *to);
         to += p->before * n;
-        for (int64_t i = 0; i < count; i++, to += n)
+        for (int64_t k = 0; k < count; k++, to += n) {
+            const int64_t i = p->kept ? w->chosen[s * count + k] : k;
             copy_patch(w,
                        image + i / columns * p->stride_height * w->down +
                            i % columns * p->stride_width * w->across,
                        to);
+        }
     }
 }
 
-void kd__unfold(const kd__rows *images, const kd__patches *p, const float *x, float *u)
+void kd__unfold(const kd__rows *images, const kd__patches *p, const float *x, const int32_t *chosen,
+                float *u)
 {
     const unfolding w = { .p = p,
                           .x = x,
+                          .chosen = chosen,
                           .u = u,
                           .down = p->is_transposed ? 1 : p->width,
                           .across = p->is_transposed ? p->height : 1 };

@@ -6,6 +6,8 @@
  *   u[s T + E + i columns + j][(c h + k) w + l] = x[s][c][i a + k][j b + l]
  *   u[s T + e] = 0 for e < E
  *
+ * Of an image, K chosen patches may stand for all: the E rows, then those, T = E + K.
+ *
  * Nothing comes before an image: there is no gradient of x. */
 #ifndef KD_NN_UNFOLD_H
 #define KD_NN_UNFOLD_H
@@ -17,6 +19,7 @@ typedef struct kd__patches {
     int64_t patch_height, patch_width;   /* h, w */
     int64_t stride_height, stride_width; /* a, b */
     int64_t before;                      /* E */
+    int64_t kept;                        /* K; 0: all P patches of an image */
     int32_t is_transposed; /* 1: an image lies as (C, W, H), as frames of a sound do */
 } kd__patches;
 
@@ -25,7 +28,7 @@ int64_t kd__patches_count(const kd__patches *patches);
 /* T */
 static inline int64_t kd__patches_rows(const kd__patches *p)
 {
-    return p->before + kd__patches_count(p);
+    return p->before + (p->kept ? p->kept : kd__patches_count(p));
 }
 /* n */
 static inline int64_t kd__patches_numbers(const kd__patches *p)
@@ -37,8 +40,9 @@ static inline int64_t kd__patches_image(const kd__patches *p)
 {
     return p->channels * p->height * p->width;
 }
-/* u (S T, n) of x (S, C, H, W); images->count is S. */
-void kd__unfold(const kd__rows *images, const kd__patches *patches, const float *x, float *u);
+/* u (S T, n) of x (S, C, H, W); images->count is S. chosen (S, K): which patches are kept. */
+void kd__unfold(const kd__rows *images, const kd__patches *patches, const float *x,
+                const int32_t *chosen, float *u);
 
 /* The E rows before the patches, which are the same for each image: rows s T + e of x (S T, d) =
  * tokens[e] (d). */

@@ -1,7 +1,7 @@
 /* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model
- * config, stores, imports, tokenizers, GGUF, chat templates, folders of models, tensors of a loss;
- * chats by parts. With libFuzzer (make fuzz-smoke), or alone over files named on the command
- * line. */
+ * config, stores, imports, tokenizers, GGUF, chat templates, folders of models, tensors of a loss,
+ * image processors; chats by parts. With libFuzzer (make fuzz-smoke), or alone over files named on
+ * the command line. */
 #include <kdistill.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -403,6 +403,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind == 17) use_chat_by_parts(ctx, data, size);
     if (kind == 18) use_model_folder(ctx, data, size);
     if (kind == 19) load_projections(path);
+    if (kind == 20) use_pixels(ctx, data, size);
     kd_dataset_free(dataset);
     close(file);
     return 0;
@@ -428,7 +429,8 @@ static size_t mutate(int kind, uint8_t *data, size_t size, size_t room, unsigned
     switch (kind) {
     case 0:
     case 5:
-    case 12: return text_mutate(&change, data, size, room, seed);
+    case 12:
+    case 20: return text_mutate(&change, data, size, room, seed);
     case 1:
     case 19: return tensors_mutate(&change, data, size, room, seed);
     case 13: return gguf_mutate(ctx, data, size, room, seed);

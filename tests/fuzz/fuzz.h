@@ -9,4 +9,7 @@
 /* A template of statements, and a chat of turns with fields, rendered, masked and continued. */
 void use_chat_by_parts(kd_context *ctx, const uint8_t *data, size_t size);
 
+/* A preprocessor_config.json and an image for it; a resize of any sizes and options. */
+void use_pixels(kd_context *ctx, const uint8_t *data, size_t size);
+
 #endif

@@ -22,6 +22,10 @@ static const char *const json_keys[] = {
     "towers", "text", "word", "input", "output", "pooling", "frozen", "rows_per_sample",
     "projection_dim", "fusion", "missing", "drop", "logit_scale_init_value",
     "logit_bias_init_value",
+    /* images */
+    "image_size", "patch_size", "num_channels", "kd_patch_dropout", "image_processor_type", "size",
+    "height", "width", "shortest_edge", "crop_size", "do_resize", "do_center_crop", "do_rescale",
+    "do_normalize", "rescale_factor", "image_mean", "image_std", "resample", "default_to_square",
     /* modules, pooling, dense layers, lengths */
     "type", "path", "idx", "name", "word_embedding_dimension", "pooling_mode",
     "pooling_mode_cls_token", "pooling_mode_mean_tokens", "pooling_mode_max_tokens",

@@ -51,10 +51,39 @@ static inline kd_status images_again(images_kit *k, kd_context *ctx, const char 
     return status == KD_OK ? kd_model_output(k->loaded, "logits", &v) : status;
 }
 
+/* An image as a folder's preprocessor_config.json wants it, and fields with a mean a channel. */
+static inline kd_status use_pixels(kd_context *ctx)
+{
+    static const char config[] = "{\"image_processor_type\":\"DeiTImageProcessor\","
+                                 "\"size\":{\"shortest_edge\":5},\"crop_size\":6}";
+    static uint8_t image[7 * 9 * 3] = { 1, 2, 3 };
+    static float pixels[3 * 6 * 6], scale[] = { 2, 3, 4 };
+    const int64_t dims[] = { 7, 9, 3 }, out[] = { 3, 6, 6 }, field[] = { 1, 3, 6, 6 };
+    const kd_array scales = KD_ARRAY_1D(scale, KD_FLOAT32, 3);
+    kd_image_processor *processor = NULL;
+    kd_dataset *data = NULL, *both = NULL;
+    kd_field_options o = KD_FIELD_OPTIONS_INIT;
+    kd_array x, y, z;
+    kd_status status = kd_array_init(&x, image, KD_UINT8, 3, dims);
+    if (status == KD_OK) status = kd_array_init(&y, pixels, KD_FLOAT32, 3, out);
+    if (status == KD_OK) status = kd_array_init(&z, pixels, KD_FLOAT32, 4, field);
+    if (status == KD_OK) status = kd_image_processor_create(&processor, ctx, config);
+    if (status == KD_OK) status = kd_image_processor_prepare(processor, &x, &y);
+    if (status == KD_OK) status = kd_dataset_create(&data, ctx, NULL);
+    o.channel_scale = o.channel_shift = &scales;
+    if (status == KD_OK) status = kd_dataset_add(data, "pixels", &z, &o);
+    kd_dataset *const parts[] = { data, data };
+    if (status == KD_OK) status = kd_dataset_concat(&both, parts, 2);
+    kd_dataset_free(both);
+    kd_dataset_free(data);
+    kd_image_processor_free(processor);
+    return status;
+}
+
 static inline kd_status use_images(kd_context *ctx, const char *folder)
 {
     static const char *const uses[][2] = {
-        { "{\"model_type\":\"deit\",\"image_size\":6,\"num_channels\":1,"
+        { "{\"model_type\":\"deit\",\"image_size\":6,\"num_channels\":1,\"kd_patch_dropout\":0.5,"
           "\"architectures\":[\"DeiTForImageClassificationWithTeacher\"]," USED_PATCHES "}",
           "pixels" },
         { "{\"model_type\":\"audio-spectrogram-transformer\",\"num_mel_bins\":4,\"max_length\":9,"
@@ -74,7 +103,7 @@ static inline kd_status use_images(kd_context *ctx, const char *folder)
         kd_model_free(k.loaded);
         kd_model_free(k.model);
     }
-    return status;
+    return status == KD_OK ? use_pixels(ctx) : status;
 }
 
 #endif

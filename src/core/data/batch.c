@@ -61,6 +61,7 @@ kd_status kd__batch_begin(kd_batch *batch, kd_dataset *dataset, int64_t samples)
     batch->samples = batch->fields.samples = samples;
     batch->fields.one_row = 1;
     batch->keys_known = !dataset;
+    batch->numbers_known = dataset != NULL;
     memset(batch->tokenizer, 0, sizeof batch->tokenizer);
     memset(batch->rendering, 0, sizeof batch->rendering);
     for (int64_t i = 0; i <= samples; i++) batch->offsets[i] = i;
@@ -155,9 +156,7 @@ static void gather_rows(void *argument, int64_t tile, int32_t worker)
         const char *source = (const char *)from->data + (size_t)g->batch->numbers[i] * stored;
         void *to = g->to + (size_t)i * made;
         if (g->dtype == KD_INT64) kd__convert_int64(to, source, from->dtype, g->row);
-        else
-            kd__convert_float32(to, source, from->dtype, g->row, g->column->scale,
-                                g->column->shift);
+        else kd__column_read(g->column, source, g->row, to);
     }
 }
 
@@ -323,6 +322,7 @@ kd_status kd_batch_set_samples(kd_batch *batch, const kd_array *numbers, const k
                    kd__dtype_name(given[i]->dtype));
     }
     if (numbers) KD_TRY(kd__array_to_int64(numbers, batch->numbers, "numbers"));
+    batch->numbers_known |= numbers != NULL;
     if (keys) KD_TRY(kd__array_to_int64(keys, (int64_t *)batch->keys, "keys"));
     return views ? kd__array_to_int64(views, batch->views, "views") : KD_OK;
 }

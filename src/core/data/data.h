@@ -11,6 +11,10 @@ typedef struct kd__column {
     kd_array values; /* contiguous, (samples, ...) */
     int32_t owned;
     double scale, shift;
+    /* (channel_count, 2), owned: what a stored number is multiplied by and what is added, in place
+     * of scale and shift; 0: none */
+    double *channels;
+    int64_t channel_count;
     uint8_t *present; /* owned; NULL: every sample */
 } kd__column;
 
@@ -29,7 +33,7 @@ struct kd_batch {
     int64_t *numbers, *views, *offsets; /* (samples), (samples), (samples + 1) */
     uint64_t *keys;                     /* (samples, 2) */
     int64_t numbers_room, views_room, offsets_room, keys_room;
-    int32_t keys_known;
+    int32_t keys_known, numbers_known; /* numbers: a dataset's, or set by the host */
     /* who made the tokens; "": not known */
     char tokenizer[KD_NAME_BYTES], rendering[KD_NAME_BYTES];
     /* whose samples these are; kept alive; NULL: the host's own */
@@ -50,13 +54,22 @@ struct kd_loader {
 };
 
 /* Adds a column whose block was taken from the context's allocator: the dataset owns it, also when
- * the call fails. */
+ * the call fails. It is read as `like` is; NULL: as it is stored. */
 kd_status kd__dataset_take(kd_dataset *dataset, const char *name, const kd_array *values,
-                           double scale, double shift, const uint8_t *present);
+                           const kd__column *like, const uint8_t *present);
 kd_status kd__dataset_keys(kd_dataset *dataset, const uint64_t **keys);
 const kd__column *kd__dataset_column(const kd_dataset *dataset, const char *name);
 /* How a column is read into a batch: KD_FLOAT32 or KD_INT64. */
 int32_t kd__column_dtype(const kd__column *column);
+/* (channels, 2) of a field's options, or *out NULL and *count 0: there are none. */
+kd_status kd__channels_read(kd_context *context, const kd_array *values,
+                            const kd_field_options *options, double **out, int64_t *count);
+kd_status kd__channels_copy(kd_context *context, const kd__column *column, double **out);
+int kd__channels_equal(const kd__column *a, const kd__column *b);
+/* `row` stored numbers of one sample, as float32. */
+void kd__column_read(const kd__column *column, const void *from, int64_t row, float *to);
+/* What a stored 0 becomes. */
+double kd__column_zero(const kd__column *column, int64_t channel);
 /* Begins a batch of `samples` one-row samples of a dataset (may be NULL), in order, without
  * fields. */
 kd_status kd__batch_begin(kd_batch *batch, kd_dataset *dataset, int64_t samples);

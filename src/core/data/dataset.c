@@ -49,6 +49,7 @@ void kd_dataset_free(kd_dataset *dataset)
     for (int64_t i = 0; i < dataset->count; i++) {
         if (dataset->columns[i].owned) kd__release(context, dataset->columns[i].values.data);
         kd__release(context, dataset->columns[i].present);
+        kd__release(context, dataset->columns[i].channels);
     }
     kd__release(context, dataset->columns);
     kd__release(context, dataset->keys);
@@ -65,7 +66,7 @@ const kd__column *kd__dataset_column(const kd_dataset *dataset, const char *name
 int32_t kd__column_dtype(const kd__column *column)
 {
     int whole = kd__dtype_is_integer(column->values.dtype) && column->scale == 1 &&
-                column->shift == 0;
+                column->shift == 0 && !column->channel_count;
     return whole && strcmp(column->name, "inputs") ? KD_INT64 : KD_FLOAT32;
 }
 
@@ -87,19 +88,15 @@ static kd_status check_column(kd_dataset *dataset, const char *name, const kd_ar
     return KD_OK;
 }
 
-static kd_status append_column(kd_dataset *dataset, const char *name, const kd_array *values,
-                               int32_t owned, double scale, double shift, uint8_t *present)
+/* Takes the column's blocks when it succeeds. */
+static kd_status append_column(kd_dataset *dataset, const char *name, const kd__column *made)
 {
     KD_TRY(
         KD_RESERVE(dataset->object.context, &dataset->columns, &dataset->room, dataset->count + 1));
     kd__column *column = &dataset->columns[dataset->count];
+    *column = *made;
     KD_TRY(kd__name_copy(column->name, name, "field"));
-    column->values = *values;
-    column->owned = owned;
-    column->scale = scale;
-    column->shift = shift;
-    column->present = present;
-    dataset->samples = values->dims[0];
+    dataset->samples = made->values.dims[0];
     dataset->count++;
     return KD_OK;
 }
@@ -118,26 +115,53 @@ static kd_status copy_present(kd_dataset *dataset, const kd_array *present, int6
     return KD_OK;
 }
 
+/* What belongs to the column alone is released when it was not taken. */
+static kd_status append_or_release(kd_dataset *dataset, const char *name, kd__column *made,
+                                   kd_status status)
+{
+    if (status == KD_OK) status = append_column(dataset, name, made);
+    if (status == KD_OK) return KD_OK;
+    kd__release(dataset->object.context, made->present);
+    kd__release(dataset->object.context, made->channels);
+    return status;
+}
+
 static kd_status add(kd_dataset *dataset, const char *name, const kd_array *values, int32_t owned,
                      const kd_field_options *options)
 {
     kd_field_options o = field_defaults;
-    uint8_t *present;
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_field_options"));
     KD_TRY(check_column(dataset, name, values));
-    KD_TRY(copy_present(dataset, o.present, values->dims[0], &present));
-    kd_status status = append_column(dataset, name, values, owned, o.scale, o.shift, present);
-    if (status != KD_OK) kd__release(dataset->object.context, present);
-    return status;
+    kd__column made = { .values = *values, .owned = owned, .scale = o.scale, .shift = o.shift };
+    kd_status status = copy_present(dataset, o.present, values->dims[0], &made.present);
+    if (status == KD_OK)
+        status = kd__channels_read(dataset->object.context, values, &o, &made.channels,
+                                   &made.channel_count);
+    return append_or_release(dataset, name, &made, status);
+}
+
+static kd_status take(kd_dataset *dataset, const char *name, const kd_array *values,
+                      const kd__column *like, const uint8_t *present)
+{
+    kd_array mask = { 0 };
+    kd__column made = { .values = *values, .owned = 1, .scale = 1 };
+    if (present) kd__array_view(&mask, (void *)(uintptr_t)present, KD_UINT8, 1, values->dims);
+    KD_TRY(check_column(dataset, name, values));
+    kd_status status = copy_present(dataset, &mask, values->dims[0], &made.present);
+    if (like) {
+        made.scale = like->scale;
+        made.shift = like->shift;
+        made.channel_count = like->channel_count;
+        if (status == KD_OK)
+            status = kd__channels_copy(dataset->object.context, like, &made.channels);
+    }
+    return append_or_release(dataset, name, &made, status);
 }
 
 kd_status kd__dataset_take(kd_dataset *dataset, const char *name, const kd_array *values,
-                           double scale, double shift, const uint8_t *present)
+                           const kd__column *like, const uint8_t *present)
 {
-    kd_array mask = { 0 };
-    if (present) kd__array_view(&mask, (void *)(uintptr_t)present, KD_UINT8, 1, values->dims);
-    kd_field_options o = { sizeof o, 0, scale, shift, present ? &mask : NULL };
-    kd_status status = add(dataset, name, values, 1, &o);
+    kd_status status = take(dataset, name, values, like, present);
     if (status != KD_OK) kd__release(dataset->object.context, values->data);
     return status;
 }
@@ -232,7 +256,7 @@ static kd_status csv_inputs(kd_dataset *dataset, const double *table, int64_t ro
         for (int64_t j = 0; j < columns; j++)
             if (j != label) values[k++] = (float)table[i * columns + j];
     kd__array_view(&array, values, KD_FLOAT32, 2, dims);
-    return kd__dataset_take(dataset, "inputs", &array, 1, 0, NULL);
+    return kd__dataset_take(dataset, "inputs", &array, NULL, NULL);
 }
 
 static kd_status csv_labels(kd_dataset *dataset, const double *table, int64_t rows, int64_t columns,
@@ -253,7 +277,7 @@ static kd_status csv_labels(kd_dataset *dataset, const double *table, int64_t ro
         else values[i] = present[i] ? (int64_t)x : 0;
     }
     kd__array_view(&array, values, KD_INT64, 1, &rows);
-    if (status == KD_OK) status = kd__dataset_take(dataset, "label", &array, 1, 0, present);
+    if (status == KD_OK) status = kd__dataset_take(dataset, "label", &array, NULL, present);
     else kd__release(context, values);
     kd__release(context, present);
     return status;

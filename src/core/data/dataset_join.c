@@ -26,8 +26,7 @@ static kd_status select_column(kd_dataset *made, const kd__column *column, const
         }
         for (int64_t i = 0; i < count; i++) present[i] = column->present[indices[i]];
     }
-    kd_status status =
-        kd__dataset_take(made, column->name, &values, column->scale, column->shift, present);
+    kd_status status = kd__dataset_take(made, column->name, &values, column, present);
     kd__release(context, present);
     return status;
 }
@@ -77,6 +76,9 @@ static kd_status check_same(const kd__column *a, const kd__column *b)
     KD_FAIL_IF(a->scale != b->scale || a->shift != b->shift, KD_ERR_SHAPE,
                "field '%s': expected scale %g and shift %g in all parts, got %g and %g", a->name,
                a->scale, a->shift, b->scale, b->shift);
+    KD_FAIL_IF(!kd__channels_equal(a, b), KD_ERR_SHAPE,
+               "field '%s': expected the same channel_scale and channel_shift in all parts",
+               a->name);
     return KD_OK;
 }
 
@@ -107,8 +109,7 @@ static kd_status concat_column(kd_dataset *made, const kd__column *model, kd_dat
         }
     }
     if (status == KD_OK)
-        status = kd__dataset_take(made, model->name, &values, model->scale, model->shift,
-                                  absent ? present : NULL);
+        status = kd__dataset_take(made, model->name, &values, model, absent ? present : NULL);
     else kd__release(context, values.data);
     kd__release(context, present);
     return status;

@@ -97,7 +97,7 @@ typedef struct {
     kd_batch *batch;
     float *images;
     int64_t planes, height, width;
-    float fill;
+    const kd__column *column;
 } augmentation;
 
 static void move_plane(float *plane, int64_t height, int64_t width, int64_t down, int64_t right,
@@ -137,7 +137,7 @@ static void augment_sample(void *argument, int64_t i, int32_t worker)
     (void)worker;
     for (int64_t p = 0; p < a->planes; p++)
         move_plane(a->images + (i * a->planes + p) * a->height * a->width, a->height, a->width,
-                   down, right, flip, a->fill);
+                   down, right, flip, (float)kd__column_zero(a->column, p));
 }
 
 static void augment(kd_loader *loader, kd_batch *batch)
@@ -150,7 +150,7 @@ static void augment(kd_loader *loader, kd_batch *batch)
                        .height = v->dims[v->rank - 2],
                        .width = v->dims[v->rank - 1] };
     a.planes = v->rank == 4 ? v->dims[1] : 1;
-    a.fill = (float)kd__dataset_column(loader->dataset, "inputs")->shift;
+    a.column = kd__dataset_column(loader->dataset, "inputs");
     kd__parallel(batch->object.context, batch->samples, augment_sample, &a);
     for (int64_t i = 0; i < batch->samples; i++) batch->views[i] = 1 + loader->epoch;
 }

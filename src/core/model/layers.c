@@ -5,6 +5,8 @@
 #include "base/array.h"
 #include "base/context.h"
 #include "base/memory.h"
+#include "base/numbers.h"
+#include "base/thread.h"
 #include "core/data/data.h"
 #include "math/kernels.h"
 #include "math/random.h"
@@ -245,6 +247,34 @@ static float *place_of(kd__layers *s, const flow *f, int64_t source, const float
     return *add ? other : s->block + layer->gradient;
 }
 
+typedef struct {
+    const kd__kernels *kernels;
+    float *to;
+    const float *from;
+    float keep;
+    int64_t count;
+} adding;
+
+#define NUMBERS_A_TILE 16384
+
+static void add_tile(void *argument, int64_t tile, int32_t worker)
+{
+    const adding *a = argument;
+    const int64_t first = tile * NUMBERS_A_TILE;
+    (void)worker;
+    a->kernels->axpby(a->to + first, 1, a->from + first, a->keep,
+                      kd__min(a->count - first, NUMBERS_A_TILE));
+}
+
+/* to = from, or with add += from, of all rows of a layer. */
+static void add_gradient(const kd_model *model, const kd__layer *layer, float *to,
+                         const float *from, int add)
+{
+    adding a = { model->object.context->kernels, to, from, add ? 1 : 0,
+                 model->rows * layer->outputs };
+    kd__parallel(model->object.context, kd__ceil_div(a.count, NUMBERS_A_TILE), add_tile, &a);
+}
+
 static void gradient_made(kd_model *model, flow *f, int64_t source, float *dx, int add)
 {
     kd__layers *s = kd__layers_of(&model->net);
@@ -254,9 +284,7 @@ static void gradient_made(kd_model *model, flow *f, int64_t source, float *dx, i
         f->of = source;
         return;
     }
-    if (add)
-        model->object.context->kernels->axpby(s->block + layer->gradient, 1, dx, 1,
-                                              model->rows * layer->outputs);
+    if (add) add_gradient(model, layer, s->block + layer->gradient, dx, 1);
     layer->has_gradient = 1;
 }
 
@@ -269,7 +297,7 @@ static float *gradient_of(kd_model *model, flow *f, int64_t number)
     if (layer->has_gradient) dy = s->block + layer->gradient;
     if (!layer->has_external) return dy;
     if (!dy) return layer->external;
-    model->object.context->kernels->axpby(dy, 1, layer->external, 1, model->rows * layer->outputs);
+    add_gradient(model, layer, dy, layer->external, 1);
     return dy;
 }
 
@@ -279,9 +307,7 @@ static void pass_to_other(kd_model *model, flow *f, const kd__layer *layer, floa
     kd__layers *s = kd__layers_of(&model->net);
     if (layer->other < f->lowest) return;
     kd__layer *other = &s->layer[layer->other];
-    model->object.context->kernels->axpby(s->block + other->gradient, 1, dy,
-                                          other->has_gradient ? 1 : 0,
-                                          model->rows * layer->outputs);
+    add_gradient(model, layer, s->block + other->gradient, dy, other->has_gradient);
     other->has_gradient = 1;
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/context.h"
+#include "base/thread.h"
 #include "math/kernels.h"
 #include "math/random.h"
 #include "core/model/layers.h"
@@ -10,7 +11,6 @@
 #include "nn/linear.h"
 #include "nn/planes.h"
 #include "nn/pool.h"
-#include "nn/residual.h"
 
 static float *tensor(const kd_model *model, int32_t index)
 {
@@ -113,16 +113,37 @@ static kd_status forward_folded(kd_model *model, const kd__layer *norm, float *y
 
 /* ---- forward ---- */
 
+typedef struct {
+    kd_context *context;
+    const float *x, *other;
+    float *y, *pre;
+    int64_t n;
+    int32_t activation;
+} sums;
+
+/* y = f(x + other) of one sample. */
+static void sum_sample(void *argument, int64_t sample, int32_t worker)
+{
+    const sums *s = argument;
+    const int64_t at = sample * s->n;
+    (void)worker;
+    s->context->kernels->add_bias(s->y + at, s->x + at, s->other + at, s->n);
+    if (s->activation)
+        kd__activate_row(s->context, s->activation, s->y + at, s->y + at, NULL,
+                         s->pre ? s->pre + at : NULL, s->n);
+}
+
 static void forward_sum(kd_model *model, const kd__layer *layer, const float *x, float *y,
                         float *pre)
 {
-    kd__layers *s = kd__layers_of(&model->net);
-    const kd__rows all = { model->object.context, model->rows };
-    memcpy(y, x, (size_t)(model->rows * layer->outputs) * sizeof *y);
-    kd__residual(&all, y, output_of(s, layer->other), NULL, layer->outputs);
-    if (layer->activation)
-        kd__activation_forward(model->object.context, layer->activation, y, NULL, pre, model->rows,
-                               layer->outputs);
+    sums s = { .context = model->object.context,
+               .x = x,
+               .other = output_of(kd__layers_of(&model->net), layer->other),
+               .y = y,
+               .pre = pre,
+               .n = layer->outputs,
+               .activation = layer->activation };
+    kd__parallel(s.context, model->rows, sum_sample, &s);
 }
 
 kd_status kd__layer_forward(kd_model *model, int64_t number)

@@ -2,6 +2,7 @@
  * own for outputs of samples: kd_pooling, kd_dense, kd_normalize, kd_pooler. */
 #include <string.h>
 
+#include "base/numbers.h"
 #include "base/text.h"
 #include "language/image/image.h"
 #include "language/trunk/config_keys.h"
@@ -39,7 +40,7 @@ const char *kd__image_field(const kd__image *m) { return families[m->trunk.confi
         "num_attention_heads", "intermediate_size", "hidden_act", "hidden_dropout_prob",           \
         "attention_probs_dropout_prob", "initializer_range", "layer_norm_eps", "qkv_bias",         \
         "patch_size", "num_labels", "id2label", "kd_pooling", "kd_dense", "kd_normalize",          \
-        "gradient_checkpointing"
+        "gradient_checkpointing", "kd_patch_dropout"
 
 static const char *const of_images[] = { COMMON, "image_size", "num_channels", "pooler_output_size",
                                          "kd_pooler",
@@ -194,6 +195,16 @@ static kd_status check_patches(const kd__patches *p)
     return KD_OK;
 }
 
+/* A share of patches that training passes leave out; at least one stays. */
+static kd_status read_patch_dropout(kd__trunk_config *d, const kd__json *root)
+{
+    const int64_t all = kd__patches_count(&d->patches);
+    double share;
+    KD_TRY(kd__config_number(root, "kd_patch_dropout", 0, 0.99, 0, &share));
+    d->kept_patches = share > 0 ? kd__max(1, (int64_t)((double)all * (1 - share) + 1e-9)) : 0;
+    return KD_OK;
+}
+
 static kd_status read_patches(kd__trunk_config *d, const kd__json *root)
 {
     kd__patches *p = &d->patches;
@@ -202,7 +213,7 @@ static kd_status read_patches(kd__trunk_config *d, const kd__json *root)
     KD_TRY(check_patches(p));
     d->embedded = kd__patches_numbers(p);
     d->positions = kd__patches_rows(p);
-    return KD_OK;
+    return read_patch_dropout(d, root);
 }
 
 /* What all of this kind have in common. */

@@ -66,21 +66,30 @@ static kd_status find_images(const kd_model *model, const kd_batch *batch, kd_ar
     return check_images(model, values);
 }
 
+/* Of row r of an image: a patch has that of its place in the image. */
+static int32_t position_of(const kd__trunk_pass *pass, int64_t image, int64_t r)
+{
+    const kd__patches *p = &pass->patches;
+    if (!pass->chosen || r < p->before) return (int32_t)r;
+    return (int32_t)p->before + pass->chosen[image * p->kept + r - p->before];
+}
+
 kd_status kd__trunk_take_images(const kd_model *model, kd__trunk_pass *pass, kd_batch *batch,
                                 int64_t *rows)
 {
-    const int64_t each = kd__trunk_image_rows(kd__trunk_config_of(model));
     kd_context *context = model->object.context;
     kd_array values;
     KD_TRY(find_images(model, batch, &values));
     pass->images = values.data;
     pass->sequences = values.dims[0];
+    KD_TRY(kd__trunk_choose_patches(model, pass, batch));
+    const int64_t each = kd__patches_rows(&pass->patches);
     pass->longest = each;
     KD_TRY(kd__multiply(pass->sequences, each, rows));
     KD_TRY(KD_RESERVE(context, &pass->offsets, &pass->offsets_room, pass->sequences + 1));
     KD_TRY(KD_RESERVE(context, &pass->positions, &pass->positions_room, *rows));
     for (int64_t s = 0; s <= pass->sequences; s++) pass->offsets[s] = s * each;
-    for (int64_t r = 0; r < *rows; r++) pass->positions[r] = (int32_t)(r % each);
+    for (int64_t r = 0; r < *rows; r++) pass->positions[r] = position_of(pass, r / each, r % each);
     return KD_OK;
 }
 
@@ -89,7 +98,7 @@ kd_status kd__trunk_take_images(const kd_model *model, kd__trunk_pass *pass, kd_
 void kd__trunk_unfold(const kd_model *model, kd__trunk_pass *pass)
 {
     const kd__rows images = { model->object.context, pass->sequences };
-    kd__unfold(&images, &kd__trunk_config_of(model)->patches, pass->images,
+    kd__unfold(&images, &pass->patches, pass->images, pass->chosen,
                pass->block + pass->plan.gathered);
 }
 
@@ -97,12 +106,12 @@ void kd__trunk_place_tokens(const kd_model *model, const kd__trunk_pass *pass, f
 {
     const kd__trunk_config *d = kd__trunk_config_of(model);
     const kd__rows images = { model->object.context, pass->sequences },
-                   rows = { images.context, images.count * kd__trunk_image_rows(d) };
+                   rows = { images.context, images.count * kd__patches_rows(&pass->patches) };
     const float *tokens[KD__MOST_IMAGE_TOKENS];
     for (int64_t e = 0; e < d->patches.before; e++)
         tokens[e] = kd__tensor_values(model, d->image_token[e]);
     kd__bias(&rows, x, kd__tensor_values(model, d->patch_bias), d->hidden);
-    kd__place_tokens(&images, &d->patches, tokens, d->hidden, x);
+    kd__place_tokens(&images, &pass->patches, tokens, d->hidden, x);
 }
 
 /* ---- backward ---- */
@@ -112,10 +121,10 @@ void kd__trunk_tokens_gradient(const kd_model *model, const kd__trunk_pass *pass
 {
     const kd__trunk_config *d = kd__trunk_config_of(model);
     const kd__rows images = { model->object.context, pass->sequences },
-                   rows = { images.context, images.count * kd__trunk_image_rows(d) };
+                   rows = { images.context, images.count * kd__patches_rows(&pass->patches) };
     float *dtokens[KD__MOST_IMAGE_TOKENS];
     for (int64_t e = 0; e < d->patches.before; e++)
         dtokens[e] = kd__tensor_gradient(model, d->image_token[e]);
-    kd__take_tokens(&images, &d->patches, dx, d->hidden, dtokens, add);
+    kd__take_tokens(&images, &pass->patches, dx, d->hidden, dtokens, add);
     kd__bias_gradient(&rows, dx, d->hidden, kd__tensor_gradient(model, d->patch_bias), add);
 }

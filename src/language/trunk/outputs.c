@@ -78,7 +78,9 @@ int kd__trunk_describe(const kd__network *net, int32_t slot, kd__output_facts *f
 /* (R, width), or of images (S, T, width). */
 static void view(const kd_model *model, kd_array *values, float *data, int64_t width)
 {
-    const int64_t each = kd__trunk_image_rows(kd__trunk_config_of(model));
+    const kd__trunk_pass *pass = &kd__trunk_of(model)->pass;
+    const int64_t each =
+        kd__trunk_image_rows(kd__trunk_config_of(model)) ? kd__patches_rows(&pass->patches) : 0;
     const int64_t rows[2] = { model->rows, width },
                   grid[3] = { each ? model->rows / each : 0, each, width };
     kd__array_view(values, data, KD_FLOAT32, each ? 3 : 2, each ? grid : rows);

@@ -140,14 +140,20 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd
     const int32_t train = !o->frozen;
     kd__trunk_kept kept = state->kept;
     kd__trunk_plan plan;
-    int64_t rows, a_row, whole;
-    KD_TRY(kd__multiply(o->max_rows, kd__max(1, kd__trunk_image_rows(d)), &rows));
+    int64_t rows, trained, a_row, whole;
+    KD_TRY(kd__multiply(o->max_rows, kd__trunk_rows_of_pass(d, 0), &rows));
+    KD_TRY(kd__multiply(o->max_rows, kd__trunk_rows_of_pass(d, train), &trained));
     kept.outputs = net->asked;
     kd__trunk_lay_out(&plan, d, kept, 1, train);
     KD_TRY(kd__multiply(plan.floats, rows, &a_row));
     KD_TRY(kd__multiply(a_row, 8, &whole)); /* fits in bytes */
-    kd__trunk_lay_out(&plan, d, kept, rows, train);
-    *floats = plan.floats + (train ? rows * d->outer : 0);
+    kd__trunk_lay_out(&plan, d, kept, trained, train);
+    *floats = plan.floats + (train ? trained * d->outer : 0);
+    if (trained < rows) { /* an evaluating pass has all patches */
+        kd__trunk_lay_out(&plan, d, kept, rows, 0);
+        *floats = kd__max(*floats, plan.floats + trained * d->outer);
+        *floats += o->max_rows * d->kept_patches;
+    }
     if (d->embedding >= 0) *floats += rows;
     if (d->position_table >= 0) *floats += rows;
     if (d->type_table >= 0) *floats += rows;
@@ -161,7 +167,9 @@ kd_status kd__trunk_pass_reserve(kd__trunk_pass *pass, const kd_model *model, kd
 {
     kd__trunk_plan *p = &pass->plan;
     const int64_t floats = p->floats;
-    kd__trunk_lay_out(p, kd__trunk_config_of(model), kept, kd__max(rows, p->rows), train);
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    /* where passes of two sizes take turns, the larger one keeps less of a row */
+    kd__trunk_lay_out(p, d, kept, d->kept_patches ? rows : kd__max(rows, p->rows), train);
     pass->rows = 0;
     if (pass->block && p->floats <= floats) {
         p->floats = floats; /* the block stays as large as it was */
@@ -181,5 +189,6 @@ void kd__trunk_pass_free(kd__trunk_pass *pass, kd_context *context)
     kd__release(context, pass->positions);
     kd__release(context, pass->types);
     kd__release(context, pass->offsets);
+    kd__release(context, pass->chosen_block);
     memset(pass, 0, sizeof *pass);
 }

@@ -46,8 +46,13 @@ kd_status kd__trunk_reserve(kd_model *model, int64_t rows, int32_t train)
     kd__trunk *s = kd__trunk_of(model);
     kd__trunk_kept kept = s->kept;
     kept.outputs = model->net.asked;
-    KD_TRY(kd__multiply(rows, kd__max(1, kd__trunk_image_rows(&s->config)), &rows));
-    return kd__trunk_pass_reserve(&s->pass, model, kept, rows, train);
+    for (int32_t t = 0; t <= (train != 0); t++) { /* what trains is evaluated, too */
+        int64_t all;
+        KD_TRY(kd__multiply(rows, kd__trunk_rows_of_pass(&s->config, t), &all));
+        if (t == train || s->config.kept_patches)
+            KD_TRY(kd__trunk_pass_reserve(&s->pass, model, kept, all, t));
+    }
+    return KD_OK;
 }
 
 kd_status kd__trunk_finish(kd_model *model)
@@ -68,8 +73,9 @@ kd_status kd__trunk_run(kd_model *model, kd_batch *batch, int32_t mode)
     s->pass.dropout = mode == KD_MODE_EVALUATE ? 0 : s->config.dropout;
     s->pass.attention_dropout = mode == KD_MODE_EVALUATE ? 0 : s->config.attention_dropout;
     s->pass.draws = model->draws;
-    const int64_t image = kd__trunk_image_rows(&s->config);
-    if (image) s->pass.draws.first_row = s->pass.draws.first_sample * image;
+    s->pass.drops_patches = mode != KD_MODE_EVALUATE;
+    const int64_t image = kd__trunk_rows_of_pass(&s->config, s->pass.drops_patches);
+    if (s->config.patches.channels) s->pass.draws.first_row = s->pass.draws.first_sample * image;
     KD_TRY(kd__trunk_forward(model, &s->pass, kept, batch, mode == KD_MODE_TRAIN));
     model->rows = s->pass.rows;
     return KD_OK;

@@ -92,6 +92,7 @@ typedef struct kd__trunk_config {
     /* of images: patches through the projection, the tokens before them. patches.channels 0: what
      * is read is a vocabulary's tokens */
     kd__patches patches;
+    int64_t kept_patches; /* of an image, in training passes; 0: all */
     int32_t patch_bias, image_token[KD__MOST_IMAGE_TOKENS];
 } kd__trunk_config;
 
@@ -135,7 +136,12 @@ typedef struct kd__trunk_pass {
     int32_t *tokens, *positions, *types; /* positions, types: where there are such tables */
     int64_t *offsets;                    /* (sequences + 1) */
     int64_t tokens_room, positions_room, types_room, offsets_room, sequences, longest;
-    const float *images;               /* of the batch, while the pass goes forward */
+    const float *images;   /* of the batch, while the pass goes forward */
+    int32_t drops_patches; /* of this pass */
+    kd__patches patches;   /* of this pass: all of an image, or as many as are kept */
+    const int32_t *chosen; /* (sequences, patches.kept), which; NULL: all */
+    int32_t *chosen_block;
+    int64_t chosen_room;
     double dropout, attention_dropout; /* of this pass */
     kd__draws draws;
 } kd__trunk_pass;
@@ -249,7 +255,14 @@ static inline int64_t kd__trunk_at(const kd__trunk_plan *p, int64_t layer)
     return layer < p->kept.recompute ? 0 : (layer - p->kept.recompute) * p->step;
 }
 
-/* T: rows of an image; 0: what is read are tokens. */
+/* The most rows of an image in a pass of this kind. */
+static inline int64_t kd__trunk_rows_of_pass(const kd__trunk_config *d, int32_t train)
+{
+    if (!d->patches.channels) return 1;
+    return train && d->kept_patches ? d->patches.before + d->kept_patches
+                                    : kd__patches_rows(&d->patches);
+}
+/* T: rows of an image that keeps all its patches; 0: what is read are tokens. */
 static inline int64_t kd__trunk_image_rows(const kd__trunk_config *d)
 {
     return d->patches.channels ? kd__patches_rows(&d->patches) : 0;
@@ -282,6 +295,9 @@ kd_status kd__trunk_forward(const kd_model *model, kd__trunk_pass *pass, kd__tru
 /* Images: sequences of T rows each, in place of tokens and their offsets. */
 kd_status kd__trunk_take_images(const kd_model *model, kd__trunk_pass *pass, kd_batch *batch,
                                 int64_t *rows);
+/* Which of an image's patches the pass goes on with: pass->patches, pass->chosen. */
+kd_status kd__trunk_choose_patches(const kd_model *model, kd__trunk_pass *pass,
+                                   const kd_batch *batch);
 /* Their patches, as rows that the projection takes. */
 void kd__trunk_unfold(const kd_model *model, kd__trunk_pass *pass);
 /* The projection's bias, then the tokens before the patches. */

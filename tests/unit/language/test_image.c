@@ -170,6 +170,15 @@ START_TEST(dropout_is_pushed_back_through_the_masks_that_were_drawn)
 }
 END_TEST
 
+START_TEST(gradients_go_through_the_patches_that_are_kept)
+{
+    check_slopes(VIT(",\"kd_patch_dropout\":0.5" VIT_CLASSES), "logits");
+    check_slopes(VIT(",\"kd_patch_dropout\":0.5,\"kd_pooling\":\"mean\""), "pooled");
+    check_slopes(AST(",\"kd_patch_dropout\":0.3,\"attention_probs_dropout_prob\":0.4"), "pooled");
+    check_slopes(DEIT(",\"kd_patch_dropout\":0.25,\"hidden_dropout_prob\":0.4"), "hidden");
+}
+END_TEST
+
 /* Logits' gradient is both heads' halves, beside what each gets itself. */
 START_TEST(the_mean_of_two_heads_shares_its_gradient)
 {
@@ -461,6 +470,7 @@ Suite *image_suite(void)
     tcase_add_test(tests, outputs_and_gradients_are_those_of_transformers);
     tcase_add_test(tests, gradients_are_those_of_central_differences);
     tcase_add_test(tests, dropout_is_pushed_back_through_the_masks_that_were_drawn);
+    tcase_add_test(tests, gradients_go_through_the_patches_that_are_kept);
     tcase_add_test(tests, the_mean_of_two_heads_shares_its_gradient);
     tcase_add_test(tests, recomputing_gives_the_same_bits_and_16_bits_near_ones);
     tcase_add_test(tests, threads_do_not_change_a_bit);
