@@ -85,9 +85,9 @@ static kd_status no_grid(const kd__term *term, int64_t student, int64_t teacher,
                kind, output, (long long)student, field, (long long)width);
     return kd__fail(
         KD_ERR_SHAPE,
-        "%s: each sample's output '%s' has %lld rows, the teacher's '%s' has %lld: both "
-        "sides need the same number of patches and tokens (relations of samples, 25 to "
-        "31, do not)",
+        "%s: each sample's output '%s' has %lld rows, the teacher's '%s' has %lld: both sides need "
+        "the same patches and tokens, without kd_patch_dropout (relations of samples, 25 to 31, do "
+        "not)",
         kind, output, (long long)student, field, (long long)teacher);
 }
 

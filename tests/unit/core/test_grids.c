@@ -373,7 +373,7 @@ START_TEST(both_sides_need_as_many_rows)
     FAILS(
         run_grids(T - 1, F, side_ds, NULL, &result), KD_ERR_SHAPE,
         "hidden distance: each sample's output 'hidden' has 2 rows, the teacher's 'hidden' has 3: "
-        "both sides need the same number of patches and tokens");
+        "both sides need the same patches and tokens");
     FAILS(run_rows(S, F, side_ds, &result), KD_ERR_SHAPE,
           "each sample's 'hidden' has 3 rows at the teacher, output 'hidden' is one row: expected "
           "(samples, 3, width)");
