@@ -3460,7 +3460,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "me\n"
         "  alone.\n"
         "- Where all tensors but those of heads are frozen, a backward pass stops at the heads.\n"
-        "- Adapters (kd_model_add_lora) leave heads as they are, trained in full.\n"
+        "- Adapters (kd_model_add_lora) are not put on heads, which are trained in full.\n"
         "- The model's config says so from then on: kd_model_save and kd_model_load keep heads, and"
         " other\n"
         "  programs load the folder without them.\n"

@@ -713,7 +713,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "head": (
             "str | None",
             "one head of kd_heads: the folder is that of a classifier with this head alone, as tran"
-            "sformers' BertForSequenceClassification; see kd_model_save. None: the model as it is"
+            "sformers' BertForSequenceClassification; see kd_model_save. None: the whole model"
         ),
     },
     "kd_head": {

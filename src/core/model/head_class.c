@@ -94,7 +94,7 @@ static const char *trunk_name(const kd__head_class *as, const char *name, char *
 kd_status kd__head_class_entries(const kd_model *model, const kd__task_head *h,
                                  const kd__head_class *as, kd__entries *e)
 {
-    char (*names)[KD_NAME_BYTES] = NULL;
+    char(*names)[KD_NAME_BYTES] = NULL;
     int64_t count = 0;
     /* the engine's names may lie in a block that is filled here */
     KD_TRY(KD_NEW(model->object.context, &names, 2 * e->count));

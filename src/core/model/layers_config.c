@@ -121,12 +121,11 @@ static kd_status add_dropout(kd__network *net, kd_context *context, double p)
 
 static kd_status read_mlp(kd__network *net, kd_context *context, const kd__json *root)
 {
-    static const char *const known[] = {
-        "model_type", "input",      "input_size",         "hidden_sizes",
-        "num_labels", "hidden_act", "input_dropout_prob", "hidden_dropout_prob",
-        "kd_heads",
-        NULL
-    };
+    static const char *const known[] = { "model_type",         "input",
+                                         "input_size",         "hidden_sizes",
+                                         "num_labels",         "hidden_act",
+                                         "input_dropout_prob", "hidden_dropout_prob",
+                                         "kd_heads",           NULL };
     const kd__json *sizes = kd__json_member(root, "hidden_sizes");
     double input_dropout, dropout;
     int32_t activation;

@@ -39,8 +39,8 @@ static kd_status take_sequences(kd_model *model, kd_batch *batch)
     kd__task_heads *heads = model->net.heads;
     kd_array offsets;
     KD_TRY(kd_batch_offsets(batch, &offsets));
-    KD_TRY(KD_RESERVE(model->object.context, &heads->offsets, &heads->offsets_room,
-                      offsets.dims[0]));
+    KD_TRY(
+        KD_RESERVE(model->object.context, &heads->offsets, &heads->offsets_room, offsets.dims[0]));
     memcpy(heads->offsets, offsets.data, (size_t)offsets.dims[0] * sizeof *heads->offsets);
     heads->sequences = offsets.dims[0] - 1;
     return KD_OK;
@@ -120,8 +120,7 @@ static kd_status find_sequences(kd_model *model, const kd__task_head *h, reading
         KD_TRY(engine->sequences(model, h->source, &r->sequences.count, &r->sequences.offsets));
     KD_FAIL_IF(r->sequences.offsets[r->sequences.count] != r->rows, KD_ERR_SHAPE,
                "output '%.60s': what it pools has %lld rows, the batch's samples have %lld",
-               h->output, (long long)r->rows,
-               (long long)r->sequences.offsets[r->sequences.count]);
+               h->output, (long long)r->rows, (long long)r->sequences.offsets[r->sequences.count]);
     return KD_OK;
 }
 
@@ -153,10 +152,10 @@ static const float *dropped(const kd_model *model, const kd__task_head *h, const
     const kd__draws *d = &model->draws;
     const uint64_t stream = kd__stream(model->seed ^ 0x68656164, (uint64_t)d->pass, h->stream);
     if (model->mode == KD_MODE_EVALUATE || !(h->dropout > 0)) return x;
-    kd__dropout(rows->context, y, x, h->dropout,
-                kd__dropout_from(stream, h->unit == KD_UNIT_OF_SAMPLE ? d->first_sample
-                                                                     : d->first_row),
-                rows->count, inputs_of(h));
+    kd__dropout(
+        rows->context, y, x, h->dropout,
+        kd__dropout_from(stream, h->unit == KD_UNIT_OF_SAMPLE ? d->first_sample : d->first_row),
+        rows->count, inputs_of(h));
     return y;
 }
 
@@ -168,8 +167,8 @@ static kd_status middle(kd_model *model, const kd__task_head *h, const places *p
     if (!h->hidden) return KD_OK;
     *u = p->hidden;
     KD_TRY(kd__linear(rows, x, h->width, values_of(model, h->dense), h->hidden, p->hidden));
-    kd__activation_forward(rows->context, h->activation, p->hidden,
-                           values_of(model, h->dense_bias), p->entered, rows->count, h->hidden);
+    kd__activation_forward(rows->context, h->activation, p->hidden, values_of(model, h->dense_bias),
+                           p->entered, rows->count, h->hidden);
     return KD_OK;
 }
 
@@ -272,9 +271,8 @@ static kd_status push_head(kd_model *model, const kd__task_head *h, int reaches)
     KD_TRY(read_source(model, h, &r));
     const float *x = h->pooling < 0 ? r.x : p.pooled, *u = h->hidden ? p.hidden : x;
     float *du = h->hidden ? p.dmiddle : p.dx;
-    KD_TRY(add_gradients(model, &rows, h->weight, h->bias,
-                         dropped(model, h, &rows, u, p.dropped), inputs_of(h), p.dlogits,
-                         h->labels));
+    KD_TRY(add_gradients(model, &rows, h->weight, h->bias, dropped(model, h, &rows, u, p.dropped),
+                         inputs_of(h), p.dlogits, h->labels));
     if (!reaches && !h->hidden) return KD_OK;
     KD_TRY(kd__linear_input_gradient(&rows, p.dlogits, h->labels, values_of(model, h->weight),
                                      inputs_of(h), du));

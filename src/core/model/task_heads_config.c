@@ -14,9 +14,10 @@
 
 #define MOST_NUMBERS (1 << 24) /* labels, hidden units */
 
-static const char *const known[] = { "num_labels", "level",       "pooling", "from",
-                                     "bias",       "hidden_size", "dropout", "activation",
-                                     "initializer_range", NULL };
+static const char *const known[] = { "num_labels", "level",      "pooling",
+                                     "from",       "bias",       "hidden_size",
+                                     "dropout",    "activation", "initializer_range",
+                                     NULL };
 
 /* ---- names ---- */
 
@@ -162,8 +163,7 @@ static kd_status read_level(const kd__json *node, const kd__output_facts *facts,
                "config: level: expected row or sample, got \"%.40s\"", level);
     h->unit = level ? !strcmp(level, "sample") : of_samples || pooling;
     KD_FAIL_IF(!h->unit && of_samples, KD_ERR_CONFIG,
-               "config: level: '%s' has one entry a sample: expected sample, got row",
-               facts->name);
+               "config: level: '%s' has one entry a sample: expected sample, got row", facts->name);
     return read_pooling(pooling, h->unit && (!of_samples || facts->entry_rows), h);
 }
 
