@@ -188,7 +188,9 @@ def one_class(rng):
     tokens, offsets, batch = packed(rng)
     model.forward(batch, kd.Mode.EVALUATE)
     with torch.no_grad():
-        wanted = [theirs(torch.tensor(tokens[a:b])[None]).logits for a, b in zip(offsets, offsets[1:])]
+        wanted = [
+            theirs(torch.tensor(tokens[a:b])[None]).logits for a, b in zip(offsets, offsets[1:])
+        ]
     wanted = torch.cat([w[0] if of_rows else w for w in wanted])
     return check((family, head), model.output("logits.x"), wanted)
 

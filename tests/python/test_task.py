@@ -1,5 +1,5 @@
-"""Several tasks in one model: heads of a config and added, frozen trunks, folders, a task that comes
-later with the old one as a term."""
+"""Several tasks in one model: heads of a config and added, frozen trunks, folders, a task that
+comes later with the old one as a term."""
 
 import os
 

@@ -34,8 +34,8 @@ typedef struct kd__network {
      * began */
     uint8_t *asked, *kept;
     int32_t slots;
-    int32_t engine_slots;          /* the first of them: the engine's; then heads' */
-    struct kd__task_heads *heads;  /* on the engine's outputs; NULL: none */
+    int32_t engine_slots;         /* the first of them: the engine's; then heads' */
+    struct kd__task_heads *heads; /* on the engine's outputs; NULL: none */
 } kd__network;
 
 /* Gradients that no backward pass wrote: none; those of a checkpoint, until they are fresh; what a

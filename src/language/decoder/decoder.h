@@ -29,7 +29,7 @@ kd_status kd__decoder_read_config(kd__decoder *decoder, kd_context *context, con
 
 /* A head as a class of transformers (kd__engine.head_class). */
 kd_status kd__decoder_head_class(kd_model *model, const struct kd__task_head *head,
-                             struct kd__head_class *to);
+                                 struct kd__head_class *to);
 
 /* The config with what sentence-transformers' files say. */
 kd_status kd__decoder_complete(kd_context *context, const kd__json *root, const char *folder,

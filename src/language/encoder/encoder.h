@@ -51,7 +51,7 @@ int32_t kd__encoder_head(kd_model *model, int32_t slot, int gradient, kd_head *h
 
 /* A head as a class of transformers (kd__engine.head_class). */
 kd_status kd__encoder_head_class(kd_model *model, const struct kd__task_head *head,
-                             struct kd__head_class *to);
+                                 struct kd__head_class *to);
 
 /* The config with what sentence-transformers' files say, and whether there is a pooler. */
 kd_status kd__encoder_complete(kd_context *context, const kd__json *root, const char *folder,

@@ -7,8 +7,8 @@
 #include "nn/activation.h"
 #include "nn/sequence_pool.h"
 
-static const char *const drops[] = { "pooler.",          "classifier.", "pre_classifier.", "cls.",
-                                     "lm_head.",         "vocab_",      "dense.",          NULL };
+static const char *const drops[] = { "pooler.",  "classifier.", "pre_classifier.", "cls.",
+                                     "lm_head.", "vocab_",      "dense.",          NULL };
 
 /* By family: BERT's dense layer is its pooler. */
 static const struct {

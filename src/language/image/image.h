@@ -67,7 +67,7 @@ kd_status kd__image_backward(kd_model *model);
 
 /* A head as a class of transformers (kd__engine.head_class). */
 kd_status kd__image_head_class(kd_model *model, const struct kd__task_head *head,
-                            struct kd__head_class *to);
+                               struct kd__head_class *to);
 
 /* The config, and whether there is a pooler. */
 kd_status kd__image_complete(kd_context *context, const kd__json *root, const char *folder,

@@ -5,8 +5,9 @@
 #include "language/image/image.h"
 #include "nn/sequence_pool.h"
 
-static const char *const drops[] = { "pooler.", "classifier.", "cls_classifier.",
-                                     "distillation_classifier.", "dense.", NULL };
+static const char *const drops[] = { "pooler.",         "classifier.",
+                                     "cls_classifier.", "distillation_classifier.",
+                                     "dense.",          NULL };
 
 kd_status kd__image_head_class(kd_model *model, const kd__task_head *h, kd__head_class *to)
 {

@@ -16,9 +16,11 @@
     "\"topic\":{\"num_labels\":6,\"pooling\":\"cls\",\"hidden_size\":7,\"activation\":\"gelu\","   \
     "\"initializer_range\":0.3}"
 #define TAGS                                                                                       \
-    "\"tags\":{\"num_labels\":4,\"level\":\"row\",\"from\":\"hidden.0\",\"initializer_range\":0.3}"
+    "\"tags\":{\"num_labels\":4,\"level\":\"row\",\"from\":\"hidden.0\",\"initializer_range\":0."  \
+    "3}"
 #define SENSES                                                                                     \
-    "\"senses\":{\"num_labels\":3,\"level\":\"row\",\"from\":\"hidden.0\",\"initializer_range\":0.3}"
+    "\"senses\":{\"num_labels\":3,\"level\":\"row\",\"from\":\"hidden.0\",\"initializer_range\":"  \
+    "0.3}"
 #define ALL HEADS(MOOD "," TOPIC "," TAGS)
 
 static kd_context *ctx;
@@ -154,8 +156,9 @@ END_TEST
 START_TEST(a_network_of_layers_has_heads_on_any_of_them)
 {
     kd_model *model =
-        encoder_made(ctx, MLP(HEADS("\"a\":{\"num_labels\":2,\"initializer_range\":0.3},\"b\":{"
-                                    "\"num_labels\":4,\"from\":\"hidden.0\",\"level\":\"sample\"}")),
+        encoder_made(ctx,
+                     MLP(HEADS("\"a\":{\"num_labels\":2,\"initializer_range\":0.3},\"b\":{"
+                               "\"num_labels\":4,\"from\":\"hidden.0\",\"level\":\"sample\"}")),
                      NULL);
     kd_array h;
     kd_output_info info = { .struct_size = sizeof info };
@@ -732,8 +735,7 @@ START_TEST(one_head_is_a_classifier_of_its_own)
                 "BertForSequenceClassification");
     check_class("{\"model_type\":\"roberta\",\"vocab_size\":17,\"hidden_size\":12,"
                 "\"num_hidden_layers\":1,\"num_attention_heads\":3,\"intermediate_size\":20,"
-                "\"max_position_embeddings\":20" X(
-                    ",\"pooling\":\"cls\",\"hidden_size\":12") "}",
+                "\"max_position_embeddings\":20" X(",\"pooling\":\"cls\",\"hidden_size\":12") "}",
                 "logits", "RobertaForSequenceClassification");
     check_class("{\"model_type\":\"distilbert\",\"vocab_size\":17,\"dim\":12,\"n_layers\":1,"
                 "\"n_heads\":3,\"hidden_dim\":20,\"max_position_embeddings\":12" X(
@@ -742,7 +744,8 @@ START_TEST(one_head_is_a_classifier_of_its_own)
     check_class(QWEN(X(",\"pooling\":\"last\",\"bias\":false")), "logits",
                 "Qwen3ForSequenceClassification");
     check_class(VIT(X(",\"pooling\":\"cls\"")), "logits", "ViTForImageClassification");
-    kd_model *model = encoder_made(ctx, BERT(ALL), NULL), *layers = encoder_made(ctx, MLP(ALL), NULL);
+    kd_model *model = encoder_made(ctx, BERT(ALL), NULL),
+             *layers = encoder_made(ctx, MLP(ALL), NULL);
     o.head = "mood";
     FAILS(kd_model_save(model, scratch_path("no-class"), &o), KD_ERR_UNSUPPORTED,
           "'logits.mood' is no head of BertForSequenceClassification, which has from hidden, level "
@@ -757,8 +760,8 @@ END_TEST
 
 START_TEST(students_keep_heads_of_layers_that_they_have)
 {
-    const char *heads = HEADS(MOOD "," TOPIC "," TAGS
-                                   ",\"late\":{\"num_labels\":2,\"from\":\"hidden.1\"}");
+    const char *heads =
+        HEADS(MOOD "," TOPIC "," TAGS ",\"late\":{\"num_labels\":2,\"from\":\"hidden.1\"}");
     char json[1400];
     kd_student_options o = KD_STUDENT_OPTIONS_INIT;
     const int32_t second = 1;
@@ -839,7 +842,8 @@ START_TEST(what_does_not_fit_is_refused_by_name)
         { "{\"num_labels\":2,\"pooling\":\"best\"}", "last or weightedmean" },
         { "{\"num_labels\":2,\"level\":\"row\",\"pooling\":\"cls\"}", "leave the key out" },
         { "{\"num_labels\":2,\"from\":\"pooled\",\"level\":\"row\"}", "expected sample, got row" },
-        { "{\"num_labels\":2,\"from\":\"pooled\",\"pooling\":\"cls\"}", "one row a sample already" },
+        { "{\"num_labels\":2,\"from\":\"pooled\",\"pooling\":\"cls\"}",
+          "one row a sample already" },
         { "{\"num_labels\":2,\"dropout\":1}", "dropout: expected 0 to below 1" },
         { "{\"num_labels\":2,\"activation\":\"swish\"}", "activation" },
         { "{\"num_labels\":2,\"bias\":1}", "bias: expected true or false" },
@@ -870,9 +874,9 @@ START_TEST(what_does_not_fit_is_refused_by_name)
                           BERT(",\"kd_heads\":{\"x\":{\"num_labels\":2},\"x\":{\"num_labels\":2}}"),
                           NULL),
           KD_ERR_FORMAT, "appears twice");
-    FAILS(kd_model_create(&made, ctx, VIT(HEADS("\"x\":{\"num_labels\":2,\"level\":\"row\"}")),
-                          NULL),
-          KD_ERR_CONFIG, "expected sample, got row");
+    FAILS(
+        kd_model_create(&made, ctx, VIT(HEADS("\"x\":{\"num_labels\":2,\"level\":\"row\"}")), NULL),
+        KD_ERR_CONFIG, "expected sample, got row");
     FAILS(kd_model_create(&made, ctx, DEIT(TWO_HEADS HEADS("\"class\":{\"num_labels\":2}")), NULL),
           KD_ERR_CONFIG, "an output 'logits.class' already");
     FAILS(kd_model_create(&made, ctx,
