@@ -21,8 +21,8 @@ extern "C" {
 
 /* Gives a model one more head: logits of a task, made from one of the model's outputs.
  * - name: letters, digits, '-' and '_'. The output is "logits.NAME"; the tensors are
- *   "heads.NAME.weight" (num_labels, inputs) and ".bias" (num_labels), with "heads.NAME.dense.weight"
- *   (hidden_size, width) and ".bias" before them where the head has a hidden layer.
+ *   "heads.NAME.weight" (num_labels, inputs) and ".bias" (num_labels); before them, where the head
+ *   has a hidden layer, "heads.NAME.dense.weight" (hidden_size, width) and ".bias".
  * - json: an object with the keys of one head of the config's kd_heads (docs/configs.md), as
  *   {"num_labels": 6, "level": "sample", "pooling": "cls", "dropout": 0.1}.
  * - The logits are entries of rows (level "row") or samples ("sample"): labels, masks and a

@@ -1,6 +1,7 @@
-"""Heads for tasks beside torch and transformers: random encoders, decoders and networks of layers with
-random heads; logits and gradients of all tensors; the trunk that transformers loads out of the folder;
-one head as ...ForSequenceClassification, ...ForTokenClassification, ...ForImageClassification:
+"""Heads for tasks beside torch and transformers: random encoders, decoders and networks of layers
+with random heads; logits and gradients of all tensors; the trunk that transformers loads out of
+the folder; one head as ...ForSequenceClassification, ...ForTokenClassification and
+...ForImageClassification:
     python tests/property/heads.py [shapes]
 """
 

@@ -1,5 +1,5 @@
-/* A head as transformers' ...ForSequenceClassification (of the last row) or ...ForTokenClassification
- * of a decoder. */
+/* A head as transformers' ...ForSequenceClassification (of the last row) or
+ * ...ForTokenClassification of a decoder. */
 #include <stdio.h>
 
 #include "core/model/head_class.h"
