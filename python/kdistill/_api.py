@@ -3643,9 +3643,9 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [c_void_p, c_char_p, c_char_p],
         "Gives a model one more head: logits of a task, made from one of the model's outputs.\n"
         '- name: letters, digits, \'-\' and \'_\'. The output is "logits.NAME"; the tensors are\n'
-        '  "heads.NAME.weight" (num_labels, inputs) and ".bias" (num_labels), with "heads.NAME.dens'
-        'e.weight"\n'
-        '  (hidden_size, width) and ".bias" before them where the head has a hidden layer.\n'
+        '  "heads.NAME.weight" (num_labels, inputs) and ".bias" (num_labels); before them, where th'
+        "e head\n"
+        '  has a hidden layer, "heads.NAME.dense.weight" (hidden_size, width) and ".bias".\n'
         "- json: an object with the keys of one head of the config's kd_heads (docs/configs.md), as"
         "\n"
         '  {"num_labels": 6, "level": "sample", "pooling": "cls", "dropout": 0.1}.\n'
