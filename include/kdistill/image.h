@@ -1,10 +1,10 @@
 /* kdistill/image.h - images before they enter a model: size, place, mean and deviation. Since 0.2.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   1.  kd_image_processor_load(&processor, context, "vit-folder");      its preprocessor_config.json
+ *   1.  kd_image_processor_load(&processor, context, "vit-folder");  its preprocessor_config.json
  *   2.  kd_image_processor_find_size(processor, height, width, &h, &w);  pixels is (C, h, w)
  *   3.  kd_image_processor_prepare(processor, &image, &pixels);          image (height, width, C)
- *   4.  kd_batch_set(batch, "pixels", &pixels, NULL);                    several: (samples, C, h, w)
+ *   4.  kd_batch_set(batch, "pixels", &pixels, NULL);                   several: (samples, C, h, w)
  *
  * Or by hand: kd_image_resize, kd_image_crop, and channel_scale and channel_shift of
  * kd_field_options (kdistill/data.h). Files are the host's to decode: an image is an array
@@ -43,9 +43,10 @@ typedef struct kd_resize_options {
     }
 KD_API void kd_resize_options_init(kd_resize_options *options, size_t size);
 
-/* Resizes one image or several, each channel by itself, across and down. A pixel of the result is the mean of the image's pixels around its place, weighted by the filter; pixel i of
- * `to` lies at ((i + 1/2) from / to), and where the result is smaller the filter is stretched by
- * from / to (anti-alias). Weights of a pixel add up to 1; what lies outside the image has none.
+/* Resizes one image or several, each channel by itself, across and down. A pixel of the result is
+ * the mean of the image's pixels around its place, weighted by the filter; pixel i of `to` lies at
+ * ((i + 1/2) from / to), and where the result is smaller the filter is stretched by from / to
+ * (anti-alias). Weights of a pixel add up to 1; what lies outside the image has none.
  * - image: uint8 or float32. resized: of the same dtype, rank, channels and samples; its height and
  *   width are the new ones. Both may have any strides; they do not overlap.
  * - uint8 has the numbers of PIL's Image.resize to the bit (weights of 22 bits, each of the two
@@ -61,8 +62,8 @@ KD_API kd_status kd_image_resize(kd_context *context, const kd_array *image,
 
 /* Copies the middle of one image or several, as many pixels as `cropped` has; where the image is
  * smaller, it stands in the middle of zeros. Row i of the result is row i + floor((height - new
- * height) / 2). uint8 or float32, any strides, the same dtype, rank, channels and samples; errors as
- * above. */
+ * height) / 2). uint8 or float32, any strides, the same dtype, rank, channels and samples; errors
+ * as above. */
 KD_API kd_status kd_image_crop(kd_context *context, const kd_array *image, const kd_array *cropped);
 
 /* What the folder of a vision model says about its images.
@@ -89,8 +90,8 @@ KD_API kd_status kd_image_processor_find_size(const kd_image_processor *processo
  * or (samples, channels, h, w), contiguous float32, of image (height, width, channels) or (samples,
  * height, width, channels), uint8 of any strides. The numbers are those of transformers' image
  * processors on PIL. One context's processor may be used by several threads.
- * - KD_ERR_DTYPE, KD_ERR_SHAPE: other arrays; channels that are not those of image_mean; pixels that
- *   are not as find_size says. */
+ * - KD_ERR_DTYPE, KD_ERR_SHAPE: other arrays; channels that are not those of image_mean; pixels
+ *   that are not as find_size says. */
 KD_API kd_status kd_image_processor_prepare(const kd_image_processor *processor,
                                             const kd_array *image, const kd_array *pixels);
 

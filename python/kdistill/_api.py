@@ -2920,12 +2920,12 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     "kd_image_resize": (
         c_int32, [c_void_p, POINTER(kd_array), POINTER(kd_array), POINTER(kd_resize_options)],
         "Resizes one image or several, each channel by itself, across and down. A pixel of the resu"
-        "lt is the mean of the image's pixels around its place, weighted by the filter; pixel i of"
-        "\n"
-        "`to` lies at ((i + 1/2) from / to), and where the result is smaller the filter is stretche"
-        "d by\n"
-        "from / to (anti-alias). Weights of a pixel add up to 1; what lies outside the image has no"
-        "ne.\n"
+        "lt is\n"
+        "the mean of the image's pixels around its place, weighted by the filter; pixel i of `to` l"
+        "ies at\n"
+        "((i + 1/2) from / to), and where the result is smaller the filter is stretched by from / t"
+        "o\n"
+        "(anti-alias). Weights of a pixel add up to 1; what lies outside the image has none.\n"
         "- image: uint8 or float32. resized: of the same dtype, rank, channels and samples; its hei"
         "ght and\n"
         "  width are the new ones. Both may have any strides; they do not overlap.\n"
@@ -2950,8 +2950,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "smaller, it stands in the middle of zeros. Row i of the result is row i + floor((height - "
         "new\n"
         "height) / 2). uint8 or float32, any strides, the same dtype, rank, channels and samples; e"
-        "rrors as\n"
-        "above."
+        "rrors\n"
+        "as above."
     ),
     "kd_image_processor_load": (
         c_int32, [POINTER(c_void_p), c_void_p, c_char_p],
@@ -3015,8 +3015,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "ge\n"
         "processors on PIL. One context's processor may be used by several threads.\n"
         "- KD_ERR_DTYPE, KD_ERR_SHAPE: other arrays; channels that are not those of image_mean; pix"
-        "els that\n"
-        "  are not as find_size says."
+        "els\n"
+        "  that are not as find_size says."
     ),
     "kd_model_options_init": (
         None, [POINTER(kd_model_options), c_size_t],

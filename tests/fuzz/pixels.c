@@ -1,5 +1,6 @@
-/* Images before they enter a model: preprocessor_config.json up to the first zero, which prepares an
- * image whose sides the bytes behind it give; and a resize whose sizes and options are bytes. */
+/* Images before they enter a model: preprocessor_config.json up to the first zero, which
+ * prepares an image whose sides the bytes behind it give; and a resize whose sizes and options
+ * are bytes. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,8 @@
-/* Training passes that leave patches of their images out, as FLIP does [Li et al. 2023]: k of N, any
- * k of them with the same probability. Which depends on (seed, pass, sample) alone; they stay in
- * order, with the positions that they have in the image. Patch i is chosen where u (N - i) < k - c,
- * u uniform in [0, 1), c the number chosen before [Knuth, TAOCP 2, algorithm 3.4.2S]. */
+/* Training passes that leave patches of their images out, as FLIP does [Li et al. 2023]: k of N,
+ * any k of them with the same probability. Which depends on (seed, pass, sample) alone; they
+ * stay in order, with the positions that they have in the image. Patch i is chosen where u (N -
+ * i) < k - c, u uniform in [0, 1), c the number chosen before [Knuth, TAOCP 2, algorithm
+ * 3.4.2S]. */
 #include "base/memory.h"
 #include "core/data/data.h"
 #include "language/trunk/trunk.h"
