@@ -37,6 +37,7 @@ from ._library import Error, lib, library_path
 from ._numbers import Bounds
 from .align import align_find_chunks, align_sum_chunks
 from .answers import answers_collect, answers_judge
+from .audio import Audio
 from .augment import augment_prompts
 from .batch import Batch, BatchCounts, BatchOrigin, BatchSamples
 from .chat import chat_encode, chat_render
@@ -56,6 +57,7 @@ from .generator import Generated, Generator
 from .head import Head
 from .loader import Loader
 from .loss import Loss, LossCounts, LossMemory, Term
+from .mel import Mel, mel_preset
 from .metrics import Metrics, metrics_correlation, metrics_mean, metrics_measure_retrieval
 from .model import Model
 from .monitor import Best, Monitor
@@ -84,6 +86,7 @@ from .verify import (
 )
 
 __all__ = [
+    "Audio",
     "Batch",
     "BatchCounts",
     "BatchOrigin",
@@ -106,6 +109,7 @@ __all__ = [
     "LossCounts",
     "LossMemory",
     "Majority",
+    "Mel",
     "Metrics",
     "Model",
     "Monitor",
@@ -142,6 +146,7 @@ __all__ = [
     "curation_is_held_out",
     "lib",
     "library_path",
+    "mel_preset",
     "metrics_correlation",
     "metrics_mean",
     "metrics_measure_retrieval",

@@ -8,6 +8,7 @@
 #include "../unit/textkit.h"
 #include "static_run.h"
 #include "storekit.h"
+#include "use_audio.h"
 #include "use_features.h"
 #include "use_images.h"
 #include "use_pairs.h"
@@ -32,6 +33,7 @@ enum {
     PART_PAIRS,
     PART_IMAGE_LAYERS,
     PART_PATCHES,
+    PART_AUDIO,
     PARTS
 };
 
@@ -627,6 +629,7 @@ static kd_status run_part(run_parts *r, kd_context *ctx, const char *folder, int
     case PART_STATIC: return use_static(ctx, folder);
     case PART_RELATIONS: return use_relations(ctx, folder);
     case PART_PAIRS: return use_pairs(ctx);
+    case PART_AUDIO: return use_audio(ctx, folder);
     default: return use_images(ctx, folder);
     }
 }

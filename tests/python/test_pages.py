@@ -15,7 +15,7 @@ PAGES = (
     "README.md",
     *(
         f"docs/guide{part}.md"
-        for part in ("", "-features", "-images", "-language", "-course", "-measure")
+        for part in ("", "-audio", "-features", "-images", "-language", "-course", "-measure")
     ),
 )
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
