@@ -39,9 +39,9 @@ def resampled():
 
 
 def ours():
-    whisper = kd.Mel(ctx, **kd.mel_preset("whisper"))
-    standard = kd.Mel(ctx, **kd.mel_preset("librosa"))
-    kaldi = kd.Mel(ctx, **kd.mel_preset("kaldi"))
+    whisper = kd.Mel(ctx, **kd.Mel.preset("whisper"))
+    standard = kd.Mel(ctx, **kd.Mel.preset("librosa"))
+    kaldi = kd.Mel(ctx, **kd.Mel.preset("kaldi"))
     return {
         "whisper": lambda: whisper.run(x),
         "librosa": lambda: standard.run(x),

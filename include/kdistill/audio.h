@@ -4,7 +4,7 @@
  *   1.  kd_audio_options read = KD_AUDIO_OPTIONS_INIT;
  *   2.  read.sample_rate = 16000;  read.mono = 1;
  *   3.  kd_audio_load(&sound, context, "seven.wav", &read);
- *   4.  kd_mel_preset("ast", &options);  kd_mel_create(&mel, context, &options);
+ *   4.  kd_mel_get_preset("ast", &options);  kd_mel_create(&mel, context, &options);
  *   5.  kd_audio_samples(sound, &samples);
  *   6.  kd_batch_set_mel(batch, "mel", mel, &samples, NULL, NULL);
  *
@@ -133,7 +133,7 @@ KD_API kd_status kd_audio_resample(kd_audio *audio, int32_t sample_rate,
 typedef struct kd_mel_options {
     uint32_t struct_size;
     int32_t sample_rate;   /* Hz */
-    int64_t sound_length;  /* samples: sounds are cut to it, or zeros follow them; 0: as they are */
+    int64_t sound_length;  /* samples: sounds are cut to it, or zeros follow them; 0: neither */
     double gain;           /* samples are multiplied by it: 32768 for models of 16-bit integers */
     int32_t framing;       /* KD_FRAMES_WINDOWS .. */
     int32_t hop;           /* samples from one frame to the next */
@@ -153,8 +153,8 @@ typedef struct kd_mel_options {
     int32_t log;           /* KD_MEL_LOG_NONE .. */
     int32_t drop_last;     /* 1: without the last frame, as Whisper */
     double range;          /* no value is lower than the sound's largest - range; 0: any */
-    /* A spectrogram is cut to so many before `range`, or zeros follow it: before FIXED, after SOUND
-     * and BANDS; 0: as they are */
+    /* A spectrogram is cut to this many before `range`, or zeros follow it: before FIXED, after
+     * SOUND and BANDS; 0: neither */
     int64_t frames;
     int32_t normalize; /* KD_MEL_NORMALIZE_NONE .. */
     int32_t reserved;
@@ -175,13 +175,13 @@ KD_API void kd_mel_options_init(kd_mel_options *options, size_t size);
  * - "google-speech-embedding": 32 bands from 60 to 3800 Hz;
  * - "librosa": librosa's melspectrogram and power_to_db, 22050 Hz.
  * KD_ERR_NOT_FOUND lists the names. */
-KD_API kd_status kd_mel_preset(const char *name, kd_mel_options *options);
+KD_API kd_status kd_mel_get_preset(const char *name, kd_mel_options *options);
 
 /* Windows, bands and FFT of these options. KD_ERR_RANGE names an option out of bounds. */
 KD_API kd_status kd_mel_create(kd_mel **out, kd_context *context, const kd_mel_options *options);
 KD_API void kd_mel_free(kd_mel *mel);
 
-/* How many frames a sound of so many samples has. */
+/* How many frames a sound of `samples` samples has. */
 KD_API kd_status kd_mel_frame_count(const kd_mel *mel, int64_t samples, int64_t *count);
 
 /* Spectrograms of sounds, one after the other: `samples` (samples) float32, of which sound i has

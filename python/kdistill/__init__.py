@@ -57,7 +57,7 @@ from .generator import Generated, Generator
 from .head import Head
 from .loader import Loader
 from .loss import Loss, LossCounts, LossMemory, Term
-from .mel import Mel, mel_preset
+from .mel import Mel
 from .metrics import Metrics, metrics_correlation, metrics_mean, metrics_measure_retrieval
 from .model import Model
 from .monitor import Best, Monitor
@@ -146,7 +146,6 @@ __all__ = [
     "curation_is_held_out",
     "lib",
     "library_path",
-    "mel_preset",
     "metrics_correlation",
     "metrics_mean",
     "metrics_measure_retrieval",

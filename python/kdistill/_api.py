@@ -5258,7 +5258,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         None, [POINTER(kd_mel_options), c_size_t],
         ""
     ),
-    "kd_mel_preset": (
+    "kd_mel_get_preset": (
         c_int32, [c_char_p, POINTER(kd_mel_options)],
         "Fills all options (struct_size set) with what a model was trained on:\n"
         '- "whisper", "whisper-v3": Whisper\'s log-mel of 30 seconds, 80 and 128 bands (transposed '
@@ -5279,7 +5279,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_mel_frame_count": (
         c_int32, [c_void_p, c_int64, POINTER(c_int64)],
-        "How many frames a sound of so many samples has."
+        "How many frames a sound of `samples` samples has."
     ),
     "kd_mel_run": (
         c_int32, [c_void_p, POINTER(kd_array), POINTER(kd_array), POINTER(kd_array)],

@@ -21,21 +21,8 @@ if TYPE_CHECKING:
     from .options import MelOptions
 
 
-def mel_preset(name: str) -> dict[str, Any]:
-    """The options of `Mel` that a model was trained with, as keywords.
-
-    Parameters
-    ----------
-    name : str
-        whisper, whisper-v3, ast, kaldi, google-speech-embedding or librosa.
-    """
-    made = defaults(_api.kd_mel_options)
-    check(lib.kd_mel_preset(name.encode(), byref(made)))
-    return values_of(made)
-
-
 class Mel(Handle):
-    """Makes mel spectrograms: `kd.Mel(ctx, **kd.mel_preset("ast"))`.
+    """Makes mel spectrograms: `kd.Mel(ctx, **kd.Mel.preset("ast"))`.
 
     Parameters
     ----------
@@ -50,8 +37,21 @@ class Mel(Handle):
         self._mels, self._fixed = int(made.mels), int(made.frames)
         self._adopt(make(lib.kd_mel_create, ctx._pointer, byref(made)), ctx)
 
+    @staticmethod
+    def preset(name: str) -> dict[str, Any]:
+        """The options that a model was trained with, as keywords.
+
+        Parameters
+        ----------
+        name : str
+            whisper, whisper-v3, ast, kaldi, google-speech-embedding or librosa.
+        """
+        made = defaults(_api.kd_mel_options)
+        check(lib.kd_mel_get_preset(name.encode(), byref(made)))
+        return values_of(made)
+
     def frame_count(self, samples: int) -> int:
-        """Frames of a sound of so many samples."""
+        """Frames of a sound of this many samples."""
         count = c_int64()
         check(lib.kd_mel_frame_count(self._pointer, samples, byref(count)))
         return count.value

@@ -1236,10 +1236,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "kd_mel_options": {
         "sample_rate": ("int", "Hz"),
-        "sound_length": (
-            "int",
-            "samples: sounds are cut to it, or zeros follow them; 0: as they are"
-        ),
+        "sound_length": ("int", "samples: sounds are cut to it, or zeros follow them; 0: neither"),
         "gain": ("float", "samples are multiplied by it: 32768 for models of 16-bit integers"),
         "framing": ("Framing", "Framing.WINDOWS .."),
         "hop": ("int", "samples from one frame to the next"),
@@ -1263,8 +1260,8 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "range": ("float", "no value is lower than the sound's largest - range; 0: any"),
         "frames": (
             "int",
-            "A spectrogram is cut to so many before `range`, or zeros follow it: before FIXED, afte"
-            "r SOUND and BANDS; 0: as they are"
+            "A spectrogram is cut to this many before `range`, or zeros follow it: before FIXED, af"
+            "ter SOUND and BANDS; 0: neither"
         ),
         "normalize": ("MelNormalize", "MelNormalize.NONE .."),
         "mean": ("float", ""),

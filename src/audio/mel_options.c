@@ -175,7 +175,7 @@ static void librosa(kd_mel_options *o)
     o->range = 80;
 }
 
-kd_status kd_mel_preset(const char *name, kd_mel_options *options)
+kd_status kd_mel_get_preset(const char *name, kd_mel_options *options)
 {
     static const struct {
         const char *name;

@@ -36,7 +36,7 @@ static void use_mel(kd_context *ctx, const uint8_t *data, size_t size)
     int64_t count = 0;
     if (size < 4) return;
     const size_t at = data[1] * 4u % (sizeof o - 8) + 4, n = size - 2;
-    if (kd_mel_preset(names[data[0] % 5], &o) != KD_OK) abort();
+    if (kd_mel_get_preset(names[data[0] % 5], &o) != KD_OK) abort();
     if (n <= sizeof o - at) memcpy((char *)&o + at, data + 2, n);
     else memcpy((char *)&o + 4, data + 2, n < sizeof o - 4 ? n : sizeof o - 4);
     for (int i = 0; i < 2000; i++) x[i] = (float)(data[i % size] - 128) / 128;

@@ -167,7 +167,7 @@ def kaldi_case(rng, torchaudio, torch):
         frame_shift=o["hop"] / 16,
     ).numpy()
     framing = kd.Framing.WINDOWS if snip else kd.Framing.MIRROR
-    o = {**kd.mel_preset("kaldi"), **o, "window": windows[window], "framing": framing}
+    o = {**kd.Mel.preset("kaldi"), **o, "window": windows[window], "framing": framing}
     for ctx in contexts:
         expect("kaldi.fbank", kd.Mel(ctx, **o).run(x), wanted, 1e-4)  # its bands are float32
 
@@ -176,10 +176,10 @@ def transformers_case(rng, transformers):
     x = sound(rng, int(rng.integers(2000, 30000)))
     for mels, name in ((80, "whisper"), (128, "whisper-v3")):
         made = transformers.WhisperFeatureExtractor(feature_size=mels)(x, sampling_rate=16000)
-        ours = kd.Mel(contexts[1], **kd.mel_preset(name)).run(x)
+        ours = kd.Mel(contexts[1], **kd.Mel.preset(name)).run(x)
         expect(name, ours, made["input_features"][0].T, 2e-4)
     made = transformers.ASTFeatureExtractor()(x, sampling_rate=16000)["input_values"][0]
-    expect("ast", kd.Mel(contexts[1], **kd.mel_preset("ast")).run(x), made, 2e-4)
+    expect("ast", kd.Mel(contexts[1], **kd.Mel.preset("ast")).run(x), made, 2e-4)
 
 
 def main():

@@ -62,12 +62,12 @@ class AudioTest(Case):
         np.testing.assert_array_equal(fixed.run(self.x, offsets)[1], together[7:17])
 
     def test_presets_are_options(self):
-        ast = kd.mel_preset("ast")
+        ast = kd.Mel.preset("ast")
         self.assertEqual((ast["mels"], ast["frames"], ast["window"]), (128, 1024, kd.Window.HANN))
         mel = kd.Mel(self.ctx, **{**ast, "frames": 0, "normalize": kd.MelNormalize.NONE})
         self.assertEqual(mel.run(self.x).shape, (23, 128))
         with self.assertRaisesRegex(kd.Error, "expected whisper"):
-            kd.mel_preset("no")
+            kd.Mel.preset("no")
 
     def test_fields_of_batches_and_datasets(self):
         ragged, fixed = (kd.Mel(self.ctx, mels=20, frames=frames) for frames in (0, 10))

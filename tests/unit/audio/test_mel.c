@@ -21,7 +21,7 @@ static void teardown(void) { kd_context_free(ctx); }
 static kd_mel_options preset(const char *name)
 {
     kd_mel_options o = KD_MEL_OPTIONS_INIT;
-    OK(kd_mel_preset(name, &o));
+    OK(kd_mel_get_preset(name, &o));
     return o;
 }
 
@@ -319,7 +319,7 @@ START_TEST(options_out_of_bounds_are_named)
     o.normalize = KD_MEL_NORMALIZE_FIXED;
     o.std = 0;
     FAILS(kd_mel_create(&mel, ctx, &o), KD_ERR_RANGE, "std");
-    FAILS(kd_mel_preset("wisper", &o), KD_ERR_NOT_FOUND, "expected whisper");
+    FAILS(kd_mel_get_preset("wisper", &o), KD_ERR_NOT_FOUND, "expected whisper");
 }
 END_TEST
 
