@@ -9,7 +9,7 @@
 static int64_t scratch_size(const kd_mel *mel)
 {
     return kd__fourier_scratch(&mel->fourier) + (mel->fourier.half + 1) * KD__LANES +
-           mel->o.window_length + mel->o.mels * KD__LANES;
+           (mel->o.window_length + mel->o.mels) * KD__LANES;
 }
 
 static kd_status fill(kd_mel *mel)

@@ -29,27 +29,40 @@ static int64_t made(const call *c, int64_t sound)
 
 /* ---- a block of frames ---- */
 
-/* One frame into its lane of the transform. */
-static void put_frame(const kd_mel *mel, const kd__sound *s, int64_t frame, int64_t lane,
-                      double *line, double *transform)
+/* One frame, before its window. */
+static void read_frame(const kd_mel_options *o, const kd__sound *s, int64_t frame, double *line)
 {
-    const kd_mel_options *o = &mel->o;
     const int64_t n = o->window_length, begin = kd__mel_begin(o, frame);
-    double mean = 0;
     if (begin >= 0 && begin + n <= s->count)
         for (int64_t i = 0; i < n; i++) line[i] = s->samples[begin + i];
     else
         for (int64_t i = 0; i < n; i++) line[i] = kd__mel_sample(o, s, begin + i);
     if (o->remove_mean) {
+        double mean = 0;
         for (int64_t i = 0; i < n; i++) mean += line[i];
         mean /= (double)n;
+        for (int64_t i = 0; i < n; i++) line[i] -= mean;
     }
-    const double p = o->preemphasis;
-    double before = line[0] - mean; /* as Kaldi: the first sample follows itself */
+    if (o->preemphasis > 0) { /* as Kaldi: the first sample follows itself */
+        for (int64_t i = n - 1; i > 0; i--) line[i] -= o->preemphasis * line[i - 1];
+        line[0] -= o->preemphasis * line[0];
+    }
+}
+
+/* Frames side by side, (KD__LANES, window_length), under the window into the transform: even
+ * samples are its real parts, odd ones its imaginary parts, zeros follow. */
+static void put_frames(const kd_mel *mel, const double *lines, double *transform)
+{
+    const int64_t n = mel->o.window_length, half = mel->fourier.half;
     for (int64_t i = 0; i < n; i++) {
-        const double x = line[i] - mean;
-        kd__fourier_put(&mel->fourier, transform, i, lane, (x - p * before) * mel->window[i]);
-        before = x;
+        double *to = transform + (i & 1 ? half * KD__LANES : 0) + (i >> 1) * KD__LANES;
+        const double w = mel->window[i];
+        for (int l = 0; l < KD__LANES; l++) to[l] = lines[l * n + i] * w;
+    }
+    for (int part = 0; part < 2; part++) {
+        const int64_t used = (n + 1 - part) / 2;
+        memset(transform + (part * half + used) * KD__LANES, 0,
+               (size_t)((half - used) * KD__LANES) * sizeof *transform);
     }
 }
 
@@ -69,9 +82,11 @@ static void run_block(const kd_mel *mel, const kd__sound *s, int64_t frame, int6
     const int64_t transform = kd__fourier_scratch(&mel->fourier),
                   powers = (mel->fourier.half + 1) * KD__LANES;
     double *power = scratch + transform, *bands = power + powers,
-           *line = bands + mel->o.mels * KD__LANES;
-    memset(scratch, 0, (size_t)(transform / 2) * sizeof *scratch);
-    for (int64_t l = 0; l < count; l++) put_frame(mel, s, frame + l, l, line, scratch);
+           *lines = bands + mel->o.mels * KD__LANES;
+    const int64_t n = mel->o.window_length;
+    for (int64_t l = 0; l < count; l++) read_frame(&mel->o, s, frame + l, lines + l * n);
+    memset(lines + count * n, 0, (size_t)((KD__LANES - count) * n) * sizeof *lines);
+    put_frames(mel, lines, scratch);
     kd__fourier_power(&mel->fourier, mel->object.context, scratch, power);
     if (mel->o.power == 1)
         for (int64_t i = 0; i < powers; i++) power[i] = sqrt(power[i]);

@@ -117,7 +117,7 @@ static void run_tile(void *argument, int64_t index, int32_t worker)
         const int64_t phase = i % j->to, at = i / j->to * j->from + phase * j->from / j->to;
         const float *x = j->line + at + 1 + j->taps / 2;
         j->out[i * j->channels + j->channel] =
-            j->context->kernels->dot8(j->weights + phase * j->taps, x, j->taps);
+            j->context->kernels->inner_product(j->weights + phase * j->taps, x, j->taps);
     }
 }
 

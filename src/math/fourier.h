@@ -23,12 +23,8 @@ kd_status kd__fourier_create(kd__fourier *f, kd_context *context, int64_t size);
 void kd__fourier_free(kd__fourier *f, kd_context *context);
 /* Doubles of scratch for a call. */
 int64_t kd__fourier_scratch(const kd__fourier *f);
-/* Where number i of lane l goes before the call: kd__fourier_put. */
-static inline void kd__fourier_put(const kd__fourier *f, double *scratch, int64_t i, int64_t l,
-                                   double x)
-{
-    scratch[(i & 1 ? f->half * KD__LANES : 0) + (i >> 1) * KD__LANES + l] = x;
-}
+/* The scratch begins with the numbers: number 2j of lane l at j KD__LANES + l, number 2j + 1 half
+ * KD__LANES after it. */
 /* |X_k|^2 for k <= half, (half + 1, lanes). */
 void kd__fourier_power(const kd__fourier *f, const kd_context *context, double *scratch,
                        double *power);

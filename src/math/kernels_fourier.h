@@ -128,14 +128,14 @@ static void weigh_lanes(double *y, const double *w, const double *x, int64_t n)
     }
 }
 
-static float dot8(const float *x, const float *y, int64_t n)
+static float inner_product(const float *x, const float *y, int64_t n)
 {
-    float s[8] = { 0 };
+    vf s[4] = { { 0 }, { 0 }, { 0 }, { 0 } };
     int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int l = 0; l < 8; l++) s[l] += x[i + l] * y[i + l];
-    for (int l = 0; i < n; i++, l++) s[l] += x[i] * y[i];
-    return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+    for (; i + 4 * W <= n; i += 4 * W)
+        for (int k = 0; k < 4; k++) s[k] = s[k] + load(x + i + k * W) * load(y + i + k * W);
+    for (; i < n; i += W) s[0] = s[0] + load_at(x + i, n - i, 0) * load_at(y + i, n - i, 0);
+    return (float)sum_lanes((s[0] + s[1]) + (s[2] + s[3]));
 }
 
 #endif

@@ -408,7 +408,7 @@ RUN(weigh_lanes)
     for (int i = 0; i < KD__LANES; i++) w->out[i] = (float)y[i];
     return 0;
 }
-RUN(dot8) { return k->dot8(w->ea, w->eb, n); }
+RUN(inner_product) { return k->inner_product(w->ea, w->eb, n); }
 
 /* ---- all of them ---- */
 

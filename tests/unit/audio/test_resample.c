@@ -71,7 +71,7 @@ END_TEST
 static double bessel(double x)
 {
     double term = 1, sum = 1;
-    for (int k = 1; k < 200; k++) sum += term *= x * x / (4.0 * k * k);
+    for (int k = 1; k < 60; k++) sum += term *= x * x / (4.0 * k * k);
     return sum;
 }
 
@@ -94,7 +94,7 @@ static double wanted_at(const float *x, int64_t samples, int64_t j, double from,
 
 START_TEST(every_output_is_the_sum_that_is_documented)
 {
-    enum { N = 301 };
+    enum { N = 150 };
     static const int32_t rates[][2] = {
         { 8000, 16000 }, { 16000, 8000 }, { 44100, 16000 }, { 16000, 22050 }, { 101, 103 }
     };
@@ -165,6 +165,7 @@ Suite *resample_suite(void)
     Suite *suite = suite_create("resample");
     TCase *tests = tcase_create("resample");
     tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     tcase_add_test(tests, tones_that_fit_stay_as_they_are);
     tcase_add_test(tests, tones_that_do_not_fit_are_gone);
