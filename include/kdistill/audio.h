@@ -96,7 +96,7 @@ KD_API void kd_resample_options_init(kd_resample_options *options, size_t size);
 /* Brings a sound to another rate: ceil(samples rate / old rate) samples, of which number j is the
  * sound at the time j / rate, through a windowed sinc [Smith, Digital Audio Resampling]; zeros
  * before and after the sound. `options` may be NULL.
- * - KD_ERR_RANGE: rates from 1 to KD_AUDIO_MAX_RATE; two rates whose filters need more than 2^26
+ * - KD_ERR_RANGE: rates from 1 to KD_AUDIO_MAX_RATE; two rates whose filters need more than 2^24
  *   numbers. The sound is then unchanged. */
 KD_API kd_status kd_audio_resample(kd_audio *audio, int32_t sample_rate,
                                    const kd_resample_options *options);

@@ -14,7 +14,7 @@
 #include "base/thread.h"
 #include "math/kernels.h"
 
-#define MAX_WEIGHTS ((int64_t)1 << 26)
+#define MAX_WEIGHTS ((int64_t)1 << 24)
 enum { TILE = 1024, TILE_PHASES = 16 }; /* outputs and rows of a piece of work */
 
 static const kd_resample_options defaults = KD_RESAMPLE_OPTIONS_INIT;
