@@ -177,7 +177,7 @@ dist:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features inference-only bench bench-curation bench-language bench-windows bench-features bench-images bench-head bench-store peers docs figures reproduce-hinton
+.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features inference-only bench bench-curation bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton
 
 DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
 build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
@@ -245,6 +245,9 @@ bench-features: all
 	PEERS=$(PEERS) KD_MINILM=$(MINILM) sh bench/with_peers.sh bench/features.py $(PARTS)
 bench-images: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/images.py
+# What librosa, torchaudio and transformers do, where they are installed in PEERS. THREADS, ROUNDS.
+bench-audio: all
+	PEERS=$(PEERS) sh bench/with_peers.sh bench/audio.py $(ROUNDS)
 bench-store: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/store.py $(REAL)
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/store_distil.py $(REAL)

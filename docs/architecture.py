@@ -16,6 +16,7 @@ SAID = {
     "math": "kernels, products, random numbers",
     "nn": "layers, forward and backward, on plain arrays",
     "core": "data, models, teachers, losses, the loop's handles",
+    "audio": "WAV files, sample rates, mel spectrograms",
     "language": "text, tokenizers, decoders, generation",
     "measure": "comparisons, reports",
     "course": "records, verdicts, curation, packed batches",

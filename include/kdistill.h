@@ -56,6 +56,7 @@
 /* ---- the wings ---- */
 #include <kdistill/language.h> /* language models: text, tokens, generation            */
 #include <kdistill/course.h>   /* from prompts to a student: answers and their curation */
+#include <kdistill/audio.h>    /* sounds: WAV files, sample rates, mel spectrograms      */
 #include <kdistill/measure.h>  /* is the student better, and what does it cost?         */
 
 #endif

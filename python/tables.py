@@ -86,12 +86,18 @@ ENUMS = {
     ),
     "Unit": ("IntEnum", r"KD_UNIT_(?!OF_)\w+", "In what a filter counts."),
     "Choose": ("IntEnum", r"KD_CHOOSE_\w+", "Which records of a prompt are the best."),
+    "SincWindow": ("IntEnum", r"KD_SINC_\w+", "Windows of a sinc."),
+    "Window": ("IntEnum", r"KD_WINDOW_\w+", "Windows of frames."),
+    "Framing": ("IntEnum", r"KD_FRAMES_\w+", "Which samples a frame sees."),
+    "MelScale": ("IntEnum", r"KD_MEL_SCALE_\w+", "Scales of mels."),
+    "MelLog": ("IntEnum", r"KD_MEL_LOG_\w+", "Logarithms of mel spectrograms."),
+    "MelNormalize": ("IntEnum", r"KD_MEL_NORMALIZE_\w+", "How levels are normalized."),
     "AugmentKind": ("IntEnum", r"KD_AUGMENT_\w+", "Ways to make more prompts."),
     "TextMetric": ("IntEnum", r"KD_TEXT_\w+", "Measures of texts against references."),
 }
 
 #: Constants that stay numbers of the module.
-NUMBERS = r"KD_(VERSION_\w+|ARRAY_MAX_RANK|NAME_BYTES|LOSS_MAX_TERMS|HASH_BYTES)"
+NUMBERS = r"KD_(VERSION_\w+|AUDIO_MAX_RATE|ARRAY_MAX_RANK|NAME_BYTES|LOSS_MAX_TERMS|HASH_BYTES)"
 
 #: "struct.member" or "member": the enumeration that an int32_t of that name holds.
 ENUM_MEMBERS = {
@@ -107,13 +113,19 @@ ENUM_MEMBERS = {
     "encoding": "DType",
     "gemm": "Gemm",
     "isa": "Isa",
+    "framing": "Framing",
     "kd_chat_options.format": "ChatFormat",
     "kd_filter_options.choose": "Choose",
+    "kd_mel_options.log": "MelLog",
+    "kd_mel_options.normalize": "MelNormalize",
+    "kd_mel_options.scale": "MelScale",
+    "kd_mel_options.window": "Window",
     "kd_output_info.unit": "OutputUnit",
     "kd_projection_options.kind": "Projection",
     "kd_projection_options.start": "ProjectionStart",
     "kd_pair_options.directions": "PairDirection",
     "kd_pair_options.positives": "Positives",
+    "kd_resample_options.window": "SincWindow",
     "kd_sparse.kind": "SparseKind",
     "kd_store_field.kind": "StoreKind",
     "kd_student_options.choose": "LayerChoice",

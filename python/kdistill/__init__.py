@@ -37,6 +37,7 @@ from ._library import Error, lib, library_path
 from ._numbers import Bounds
 from .align import align_find_chunks, align_sum_chunks
 from .answers import answers_collect, answers_judge
+from .audio import Audio
 from .augment import augment_prompts
 from .balance import Balance
 from .batch import Batch, BatchCounts, BatchOrigin, BatchSamples
@@ -58,6 +59,7 @@ from .head import Head
 from .image import ImageProcessor, image_crop, image_resize
 from .loader import Loader
 from .loss import Loss, LossCounts, LossMemory, TaskGradients, Term
+from .mel import Mel
 from .metrics import (
     Metrics,
     metrics_correlation,
@@ -92,6 +94,7 @@ from .verify import (
 )
 
 __all__ = [
+    "Audio",
     "Balance",
     "Batch",
     "BatchCounts",
@@ -116,6 +119,7 @@ __all__ = [
     "LossCounts",
     "LossMemory",
     "Majority",
+    "Mel",
     "Metrics",
     "Model",
     "Monitor",

@@ -30,6 +30,7 @@ KD_ARRAY_MAX_RANK = 8
 KD_NAME_BYTES = 64
 KD_LOSS_MAX_TERMS = 64
 KD_HASH_BYTES = 33
+KD_AUDIO_MAX_RATE = 1000000
 
 
 class kd_array(Structure):
@@ -2070,6 +2071,122 @@ class kd_recipe(Structure):
     max_new_tokens: int
 
 
+class kd_audio_options(Structure):
+    """`kd_audio_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("sample_rate", c_int32),
+        ("mono", c_int32),
+        ("reserved", c_int32),
+    ]
+    struct_size: int
+    sample_rate: int
+    mono: int
+    reserved: int
+
+
+class kd_audio_info(Structure):
+    """`kd_audio_info` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("sample_rate", c_int32),
+        ("channels", c_int32),
+        ("reserved", c_int32),
+        ("samples", c_int64),
+    ]
+    struct_size: int
+    sample_rate: int
+    channels: int
+    reserved: int
+    samples: int
+
+
+class kd_resample_options(Structure):
+    """`kd_resample_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("window", c_int32),
+        ("zero_crossings", c_int32),
+        ("reserved", c_int32),
+        ("rolloff", c_double),
+        ("beta", c_double),
+    ]
+    struct_size: int
+    window: int
+    zero_crossings: int
+    reserved: int
+    rolloff: float
+    beta: float
+
+
+class kd_mel_options(Structure):
+    """`kd_mel_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("sample_rate", c_int32),
+        ("sound_length", c_int64),
+        ("gain", c_double),
+        ("framing", c_int32),
+        ("hop", c_int32),
+        ("window_length", c_int32),
+        ("fft_size", c_int32),
+        ("remove_mean", c_int32),
+        ("window", c_int32),
+        ("preemphasis", c_double),
+        ("symmetric", c_int32),
+        ("power", c_int32),
+        ("mels", c_int32),
+        ("scale", c_int32),
+        ("mel_triangles", c_int32),
+        ("equal_area", c_int32),
+        ("low", c_double),
+        ("high", c_double),
+        ("floor", c_double),
+        ("offset", c_double),
+        ("log", c_int32),
+        ("drop_last", c_int32),
+        ("range", c_double),
+        ("frames", c_int64),
+        ("normalize", c_int32),
+        ("reserved", c_int32),
+        ("mean", c_double),
+        ("std", c_double),
+    ]
+    struct_size: int
+    sample_rate: int
+    sound_length: int
+    gain: float
+    framing: int
+    hop: int
+    window_length: int
+    fft_size: int
+    remove_mean: int
+    window: int
+    preemphasis: float
+    symmetric: int
+    power: int
+    mels: int
+    scale: int
+    mel_triangles: int
+    equal_area: int
+    low: float
+    high: float
+    floor: float
+    offset: float
+    log: int
+    drop_last: int
+    range: float
+    frames: int
+    normalize: int
+    reserved: int
+    mean: float
+    std: float
+
+
 class kd_difference(Structure):
     """`kd_difference` of the headers."""
 
@@ -2184,6 +2301,10 @@ STRUCTS: list[type[Structure]] = [
     kd_packer_options,
     kd_packer_info,
     kd_recipe,
+    kd_audio_options,
+    kd_audio_info,
+    kd_resample_options,
+    kd_mel_options,
     kd_difference,
 ]
 
@@ -2493,6 +2614,27 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_CHOOSE_SCORE": ("Choose", "SCORE"),
     "KD_CHOOSE_SHORTEST": ("Choose", "SHORTEST"),
     "KD_CHOOSE_VARIED": ("Choose", "VARIED"),
+    "KD_SINC_KAISER": ("SincWindow", "KAISER"),
+    "KD_SINC_HANN": ("SincWindow", "HANN"),
+    "KD_WINDOW_HANN": ("Window", "HANN"),
+    "KD_WINDOW_HAMMING": ("Window", "HAMMING"),
+    "KD_WINDOW_POVEY": ("Window", "POVEY"),
+    "KD_WINDOW_RECTANGULAR": ("Window", "RECTANGULAR"),
+    "KD_FRAMES_WINDOWS": ("Framing", "WINDOWS"),
+    "KD_FRAMES_WHOLE": ("Framing", "WHOLE"),
+    "KD_FRAMES_ZEROS": ("Framing", "ZEROS"),
+    "KD_FRAMES_REFLECT": ("Framing", "REFLECT"),
+    "KD_FRAMES_MIRROR": ("Framing", "MIRROR"),
+    "KD_MEL_SCALE_SLANEY": ("MelScale", "SLANEY"),
+    "KD_MEL_SCALE_HTK": ("MelScale", "HTK"),
+    "KD_MEL_LOG_NONE": ("MelLog", "NONE"),
+    "KD_MEL_LOG_NATURAL": ("MelLog", "NATURAL"),
+    "KD_MEL_LOG_BASE10": ("MelLog", "BASE10"),
+    "KD_MEL_LOG_DECIBEL": ("MelLog", "DECIBEL"),
+    "KD_MEL_NORMALIZE_NONE": ("MelNormalize", "NONE"),
+    "KD_MEL_NORMALIZE_FIXED": ("MelNormalize", "FIXED"),
+    "KD_MEL_NORMALIZE_SOUND": ("MelNormalize", "SOUND"),
+    "KD_MEL_NORMALIZE_BANDS": ("MelNormalize", "BANDS"),
     "KD_AUGMENT_NUMBERS": ("AugmentKind", "NUMBERS"),
     "KD_AUGMENT_TEMPLATES": ("AugmentKind", "TEMPLATES"),
     "KD_AUGMENT_ANSWERS": ("AugmentKind", "ANSWERS"),
@@ -5400,6 +5542,124 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     "kd_recipe_create_temperature": (
         c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_recipe), c_int64],
         "The recipe's temperature, decreasing linearly."
+    ),
+    "kd_audio_options_init": (
+        None, [POINTER(kd_audio_options), c_size_t],
+        ""
+    ),
+    "kd_audio_load": (
+        c_int32, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(kd_audio_options)],
+        "Reads a WAV file: PCM of 8, 16, 24 or 32 bits, float of 32 or 64, one or two channels, als"
+        "o as\n"
+        "WAVE_FORMAT_EXTENSIBLE and RF64. Integers become value / 2^(bits - 1); other chunks are pa"
+        "ssed\n"
+        "over; data of size 0xFFFFFFFF (written to a pipe) reach to the file's end.\n"
+        "- KD_ERR_FORMAT names what it is instead: more channels, mu-law, ADPCM, MP3, FLAC, a file "
+        "that is\n"
+        "  cut off.\n"
+        "- KD_ERR_NOT_FOUND, KD_ERR_IO; KD_ERR_RANGE: options; KD_ERR_FORMAT: more than 2^34 bytes."
+    ),
+    "kd_audio_from_bytes": (
+        c_int32, [POINTER(c_void_p), c_void_p, c_void_p, c_int64, POINTER(kd_audio_options)],
+        "The same of a file in memory; more than 2^34 bytes are KD_ERR_RANGE."
+    ),
+    "kd_audio_from_array": (
+        c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_array), c_int32],
+        "A sound of the host's samples, (samples) or (samples, channels), copied as float32: intege"
+        "rs are\n"
+        "not scaled. KD_ERR_RANGE: the rate, more than two channels."
+    ),
+    "kd_audio_free": (
+        None, [c_void_p],
+        "A sound of the host's samples, (samples) or (samples, channels), copied as float32: intege"
+        "rs are\n"
+        "not scaled. KD_ERR_RANGE: the rate, more than two channels."
+    ),
+    "kd_audio_get_info": (
+        c_int32, [c_void_p, POINTER(kd_audio_info)],
+        ""
+    ),
+    "kd_audio_samples": (
+        c_int32, [c_void_p, POINTER(kd_array)],
+        "A view, (samples), or (samples, 2) of two channels; valid until the sound is resampled or"
+        "\n"
+        "freed."
+    ),
+    "kd_audio_save": (
+        c_int32, [c_void_p, c_char_p, c_int32],
+        "Writes a WAV file. dtype: KD_INT16 (to nearest, cut at -1 and 1) or KD_FLOAT32. What was r"
+        "ead\n"
+        "from such a file is written with the same numbers. KD_ERR_RANGE: 4 GiB and more."
+    ),
+    "kd_resample_options_init": (
+        None, [POINTER(kd_resample_options), c_size_t],
+        ""
+    ),
+    "kd_audio_resample": (
+        c_int32, [c_void_p, c_int32, POINTER(kd_resample_options)],
+        "Brings a sound to another rate: ceil(samples rate / old rate) samples, of which number j i"
+        "s the\n"
+        "sound at the time j / rate, through a windowed sinc [Smith, Digital Audio Resampling]; zer"
+        "os\n"
+        "before and after the sound. `options` may be NULL.\n"
+        "- KD_ERR_RANGE: rates from 1 to KD_AUDIO_MAX_RATE; two rates whose filters need more than "
+        "2^24\n"
+        "  numbers. The sound is then unchanged."
+    ),
+    "kd_mel_options_init": (
+        None, [POINTER(kd_mel_options), c_size_t],
+        ""
+    ),
+    "kd_mel_get_preset": (
+        c_int32, [c_char_p, POINTER(kd_mel_options)],
+        "Fills all options (struct_size set) with what a model was trained on:\n"
+        '- "whisper", "whisper-v3": Whisper\'s log-mel of 30 seconds, 80 and 128 bands (transposed '
+        "there);\n"
+        '- "ast": audio spectrogram transformers, 1024 frames of 128 bands;\n'
+        '- "kaldi": the filter banks of Kaldi and torchaudio, 128 bands;\n'
+        '- "google-speech-embedding": 32 bands from 60 to 3800 Hz;\n'
+        '- "librosa": librosa\'s melspectrogram and power_to_db, 22050 Hz.\n'
+        "KD_ERR_NOT_FOUND lists the names."
+    ),
+    "kd_mel_create": (
+        c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_mel_options)],
+        "Windows, bands and FFT of these options. KD_ERR_RANGE names an option out of bounds."
+    ),
+    "kd_mel_free": (
+        None, [c_void_p],
+        "Windows, bands and FFT of these options. KD_ERR_RANGE names an option out of bounds."
+    ),
+    "kd_mel_frame_count": (
+        c_int32, [c_void_p, c_int64, POINTER(c_int64)],
+        "How many frames a sound of `samples` samples has."
+    ),
+    "kd_mel_run": (
+        c_int32, [c_void_p, POINTER(kd_array), POINTER(kd_array), POINTER(kd_array)],
+        "Spectrograms of sounds, one after the other: `samples` (samples) float32, of which sound i"
+        " has\n"
+        "offsets[i] .. offsets[i + 1] - 1; offsets: (sounds + 1) integers, or NULL for one sound. W"
+        "rites\n"
+        "`values`, the caller's contiguous float32 of (all frames, mels), also as (sounds, frames, "
+        "mels)\n"
+        "where all have as many. The bits depend on neither threads nor the other sounds.\n"
+        "- KD_ERR_SHAPE: values of another size. KD_ERR_RANGE: offsets.\n"
+        "- KD_ERR_NONFINITE: the first sound whose samples are not finite or too large."
+    ),
+    "kd_batch_set_mel": (
+        c_int32, [
+            c_void_p, c_char_p, c_void_p, POINTER(kd_array), POINTER(kd_array), POINTER(kd_array),
+        ],
+        "Sets a field of a batch to the spectrograms of its samples: (samples, frames, mels) where "
+        "the\n"
+        "options give `frames`, else ragged (kd_batch_set_ragged). offsets as above; NULL: a batch "
+        "of one\n"
+        "sample. `present` as in kd_batch_set_ragged."
+    ),
+    "kd_dataset_add_mel": (
+        c_int32, [c_void_p, c_char_p, c_void_p, POINTER(kd_array), POINTER(kd_array)],
+        "Adds a field (samples, frames, mels) to a dataset. KD_ERR_INVALID: the options give no `fr"
+        "ames`.\n"
+        "Errors of kd_mel_run and kd_dataset_add."
     ),
     "kd_compare_mcnemar": (
         c_int32, [POINTER(c_int32), POINTER(c_int32), c_int64, POINTER(kd_difference)],

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from .context import Context
+    from .mel import Mel
     from .options import MaskOptions
     from .tokenizer import Tokenizer
 
@@ -134,6 +135,32 @@ class Batch(Fields):
         """
         at = reference(values), reference(offsets), reference(flags(present))
         check(lib.kd_batch_set_ragged(self._pointer, name.encode(), *at))
+        return self
+
+    def set_mel(
+        self,
+        name: str,
+        mel: Mel,
+        samples: ArrayLike,
+        offsets: ArrayLike | None = None,
+        present: ArrayLike | None = None,
+    ) -> Self:
+        """Sets a field to the mel spectrograms of sounds.
+
+        Parameters
+        ----------
+        name : str
+        mel : Mel
+            With `frames`: the field is (samples, frames, mels); without: ragged.
+        samples : (samples,) array_like
+            Of all sounds; taken as float32.
+        offsets : (sounds + 1,) array_like of int, optional
+            Where each begins, and the end. None: a batch of one.
+        present : (sounds,) array_like of bool, optional
+        """
+        x = numpy.ascontiguousarray(samples, dtype=numpy.float32)
+        at = mel._pointer, reference(x), reference(offsets), reference(flags(present))
+        check(lib.kd_batch_set_mel(self._pointer, name.encode(), *at))
         return self
 
     def field_offsets(self, name: str) -> NDArray[numpy.int64]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ._convert import StrPath
     from .context import Context
+    from .mel import Mel
     from .options import CsvOptions, FieldOptions, PseudoLabelOptions
     from .teacher import Teacher
 
@@ -143,6 +144,26 @@ class Dataset(Handle):
         made = _field(options_, None, channel_scale, channel_shift)
         place = path_bytes(path)
         check(lib.kd_dataset_add_file(self._pointer, name.encode(), place, byref(made)))
+        return self
+
+    def add_mel(
+        self, name: str, mel: Mel, samples: ArrayLike, offsets: ArrayLike | None = None
+    ) -> Self:
+        """Adds a field (sounds, frames, mels) of the mel spectrograms of sounds.
+
+        Parameters
+        ----------
+        name : str
+        mel : Mel
+            With `frames`.
+        samples : (samples,) array_like
+            Of all sounds; taken as float32.
+        offsets : (sounds + 1,) array_like of int, optional
+            Where each begins, and the end. None: one sound.
+        """
+        x = numpy.ascontiguousarray(samples, dtype=numpy.float32)
+        at = mel._pointer, reference(x), reference(offsets)
+        check(lib.kd_dataset_add_mel(self._pointer, name.encode(), *at))
         return self
 
     def select(self, indices: ArrayLike) -> Self:

@@ -8,6 +8,7 @@ from enum import IntEnum, IntFlag
 
 __all__ = [
     "ARRAY_MAX_RANK",
+    "AUDIO_MAX_RATE",
     "HASH_BYTES",
     "LOSS_MAX_TERMS",
     "NAME_BYTES",
@@ -31,6 +32,7 @@ __all__ = [
     "EndToken",
     "FilterKind",
     "FilterNumber",
+    "Framing",
     "Gemm",
     "HashKind",
     "ImportFormat",
@@ -40,6 +42,9 @@ __all__ = [
     "Lookup",
     "LossKind",
     "Mean",
+    "MelLog",
+    "MelNormalize",
+    "MelScale",
     "Members",
     "MetricKind",
     "Missing",
@@ -60,6 +65,7 @@ __all__ = [
     "Resample",
     "Retemper",
     "RetrievalKind",
+    "SincWindow",
     "SparseKind",
     "Status",
     "StopReason",
@@ -73,6 +79,7 @@ __all__ = [
     "Unit",
     "Verdict",
     "Verifier",
+    "Window",
 ]
 
 VERSION_MAJOR = 0
@@ -82,6 +89,7 @@ ARRAY_MAX_RANK = 8
 NAME_BYTES = 64
 LOSS_MAX_TERMS = 64
 HASH_BYTES = 33
+AUDIO_MAX_RATE = 1000000
 
 
 class Status(IntEnum):
@@ -974,6 +982,69 @@ class Choose(IntEnum):
     SHORTEST = 1
     #: the first, then always the one least like those chosen (Jaccard of words, by MinHash)
     VARIED = 2
+
+
+class SincWindow(IntEnum):
+    """Windows of a sinc. C: `KD_SINC_...`."""
+
+    KAISER = 0
+    HANN = 1
+
+
+class Window(IntEnum):
+    """Windows of frames. C: `KD_WINDOW_...`."""
+
+    HANN = 0
+    HAMMING = 1
+    #: Kaldi's: Hann to the power of 0.85
+    POVEY = 2
+    RECTANGULAR = 3
+
+
+class Framing(IntEnum):
+    """Which samples a frame sees. C: `KD_FRAMES_...`."""
+
+    #: windows inside the sound: 1 + (samples - window_length) / hop
+    WINDOWS = 0
+    #: FFTs inside the sound: 1 + (samples - fft_size) / hop
+    WHOLE = 1
+    #: centered on multiples of hop, zeros beyond: 1 + samples / hop
+    ZEROS = 2
+    #: the same, mirrored beyond, the end itself not repeated
+    REFLECT = 3
+    #: Kaldi's snip_edges=false: (samples + hop / 2) / hop, mirrored with the end repeated
+    MIRROR = 4
+
+
+class MelScale(IntEnum):
+    """Scales of mels. C: `KD_MEL_SCALE_...`."""
+
+    #: straight up to 1000 Hz, then a logarithm [Slaney 1998]
+    SLANEY = 0
+    #: 2595 log10(1 + f / 700)
+    HTK = 1
+
+
+class MelLog(IntEnum):
+    """Logarithms of mel spectrograms. C: `KD_MEL_LOG_...`."""
+
+    NONE = 0
+    NATURAL = 1
+    BASE10 = 2
+    #: (20 / power) log10
+    DECIBEL = 3
+
+
+class MelNormalize(IntEnum):
+    """How levels are normalized. C: `KD_MEL_NORMALIZE_...`."""
+
+    NONE = 0
+    #: (x - mean) / std, with those of the options
+    FIXED = 1
+    #: mean 0 and variance 1 of each sound
+    SOUND = 2
+    #: of each band of each sound
+    BANDS = 3
 
 
 class AugmentKind(IntEnum):

@@ -18,11 +18,15 @@ from .enums import (
     Count,
     Direction,
     DType,
+    Framing,
     Gemm,
     Isa,
     LayerChoice,
     Lookup,
     Mean,
+    MelLog,
+    MelNormalize,
+    MelScale,
     Members,
     Missing,
     Nonfinite,
@@ -34,11 +38,13 @@ from .enums import (
     Reasoning,
     Resample,
     Retemper,
+    SincWindow,
     SparseKind,
     StoreKind,
     Sync,
     Tail,
     Verifier,
+    Window,
 )
 
 
@@ -520,6 +526,54 @@ class PackerOptions(TypedDict, total=False):
     batch_texts: int
     seed: int
     keep_reasoning: int
+
+
+class AudioOptions(TypedDict, total=False):
+    """Options of `kd_audio_options`."""
+
+    sample_rate: int
+    mono: int
+
+
+class ResampleOptions(TypedDict, total=False):
+    """Options of `kd_resample_options`."""
+
+    window: SincWindow
+    zero_crossings: int
+    rolloff: float
+    beta: float
+
+
+class MelOptions(TypedDict, total=False):
+    """Options of `kd_mel_options`."""
+
+    sample_rate: int
+    sound_length: int
+    gain: float
+    framing: Framing
+    hop: int
+    window_length: int
+    fft_size: int
+    remove_mean: int
+    window: Window
+    preemphasis: float
+    symmetric: int
+    power: int
+    mels: int
+    scale: MelScale
+    mel_triangles: int
+    equal_area: int
+    low: float
+    high: float
+    floor: float
+    offset: float
+    log: MelLog
+    drop_last: int
+    range: float
+    frames: int
+    normalize: MelNormalize
+    mean: float
+    std: float
 
 
 class TermNumbers(TypedDict, total=False):
@@ -1251,6 +1305,49 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "int",
             "of chats, as in kd_chat_options; -1: the template decides, 1: kept, 0: dropped"
         ),
+    },
+    "kd_audio_options": {
+        "sample_rate": ("int", "Hz: resampled to it as kd_audio_resample does; 0: as in the file"),
+        "mono": ("int", "1: the mean of the channels"),
+    },
+    "kd_resample_options": {
+        "window": ("SincWindow", "SincWindow.KAISER .."),
+        "zero_crossings": ("int", "of the sinc on each side, 1 to 256"),
+        "rolloff": ("float", "cut-off as a share of the lower rate's half, above 0.01, at most 1"),
+        "beta": ("float", "of KAISER, 0 to 40: more: less folded back, a wider passage"),
+    },
+    "kd_mel_options": {
+        "sample_rate": ("int", "Hz"),
+        "sound_length": ("int", "samples: sounds are cut to it, or zeros follow them; 0: neither"),
+        "gain": ("float", "samples are multiplied by it: 32768 for models of 16-bit integers"),
+        "framing": ("Framing", "Framing.WINDOWS .."),
+        "hop": ("int", "samples from one frame to the next"),
+        "window_length": ("int", "samples, at most fft_size"),
+        "fft_size": ("int", "even, a product of 2, 3, 5 and 7, at most 16384"),
+        "remove_mean": ("int", "1: a frame's mean is subtracted from it"),
+        "window": ("Window", "Window.HANN .."),
+        "preemphasis": ("float", "x_i - preemphasis x_(i-1) within a frame, 0 to 1"),
+        "symmetric": ("int", "the window is over 0: window_length, 1: window_length - 1 steps"),
+        "power": ("int", "1: magnitudes, 2: their squares"),
+        "mels": ("int", "bands, at most 1024"),
+        "scale": ("MelScale", "MelScale.SLANEY .."),
+        "mel_triangles": ("int", "bands are triangles over 0: Hz, 1: mels"),
+        "equal_area": ("int", "1: a band is divided by half its width in Hz (Slaney's norm)"),
+        "low": ("float", "Hz where bands begin and end; high 0: half the rate"),
+        "high": ("float", "Hz where bands begin and end; high 0: half the rate"),
+        "floor": ("float", "log(max(x, floor) + offset)"),
+        "offset": ("float", "log(max(x, floor) + offset)"),
+        "log": ("MelLog", "MelLog.NONE .."),
+        "drop_last": ("int", "1: without the last frame, as Whisper"),
+        "range": ("float", "no value is lower than the sound's largest - range; 0: any"),
+        "frames": (
+            "int",
+            "A spectrogram is cut to this many before `range`, or zeros follow it: before FIXED, af"
+            "ter SOUND and BANDS; 0: neither"
+        ),
+        "normalize": ("MelNormalize", "MelNormalize.NONE .."),
+        "mean": ("float", ""),
+        "std": ("float", ""),
     },
 }
 

@@ -18,6 +18,7 @@ from .enums import (
 __all__ = [
     "AnswersProgress",
     "AnswersResult",
+    "AudioInfo",
     "AugmentCounts",
     "ContextInfo",
     "Difference",
@@ -494,6 +495,17 @@ class PackerInfo:
     tokens_given: int
     #: texts produced / texts held
     epochs: float
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What `kd_audio_info` tells."""
+
+    #: Hz
+    sample_rate: int
+    channels: int
+    #: of each channel
+    samples: int
 
 
 @dataclass(frozen=True)

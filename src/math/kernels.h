@@ -62,6 +62,15 @@ typedef struct kd__taps {
     int64_t samples, dy_step, x_step; /* of `correlate_gradient` */
 } kd__taps;
 
+/* One pass of a Fourier transform (math/fourier.h): `stride` transforms, lanes counted, of radix *
+ * length numbers. */
+#define KD__LANES 8
+typedef struct kd__fourier_pass {
+    int64_t radix, length, stride;
+    const double *turns; /* (length, radix - 1, 2): e^(-2 pi i k p / (radix length)) */
+    const double *roots; /* (radix, 2): cos, sin of 2 pi k / radix */
+} kd__fourier_pass;
+
 typedef struct kd__kernels {
     int32_t isa;
     const char *name;

@@ -1,7 +1,7 @@
 /* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model
  * config, stores, imports, tokenizers, GGUF, chat templates, folders of models, tensors of a loss,
- * image processors; chats by parts. With libFuzzer (make fuzz-smoke), or alone over files named on
- * the command line. */
+ * image processors, WAV files; chats by parts, options of spectrograms. With libFuzzer (make
+ * fuzz-smoke), or alone over files named on the command line. */
 #include <kdistill.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include "formats/formats.h"
 #include "fuzz.h"
 #include "model_folder.h"
+#include "sounds.h"
 #include "base/hash.h"
 #include "core/store/store.h"
 #include "language/template/template.h"
@@ -404,6 +405,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind == 18) use_model_folder(ctx, data, size);
     if (kind == 19) load_projections(path);
     if (kind == 20) use_pixels(ctx, data, size);
+    if (kind == 21) use_wave(ctx, data, size);
+    if (kind == 22) use_mel(ctx, data, size);
     kd_dataset_free(dataset);
     close(file);
     return 0;

@@ -8,6 +8,7 @@
 #include "../unit/textkit.h"
 #include "static_run.h"
 #include "storekit.h"
+#include "use_audio.h"
 #include "use_features.h"
 #include "use_heads.h"
 #include "use_images.h"
@@ -38,6 +39,7 @@ enum {
     PART_TOWERS,
     PART_HEADS,
     PART_TASKS,
+    PART_AUDIO,
     PARTS
 };
 
@@ -636,6 +638,7 @@ static kd_status run_part(run_parts *r, kd_context *ctx, const char *folder, int
     case PART_TOWERS: return use_towers(ctx, folder);
     case PART_HEADS: return use_heads(ctx, folder);
     case PART_TASKS: return use_tasks(ctx, folder);
+    case PART_AUDIO: return use_audio(ctx, folder);
     default: return use_images(ctx, folder);
     }
 }

@@ -367,6 +367,50 @@ RUN(angles)
     return sums[0] + 2 * sums[1] + 3 * sums[2];
 }
 
+/* ---- Fourier transforms ---- */
+
+RUN(fourier_pass) /* of each radix: twice as many numbers as it has, all lanes */
+{
+    static const int64_t radices[] = { 2, 3, 4, 5, 7 };
+    const int64_t r = radices[n % 5], count = 2 * r * KD__LANES;
+    double from[2][N], to[2][N] = { { 0 } }, turns[24], roots[14];
+    for (int i = 0; i < N; i++) from[0][i] = w->a[i], from[1][i] = w->b[i];
+    for (int i = 0; i < 24; i++) turns[i] = w->a[i + 9];
+    for (int i = 0; i < 7; i++)
+        roots[2 * i] = cos(2 * M_PI * i / (double)r),
+                  roots[2 * i + 1] = sin(2 * M_PI * i / (double)r);
+    const kd__fourier_pass pass = { r, 2, KD__LANES, turns, roots };
+    const double *const x[2] = { from[0], from[1] };
+    double *const y[2] = { to[0], to[1] };
+    k->fourier_pass(&pass, x, y);
+    for (int64_t i = 0; i < count; i++) w->out[i] = (float)to[0][i], w->ea[i] = (float)to[1][i];
+    return 0;
+}
+RUN(fourier_power)
+{
+    const int64_t half = 1 + n % 60;
+    double from[2][N], turns[2 * N], power[N];
+    for (int i = 0; i < N; i++) {
+        from[0][i] = w->a[i];
+        from[1][i] = w->b[i];
+        turns[2 * i] = w->ea[i];
+        turns[2 * i + 1] = w->eb[i];
+    }
+    const double *const z[2] = { from[0], from[1] };
+    k->fourier_power(power, z, turns, half);
+    for (int64_t i = 0; i < (half + 1) * KD__LANES; i++) w->out[i] = (float)power[i];
+    return 0;
+}
+RUN(weigh_lanes)
+{
+    double x[N], weights[N], y[KD__LANES];
+    for (int i = 0; i < N; i++) x[i] = w->a[i], weights[i] = w->ea[i];
+    k->weigh_lanes(y, weights, x, n / KD__LANES);
+    for (int i = 0; i < KD__LANES; i++) w->out[i] = (float)y[i];
+    return 0;
+}
+RUN(inner_product) { return k->inner_product(w->ea, w->eb, n); }
+
 /* ---- all of them ---- */
 
 static const struct {

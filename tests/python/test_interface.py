@@ -46,6 +46,7 @@ OTHER_NAMES = {
 PYTHONS_OWN = {
     "Bfloat16.to_float32",
     "Loader.into",
+    "Mel.frame_offsets",
     "Tokenizer.encode",
     "Tokenizer.encode_ends",
     "Tokenizer.has_chat_template",

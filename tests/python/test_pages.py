@@ -15,7 +15,17 @@ PAGES = (
     "README.md",
     *(
         f"docs/guide{part}.md"
-        for part in ("", "-features", "-images", "-tasks", "-balance", "-language", "-course", "-measure")
+        for part in (
+            "",
+            "-audio",
+            "-features",
+            "-images",
+            "-tasks",
+            "-balance",
+            "-language",
+            "-course",
+            "-measure",
+        )
     ),
     "docs/multimodal.md",
 )

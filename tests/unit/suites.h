@@ -122,4 +122,7 @@ SUITE(verify_hostile)
 SUITE(verdicts)
 SUITE(patterns)
 SUITE(rouge)
+SUITE(wave)
+SUITE(resample)
+SUITE(mel)
 /* clang-format on */

@@ -177,7 +177,7 @@ START_TEST(terms_of_several_tasks_are_those_of_each_alone)
         ck_assert_int_eq(part.rows[0], rows[i]);
         ck_assert_int_eq(whole.rows[i], rows[i]);
     }
-    for (int64_t i = 0; i < g.dims[0]; i++) NEAR(all[i], sum[i], 1e-6 * (1 + fabs(sum[i])));
+    for (int64_t i = 0; i < g.dims[0]; i++) NEAR(all[i], sum[i], 1e-5 * (1 + fabs(sum[i])));
 }
 END_TEST
 
