@@ -88,7 +88,7 @@ typedef struct kd_resample_options {
 } kd_resample_options;
 #define KD_RESAMPLE_OPTIONS_INIT                                                                   \
     {                                                                                              \
-        (uint32_t)sizeof(kd_resample_options), KD_SINC_KAISER, 64, 0, 0.9475937167399596,      \
+        (uint32_t)sizeof(kd_resample_options), KD_SINC_KAISER, 64, 0, 0.9475937167399596,          \
             14.769656459379492                                                                     \
     }
 KD_API void kd_resample_options_init(kd_resample_options *options, size_t size);

@@ -1,5 +1,5 @@
-/* Networks as towers: transformers of packed and of ragged tokens, batch norms, decoders with a head;
- * what is refused. */
+/* Networks as towers: transformers of packed and of ragged tokens, batch norms, decoders with a
+ * head; what is refused. */
 #include "towerkit.h"
 
 static kd_context *ctx;

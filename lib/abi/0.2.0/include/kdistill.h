@@ -16,6 +16,7 @@
  *   teacher     kd_teacher_from_model, _open, _read, and kd_targets_create
  *   loss        kd_loss_create, _add, _set, _backward, _get_diagnostics
  *   schedule    kd_schedule_create_cosine, _value
+ *   balance     kd_balance_create, _report, _value
  *   optimizer   kd_optimizer_create, _add_model, _step
  *   monitor     kd_monitor_create, _report
  *   checkpoint  kd_checkpoint_create, _add_model and the other parts, _save, _load
@@ -35,12 +36,16 @@
 #include <kdistill/array.h>      /* views of the host's arrays              */
 #include <kdistill/context.h>    /* allocator, threads, log, seed, BLAS     */
 #include <kdistill/data.h>       /* dataset, loader, batch                  */
+#include <kdistill/image.h>      /* images before they enter a model       */
 #include <kdistill/model.h>      /* networks: students and frozen teachers  */
 #include <kdistill/teacher.h>    /* teacher outputs, targets of a batch     */
 #include <kdistill/loss.h>       /* weighted sums of terms, with gradients  */
 #include <kdistill/feature.h>    /* terms of hidden states, projections     */
+#include <kdistill/task.h>       /* several tasks in one model              */
 #include <kdistill/contrast.h>   /* terms of two sides: pairs of a batch    */
+#include <kdistill/gradient.h>   /* what tasks send to what they share      */
 #include <kdistill/schedule.h>   /* numbers as functions of the step        */
+#include <kdistill/balance.h>    /* weights of several tasks                */
 #include <kdistill/optimizer.h>  /* SGD, AdamW, Adam; clipping; averaging   */
 #include <kdistill/monitor.h>    /* early stopping, keeping the best        */
 #include <kdistill/checkpoint.h> /* a whole run in one file                 */
@@ -51,6 +56,7 @@
 /* ---- the wings ---- */
 #include <kdistill/language.h> /* language models: text, tokens, generation            */
 #include <kdistill/course.h>   /* from prompts to a student: answers and their curation */
+#include <kdistill/audio.h>    /* sounds: WAV files, sample rates, mel spectrograms      */
 #include <kdistill/measure.h>  /* is the student better, and what does it cost?         */
 
 #endif

@@ -14,6 +14,7 @@
 #ifndef KDISTILL_CHECKPOINT_H
 #define KDISTILL_CHECKPOINT_H
 
+#include <kdistill/balance.h>
 #include <kdistill/loss.h>
 #include <kdistill/monitor.h>
 #include <kdistill/optimizer.h>
@@ -52,6 +53,9 @@ KD_API kd_status kd_checkpoint_add_schedule(kd_checkpoint *checkpoint, const cha
 KD_API kd_status kd_checkpoint_add_loss(kd_checkpoint *checkpoint, const char *name, kd_loss *loss);
 KD_API kd_status kd_checkpoint_add_monitor(kd_checkpoint *checkpoint, const char *name,
                                            kd_monitor *monitor);
+/* Since 0.2. */
+KD_API kd_status kd_checkpoint_add_balance(kd_checkpoint *checkpoint, const char *name,
+                                           kd_balance *balance);
 KD_API kd_status kd_checkpoint_borrow_bytes(kd_checkpoint *checkpoint, const char *name, void *data,
                                             size_t bytes);
 

@@ -17,7 +17,8 @@
  * the loss's memory_limit. Pairs do not cross calls: of micro-batches, the value is the mean over
  * their rows. A batch where no pair belongs together (kind 33 sums it), or all do, adds nothing:
  * rows 0, counted as `degenerate`. The same rows give the same bits on any number of threads.
- * weight_field, sparse teachers and projections are refused. */
+ * weight_field, sparse teachers and projections are refused. A row that either side lacks
+ * (kd_model_output_present) is on neither. */
 #ifndef KDISTILL_CONTRAST_H
 #define KDISTILL_CONTRAST_H
 
@@ -79,13 +80,16 @@ typedef struct kd_pair_options {
     /* An output of one number (KD_UNIT_OF_BATCH), a parameter that is the logarithm of the scale,
      * "logit_scale"; it gets its gradient. A scale above 100 counts as 100 (diagnostics: guards),
      * with the gradient that it has there.
-     * NULL: KD_TERM_SCALE. No network of this version has one: a host's own model may. */
+     * NULL: KD_TERM_SCALE. Towers have one (towers.h). */
     const char *scale_output;
+    /* 33: an output of one number that takes KD_TERM_BIAS's place and gets its gradient,
+     * "logit_bias" of towers. NULL: KD_TERM_BIAS */
+    const char *bias_output;
 } kd_pair_options;
 #define KD_PAIR_OPTIONS_INIT                                                                       \
     {                                                                                              \
         (uint32_t)sizeof(kd_pair_options), KD_DIRECTION_BOTH, KD_POSITIVES_MEAN, 0, NULL, NULL,    \
-            NULL, NULL, NULL                                                                       \
+            NULL, NULL, NULL, NULL                                                                 \
     }
 KD_API void kd_pair_options_init(kd_pair_options *options, size_t size);
 

@@ -46,8 +46,9 @@ typedef struct kd_dataset_options {
     }
 KD_API void kd_dataset_options_init(kd_dataset_options *options, size_t size);
 
-/* How a field is read into a batch: float32 value = stored * scale + shift. Integer fields with
- * scale 1 and shift 0 whose name is not "inputs" stay integers (labels). */
+/* How a field is read into a batch: float32 value = stored * scale + shift; then, where there are
+ * channel_scale and channel_shift, times the one and plus the other of its channel. Integer fields
+ * with scale 1, shift 0 and neither whose name is not "inputs" stay integers (labels). */
 typedef struct kd_field_options {
     uint32_t struct_size;
     int32_t reserved;
@@ -55,10 +56,15 @@ typedef struct kd_field_options {
     double shift;
     /* (samples) uint8, 0: this sample lacks the field; NULL: all have it */
     const kd_array *present;
+    /* A number for each channel: (dims[1]) of the field, (1) where it is (samples, height, width)
+     * or (samples); copied. For mean m and deviation d: 1 / d and -m / d, as torchvision's
+     * Normalize. NULL: 1 and 0. */
+    const kd_array *channel_scale;
+    const kd_array *channel_shift;
 } kd_field_options;
 #define KD_FIELD_OPTIONS_INIT                                                                      \
     {                                                                                              \
-        (uint32_t)sizeof(kd_field_options), 0, 1.0, 0.0, NULL                                      \
+        (uint32_t)sizeof(kd_field_options), 0, 1.0, 0.0, NULL, NULL, NULL                          \
     }
 KD_API void kd_field_options_init(kd_field_options *options, size_t size);
 
@@ -70,7 +76,7 @@ KD_API void kd_dataset_free(kd_dataset *dataset);
 /* Adds a field from an array (samples, ...): any dtype but float16 and bfloat16, any strides;
  * copied. The borrow form keeps the pointer: contiguous, alive and unchanged until the dataset is
  * freed.
- * - KD_ERR_SHAPE: another number of samples.
+ * - KD_ERR_SHAPE: another number of samples; channel_scale of another number of channels.
  * - KD_ERR_INVALID: the name is taken, empty or too long. */
 KD_API kd_status kd_dataset_add(kd_dataset *dataset, const char *name, const kd_array *values,
                                 const kd_field_options *options);
@@ -117,8 +123,8 @@ KD_API kd_status kd_dataset_load_csv(kd_dataset **out, kd_context *context, cons
 KD_API kd_status kd_dataset_select(kd_dataset **out, kd_dataset *dataset, const kd_array *indices);
 
 /* New dataset of all samples of `parts`, in order. Fields are joined by name and must agree in
- * dtype, shape, scale and shift. A field that a part lacks is absent there, so a labeled and an
- * unlabeled part make one dataset. */
+ * dtype, shape, scale and shift, those of channels too. A field that a part lacks is absent there,
+ * so a labeled and an unlabeled part make one dataset. */
 KD_API kd_status kd_dataset_concat(kd_dataset **out, kd_dataset *const *parts, int32_t count);
 
 /* Facts. A field's view has the values as stored, before scale and shift, and stays valid until the
@@ -233,7 +239,9 @@ KD_API void kd_batch_free(kd_batch *batch);
 KD_API kd_status kd_batch_begin(kd_batch *batch, int64_t samples);
 
 /* The same for packed sequences: sample i has the rows offsets[i] .. offsets[i + 1] - 1; (samples +
- * 1) integers, starting at 0 and never decreasing. Fields have one entry per row. */
+ * 1) integers, starting at 0 and never decreasing. Fields have one entry per row. A batch without
+ * rows is an empty one for every model and loss, whatever fields of samples it has: where the texts
+ * beside images may all be empty, give each one token at least. */
 KD_API kd_status kd_batch_begin_packed(kd_batch *batch, const kd_array *offsets);
 
 /* Sets a field (rows, ...) from the host's array, copied as float32 or int64; `present` ((rows)

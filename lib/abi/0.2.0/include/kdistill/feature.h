@@ -43,6 +43,19 @@ extern "C" {
  * channels may differ. No projection, first or normalize [row; Zagoruyko and Komodakis 2017] */
 #define KD_LOSS_ATTENTION_TRANSFER 24
 
+/* Rows inside samples: where the output is (samples, T, width) on both sides, as hidden states of
+ * images are, these kinds (9 and 10 with a projection, first or normalize) compare the T rows of a
+ * sample one by one. Projection, first, normalize and the formula are of width numbers; a sample's
+ * value is the mean over its rows.
+ * - What is counted stays the sample, in counts, results and micro-batches; mask, weight, presence
+ *   are a sample's. One with a row that is not finite is skipped whole.
+ * - T of both sides must agree: KD_ERR_SHAPE names both. A teacher's flat rows of T x width numbers
+ *   (a store's, an ensemble's) are cut as the student's are.
+ * - Kinds 9 and 10 without these numbers have the same value either way. Relations (25 to 31) and
+ *   kinds of two sides take a sample whole, T x width numbers, and no projection of it.
+ * - kd_loss_estimate_memory: rows are samples x T. The T rows of a sample lie in memory at once:
+ *   where T is above 1024, or memory_limit is too small for them, that is more than reported. */
+
 /* Relations of the b valid rows of a call: how they lie to each other at the student and at the
  * teacher. The two widths may differ. Relations do not cross calls: of micro-batches, the value is
  * the mean over their rows. With too few rows a call adds nothing: rows 0, counted as `degenerate`.
@@ -69,7 +82,8 @@ extern "C" {
  * model sees earlier rows only, its relations here are to those and itself, and the teacher must
  * be the same: else KD_ERR_MISMATCH. Of a host's arrays KD_TERM_CAUSAL says it (else a row sees
  * all), and for kinds 36 and 37 KD_TERM_RELATION_HEADS the heads of both sides. A layer's window
- * does not count. weight_field is refused. */
+ * does not count. weight_field is refused. For kd_loss_estimate_memory rows are the longest
+ * sample's: a batch's other samples take no more. */
 /* 1/A sum_a KL(R^t_a, R_a), R_a = softmax(X_a X_a' / sqrt(d / A)), X_a the a-th of A equal parts of
  * the row: of queries, keys or values. A: KD_TERM_RELATION_HEADS, else 48 if it divides both
  * widths, else the greatest common divisor of both models' heads [head; Wang et al. 2021] */

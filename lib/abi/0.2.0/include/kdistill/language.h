@@ -12,6 +12,7 @@
 #include <kdistill/tokenizer.h> /* text and token ids, chat formats */
 #include <kdistill/generator.h> /* text from language models */
 #include <kdistill/student.h>   /* students cut from a language model */
+#include <kdistill/towers.h>    /* a network for each modality, in one model */
 #include <kdistill/align.h>     /* teachers with another tokenizer */
 #include <kdistill/mask.h>      /* tokens hidden for masked language models */
 #include <kdistill/gguf.h>      /* language models for llama.cpp */

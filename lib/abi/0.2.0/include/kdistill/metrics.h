@@ -84,6 +84,14 @@ KD_API kd_status kd_metrics_mean(const double *values, int32_t count, double *me
 KD_API kd_status kd_metrics_correlation(kd_context *context, int32_t kind, const double *x,
                                         const double *y, int64_t count, double *correlation);
 
+/* The same with its error and 95 % interval, which are approximate and NaN for 3 values or fewer:
+ * - value r; rows: count; z = atanh r is about normal [Fisher 1915]
+ * - standard_error of z: 1 / sqrt(n - 3); of ranks sqrt((1 + r^2 / 2) / (n - 3))
+ *   [Bonett and Wright 2000]; that of r is (1 - r^2) times it
+ * - low, high: tanh(z -+ 1.96 standard errors of z). Since 0.2 */
+KD_API kd_status kd_metrics_measure_correlation(kd_context *context, int32_t kind, const double *x,
+                                                const double *y, int64_t count, kd_metric *metric);
+
 /* How well rows of one array find those of another that belong to them, by cosines. Since 0.2 */
 /* share of queries with a candidate of their group among the first k */
 #define KD_RETRIEVAL_RECALL 1

@@ -19,6 +19,7 @@
  * - "bert", "distilbert", "roberta", "xlm-roberta", "modernbert": encoders.
  * - "vit", "deit", "audio-spectrogram-transformer": transformers over patches.
  * - "static_embedding": a vector for each token, and their mean.
+ * - "towers": several of these, one for each modality (towers.h).
  * Keys that would change the result but are not supported are rejected by name. */
 #ifndef KDISTILL_MODEL_H
 #define KDISTILL_MODEL_H
@@ -112,18 +113,26 @@ typedef struct kd_model_save_options {
     /* 0: one file; else larger weights are split into shards of at most this many bytes (a tensor
      * is never split) */
     int64_t shard_bytes;
+    /* one head of kd_heads: the folder is that of a classifier with this head alone, as
+     * transformers' BertForSequenceClassification; see kd_model_save. NULL: the whole model */
+    const char *head;
 } kd_model_save_options;
 #define KD_MODEL_SAVE_OPTIONS_INIT                                                                 \
     {                                                                                              \
-        (uint32_t)sizeof(kd_model_save_options), KD_FLOAT32, 0, 0, 0                               \
+        (uint32_t)sizeof(kd_model_save_options), KD_FLOAT32, 0, 0, 0, NULL                         \
     }
 KD_API void kd_model_save_options_init(kd_model_save_options *options, size_t size);
 
 /* Writes config.json and model.safetensors (or shards and model.safetensors.index.json) into
  * `folder`, which is created if needed. Each file is written to a temporary name and renamed. A
  * loaded model brings its folder's tokenizer and generation files along. transformers loads what a
- * language model writes. Errors: KD_ERR_RANGE (over 1,000 shards), KD_ERR_UNSUPPORTED (dtype),
- * KD_ERR_IO. */
+ * language model writes; of a model with kd_heads its trunk.
+ * - head: a head of samples as ...ForSequenceClassification of bert, distilbert, roberta,
+ *   xlm-roberta (pooling cls, a hidden layer as wide as the trunk), llama, mistral, qwen2, qwen3
+ *   (pooling last, no bias), as ...ForImageClassification of vit and deit (pooling cls); a head of
+ *   rows as ...ForTokenClassification of the language models. Another form is KD_ERR_UNSUPPORTED,
+ *   which says what the class has; KD_ERR_NOT_FOUND: there is no such head.
+ * Errors: KD_ERR_RANGE (over 1,000 shards), KD_ERR_UNSUPPORTED (dtype), KD_ERR_IO. */
 KD_API kd_status kd_model_save(kd_model *model, const char *folder,
                                const kd_model_save_options *options);
 

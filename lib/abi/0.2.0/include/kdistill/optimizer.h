@@ -69,8 +69,8 @@ KD_API void kd_optimizer_free(kd_optimizer *optimizer);
 KD_API kd_status kd_optimizer_add_model(kd_optimizer *optimizer, kd_model *model);
 KD_API kd_status kd_optimizer_borrow_array(kd_optimizer *optimizer, const char *name,
                                            const kd_array *values, const kd_array *gradients);
-/* The parameters of a loss (kept alive): its projections and variances. KD_ERR_STATE: a width is
- * still open; from now on the loss takes no further ones. Since 0.2. */
+/* The parameters of a loss (kept alive): its projections and variances, which may be none.
+ * KD_ERR_STATE: a width is still open. From now on the loss takes no further ones. Since 0.2. */
 KD_API kd_status kd_optimizer_add_loss(kd_optimizer *optimizer, kd_loss *loss);
 
 typedef struct kd_group_options {

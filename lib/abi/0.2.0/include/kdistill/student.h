@@ -52,6 +52,9 @@ KD_API void kd_student_options_init(kd_student_options *options, size_t size);
  *   the teacher, as a dense layer (kd_dense) after a narrower trunk, begins at random.
  * - Transformers over patches are cut as encoders are, tokens, patches and heads along; the
  *   calibration is a batch of images. Images and patches stay the teacher's.
+ * - Heads of kd_heads are cut along. One that reads "hidden.i" reads the student's layer that was
+ *   made of the teacher's layer i; where there is none it is left out, with a warning. With
+ *   `kd_heads` in `config` the student has those; what the teacher has not so begins at random.
  * - The teacher's folder is remembered, so that its tokenizer, and what sentence-transformers has
  *   beside it, is copied when the student is saved.
  * - KD_ERR_UNSUPPORTED: the teacher is none of them.

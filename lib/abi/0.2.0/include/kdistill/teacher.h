@@ -97,6 +97,16 @@ KD_API kd_status kd_teacher_from_ensemble(kd_teacher **out, kd_context *context,
                                           kd_teacher *const *teachers, int32_t count,
                                           const kd_ensemble_options *options);
 
+/* Teachers of several tasks as one: what the teacher of names[i] calls "logits" is "logits.NAME",
+ * and so with every field, so that a term's teacher_field tells whose answer it compares. Teachers
+ * of any kind, kept alive; nothing is averaged or copied. A sample that one teacher does not know
+ * (KD_MISSING_ABSENT) is absent in that teacher's fields alone. names: (count) without '.', copied;
+ * NULL or "" where fields keep their names. KD_ERR_INVALID: a name twice; when read, a field twice.
+ * kd_loss_keep_outputs asks each live model for its own outputs. Since 0.2. */
+KD_API kd_status kd_teacher_from_tasks(kd_teacher **out, kd_context *context,
+                                       kd_teacher *const *teachers, const char *const *names,
+                                       int32_t count);
+
 /* A teacher implemented by the host. `read` is called once per batch, with no lock held, and fills
  * `targets` with kd_targets_set or kd_targets_borrow. A negative status fails the read. `destroy`
  * (may be NULL) is called at the end. */
