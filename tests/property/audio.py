@@ -83,9 +83,7 @@ def resample_case(rng, torchaudio, torch):
     )
     for ctx in contexts:
         made = kd.Audio.from_array(ctx, x, rates[0])
-        made.resample(
-            rates[1], window=kd.SincWindow.HANN if hann else kd.SincWindow.KAISER, **o
-        )
+        made.resample(rates[1], window=kd.SincWindow.HANN if hann else kd.SincWindow.KAISER, **o)
         expect("torchaudio resample", made.samples, wanted.numpy(), 1e-5)
 
 
