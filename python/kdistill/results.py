@@ -99,8 +99,8 @@ class ModelMemoryInfo:
     parameter_bytes: int
     #: 0 for a frozen model
     gradient_bytes: int
-    #: for max_rows rows: outputs (those of options->keep too), their gradients, masks, scratch;
-    #: 8-bit copies of weights
+    #: for max_rows rows: outputs (those of options->keep too, with the heads that it names), their
+    #: gradients, masks, scratch; 8-bit copies of weights
     activation_bytes: int
     #: what create, forward and backward ask the allocator for; a language model's complete logits
     #: and a loss's memory (kd_loss_estimate_memory) are extra

@@ -178,10 +178,13 @@ void kd_model_free(kd_model *model)
 static kd_status size_of(kd__network *net, const kd_context *context, const kd_model_options *o,
                          int64_t *floats, int64_t *gradients)
 {
+    const int32_t mode = o->frozen ? KD_MODE_EVALUATE : KD_MODE_TRAIN;
     KD_TRY(kd__network_keep_all(net, o->keep));
+    kd__task_heads_ask(net);
     KD_TRY(place_gradients(net, o, gradients));
     KD_TRY(net->engine->configure(net, o));
-    return net->engine->memory(net, context, o, floats);
+    KD_TRY(net->engine->memory(net, context, o, floats));
+    return kd__task_heads_memory(net, o->max_rows, mode, floats);
 }
 
 kd_status kd_model_estimate_memory(kd_context *context, const char *config,

@@ -91,9 +91,9 @@ static void take(places *p, float *block, float **place, int64_t floats)
 /* Numbers that the last matrix takes. */
 static int64_t inputs_of(const kd__task_head *h) { return h->hidden ? h->hidden : h->width; }
 
-static places places_of(const kd_model *model, const kd__task_head *h, int64_t n)
+static places places_in(const kd__task_head *h, int64_t n, int32_t mode)
 {
-    const int train = model->mode == KD_MODE_TRAIN, drops = model->mode != KD_MODE_EVALUATE;
+    const int train = mode == KD_MODE_TRAIN, drops = mode != KD_MODE_EVALUATE;
     const int keeps = train && h->hidden && kd__activation_keeps_input(h->activation);
     places p = { 0 };
     take(&p, h->block, &p.pooled, h->pooling < 0 ? 0 : n * h->width);
@@ -105,6 +105,40 @@ static places places_of(const kd_model *model, const kd__task_head *h, int64_t n
     take(&p, h->block, &p.dmiddle, train ? n * h->hidden : 0);
     take(&p, h->block, &p.dx, train ? n * h->width : 0);
     return p;
+}
+
+static places places_of(const kd_model *model, const kd__task_head *h, int64_t n)
+{
+    return places_in(h, n, model->mode);
+}
+
+static int is_asked(const kd__network *net, int64_t number)
+{
+    return net->asked[net->engine_slots + number];
+}
+
+void kd__task_heads_ask(kd__network *net)
+{
+    for (int64_t i = 0; net->heads && i < net->heads->count; i++)
+        if (is_asked(net, i)) net->asked[net->heads->head[i].source] = 1;
+}
+
+kd_status kd__task_heads_memory(const kd__network *net, int64_t entries, int32_t mode,
+                                int64_t *floats)
+{
+    for (int64_t i = 0; net->heads && i < net->heads->count; i++) {
+        const kd__task_head *h = &net->heads->head[i];
+        kd__output_facts facts;
+        int64_t rows, most;
+        if (!is_asked(net, i)) continue;
+        net->engine->describe(net, h->source, &facts);
+        KD_TRY(kd__multiply(entries, h->pooling < 0 ? kd__max(facts.entry_rows, 1) : 1, &rows));
+        KD_TRY(kd__multiply(rows, places_in(h, 1, mode).floats, &most));
+        KD_FAIL_IF(*floats > INT64_MAX - most, KD_ERR_RANGE, "max_rows: expected fewer, got %lld",
+                   (long long)entries);
+        *floats += places_in(h, rows, mode).floats;
+    }
+    return KD_OK;
 }
 
 /* ---- what a head reads ---- */

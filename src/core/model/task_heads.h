@@ -52,6 +52,11 @@ void kd__task_heads_initialize(kd_model *model, int64_t first);
 
 /* ---- outputs and passes; number: of a head ---- */
 
+/* Heads that are asked for ask for what they read; *floats grows by what their passes over so many
+ * entries of the batch take, at most. */
+void kd__task_heads_ask(kd__network *net);
+kd_status kd__task_heads_memory(const kd__network *net, int64_t entries, int32_t mode,
+                                int64_t *floats);
 int kd__task_heads_describe(const kd__task_heads *heads, int32_t number, kd__output_facts *facts);
 /* Before the engine's pass and after it: what heads that are kept read is kept. */
 kd_status kd__task_heads_begin(kd_model *model, kd_batch *batch);

@@ -828,6 +828,40 @@ START_TEST(a_head_that_is_added_is_as_one_of_the_config)
 }
 END_TEST
 
+/* What the estimate says of a head that is asked for is what its pass takes. */
+START_TEST(memory_of_heads_that_are_asked_for_is_told)
+{
+    static const char config[] = QWEN(
+        HEADS("\"big\":{\"num_labels\":700,\"level\":\"row\",\"hidden_size\":90,\"activation\":"
+              "\"gelu\",\"dropout\":0.1},\"small\":{\"num_labels\":3,\"pooling\":\"mean\"}"));
+    kd_model_options o = KD_MODEL_OPTIONS_INIT;
+    kd_model_memory_info without = { .struct_size = sizeof without }, with = without;
+    kd_context_info before = { .struct_size = sizeof before }, after = before;
+    int64_t rows;
+    kd_model *model;
+    kd_array values;
+    OK(kd_batch_get_counts(texts, NULL, &rows));
+    o.max_rows = rows;
+    OK(kd_model_estimate_memory(ctx, config, &o, &without));
+    o.keep = "logits.big";
+    OK(kd_model_estimate_memory(ctx, config, &o, &with));
+    OK(kd_model_create(&model, ctx, config, &o));
+    OK(kd_model_forward(model, texts, KD_MODE_TRAIN));
+    OK(kd_context_get_info(ctx, &before));
+    OK(kd_model_output(model, "logits.big", &values));
+    OK(kd_model_add_output_gradient(model, "logits.big", &values));
+    OK(kd_context_get_info(ctx, &after));
+    ck_assert_int_gt(with.total_bytes, without.total_bytes + 4 * 2 * 700 * rows);
+    const int64_t taken = (int64_t)(after.bytes - before.bytes);
+    const int64_t told = with.total_bytes - without.total_bytes;
+    ck_assert_msg(taken >= told && taken < told + 200, "%lld bytes were told, %lld taken",
+                  (long long)told, (long long)taken); /* an allocation has a head of its own */
+    kd_model_free(model);
+    o.max_rows = (int64_t)1 << 60;
+    FAILS(kd_model_estimate_memory(ctx, config, &o, &with), KD_ERR_RANGE, "");
+}
+END_TEST
+
 Suite *task_heads_suite(void)
 {
     Suite *suite = suite_create("task_heads");
@@ -854,6 +888,7 @@ Suite *task_heads_suite(void)
     tcase_add_test(tests, one_head_is_a_classifier_of_its_own);
     tcase_add_test(tests, students_keep_heads_of_layers_that_they_have);
     tcase_add_test(tests, a_head_that_is_added_is_as_one_of_the_config);
+    tcase_add_test(tests, memory_of_heads_that_are_asked_for_is_told);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -143,8 +143,8 @@ typedef struct kd_model_memory_info {
     int64_t parameters; /* numbers */
     int64_t parameter_bytes;
     int64_t gradient_bytes; /* 0 for a frozen model */
-    /* for max_rows rows: outputs (those of options->keep too), their gradients, masks, scratch;
-     * 8-bit copies of weights */
+    /* for max_rows rows: outputs (those of options->keep too, with the heads that it names), their
+     * gradients, masks, scratch; 8-bit copies of weights */
     int64_t activation_bytes;
     /* what create, forward and backward ask the allocator for; a language model's complete logits
      * and a loss's memory (kd_loss_estimate_memory) are extra */
