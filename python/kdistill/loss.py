@@ -400,7 +400,7 @@ class Loss(Handle):
         TaskGradients
             The norm of each task's gradient, and cosines between tasks.
         """
-        made = empty(_api.kd_gradient_options)
+        made = options(_api.kd_gradient_options, {})
         kind, options_, terms = c_int32(), empty(_api.kd_term_options), 0
         while lib.kd_loss_get_term(self._pointer, terms, byref(kind), byref(options_)) == 0:
             terms += 1

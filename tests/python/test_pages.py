@@ -99,8 +99,8 @@ class PagesTest(unittest.TestCase):
             self.assertEqual(bool(list(programs(page))), page != "docs/guide-course.md", page)
 
     def test_all_pages_of_the_guide_are_tried(self):
-        guides = glob.glob(f"{ROOT}/docs/guide*.md")
-        self.assertEqual({os.path.relpath(path, ROOT) for path in guides}, set(PAGES[1:]))
+        guides = {os.path.relpath(path, ROOT) for path in glob.glob(f"{ROOT}/docs/guide*.md")}
+        self.assertEqual(guides, {page for page in PAGES if page.startswith("docs/guide")})
 
 
 if __name__ == "__main__":
