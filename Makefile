@@ -233,7 +233,7 @@ reproduce-features: all
 # options of examples/tasks/one_trunk.py, as --texts 500.
 reproduce-heads: all
 	@test -n "$(and $(MINILM),$(KD_DATA))" || { echo "reproduce-heads: set MINILM (python bench/minilm.py FOLDER) and KD_DATA"; exit 1; }
-	PEERS=$(PEERS) sh bench/with_peers.sh examples/tasks/one_trunk.py $(MINILM) $(KD_DATA) build/reproduce-heads.json --seeds $(or $(SEEDS),3) --steps $(or $(STEPS),300) $(HEADS)
+	PEERS=$(PEERS) sh bench/with_peers.sh examples/tasks/one_trunk.py $(MINILM) $(KD_DATA) build/reproduce-heads.json --seeds $(or $(SEEDS),3) --steps $(or $(STEPS),450) $(HEADS)
 
 peers:
 	sh bench/peers.sh build/peers

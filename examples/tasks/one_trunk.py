@@ -39,7 +39,7 @@ def options_of(arguments):
     parser.add_argument("data")
     parser.add_argument("out")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300, help="of the one student")
+    parser.add_argument("--steps", type=int, default=450, help="of the one student")
     parser.add_argument("--teacher-steps", type=int, default=200)
     parser.add_argument("--teacher-rate", type=float, default=1e-4)
     parser.add_argument("--rate", type=float, default=3e-4, help="of students")
