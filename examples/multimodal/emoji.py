@@ -24,7 +24,7 @@ import kdistill as kd
 import table
 from emoji_data import STYLES, Emoji, tokens_of, words_of
 from emoji_teacher import ImageModel, Teacher, TextModel, kept
-from emoji_train import Steps, Student, Vectors, learn, student_of
+from emoji_train import Steps, Student, Vectors, begin_table, learn, student_of
 
 HELD, SPLIT_SEED = 0.2, 1
 MEASURES = ("image to name R@1", "R@5", "name to image R@1", "R@5 ", "category")
@@ -37,9 +37,10 @@ def options_of(arguments):
     parser.add_argument("text_model")
     parser.add_argument("folder")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch", type=int, default=128, help="pairs a step")
-    parser.add_argument("--words", type=int, default=20000, help="texts without an image")
+    parser.add_argument("--words", type=int, default=20000, help="of the vocabulary, for the table")
+    parser.add_argument("--words-a-step", type=int, default=0, help="samples without an image")
     parser.add_argument("--width", type=int, default=128, help="numbers of an embedding")
     parser.add_argument("--contrast", type=float, default=0.5, help="its weight beside a teacher")
     parser.add_argument("--head-epochs", type=int, default=10)
@@ -107,8 +108,10 @@ class Example:
     def of_student(self, seed, styles=STYLES, asked=STYLES, taught=True, words=True):
         o, count = self.o, self.names + self.words
         model = student_of(self.ctx, len(self.text_model.tokenizer), o.width, seed)
-        extra = o.batch if taught and words and self.words else 0
+        extra = o.words_a_step if taught and words and self.words else 0
         tokens = self.tokens[:count]
+        if taught and words:
+            begin_table(model, tokens[self.names :], self.vectors.words)
         steps = Steps(self.emoji, tokens, styles, self.train, o.batch, extra)
         told = (o.contrast, self.vectors) if taught else (1.0, None)
         learn(self.ctx, model, steps, o.epochs, seed, *told)
@@ -123,9 +126,9 @@ class Example:
 ROWS = {
     "student alone": {"taught": False},
     "student, teacher": {"words": False},
-    "student, teacher, words without images": {},
+    "student, teacher, table of its words": {},
     "across styles: student alone": {"taught": False, "styles": STYLES[:1], "asked": STYLES[1:]},
-    "across styles: student, teacher, words": {"styles": STYLES[:1], "asked": STYLES[1:]},
+    "across styles: student, teacher, table": {"styles": STYLES[:1], "asked": STYLES[1:]},
 }
 
 
@@ -139,7 +142,7 @@ def show_rows(found):
 def goals_of(found):
     """Recall@5, the mean of both directions, of the taught student beside the other two."""
     at = {name: np.mean([(run[1] + run[3]) / 2 for run in runs]) for name, runs in found.items()}
-    ours = at["student, teacher, words without images"]
+    ours = at["student, teacher, table of its words"]
     others = {"over the student alone": at["student alone"], "of the teacher": at["teacher"]}
     return [
         {"name": f"recall@5 {name}", "ours": float(ours / max(others[name], 1e-9)), "goal": goal}
@@ -158,10 +161,11 @@ def main(arguments):
     )
     found = {"teacher": [example.of_teacher()]}
     found["across styles: teacher, asked alone"] = [example.of_teacher(STYLES[1:])]
-    for name, how in ROWS.items():
-        found[name] = [example.of_student(seed, **how) for seed in range(1, o.seeds + 1)]
-        print(f"  {name}: {table.text([run[1] for run in found[name]], 1)}", flush=True)
-        table.keep(out, "rows", found)
+    for seed in range(1, o.seeds + 1):
+        for name, how in ROWS.items():
+            found.setdefault(name, []).append(example.of_student(seed, **how))
+            print(f"  seed {seed}, {name}: R@5 {found[name][-1][1]:.1f}", flush=True)
+            table.keep(out, "rows", found)
     show_rows(found)
     goals = goals_of(found)
     text = [[goal["name"], f"{goal['ours']:.2f}", f"{goal['goal']:.2f}"] for goal in goals]

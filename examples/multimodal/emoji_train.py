@@ -4,16 +4,15 @@ import kdistill as kd
 import numpy as np
 from emoji_data import STYLES, embed, orders, pixels_of
 
-RATE, DECAY, TABLE_RATE = 2e-3, 0.05, 5
-COSINE, AFFINITY = 1, 1
+RATE, DECAY, TABLE_RATE = 2e-3, 0.05, 2
+TABLE_START = 0.05
+COSINE, AFFINITY = 5, 1
 
 
 def student_of(ctx, vocabulary, width, seed, text=None):
     """Towers of an image's pixels and of a name's tokens; text: another tower than a table."""
     conv = {"type": "conv2d", "padding": 1, "kernel_size": 3, "activation": "relu"}
-    pool, layers = {"type": "max_pool2d", "kernel_size": 2}, []
-    for channels in (32, 64, 128):
-        layers += [{**conv, "channels": channels}, pool]
+    layers = [{**conv, "stride": 2, "channels": channels} for channels in (32, 64, 128)]
     layers += [{"type": "dropout", "p": 0.2}, {"type": "linear", "units": 256}]
     image = {"model_type": "sequential", "input_shape": [3, 32, 32], "layers": layers}
     table = {"model_type": "static_embedding", "vocab_size": vocabulary, "hidden_size": width}
@@ -27,7 +26,17 @@ def student_of(ctx, vocabulary, width, seed, text=None):
             "text": {**(text or table), "input": "tokens"},
         },
     }
-    return kd.Model(ctx, config, seed=seed)
+    model = kd.Model(ctx, config, seed=seed)
+    if text is None:  # rows begin with a deviation of 1, far from what steps can move
+        dict(model.tensors)["towers.text.embedding.weight"][:] *= TABLE_START
+    return model
+
+
+def begin_table(model, tokens, vectors):
+    """Rows of the table begin as the teacher's vectors of words that are one token each."""
+    tensors, one = dict(model.tensors), (tokens[:, 1:] < 0).all(1)
+    tensors["towers.text.embedding.weight"][tokens[one, 0]] = vectors[one]
+    tensors["projection.text.weight"][:] = np.eye(vectors.shape[1])
 
 
 class Vectors:

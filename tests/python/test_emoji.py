@@ -8,11 +8,11 @@ import sys
 import unittest
 
 import numpy as np
+from test_embed import BERT, ROOT, TOKENIZER
 
 import kdistill as kd
 
 from support import Case
-from test_embed import BERT, ROOT, TOKENIZER
 
 COLORS = ["a", "man", "plays", "the", "red", "guitar", "on", "stage", "two", "dogs"]
 
