@@ -206,11 +206,11 @@ check-tsan:
 	$(NOFORK) KD_TEST_FEW=1 TSAN_OPTIONS="die_after_fork=0 halt_on_error=1" $(call VARIANT,tsan,-fsanitize=thread) built unit check-threads
 
 # valgrind tells the library and BLAS of a processor without AVX-512. It runs one thread at a time:
-# with fair-sched none that waits for another keeps that one from running.
+# with fair-sched none that waits for another keeps that one from running. build/tests/valgrind-*.xml has the time of each test.
 VALGRIND = valgrind -q --error-exitcode=9 --fair-sched=yes --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
 check-valgrind: $(BUILD)/tests/unit $(BUILD)/tests/internal
 	@mkdir -p $(SCRATCH)/valgrind
-	for suite in unit internal; do $(NOFORK) OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_TEST_DIR=$(SCRATCH)/valgrind KD_DATA= KD_TEST_FEW=1 $(VALGRIND) $(BUILD)/tests/$$suite || exit 1; done
+	for suite in unit internal; do $(NOFORK) CK_XML_LOG_FILE_NAME=$(BUILD)/tests/valgrind-$$suite.xml OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_TEST_DIR=$(SCRATCH)/valgrind KD_DATA= KD_TEST_FEW=1 $(VALGRIND) $(BUILD)/tests/$$suite || exit 1; done
 
 check-blas:
 	$(MAKE) --no-print-directory BLAS=blis BUILD=build/blis LIB=build/blis/lib built unit internal check-threads
