@@ -62,39 +62,34 @@ static inline vf larger(vf a, vf b) { return choose(a > b, a, b); }
 /* The first `count` (1 to W) numbers, the rest `fill`: by a mask where the processor has masks, for
  * a copy of a few bytes is a call. */
 #if W == 16
-static inline __mmask16 first_lanes(int64_t count) { return (__mmask16)((1u << count) - 1); }
-static inline vf load_some(const float *p, int64_t count, float fill)
-{
-    return (vf)_mm512_mask_loadu_ps((__m512)splat(fill), first_lanes(count), p);
-}
-static inline void store_some(float *p, vf x, int64_t count)
-{
-    _mm512_mask_storeu_ps(p, first_lanes(count), (__m512)x);
-}
+#define FIRST_LANES(count) ((__mmask16)((1u << (count)) - 1))
 #elif W == 8
-static inline __m256i first_lanes(int64_t count)
-{
-    const __m256i steps = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), steps);
-}
+#define FIRST_LANES(count)                                                                         \
+    _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+#endif
 static inline vf load_some(const float *p, int64_t count, float fill)
 {
-    const __m256i lanes = first_lanes(count);
+#if W == 16
+    return (vf)_mm512_mask_loadu_ps((__m512)splat(fill), FIRST_LANES(count), p);
+#elif W == 8
+    const __m256i lanes = FIRST_LANES(count);
     return choose((vi)lanes, (vf)_mm256_maskload_ps(p, lanes), splat(fill));
-}
-static inline void store_some(float *p, vf x, int64_t count)
-{
-    _mm256_maskstore_ps(p, first_lanes(count), (__m256)x);
-}
 #else
-static inline vf load_some(const float *p, int64_t count, float fill)
-{
     vf x = splat(fill);
     memcpy(&x, p, (size_t)count * 4);
     return x;
-}
-static inline void store_some(float *p, vf x, int64_t count) { memcpy(p, &x, (size_t)count * 4); }
 #endif
+}
+static inline void store_some(float *p, vf x, int64_t count)
+{
+#if W == 16
+    _mm512_mask_storeu_ps(p, FIRST_LANES(count), (__m512)x);
+#elif W == 8
+    _mm256_maskstore_ps(p, FIRST_LANES(count), (__m256)x);
+#else
+    memcpy(p, &x, (size_t)count * 4);
+#endif
+}
 static inline vf load_at(const float *p, int64_t left, float fill)
 {
     return left >= W ? load(p) : load_some(p, left, fill);
