@@ -40,7 +40,6 @@ def options_of(arguments):
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch", type=int, default=128, help="pairs a step")
     parser.add_argument("--words", type=int, default=20000, help="of the vocabulary, for the table")
-    parser.add_argument("--words-a-step", type=int, default=0, help="samples without an image")
     parser.add_argument("--width", type=int, default=128, help="numbers of an embedding")
     parser.add_argument("--contrast", type=float, default=0.5, help="its weight beside a teacher")
     parser.add_argument("--head-epochs", type=int, default=10)
@@ -108,11 +107,10 @@ class Example:
     def of_student(self, seed, styles=STYLES, asked=STYLES, taught=True, words=True):
         o, count = self.o, self.names + self.words
         model = student_of(self.ctx, len(self.text_model.tokenizer), o.width, seed)
-        extra = o.words_a_step if taught and words and self.words else 0
         tokens = self.tokens[:count]
         if taught and words:
             begin_table(model, tokens[self.names :], self.vectors.words)
-        steps = Steps(self.emoji, tokens, styles, self.train, o.batch, extra)
+        steps = Steps(self.emoji, tokens, styles, self.train, o.batch)
         told = (o.contrast, self.vectors) if taught else (1.0, None)
         learn(self.ctx, model, steps, o.epochs, seed, *told)
         made, at = Student(self.ctx, model), [STYLES.index(style) for style in asked]

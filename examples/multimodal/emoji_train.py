@@ -65,32 +65,22 @@ def add_terms(loss, contrast, vectors):
 
 
 class Steps:
-    """Fills in what a step sees: pairs of the styles asked for, and words that have no image."""
+    """Fills in what a step sees: pairs of the styles asked for."""
 
-    def __init__(self, emoji, tokens, styles, numbers, together, words=0):
-        """tokens: of names, then of words; words: how many come with each step."""
+    def __init__(self, emoji, tokens, styles, numbers, together):
         self.emoji, self.tokens, self.numbers = emoji, tokens, numbers
         self.styles = np.array([STYLES.index(style) for style in styles])
         self.count = len(self.styles) * len(numbers)
-        self.together, self.words = min(together, self.count), words
-        self.white = np.zeros((words, *emoji.images.shape[2:]), np.float32)
+        self.together = min(together, self.count)
 
     def fill(self, batch, chosen, random, targets=None, vectors=None):
         style = self.styles[chosen % len(self.styles)]
         name = self.numbers[chosen // len(self.styles)]
-        names = len(self.emoji.names)
-        word = random.integers(0, len(self.tokens) - names, self.words) if self.words else []
-        word = np.asarray(word, int)
-        text, rows = np.concatenate([name, names + word]), len(name) + self.words
-        pixels = pixels_of(self.emoji.images[style, name], random)
-        there = np.arange(rows) < len(name)
-        batch.begin(rows).set("pixels", np.concatenate([pixels, self.white]), there)
-        batch.set("tokens", self.tokens[text]).set("name", text)
+        batch.begin(len(name)).set("pixels", pixels_of(self.emoji.images[style, name], random))
+        batch.set("tokens", self.tokens[name]).set("name", name)
         if vectors is not None:
-            told = vectors.images[style, name], vectors.names[name], vectors.words[word]
-            images = np.concatenate([told[0], np.zeros_like(told[2])])
-            targets.begin(rows).set_per_sample("teacher.image", images, there)
-            targets.set_per_sample("teacher.text", np.concatenate(told[1:]))
+            targets.begin(len(name)).set_per_sample("teacher.image", vectors.images[style, name])
+            targets.set_per_sample("teacher.text", vectors.names[name])
 
 
 def learn(ctx, model, steps, epochs, seed, contrast=1.0, vectors=None):
