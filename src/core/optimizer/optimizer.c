@@ -80,6 +80,10 @@ kd_status kd_optimizer_set(kd_optimizer *optimizer, int32_t number, double value
     KD_FAIL_IF(number == KD_STEP_MOMENTUM && optimizer->o.momentum == 0 && value > 0 &&
                    optimizer->ready,
                KD_ERR_STATE, "momentum was 0 at the first step: there is no buffer for it");
+    KD_FAIL_IF(number == KD_STEP_MAX_NORM && optimizer->is_shared && optimizer->o.max_norm == 0 &&
+                   value > 0,
+               KD_ERR_STATE,
+               "max_norm was 0 when the optimizer was added to its exchange: rows are cut");
     *number_place(optimizer, number) = value;
     return KD_OK;
 }
@@ -153,7 +157,8 @@ void kd_optimizer_free(kd_optimizer *optimizer)
 static kd_status reserve_parameters(kd_optimizer *optimizer, int64_t more)
 {
     KD_FAIL_IF(optimizer->ready, KD_ERR_STATE,
-               "models and arrays must be added before the first step");
+               "models and arrays must be added before the first step%s",
+               optimizer->is_shared ? " and kd_exchange_add_optimizer" : "");
     return KD_RESERVE(optimizer->object.context, &optimizer->parameters, &optimizer->room,
                       optimizer->count + more);
 }
@@ -217,6 +222,7 @@ kd_status kd_optimizer_add_loss(kd_optimizer *optimizer, kd_loss *loss)
         p->values = of->values + tensor->offset;
         p->gradients = of->gradients + tensor->offset;
         p->rows = tensor->rank >= 2 ? tensor->dims[0] : 0;
+        p->width = p->rows ? p->count / p->rows : 1;
     }
     return KD_OK;
 }
@@ -251,6 +257,8 @@ kd_status kd_optimizer_add_group(kd_optimizer *optimizer, const char *pattern,
     KD_NEED(optimizer);
     KD_NEED(pattern);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_group_options"));
+    KD_FAIL_IF(optimizer->is_shared, KD_ERR_STATE,
+               "groups must be added before kd_exchange_add_optimizer");
     KD_FAIL_IF(!(o.learning_rate >= 0) || !isfinite(o.learning_rate), KD_ERR_RANGE,
                "group: learning_rate: expected a finite number from 0, got %g", o.learning_rate);
     KD_TRY(check_number(KD_STEP_WEIGHT_DECAY, o.weight_decay));
@@ -278,6 +286,15 @@ kd_status kd_optimizer_get_info(kd_optimizer *optimizer, kd_optimizer_info *info
 
 /* ---- state ---- */
 
+/* May the state go into one file, or come out of it? */
+static kd_status check_whole(const kd_optimizer *optimizer)
+{
+    KD_FAIL_IF(optimizer->ready && optimizer->state_count != optimizer->total, KD_ERR_STATE,
+               "checkpoint: this rank has a part of the optimizer's state: call "
+               "kd_checkpoint_add_exchange, not kd_checkpoint_add_optimizer");
+    return KD_OK;
+}
+
 static kd_status put_block(kd_optimizer *optimizer, const float *block, kd__text *state)
 {
     KD_TRY(kd__state_put_number(state, block ? optimizer->total : 0));
@@ -286,6 +303,7 @@ static kd_status put_block(kd_optimizer *optimizer, const float *block, kd__text
 
 kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state)
 {
+    KD_TRY(check_whole(optimizer));
     /* a step whose pass did not come, or failed, is none yet */
     for (int64_t i = 0; i < optimizer->model_count; i++)
         KD_FAIL_IF(optimizer->begun && !optimizer->models[i]->gradients_fresh, KD_ERR_STATE,
@@ -328,6 +346,7 @@ static void forget_state(kd_optimizer *optimizer)
 kd_status kd__optimizer_restore(kd_optimizer *optimizer, kd__state_reader *reader, int apply)
 {
     int64_t numbers[5];
+    KD_TRY(check_whole(optimizer));
     KD_TRY(kd__state_expect(reader, optimizer->kind, "kind of optimizer"));
     KD_TRY(kd__state_expect(reader, optimizer->total, "parameters of the optimizer"));
     KD_TRY(kd__state_get(reader, numbers, sizeof numbers));
