@@ -163,6 +163,9 @@ kd_status kd_exchange_add_optimizer(kd_exchange *exchange, kd_optimizer *optimiz
     status = agree_on(exchange, optimizer, status);
     if (status == KD_OK) {
         kd__object_hold(optimizer);
+        /* sums of other ranks come to places that this rank's passes do not reach */
+        for (int64_t i = 0; i < optimizer->model_count; i++)
+            optimizer->models[i]->gradients_foreign = KD__FOREIGN_VIEWED;
         exchange->state_bytes = optimizer->state_count * 4 * blocks_of(optimizer);
         return KD_OK;
     }

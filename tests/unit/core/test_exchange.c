@@ -1,188 +1,6 @@
 /* Several ranks take the steps of one: to rounding beside one rank, and to the bit whatever the
  * buckets, the overlap, the threads and the transport's timing are. */
-#include "rankkit.h"
-
-enum { SAMPLES = 96, PIXELS = 40, CLASSES = 6, MOST_STEPS = 12, MOST_PARAMETERS = 60000 };
-
-/* Tensors of several pieces: 40 x 900 numbers are more than one has. */
-static const char wide_network[] =
-    "{\"model_type\":\"sequential\",\"input_shape\":[40],\"layers\":["
-    "{\"type\":\"linear\",\"units\":900,\"activation\":\"gelu\"},"
-    "{\"type\":\"dropout\",\"p\":%s},"
-    "{\"type\":\"linear\",\"units\":12,\"activation\":\"relu\"},"
-    "{\"type\":\"linear\",\"units\":6}]}";
-
-typedef struct {
-    const char *dropout; /* a share, as text */
-    int32_t kind;        /* of optimizer */
-    kd_optimizer_options optimizer;
-    kd_exchange_options exchange;
-    int32_t begins, steps, batch; /* samples of all ranks */
-    int32_t samples;              /* of the data; 0: all */
-    /* what all ranks came to, in the same bits */
-    float parameters[KIT_RANKS][MOST_PARAMETERS];
-    int64_t count;
-    double losses[KIT_RANKS][MOST_STEPS];
-    kd_optimizer_info info[KIT_RANKS];
-    kd_exchange_info traffic[KIT_RANKS];
-} course_run;
-
-typedef struct {
-    kd_dataset *data;
-    kd_loader *loader;
-    kd_batch *batch;
-    kd_teacher *teacher;
-    kd_targets *targets;
-    kd_model *model;
-    kd_loss *loss;
-    kd_optimizer *optimizer;
-    kd_exchange *exchange;
-} course_parts;
-
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        const kd_status try_status = (call);                                                       \
-        if (try_status < 0) return try_status;                                                     \
-    } while (0)
-
-static kd_status make_data(course_parts *p, kd_context *ctx, int32_t samples)
-{
-    static float x[SAMPLES * PIXELS], z[SAMPLES * CLASSES];
-    static int64_t y[SAMPLES];
-    static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
-    kd_teacher_options o = KD_TEACHER_OPTIONS_INIT;
-    pthread_mutex_lock(&once);
-    for (int i = 0; i < SAMPLES * PIXELS; i++) x[i] = (float)sin(0.37 * i + i / PIXELS);
-    for (int i = 0; i < SAMPLES * CLASSES; i++) z[i] = (float)(3 * cos(1.7 * i));
-    for (int i = 0; i < SAMPLES; i++) y[i] = i * i % CLASSES;
-    pthread_mutex_unlock(&once);
-    const kd_array inputs = KD_ARRAY_2D(x, KD_FLOAT32, samples, PIXELS),
-                   labels = KD_ARRAY_1D(y, KD_INT64, samples),
-                   logits = KD_ARRAY_2D(z, KD_FLOAT32, samples, CLASSES);
-    TRY(kd_dataset_create(&p->data, ctx, NULL));
-    TRY(kd_dataset_add(p->data, "inputs", &inputs, NULL));
-    TRY(kd_dataset_add(p->data, "label", &labels, NULL));
-    o.any_view = 1;
-    TRY(kd_teacher_create(&p->teacher, ctx, NULL, &o));
-    return kd_teacher_add(p->teacher, "logits", &logits);
-}
-
-static kd_status make_parts(course_parts *p, const course_run *c, kd_context *ctx,
-                            const kd_transport *transport)
-{
-    char config[300];
-    kd_loader_options o = KD_LOADER_OPTIONS_INIT;
-    kd_term_options term = KD_TERM_OPTIONS_INIT;
-    TRY(make_data(p, ctx, c->samples ? c->samples : SAMPLES));
-    o.rank = transport->rank, o.ranks = transport->ranks, o.uneven = 1;
-    o.batch_size = c->batch / transport->ranks;
-    TRY(kd_loader_create(&p->loader, p->data, &o));
-    TRY(kd_batch_create(&p->batch, ctx, NULL));
-    TRY(kd_targets_create(&p->targets, ctx, NULL));
-    snprintf(config, sizeof config, wide_network, c->dropout ? c->dropout : "0");
-    TRY(kd_model_create(&p->model, ctx, config, NULL));
-    TRY(kd_loss_create(&p->loss, ctx, NULL));
-    term.temperature = 2;
-    TRY(kd_loss_add(p->loss, KD_LOSS_FORWARD_KL, 0.7, &term, NULL));
-    TRY(kd_loss_add(p->loss, KD_LOSS_CROSS_ENTROPY, 0.3, NULL, NULL));
-    TRY(kd_optimizer_create(&p->optimizer, ctx, c->kind, &c->optimizer));
-    TRY(kd_optimizer_add_model(p->optimizer, p->model));
-    TRY(kd_exchange_create(&p->exchange, ctx, transport->ranks > 1 ? transport : NULL,
-                           &c->exchange));
-    return kd_exchange_add_optimizer(p->exchange, p->optimizer);
-}
-
-static void free_parts(course_parts *p)
-{
-    kd_dataset_free(p->data);
-    kd_loader_free(p->loader);
-    kd_batch_free(p->batch);
-    kd_teacher_free(p->teacher);
-    kd_targets_free(p->targets);
-    kd_model_free(p->model);
-    kd_loss_free(p->loss);
-    kd_exchange_free(p->exchange);
-    kd_optimizer_free(p->optimizer);
-}
-
-static kd_status take_step(course_parts *p, const course_run *c, double *loss)
-{
-    kd_loss_counts counts = { .struct_size = sizeof counts };
-    kd_loss_result result = { .struct_size = sizeof result };
-    int64_t samples;
-    kd_status status = kd_loader_next(p->loader, p->batch);
-    if (status == KD_END) status = kd_loader_next(p->loader, p->batch);
-    TRY(status);
-    TRY(kd_teacher_read(p->teacher, p->batch, p->targets));
-    TRY(kd_loss_count(p->loss, p->batch, p->targets, &counts));
-    TRY(kd_exchange_sum_counts(p->exchange, p->batch, &counts, &samples));
-    if (c->begins) TRY(kd_exchange_begin(p->exchange));
-    TRY(kd_model_forward(p->model, p->batch, KD_MODE_TRAIN));
-    TRY(kd_loss_backward(p->loss, p->model, p->batch, p->targets, &counts, &result));
-    TRY(kd_exchange_step(p->exchange, 0.02));
-    *loss = result.value;
-    return kd_exchange_sum(p->exchange, loss, 1);
-}
-
-static kd_status train_parts(course_parts *p, course_run *c, int32_t rank)
-{
-    kd_array values;
-    for (int32_t step = 0; step < c->steps; step++)
-        TRY(take_step(p, c, &c->losses[rank][step]));
-    TRY(kd_exchange_compare(p->exchange));
-    TRY(kd_model_parameters(p->model, &values));
-    c->count = kd_array_count(&values);
-    memcpy(c->parameters[rank], values.data, (size_t)c->count * sizeof(float));
-    c->info[rank].struct_size = sizeof *c->info;
-    c->traffic[rank].struct_size = sizeof *c->traffic;
-    TRY(kd_optimizer_get_info(p->optimizer, &c->info[rank]));
-    return kd_exchange_get_info(p->exchange, &c->traffic[rank]);
-}
-
-static kd_status train(void *user, int32_t rank, kd_context *ctx, const kd_transport *transport)
-{
-    course_parts p = { 0 };
-    kd_status status = make_parts(&p, user, ctx, transport);
-    if (status == KD_OK) status = train_parts(&p, user, rank);
-    free_parts(&p);
-    return status;
-}
-
-static course_run *new_run(int32_t kind, int32_t steps)
-{
-    course_run *c = calloc(1, sizeof *c);
-    kd_optimizer_options_init(&c->optimizer, sizeof c->optimizer);
-    kd_exchange_options_init(&c->exchange, sizeof c->exchange);
-    c->kind = kind;
-    c->steps = steps;
-    c->batch = 24;
-    return c;
-}
-
-/* On so many ranks; the parameters of all ranks are one. */
-static void run_on(course_run *c, int32_t ranks, int32_t threads, int32_t late)
-{
-    mesh net;
-    rank_thread t[KIT_RANKS];
-    mesh_make(&net, ranks);
-    net.late = late;
-    on_ranks(&net, t, threads, train, c);
-    for (int32_t r = 0; r < ranks; r++)
-        ck_assert_msg(t[r].status == KD_OK, "rank %d of %d: %s", r, ranks, t[r].message);
-    ck_assert_int_eq(net.destroyed, ranks > 1 ? ranks : 0);
-    for (int32_t r = 1; r < ranks; r++)
-        ck_assert_mem_eq(c->parameters[r], c->parameters[0], (size_t)c->count * sizeof(float));
-}
-
-static void near_each_other(const course_run *a, const course_run *b)
-{
-    ck_assert_int_eq(a->count, b->count);
-    for (int32_t s = 0; s < a->steps; s++)
-        NEAR(a->losses[0][s], b->losses[0][s], 2e-6 * (1 + fabs(b->losses[0][s])));
-    for (int64_t i = 0; i < a->count; i++)
-        NEAR(a->parameters[0][i], b->parameters[0][i],
-             3e-5 * (0.05 + fabs(b->parameters[0][i])));
-}
+#include "rankcourse.h"
 
 /* ---- beside one rank ---- */
 
@@ -234,12 +52,135 @@ START_TEST(ranks_take_the_steps_of_one)
 }
 END_TEST
 
+/* ---- to the bit ---- */
+
+typedef struct {
+    int64_t bucket_bytes;
+    int32_t shard, begins, threads, late;
+} form;
+static const form forms[] = { { 1, 1, 1, 1, 0 },       { 1, 0, 0, 3, 2 },  { 262144, 1, 0, 2, 0 },
+                              { 262144, 0, 1, 1, 7 },  { 0, 1, 0, 1, 3 },  { 0, 0, 1, 2, 0 },
+                              { 1 << 30, 1, 1, 3, 1 } };
+enum { FORMS = sizeof forms / sizeof *forms };
+
+/* Clipped or not, and with 16 bits on the wire. */
+static course_run *formed(int kind, const form *f)
+{
+    course_run *c = new_run(KD_OPTIMIZER_ADAMW, 4);
+    c->dropout = "0.1";
+    c->optimizer.clip_norm = kind % 2 ? 0.2 : 0;
+    c->exchange.wire = kind / 2 ? KD_BFLOAT16 : KD_FLOAT32;
+    c->exchange.bucket_bytes = f->bucket_bytes;
+    c->exchange.shard = f->shard;
+    c->begins = f->begins;
+    return c;
+}
+
+START_TEST(bits_are_the_same_whatever_the_buckets_are)
+{
+    course_run *first = formed(_i, &forms[0]);
+    run_on(first, 3, forms[0].threads, forms[0].late);
+    ck_assert_int_gt(first->traffic[0].buckets, 1);
+    ck_assert_int_eq(first->info[0].clipped > 0, _i % 2);
+    for (int i = 1; i < FORMS; i++) {
+        course_run *other = formed(_i, &forms[i]);
+        run_on(other, 3, forms[i].threads, forms[i].late);
+        ck_assert_mem_eq(other->parameters[0], first->parameters[0],
+                         (size_t)first->count * sizeof(float));
+        ck_assert(other->info[2].gradient_norm == first->info[0].gradient_norm);
+        free(other);
+    }
+    free(first);
+}
+END_TEST
+
+/* The same run without an exchange. */
+static kd_status train_alone(void *user, int32_t rank, kd_context *ctx,
+                             const kd_transport *transport)
+{
+    course_run *c = user;
+    course_parts p = { 0 };
+    kd_array values;
+    kd_loss_result result = { .struct_size = sizeof result };
+    kd_status status = make_parts(&p, c, ctx, transport);
+    kd_exchange_free(p.exchange); /* of one rank: the optimizer is free again */
+    p.exchange = NULL;
+    for (int32_t step = 0; step < c->steps && status >= 0; step++) {
+        status = kd_loader_next(p.loader, p.batch);
+        if (status == KD_END) status = kd_loader_next(p.loader, p.batch);
+        if (status == KD_OK) status = kd_teacher_read(p.teacher, p.batch, p.targets);
+        if (status == KD_OK) status = kd_model_forward(p.model, p.batch, KD_MODE_TRAIN);
+        if (status == KD_OK)
+            status = kd_loss_backward(p.loss, p.model, p.batch, p.targets, NULL, &result);
+        if (status == KD_OK) status = kd_optimizer_step(p.optimizer, 0.02);
+    }
+    if (status == KD_OK) status = kd_model_parameters(p.model, &values);
+    if (status == KD_OK) c->count = kd_array_count(&values);
+    if (status == KD_OK)
+        memcpy(c->parameters[rank], values.data, (size_t)c->count * sizeof(float));
+    free_parts(&p);
+    return status;
+}
+
+START_TEST(one_rank_takes_the_steps_of_the_optimizer_alone)
+{
+    course_run *with = run_of(&cases[_i]), *without = run_of(&cases[_i]);
+    mesh net;
+    rank_thread t[KIT_RANKS];
+    run_on(with, 1, 2, 0);
+    mesh_make(&net, 1);
+    on_ranks(&net, t, 2, train_alone, without);
+    ck_assert_msg(t[0].status == KD_OK, "%s", t[0].message);
+    ck_assert_mem_eq(with->parameters[0], without->parameters[0],
+                     (size_t)with->count * sizeof(float));
+    free(with);
+    free(without);
+}
+END_TEST
+
+START_TEST(a_rank_keeps_the_state_of_its_pieces_alone)
+{
+    course_run *c = new_run(KD_OPTIMIZER_ADAMW, 1);
+    c->exchange.bucket_bytes = 1;
+    run_on(c, 4, 1, 0);
+    int64_t all = 0;
+    for (int r = 0; r < 4; r++) {
+        all += c->traffic[r].state_bytes;
+        ck_assert_int_lt(c->traffic[r].state_bytes, 8 * c->count);
+        ck_assert_int_eq(c->traffic[r].rank, r);
+    }
+    ck_assert_int_eq(all, 8 * c->count);
+    free(c);
+}
+END_TEST
+
+/* 41 samples in rounds of 24: a rank of the second round gets five samples, others none. */
+START_TEST(uneven_rounds_are_those_of_one_rank)
+{
+    course_run *one = new_run(KD_OPTIMIZER_ADAMW, 6), *many = new_run(KD_OPTIMIZER_ADAMW, 6);
+    one->optimizer.epsilon = many->optimizer.epsilon = 1e-4;
+    one->dropout = many->dropout = "0.1";
+    one->samples = many->samples = 29;
+    many->begins = _i % 2;
+    many->exchange.shard = _i / 2;
+    run_on(one, 1, 1, 0);
+    run_on(many, 4, 1, 0);
+    near_each_other(many, one);
+    free(one);
+    free(many);
+}
+END_TEST
+
 Suite *exchange_suite(void)
 {
     Suite *suite = suite_create("exchange");
     TCase *tests = tcase_create("exchange");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, ranks_take_the_steps_of_one, 0, 6 * CASES);
+    tcase_add_loop_test(tests, bits_are_the_same_whatever_the_buckets_are, 0, 4);
+    tcase_add_loop_test(tests, one_rank_takes_the_steps_of_the_optimizer_alone, 0, CASES);
+    tcase_add_test(tests, a_rank_keeps_the_state_of_its_pieces_alone);
+    tcase_add_loop_test(tests, uneven_rounds_are_those_of_one_rank, 0, 4);
     suite_add_tcase(suite, tests);
     return suite;
 }
