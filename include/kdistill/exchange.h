@@ -1,18 +1,17 @@
 /* kdistill/exchange.h - several processes (ranks) train one model.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   1.  kd_mpi_transport_init(&transport, MPI_COMM_WORLD);          mpi.h, or your own
+ *   1.  kd_transport_from_mpi(&transport, MPI_COMM_WORLD);      kdistill/mpi.h; or your own
  *   2.  kd_exchange_create(&exchange, context, &transport, NULL);
  *   3.  kd_exchange_add_optimizer(exchange, optimizer);
- *   4.  do {
- *   5.      kd_loader_next(loader, batch);                          perhaps an empty batch
- *   6.      kd_loss_count(loss, batch, targets, &counts);
- *   7.      kd_exchange_sum_counts(exchange, batch, &counts, &samples);
- *   8.      kd_exchange_begin(exchange);
- *   9.      kd_model_forward(student, batch, KD_MODE_TRAIN);
- *  10.      kd_loss_backward(loss, student, batch, targets, &counts, &result);
- *  11.      kd_exchange_step(exchange, rate);                       instead of kd_optimizer_step
- *  12.  } while (samples);
+ *   4.  while (kd_loader_next(loader, batch) == KD_OK) {        options rank, ranks, uneven
+ *   5.      kd_loss_count(loss, batch, targets, &counts);
+ *   6.      kd_exchange_sum_counts(exchange, batch, &counts, NULL);
+ *   7.      kd_exchange_begin(exchange);
+ *   8.      kd_model_forward(student, batch, KD_MODE_TRAIN);
+ *   9.      kd_loss_backward(loss, student, batch, targets, &counts, &result);
+ *  10.      kd_exchange_step(exchange, rate);                   instead of kd_optimizer_step
+ *  11.  }
  *
  * - Every rank makes the same calls in the same order. Those that say "all ranks" wait for the
  *   others; whatever one rank finds wrong, all are told in the same call.
@@ -94,7 +93,8 @@ KD_API void kd_exchange_options_init(kd_exchange_options *options, size_t size);
 KD_API kd_status kd_exchange_create(kd_exchange **out, kd_context *context,
                                     const kd_transport *transport,
                                     const kd_exchange_options *options);
-/* Waits for nobody. The optimizer can take no steps afterward except with another exchange. */
+/* Waits for nobody. An optimizer of which this rank has a part of the state takes no steps
+ * afterward. */
 KD_API void kd_exchange_free(kd_exchange *exchange);
 
 /* All ranks: the optimizer whose steps this exchange takes, with all its sources and groups, which
@@ -113,7 +113,8 @@ KD_API kd_status kd_exchange_add_optimizer(kd_exchange *exchange, kd_optimizer *
  *   batch of all ranks' samples. NULL: several batches make the step, or there is none; a rank's
  *   random numbers are then its own.
  * - samples: of all ranks' batches; where batch is NULL, a rank with rows in its counts counts as
- *   one. 0: no rank has any. NULL: not wanted. */
+ *   one. 0: no rank has any, and no step is open: all ranks may end their loop here, also where
+ *   their data are of different lengths. NULL: not wanted. */
 KD_API kd_status kd_exchange_sum_counts(kd_exchange *exchange, kd_batch *batch,
                                         kd_loss_counts *counts, int64_t *samples);
 

@@ -10,9 +10,13 @@ enum { SAMPLES = 96, PIXELS = 40, CLASSES = 6, MOST_STEPS = 12, MOST_PARAMETERS 
 static const char wide_network[] =
     "{\"model_type\":\"sequential\",\"input_shape\":[40],\"layers\":["
     "{\"type\":\"linear\",\"units\":1500,\"activation\":\"gelu\"},"
+    "{\"type\":\"linear\",\"units\":%d,\"activation\":\"relu\"},"
     "{\"type\":\"dropout\",\"p\":%s},"
-    "{\"type\":\"linear\",\"units\":30,\"activation\":\"relu\"},"
     "{\"type\":\"linear\",\"units\":6}]}";
+static const char norm_network[] =
+    "{\"model_type\":\"sequential\",\"input_shape\":[40],\"layers\":["
+    "{\"type\":\"linear\",\"units\":%d},{\"type\":\"batch_norm1d\"},"
+    "{\"type\":\"dropout\",\"p\":%s},{\"type\":\"linear\",\"units\":6}]}";
 
 typedef struct {
     const char *dropout; /* a share, as text */
@@ -21,6 +25,7 @@ typedef struct {
     kd_exchange_options exchange;
     int32_t begins, steps, batch; /* samples of all ranks */
     int32_t samples;              /* of the data; 0: all */
+    int32_t odd;                  /* what this rank has otherwise; 0: nothing */
     /* what all ranks came to, in the same bits */
     float parameters[KIT_RANKS][MOST_PARAMETERS];
     int64_t count;
@@ -75,20 +80,33 @@ static inline kd_status make_parts(course_parts *p, const course_run *c, kd_cont
     char config[300];
     kd_loader_options o = KD_LOADER_OPTIONS_INIT;
     kd_term_options term = KD_TERM_OPTIONS_INIT;
+    kd_model_options mo = KD_MODEL_OPTIONS_INIT;
+    static float extra[2];
+    const kd_array more = KD_ARRAY_1D(extra, KD_FLOAT32, 1),
+                   more_gradients = KD_ARRAY_1D(extra + 1, KD_FLOAT32, 1);
+    kd_array values;
     TRY(make_data(p, ctx, c->samples ? c->samples : SAMPLES));
     o.rank = transport->rank, o.ranks = transport->ranks, o.uneven = 1;
     o.batch_size = c->batch / transport->ranks;
     TRY(kd_loader_create(&p->loader, p->data, &o));
     TRY(kd_batch_create(&p->batch, ctx, NULL));
     TRY(kd_targets_create(&p->targets, ctx, NULL));
-    snprintf(config, sizeof config, wide_network, c->dropout ? c->dropout : "0");
-    TRY(kd_model_create(&p->model, ctx, config, NULL));
+    snprintf(config, sizeof config, c->odd == 7 ? norm_network : wide_network,
+             c->odd == 1 || c->odd == 7 ? 31 : 30, c->dropout ? c->dropout : "0");
+    mo.seed = c->odd == 2 ? 9 : 8;
+    TRY(kd_model_create(&p->model, ctx, config, &mo));
+    if (c->odd == 3) TRY(kd_model_parameters(p->model, &values));
+    if (c->odd == 3) ((float *)values.data)[77] += 1;
     TRY(kd_loss_create(&p->loss, ctx, NULL));
     term.temperature = 2;
     TRY(kd_loss_add(p->loss, KD_LOSS_FORWARD_KL, 0.7, &term, NULL));
     TRY(kd_loss_add(p->loss, KD_LOSS_CROSS_ENTROPY, 0.3, NULL, NULL));
     TRY(kd_optimizer_create(&p->optimizer, ctx, c->kind, &c->optimizer));
     TRY(kd_optimizer_add_model(p->optimizer, p->model));
+    if (c->odd == 4) TRY(kd_optimizer_add_group(p->optimizer, "*.bias", NULL));
+    if (c->odd == 5)
+        TRY(kd_optimizer_borrow_array(p->optimizer, "more", &more, &more_gradients));
+    if (c->odd == 6) TRY(kd_model_freeze(p->model, "layers.0.*", 1));
     TRY(kd_exchange_create(&p->exchange, ctx, transport->ranks > 1 ? transport : NULL,
                            &c->exchange));
     return kd_exchange_add_optimizer(p->exchange, p->optimizer);

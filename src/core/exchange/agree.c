@@ -38,7 +38,7 @@ kd_status kd__exchange_break(kd_exchange *exchange, kd_status status)
                     status);
 }
 
-static kd_status check_whole(const kd_exchange *exchange)
+kd_status kd__exchange_check_whole(const kd_exchange *exchange)
 {
     KD_FAIL_IF(exchange->is_broken, KD_ERR_STATE,
                "exchange: the transport failed before: all ranks must begin again");
@@ -65,7 +65,7 @@ kd_status kd__exchange_gather(kd_exchange *exchange, const void *mine, void *all
 {
     char part[MOST_GATHERED];
     const int64_t most = MOST_GATHERED / exchange->ranks;
-    KD_TRY(check_whole(exchange));
+    KD_TRY(kd__exchange_check_whole(exchange));
     for (int64_t at = 0; at < bytes; at += most) {
         const int64_t here = kd__min(most, bytes - at);
         KD_TRY(gather_some(exchange, (const char *)mine + at, part, here));
@@ -129,7 +129,7 @@ kd_status kd__exchange_agree(kd_exchange *exchange, int32_t kind, kd_status stat
                              const void *payload, size_t bytes)
 {
     kd__word *own = &exchange->own;
-    KD_TRY(check_whole(exchange));
+    KD_TRY(kd__exchange_check_whole(exchange));
     memset(own, 0, sizeof *own);
     own->magic = MAGIC;
     own->protocol = PROTOCOL;
@@ -159,7 +159,7 @@ kd_status kd__exchange_check_between(const kd_exchange *exchange, const char *ca
                "%s: a step is open since kd_exchange_sum_counts: expected kd_exchange_step, or "
                "kd_exchange_fail",
                call);
-    return check_whole(exchange);
+    return kd__exchange_check_whole(exchange);
 }
 
 kd_status kd__exchange_check_optimizer(const kd_exchange *exchange)

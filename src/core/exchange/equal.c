@@ -40,7 +40,7 @@ kd__setup kd__exchange_setup(const kd_exchange *exchange, const kd_optimizer *op
     return (kd__setup){ { o->shard, o->wire, o->spread, o->bucket_bytes, optimizer->kind,
                           n->nesterov, optimizer->count, optimizer->total,
                           optimizer->steps + optimizer->skipped, optimizer->swapped,
-                          (int64_t)(seeds >> 1), (int64_t)(passes >> 1) },
+                          (int64_t)seeds, (int64_t)passes },
                         { n->momentum, n->beta1, n->beta2, n->epsilon, n->weight_decay,
                           n->clip_norm, n->clip_value, n->max_norm, n->average_decay,
                           optimizer->gradient_scale } };

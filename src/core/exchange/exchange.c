@@ -114,6 +114,9 @@ static kd_status check_new_optimizer(const kd_exchange *exchange, const kd_optim
 {
     KD_FAIL_IF(!optimizer, KD_ERR_INVALID, "kd_exchange_add_optimizer: optimizer is NULL");
     KD_FAIL_IF(exchange->optimizer, KD_ERR_STATE, "exchange: expected one optimizer, got a second");
+    KD_FAIL_IF(optimizer->model_count > KD__EXCHANGE_MODELS, KD_ERR_UNSUPPORTED,
+               "exchange: expected an optimizer of at most %d models, got %lld",
+               KD__EXCHANGE_MODELS, (long long)optimizer->model_count);
     KD_FAIL_IF(optimizer->is_shared, KD_ERR_STATE,
                "exchange: the optimizer is another exchange's, or was");
     KD_FAIL_IF(optimizer->begun, KD_ERR_STATE,

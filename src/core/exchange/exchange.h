@@ -37,6 +37,8 @@ typedef struct kd__word {
     char payload[KD__WORD_PAYLOAD];
 } kd__word;
 
+enum { KD__EXCHANGE_MODELS = 16 }; /* of an optimizer, at most */
+
 /* ---- buckets ---- */
 
 enum { KD__TILE = 1024 }; /* numbers that are widened at a time */
@@ -111,6 +113,8 @@ const void *kd__exchange_heard(const kd_exchange *exchange, int32_t rank);
 kd_status kd__exchange_gather(kd_exchange *exchange, const void *mine, void *all, int64_t bytes);
 /* The transport failed: KD_ERR_CALLBACK or what it returned. */
 kd_status kd__exchange_break(kd_exchange *exchange, kd_status status);
+/* KD_ERR_STATE when it did before. */
+kd_status kd__exchange_check_whole(const kd_exchange *exchange);
 /* KD_ERR_STATE where a call between steps comes within one. */
 kd_status kd__exchange_check_between(const kd_exchange *exchange, const char *call);
 kd_status kd__exchange_check_optimizer(const kd_exchange *exchange);

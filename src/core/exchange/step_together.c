@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/measure.h"
+#include "base/numbers.h"
 #include "core/data/data.h"
 #include "core/exchange/exchange.h"
 
@@ -15,6 +16,7 @@ typedef struct {
     int32_t terms, has_batch;
     int64_t rows, samples; /* of the batch */
     uint64_t frozen;
+    int64_t passes[KD__EXCHANGE_MODELS]; /* training passes of each model */
     int64_t counted[KD_LOSS_MAX_TERMS];
     double weights[KD_LOSS_MAX_TERMS];
 } counts_word;
@@ -43,6 +45,8 @@ static kd_status read_counts(const kd_exchange *x, const kd_batch *batch,
     to->rows = batch ? batch->fields.rows : 0;
     to->samples = batch ? batch->samples : 0;
     to->frozen = frozen_now(x->optimizer);
+    for (int64_t i = 0; i < x->optimizer->model_count; i++)
+        to->passes[i] = x->optimizer->models[i]->passes;
     for (int32_t i = 0; i < c.terms; i++) {
         to->counted[i] = c.rows[i];
         to->weights[i] = c.weights[i];
@@ -71,6 +75,8 @@ static kd_status add_counts(const kd_exchange *x, counts_word *sum, counts_word 
         if (w.terms) sum->terms = w.terms;
         sum->rows += w.rows;
         sum->samples += w.samples;
+        for (int32_t i = 0; i < KD__EXCHANGE_MODELS; i++)
+            sum->passes[i] = kd__max(sum->passes[i], w.passes[i]);
         for (int32_t i = 0; i < KD_LOSS_MAX_TERMS; i++) {
             sum->counted[i] += w.counted[i];
             sum->weights[i] += w.weights[i];
@@ -80,13 +86,16 @@ static kd_status add_counts(const kd_exchange *x, counts_word *sum, counts_word 
 }
 
 /* Whose random numbers the pass of this rank's batch draws: those of its rows in one batch of all
- * ranks, or, where that is not known, some that no other rank has. */
-static void place_draws(const kd_exchange *x, const counts_word *before, int has_batch)
+ * ranks, or, where that is not known, some that no other rank has. A rank that left a step out comes
+ * to the pass of the others. */
+static void place_draws(const kd_exchange *x, const counts_word *sum, const counts_word *before,
+                        int has_batch)
 {
     const int64_t apart = (int64_t)x->rank << 40;
     for (int64_t i = 0; i < x->optimizer->model_count; i++) {
         kd_model *model = x->optimizer->models[i];
         const int64_t rows = model->net.engine->by_samples ? before->samples : before->rows;
+        if (!model->rehearsal.rows) model->passes = sum->passes[i];
         model->rows_before = has_batch ? rows : apart;
         model->samples_before = has_batch ? before->samples : apart;
     }
@@ -111,7 +120,7 @@ kd_status kd_exchange_sum_counts(kd_exchange *x, kd_batch *batch, kd_loss_counts
     KD_TRY(kd__exchange_agree(x, KD__WORD_COUNTS, status, &own, sizeof own));
     KD_TRY(add_counts(x, &sum, &before));
     if (samples) *samples = sum.samples;
-    place_draws(x, &before, own.has_batch);
+    place_draws(x, &sum, &before, own.has_batch);
     kd__exchange_rewind(x);
     kd__exchange_place(x, 0);
     x->is_counted = sum.samples > 0;

@@ -204,6 +204,7 @@ void kd__exchange_rewind(kd_exchange *x)
 
 kd_status kd__exchange_move(kd_exchange *x, int all)
 {
+    KD_TRY(kd__exchange_check_whole(x));
     while (x->summed < x->bucket_count) {
         while (x->started < x->bucket_count && x->started - x->summed < KD__SLOTS &&
                (all || has_ended(x, x->started))) {
@@ -236,6 +237,7 @@ static kd_status start_share(kd_exchange *x, int64_t bucket, int of_gradients, i
 kd_status kd__exchange_share(kd_exchange *x, int of_gradients, int32_t from)
 {
     int64_t started = 0;
+    KD_TRY(kd__exchange_check_whole(x));
     if (x->ranks == 1) return KD_OK;
     for (int64_t b = 0; b < x->bucket_count; b++) {
         const int32_t slot = (int32_t)(b % KD__SLOTS);

@@ -301,9 +301,8 @@ static kd_status put_block(kd_optimizer *optimizer, const float *block, kd__text
     return block ? kd__text_append(state, block, (size_t)optimizer->total * sizeof *block) : KD_OK;
 }
 
-kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state)
+kd_status kd__optimizer_save_numbers(kd_optimizer *optimizer, kd__text *state)
 {
-    KD_TRY(check_whole(optimizer));
     /* a step whose pass did not come, or failed, is none yet */
     for (int64_t i = 0; i < optimizer->model_count; i++)
         KD_FAIL_IF(optimizer->begun && !optimizer->models[i]->gradients_fresh, KD_ERR_STATE,
@@ -315,6 +314,13 @@ kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state)
     KD_TRY(kd__text_append(state, numbers, sizeof numbers));
     for (int32_t i = 1; i < NUMBERS; i++)
         KD_TRY(kd__text_append(state, number_place(optimizer, i), sizeof(double)));
+    return KD_OK;
+}
+
+kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state)
+{
+    KD_TRY(check_whole(optimizer));
+    KD_TRY(kd__optimizer_save_numbers(optimizer, state));
     KD_TRY(put_block(optimizer, optimizer->first, state));
     KD_TRY(put_block(optimizer, optimizer->second, state));
     return put_block(optimizer, optimizer->average, state);
@@ -343,29 +349,39 @@ static void forget_state(kd_optimizer *optimizer)
     optimizer->ready = 0;
 }
 
-kd_status kd__optimizer_restore(kd_optimizer *optimizer, kd__state_reader *reader, int apply)
+kd_status kd__optimizer_restore_numbers(kd_optimizer *optimizer, kd__state_reader *reader,
+                                        int64_t *is_ready, int apply)
 {
     int64_t numbers[5];
-    KD_TRY(check_whole(optimizer));
     KD_TRY(kd__state_expect(reader, optimizer->kind, "kind of optimizer"));
     KD_TRY(kd__state_expect(reader, optimizer->total, "parameters of the optimizer"));
     KD_TRY(kd__state_get(reader, numbers, sizeof numbers));
-    if (numbers[4]) KD_TRY(kd__optimizer_prepare(optimizer));
     for (int32_t i = 1; i < NUMBERS; i++) {
         double value;
         KD_TRY(kd__state_get(reader, &value, sizeof value));
         KD_TRY(check_number(i, value));
         if (apply) *number_place(optimizer, i) = value;
     }
+    *is_ready = numbers[4];
+    if (!apply) return KD_OK;
+    optimizer->steps = numbers[0];
+    optimizer->skipped = numbers[1];
+    optimizer->clipped = numbers[2];
+    optimizer->swapped = numbers[3] != 0;
+    return KD_OK;
+}
+
+kd_status kd__optimizer_restore(kd_optimizer *optimizer, kd__state_reader *reader, int apply)
+{
+    int64_t is_ready;
+    KD_TRY(check_whole(optimizer));
+    KD_TRY(kd__optimizer_restore_numbers(optimizer, reader, &is_ready, apply));
+    if (is_ready) KD_TRY(kd__optimizer_prepare(optimizer));
     KD_TRY(get_block(optimizer, optimizer->first, reader, apply));
     KD_TRY(get_block(optimizer, optimizer->second, reader, apply));
     KD_TRY(get_block(optimizer, optimizer->average, reader, apply));
     if (!apply) return KD_OK;
     kd__optimizer_let_go(optimizer);
-    if (!numbers[4]) forget_state(optimizer);
-    optimizer->steps = numbers[0];
-    optimizer->skipped = numbers[1];
-    optimizer->clipped = numbers[2];
-    optimizer->swapped = numbers[3] != 0;
+    if (!is_ready) forget_state(optimizer);
     return KD_OK;
 }

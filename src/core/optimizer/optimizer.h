@@ -95,6 +95,10 @@ void kd__optimizer_swap_own(kd_optimizer *optimizer);
 /* Forgets a step that was begun. */
 void kd__optimizer_let_go(kd_optimizer *optimizer);
 kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state);
+/* Kind, steps and numbers alone, without the state's blocks. */
+kd_status kd__optimizer_save_numbers(kd_optimizer *optimizer, kd__text *state);
+kd_status kd__optimizer_restore_numbers(kd_optimizer *optimizer, kd__state_reader *reader,
+                                        int64_t *is_ready, int apply);
 kd_status kd__optimizer_restore(kd_optimizer *optimizer, kd__state_reader *reader, int apply);
 
 #endif
