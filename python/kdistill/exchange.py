@@ -40,6 +40,12 @@ def _offsets(pointer: Any, ranks: int) -> NDArray[numpy.int64]:
     return numpy.array(pointer[: ranks + 1], numpy.int64)
 
 
+#: Structs of callbacks whose `destroy` was not called: the library, a checkpoint for example, may
+#: hold an exchange longer than Python does. Those that are over are let go of by the next one.
+_open: dict[int, Any] = {}
+_over: list[Any] = []
+
+
 class _Calls:
     """A transport's methods as C calls them."""
 
@@ -65,18 +71,31 @@ class _Calls:
         done[0] = int(self.transport.complete(request, bool(wait)))
 
     def close(self, user: object) -> None:
+        _over.append(_open.pop(id(self)))
         guarded(self.transport.close, Status.ERR_CALLBACK)()
 
 
-def _struct(transport: Transport) -> Any:
-    calls, made = _Calls(transport), empty(_api.kd_transport)
+def _struct(calls: _Calls) -> Any:
+    made = empty(_api.kd_transport)
     kinds: dict[str, Any] = {field[0]: field[1] for field in made._fields_}
-    made.rank, made.ranks = transport.rank, transport.ranks
+    made.rank, made.ranks = calls.transport.rank, calls.ranks
     for name in ("gather", "start_pieces", "start_share", "complete"):
         call = guarded(getattr(calls, name), Status.ERR_CALLBACK)
         setattr(made, name, kinds[name](call))
     made.destroy = kinds["destroy"](calls.close)
     return made
+
+
+def _create(ctx: Context, transport: Transport, made: Any) -> Any:
+    """An exchange's handle; its callbacks live as long as it does."""
+    _over.clear()
+    calls = _Calls(transport)
+    net = _open[id(calls)] = _struct(calls)
+    try:
+        return make(lib.kd_exchange_create, ctx._pointer, byref(net), byref(made))
+    except Exception:
+        del _open[id(calls)]
+        raise
 
 
 class Exchange(Handle):
@@ -100,9 +119,10 @@ class Exchange(Handle):
         **options_: Unpack[ExchangeOptions],
     ) -> None:
         made = options(_api.kd_exchange_options, options_)
-        net = None if transport is None else _struct(transport)
-        at = ctx._pointer, None if net is None else byref(net), byref(made)
-        self._adopt(make(lib.kd_exchange_create, *at), ctx, net)
+        if transport is None:
+            self._adopt(make(lib.kd_exchange_create, ctx._pointer, None, byref(made)), ctx)
+        else:
+            self._adopt(_create(ctx, transport, made), ctx)
 
     def add_optimizer(self, optimizer: Optimizer) -> None:
         """The optimizer whose steps these are, with all its sources and groups."""

@@ -44,8 +44,8 @@ killed() {
         "$runner" -n 2 "$program" "$scratch/saves" > "$scratch/killed.log" 2>&1 &
         job=$!
         if [ "$attempt" -le 4 ]; then
-            sleep "0.$((attempt * 2))"
-            victim=$(pgrep -P "$job" -f "$program" | tail -1) || victim=
+            sleep "0.$((attempt * 10 - 5))"
+            victim=$(pgrep -n -f "^$program $scratch/saves") || victim=
             [ -z "$victim" ] || kill -9 "$victim" 2> /dev/null || true
         fi
         wait "$job" 2> /dev/null && break
