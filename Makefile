@@ -123,6 +123,37 @@ $(LIB)/kdistill.pc: pkgconfig/kdistill.pc.in $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(PC_VALUES) $< > $@
 
+# ---- ranks of MPI: a library of its own, for the MPI whose mpicc this is ----
+MPICC ?= mpicc
+MPI_SHARED := $(LIB)/libkdistill-mpi.so.$(VERSION)
+.PHONY: mpi install-mpi
+mpi: $(MPI_SHARED) $(LIB)/libkdistill-mpi.a $(LIB)/kdistill-mpi.pc
+
+$(BUILD)/mpi/transport_mpi.o: mpi/transport_mpi.c mpi/kdistill/mpi.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	@command -v $(MPICC) > /dev/null || { echo "no $(MPICC): sh tests/setup.sh libopenmpi-dev openmpi-bin, or MPICC=..."; exit 1; }
+	$(MPICC) -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -Iinclude -Impi $(CFLAGS) -c $< -o $@
+
+$(MPI_SHARED): $(BUILD)/mpi/transport_mpi.o $(SHARED)
+	$(MPICC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,libkdistill-mpi.so.$(SOVERSION) -Wl,-z,defs,-z,relro,-z,now -o $@ $< -L$(LIB) -lkdistill
+	ln -sf $(@F) $(LIB)/libkdistill-mpi.so.$(SOVERSION)
+	ln -sf libkdistill-mpi.so.$(SOVERSION) $(LIB)/libkdistill-mpi.so
+
+$(LIB)/libkdistill-mpi.a: $(BUILD)/mpi/transport_mpi.o
+	rm -f $@
+	$(AR) rcs $@ $<
+
+$(LIB)/kdistill-mpi.pc: mpi/kdistill-mpi.pc.in $(BUILD)/flags
+	$(PC_VALUES) $< > $@
+
+install-mpi: install mpi
+	install -m 644 mpi/kdistill/mpi.h $(DESTDIR)$(includedir)/kdistill/
+	install -m 755 $(MPI_SHARED) $(DESTDIR)$(libdir)/
+	install -m 644 $(LIB)/libkdistill-mpi.a $(DESTDIR)$(libdir)/
+	ln -sf libkdistill-mpi.so.$(VERSION) $(DESTDIR)$(libdir)/libkdistill-mpi.so.$(SOVERSION)
+	ln -sf libkdistill-mpi.so.$(SOVERSION) $(DESTDIR)$(libdir)/libkdistill-mpi.so
+	$(PC_VALUES) mpi/kdistill-mpi.pc.in > $(DESTDIR)$(libdir)/pkgconfig/kdistill-mpi.pc
+
 install: all
 	install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(libdir)/cmake/kdistill $(DESTDIR)$(includedir)/kdistill
 	install -m 644 include/kdistill.h $(DESTDIR)$(includedir)/
@@ -139,7 +170,7 @@ install: all
 	$(PC_VALUES) pkgconfig/kdistill-config-version.cmake.in > $(DESTDIR)$(libdir)/cmake/kdistill/kdistill-config-version.cmake
 
 uninstall:
-	rm -f $(DESTDIR)$(includedir)/kdistill.h $(DESTDIR)$(libdir)/libkdistill.so* $(DESTDIR)$(libdir)/libkdistill.a $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc
+	rm -f $(DESTDIR)$(includedir)/kdistill.h $(DESTDIR)$(libdir)/libkdistill.so* $(DESTDIR)$(libdir)/libkdistill.a $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc $(DESTDIR)$(libdir)/libkdistill-mpi.* $(DESTDIR)$(libdir)/pkgconfig/kdistill-mpi.pc
 	rm -rf $(DESTDIR)$(includedir)/kdistill $(DESTDIR)$(libdir)/cmake/kdistill
 	rm -f $(DESTDIR)$(prefix)/bin/kdistill-store $(DESTDIR)$(prefix)/share/man/man1/kdistill-store.1
 
@@ -177,7 +208,7 @@ dist:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton
+.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton
 
 DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
 build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
@@ -270,6 +301,10 @@ bench-language: all
 
 bench-windows: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/windows.py $(SMOLLM2) $(KD_DATA)
+
+# Ranks of this machine beside torch's DistributedDataParallel over gloo: RANKS, ROUNDS. Worth nothing where other work runs.
+bench-ranks: all
+	PEERS=$(PEERS) sh bench/with_peers.sh bench/ranks.py $(or $(RANKS),2) $(or $(ROUNDS),5)
 
 bench-curation: all
 	$(PYTHON) bench/curation.py $(KD_DATA)

@@ -149,6 +149,7 @@ ENUM_MEMBERS = {
     "unsupported": "Members",
     "verifiers": "Verifier",
     "weights": "DType",
+    "wire": "DType",
 }
 
 #: Members beside the enumeration's values mean something else (-1: the default).

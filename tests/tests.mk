@@ -10,7 +10,7 @@ SCRATCH = $(abspath $(or $(SCRATCH_ROOT),.)/$(BUILD)/tests/scratch)
 TEST_ENV = KD_OLD_FILES=$(abspath tests/old) KD_TEST_DIR=$(SCRATCH)
 
 .PHONY: check built unit internal check-headers check-symbols check-abi check-layers check-names check-words check-room check-core check-install check-threads check-kill-course check-oom check-dlopen check-examples \
-	check-python check-asan check-tsan check-valgrind check-blas check-faults check-kill check-long check-arm64 check-musl check-gates check-dist check-pages nightly fuzz-smoke fuzz-long fuzz-corpus coverage style check-python-style \
+	check-python check-asan check-tsan check-valgrind check-blas check-faults check-kill check-mpi check-long check-arm64 check-musl check-gates check-dist check-pages nightly fuzz-smoke fuzz-long fuzz-corpus coverage style check-python-style \
 	record-symbols record-abi
 
 check: built unit internal check-headers check-names check-words check-room check-symbols check-abi check-layers check-core check-threads check-oom check-dlopen check-faults check-kill check-kill-course fuzz-corpus check-examples check-python
@@ -159,6 +159,10 @@ LONG_SCRIPTS = losses.py:$(CASES) features.py:$(CASES) pair_terms.py:$(CASES) st
 	tokenizers_equal.py:$(STRINGS) wordpiece_equal.py:$(STRINGS) tokenizer_forms.py:$(PAIRS) json_equal.py:$(CASES) \
 	static_embeddings.py image_networks.py:$(call long,30,200) audio.py:$(call long,20,100)
 timed = began=$$(date +%s) && $(PYTHON) tests/property/$(subst :, ,$(1)) && echo "    $(1): $$(($$(date +%s) - began)) s"
+
+# Ranks as processes of the MPIs that are installed, of mpi4py and of torch: MPI_BIN, PYTHON.
+check-mpi: all
+	PYTHON=$(PYTHON) sh tests/gates/mpi.sh $(LIB) $(BUILD) $(SCRATCH)
 
 # ---- examples: each is run ----
 define EXAMPLES_OF

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import _deprecated, enums, options, results
+from . import _deprecated, enums, options, results, transport
 from ._arrays import Bfloat16
 from ._library import Error, lib, library_path
 from ._numbers import Bounds
@@ -54,6 +54,7 @@ from .context import Context
 from .curation import Curation, Funnel, curation_is_held_out
 from .dataset import Dataset
 from .enums import *  # noqa: F403
+from .exchange import Exchange
 from .generator import Generated, Generator
 from .head import Head
 from .image import ImageProcessor, image_crop, image_resize
@@ -109,6 +110,7 @@ __all__ = [
     "Dataset",
     "Detokenizer",
     "Error",
+    "Exchange",
     "Funnel",
     "Generated",
     "Generator",
@@ -168,6 +170,7 @@ __all__ = [
     "status_name",
     "store_key",
     "student_preset",
+    "transport",
     "verify_answer",
     "verify_find_answer",
     "verify_find_number",

@@ -963,6 +963,82 @@ class kd_optimizer_info(Structure):
     gradient_norm: float
 
 
+class kd_transport(Structure):
+    """`kd_transport` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("rank", c_int32),
+        ("ranks", c_int32),
+        ("reserved", c_int32),
+        ("user", c_void_p),
+        ("gather", CFUNCTYPE(c_int32, c_void_p, c_void_p, c_void_p, c_int64)),
+        ("start_pieces",
+         CFUNCTYPE(c_int32, c_void_p, c_int32, c_void_p, POINTER(c_int64), c_void_p, c_int64)),
+        ("start_share", CFUNCTYPE(c_int32, c_void_p, c_int32, c_void_p, POINTER(c_int64))),
+        ("complete", CFUNCTYPE(c_int32, c_void_p, c_int32, c_int32, POINTER(c_int32))),
+        ("destroy", CFUNCTYPE(None, c_void_p)),
+    ]
+    struct_size: int
+    rank: int
+    ranks: int
+    reserved: int
+    user: Any
+    gather: Any
+    start_pieces: Any
+    start_share: Any
+    complete: Any
+    destroy: Any
+
+
+class kd_exchange_options(Structure):
+    """`kd_exchange_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("shard", c_int32),
+        ("wire", c_int32),
+        ("spread", c_int32),
+        ("bucket_bytes", c_int64),
+        ("patience", c_double),
+    ]
+    struct_size: int
+    shard: int
+    wire: int
+    spread: int
+    bucket_bytes: int
+    patience: float
+
+
+class kd_exchange_info(Structure):
+    """`kd_exchange_info` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("rank", c_int32),
+        ("ranks", c_int32),
+        ("slowest", c_int32),
+        ("buckets", c_int64),
+        ("state_bytes", c_int64),
+        ("buffer_bytes", c_int64),
+        ("sent_bytes", c_int64),
+        ("early_bytes", c_int64),
+        ("seconds", c_double),
+        ("waited_seconds", c_double),
+    ]
+    struct_size: int
+    rank: int
+    ranks: int
+    slowest: int
+    buckets: int
+    state_bytes: int
+    buffer_bytes: int
+    sent_bytes: int
+    early_bytes: int
+    seconds: float
+    waited_seconds: float
+
+
 class kd_monitor_options(Structure):
     """`kd_monitor_options` of the headers."""
 
@@ -2258,6 +2334,9 @@ STRUCTS: list[type[Structure]] = [
     kd_optimizer_options,
     kd_group_options,
     kd_optimizer_info,
+    kd_transport,
+    kd_exchange_options,
+    kd_exchange_info,
     kd_monitor_options,
     kd_checkpoint_options,
     kd_metrics_options,
@@ -2329,6 +2408,7 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_ERR_UNSUPPORTED": ("Status", "ERR_UNSUPPORTED"),
     "KD_ERR_MISMATCH": ("Status", "ERR_MISMATCH"),
     "KD_ERR_THREAD": ("Status", "ERR_THREAD"),
+    "KD_ERR_PEER": ("Status", "ERR_PEER"),
     "KD_FLOAT32": ("DType", "FLOAT32"),
     "KD_FLOAT64": ("DType", "FLOAT64"),
     "KD_FLOAT16": ("DType", "FLOAT16"),
@@ -4131,6 +4211,111 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "Swaps parameters and averaged weights, for an evaluation; call it again before training\n"
         "continues. KD_ERR_STATE without averaging; a step between the two calls is refused."
     ),
+    "kd_exchange_options_init": (
+        None, [POINTER(kd_exchange_options), c_size_t],
+        ""
+    ),
+    "kd_exchange_create": (
+        c_int32, [POINTER(c_void_p), c_void_p, POINTER(kd_transport), POINTER(kd_exchange_options)],
+        "Copies `transport`; kd_exchange_free calls its `destroy`, and so does nobody if this call "
+        "fails.\n"
+        "NULL: this process alone, one rank of one."
+    ),
+    "kd_exchange_free": (
+        None, [c_void_p],
+        "Waits for nobody. An optimizer of which this rank has a part of the state takes no steps\n"
+        "afterward."
+    ),
+    "kd_exchange_add_optimizer": (
+        c_int32, [c_void_p, c_void_p],
+        "All ranks: the optimizer whose steps this exchange takes, with all its sources and groups,"
+        " which\n"
+        "cannot change any more; kept alive. An exchange has one optimizer, an optimizer one exchan"
+        "ge.\n"
+        "Before anything is changed the ranks compare the library's version, the exchange's options"
+        ", the\n"
+        "optimizer's kind, options and state, the names, sizes and groups of parameters, seeds of m"
+        "odels,\n"
+        "and, unless `spread` is 1, the values.\n"
+        "- KD_ERR_MISMATCH: they differ; the message names what, and the first rank that has it oth"
+        "erwise\n"
+        "  than rank 0.\n"
+        "- KD_ERR_UNSUPPORTED: batch normalization, or shared_gradients. docs/scale.md says why."
+    ),
+    "kd_exchange_sum_counts": (
+        c_int32, [c_void_p, c_void_p, POINTER(kd_loss_counts), POINTER(c_int64)],
+        "All ranks, once before each step. Replaces a rank's counts, of all its batches of the step"
+        ", by\n"
+        "the sums over ranks: denominators for kd_loss_backward.\n"
+        "- batch: this rank's. Its rows take the random numbers (dropout) that they would have in o"
+        "ne\n"
+        "  batch of all ranks' samples. NULL: several batches make the step, or there is none; a ra"
+        "nk's\n"
+        "  random numbers are then its own.\n"
+        "- samples: of all ranks' batches; where batch is NULL, a rank with rows in its counts coun"
+        "ts as\n"
+        "  one. 0: no rank has any, and no step is open: all ranks may end their loop here, also wh"
+        "ere\n"
+        "  their data are of different lengths. NULL: not wanted."
+    ),
+    "kd_exchange_begin": (
+        c_int32, [c_void_p],
+        "The next backward pass of each model is the last of this step: gradients leave while it ru"
+        "ns,\n"
+        "layer by layer where the kind of model tells (language models). Optional; without it they "
+        "leave\n"
+        "in kd_exchange_step, in the same bits. KD_ERR_STATE: no kd_exchange_sum_counts."
+    ),
+    "kd_exchange_step": (
+        c_int32, [c_void_p, c_double],
+        "All ranks: sums the gradients, clips by the norm over all parameters, updates, and returns"
+        " when\n"
+        "this rank has all parameters. The optimizer's info tells steps, norm, and whether it was s"
+        "kipped:\n"
+        "where one rank has a gradient that is not finite, all skip.\n"
+        "After an error nothing is updated, on any rank, and the gradients count as zero."
+    ),
+    "kd_exchange_fail": (
+        c_int32, [c_void_p, c_int32],
+        "All ranks, instead of this one's next call: this rank cannot go on, because a call returne"
+        "d\n"
+        "`status` (not KD_OK). The other ranks' next call, or the step that they are in, returns\n"
+        "KD_ERR_PEER with this rank's number and the message of kd_last_error. Returns KD_OK when t"
+        "hey\n"
+        "were told. Afterward all may go on with the next step, or end."
+    ),
+    "kd_exchange_sum": (
+        c_int32, [c_void_p, POINTER(c_double), c_int64],
+        "All ranks, between steps: values[i] becomes the sum over ranks, in rank order. At most 128"
+        "\n"
+        "values: a loss of a step, sums for a metric."
+    ),
+    "kd_exchange_compare": (
+        c_int32, [c_void_p],
+        "All ranks, between steps. KD_ERR_MISMATCH names the first parameter, or these bytes by the"
+        "ir\n"
+        "name, and the first rank whose bits are not rank 0's. For what the ranks must have in comm"
+        "on: a\n"
+        "tokenizer's hash, keys of a dataset."
+    ),
+    "kd_exchange_compare_bytes": (
+        c_int32, [c_void_p, c_char_p, c_void_p, c_size_t],
+        "All ranks, between steps. KD_ERR_MISMATCH names the first parameter, or these bytes by the"
+        "ir\n"
+        "name, and the first rank whose bits are not rank 0's. For what the ranks must have in comm"
+        "on: a\n"
+        "tokenizer's hash, keys of a dataset."
+    ),
+    "kd_exchange_swap_average": (
+        c_int32, [c_void_p],
+        "All ranks, between steps: kd_optimizer_swap_average for an optimizer whose ranks keep piec"
+        "es of\n"
+        "the average."
+    ),
+    "kd_exchange_get_info": (
+        c_int32, [c_void_p, POINTER(kd_exchange_info)],
+        ""
+    ),
     "kd_monitor_options_init": (
         None, [POINTER(kd_monitor_options), c_size_t],
         ""
@@ -4210,9 +4395,51 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [c_void_p, c_char_p, c_void_p],
         "Since 0.2."
     ),
+    "kd_checkpoint_add_exchange": (
+        c_int32, [c_void_p, c_char_p, c_void_p],
+        "A run of several ranks: the exchange takes the place of its optimizer (of which each rank "
+        "has a\n"
+        "part of the state). Saving and loading are then calls of all ranks, `path` a folder that a"
+        "ll see,\n"
+        "and `sync` is 1 for the manifest and the states of ranks:\n"
+        "  PATH/save-0000012/common.kdc                            rank 0's parts\n"
+        "  PATH/save-0000012/state-00001-of-00004.safetensors      of each rank: its ranges of mome"
+        "nts\n"
+        "  PATH/save-0000012/manifest.json                         last: sizes and checksums of the"
+        " files\n"
+        "- A run is loaded by as many ranks as saved it, in the same bits, or by others.\n"
+        "- Loading takes the newest save that has a manifest; KD_ERR_NOT_FOUND: there is none. If a"
+        " file of\n"
+        "  it is damaged, KD_ERR_FORMAT names it and nothing changes: remove that save to load the "
+        "one\n"
+        "  before.\n"
+        "- The newest save and the one before it are kept.\n"
+        "- Other parts must be the same on all ranks; a loader's place becomes each rank's own. Sin"
+        "ce\n"
+        "  0.2."
+    ),
     "kd_checkpoint_borrow_bytes": (
         c_int32, [c_void_p, c_char_p, c_void_p, c_size_t],
-        "Since 0.2."
+        "A run of several ranks: the exchange takes the place of its optimizer (of which each rank "
+        "has a\n"
+        "part of the state). Saving and loading are then calls of all ranks, `path` a folder that a"
+        "ll see,\n"
+        "and `sync` is 1 for the manifest and the states of ranks:\n"
+        "  PATH/save-0000012/common.kdc                            rank 0's parts\n"
+        "  PATH/save-0000012/state-00001-of-00004.safetensors      of each rank: its ranges of mome"
+        "nts\n"
+        "  PATH/save-0000012/manifest.json                         last: sizes and checksums of the"
+        " files\n"
+        "- A run is loaded by as many ranks as saved it, in the same bits, or by others.\n"
+        "- Loading takes the newest save that has a manifest; KD_ERR_NOT_FOUND: there is none. If a"
+        " file of\n"
+        "  it is damaged, KD_ERR_FORMAT names it and nothing changes: remove that save to load the "
+        "one\n"
+        "  before.\n"
+        "- The newest save and the one before it are kept.\n"
+        "- Other parts must be the same on all ranks; a loader's place becomes each rank's own. Sin"
+        "ce\n"
+        "  0.2."
     ),
     "kd_checkpoint_save": (
         c_int32, [c_void_p, c_char_p],

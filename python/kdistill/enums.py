@@ -133,6 +133,8 @@ class Status(IntEnum):
     ERR_MISMATCH = -16
     #: the system could not start a thread
     ERR_THREAD = -17
+    #: another rank of an exchange cannot go on; the message says why
+    ERR_PEER = -18
 
 
 class DType(IntEnum):

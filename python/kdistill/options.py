@@ -278,6 +278,16 @@ class GroupOptions(TypedDict, total=False):
     lazy: int
 
 
+class ExchangeOptions(TypedDict, total=False):
+    """Options of `kd_exchange_options`."""
+
+    shard: int
+    wire: DType
+    spread: int
+    bucket_bytes: int
+    patience: float
+
+
 class MonitorOptions(TypedDict, total=False):
     """Options of `kd_monitor_options`."""
 
@@ -1002,6 +1012,28 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "int",
             "1: a step changes only rows (entries of the first dimension) whose gradient is not all"
             " 0, with their moments and decay. Since 0.2."
+        ),
+    },
+    "kd_exchange_options": {
+        "shard": (
+            "int",
+            "1: a rank keeps the optimizer's state of its pieces alone; 0: of all parameters, and u"
+            "pdates them all itself"
+        ),
+        "wire": (
+            "DType",
+            "gradients travel as DType.FLOAT32 or DType.BFLOAT16; parameters as float32"
+        ),
+        "spread": ("int", "1: rank 0's parameters go to all at first; 0: they must be equal"),
+        "bucket_bytes": (
+            "int",
+            "of gradients that travel together; 0: 4 MiB, or 512 KiB a rank if that is more. Raised"
+            " to 64 KiB a rank."
+        ),
+        "patience": (
+            "float",
+            "seconds that a call waits for other ranks before it logs a warning; 0: never. The tran"
+            "sport's own waits are not counted."
         ),
     },
     "kd_monitor_options": {

@@ -22,6 +22,7 @@ __all__ = [
     "AugmentCounts",
     "ContextInfo",
     "Difference",
+    "ExchangeInfo",
     "GeneratorInfo",
     "ImportCounts",
     "Latency",
@@ -238,6 +239,30 @@ class OptimizerInfo:
     clipped: int
     #: global norm of the last step's gradient, after scaling, before clipping
     gradient_norm: float
+
+
+@dataclass(frozen=True)
+class ExchangeInfo:
+    """What `kd_exchange_info` tells."""
+
+    rank: int
+    ranks: int
+    #: rank that the others waited for most in the last step; -1: none yet
+    slowest: int
+    #: of one step
+    buckets: int
+    #: of the optimizer's state on this rank
+    state_bytes: int
+    #: of what travels
+    buffer_bytes: int
+    #: by this rank, since the exchange was made
+    sent_bytes: int
+    #: of these: left during a backward pass
+    early_bytes: int
+    #: in kd_exchange_step and, during backward passes, in the exchange
+    seconds: float
+    #: of these: waiting for other ranks
+    waited_seconds: float
 
 
 @dataclass(frozen=True)

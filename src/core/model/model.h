@@ -70,6 +70,10 @@ struct kd_model {
      * nobody waits. */
     void (*on_gradients)(void *user, const kd_model *model, int64_t first, int64_t end);
     void *on_gradients_user;
+    /* 1: the coming pass may add to gradients that wait, though somebody waits for their end */
+    int32_t gradients_wait;
+    /* rows and samples of one batch of all ranks that come before this rank's */
+    int64_t rows_before, samples_before;
     int64_t rows;  /* of the last forward pass; 0: none */
     int32_t empty; /* 1: the last forward pass was of a batch without rows */
     /* 1: an output of the engine got a gradient for the coming backward pass */

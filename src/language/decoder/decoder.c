@@ -28,6 +28,7 @@ const kd__engine kd__decoder_engine = {
     .refresh = kd__lora_refresh,
     .forward = kd__samples_forward,
     .backward = kd__samples_backward,
+    .gradient_run = kd__trunk_gradient_run,
     .describe = kd__samples_describe,
     .output = kd__samples_output,
     .gradient = kd__samples_gradient,

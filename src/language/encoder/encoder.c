@@ -39,6 +39,7 @@ const kd__engine kd__encoder_engine = {
     .refresh = kd__lora_refresh,
     .forward = kd__encoder_forward,
     .backward = kd__encoder_backward,
+    .gradient_run = kd__trunk_gradient_run,
     .describe = kd__encoder_describe,
     .output = kd__encoder_output,
     .gradient = kd__encoder_gradient,

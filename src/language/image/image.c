@@ -33,6 +33,7 @@ const kd__engine kd__image_engine = {
     .refresh = kd__lora_refresh,
     .forward = kd__image_forward,
     .backward = kd__image_backward,
+    .gradient_run = kd__trunk_gradient_run,
     .describe = kd__image_describe,
     .output = kd__image_output,
     .gradient = kd__image_gradient,

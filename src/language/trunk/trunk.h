@@ -313,6 +313,8 @@ kd__attention kd__trunk_attention(const kd__trunk_config *config, const kd__trun
 kd__attention kd__trunk_layer_attention(const kd_model *model, const kd__trunk_pass *pass,
                                         int64_t layer);
 kd_status kd__trunk_backward(kd_model *model);
+/* The engine's gradient_run: layers, the last first. */
+int kd__trunk_gradient_run(const kd_model *model, int64_t n, int64_t *first, int64_t *end);
 
 /* Dropout's masks, by pass and site: what enters layer 0, for each layer what its two parts add and
  * its probabilities, and after them what an engine puts on the trunk. */
