@@ -15,6 +15,7 @@
 #include <kdistill/towers.h>    /* a network for each modality, in one model */
 #include <kdistill/align.h>     /* teachers with another tokenizer */
 #include <kdistill/mask.h>      /* tokens hidden for masked language models */
+#include <kdistill/block.h>     /* numbers in blocks of few bits */
 #include <kdistill/gguf.h>      /* language models for llama.cpp */
 
 #endif

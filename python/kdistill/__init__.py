@@ -41,6 +41,7 @@ from .audio import Audio
 from .augment import augment_prompts
 from .balance import Balance
 from .batch import Batch, BatchCounts, BatchOrigin, BatchSamples
+from .block import block_bytes, block_decode, block_encode
 from .chat import chat_encode, chat_render
 from .checkpoint import Checkpoint
 from .compare import (
@@ -146,6 +147,9 @@ __all__ = [
     "answers_collect",
     "answers_judge",
     "augment_prompts",
+    "block_bytes",
+    "block_decode",
+    "block_encode",
     "build_info",
     "chat_encode",
     "chat_render",

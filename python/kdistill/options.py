@@ -29,6 +29,7 @@ from .enums import (
     MelScale,
     Members,
     Missing,
+    Mix,
     Nonfinite,
     PairDirection,
     Positives,
@@ -435,6 +436,16 @@ class MaskOptions(TypedDict, total=False):
     seed: int
     epoch: int
     tokens_field: str | None
+
+
+class GgufOptions(TypedDict, total=False):
+    """Options of `kd_gguf_options`."""
+
+    format: int
+    mixture: Mix
+    head: int
+    end_token: int
+    name: str | None
 
 
 class RecordOptions(TypedDict, total=False):
@@ -1186,6 +1197,16 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "seed": ("int", "0: the context's"),
         "epoch": ("int", "another epoch hides others"),
         "tokens_field": ("str | None", 'None: "tokens", "label", "mask"'),
+    },
+    "kd_gguf_options": {
+        "format": ("int", "DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16 or a block format"),
+        "mixture": ("Mix", "Mix.PURE .."),
+        "head": (
+            "int",
+            "of embeddings and head; 0: what the mixture says (Q6_K, or Q8_0 where rows do not fit)"
+        ),
+        "end_token": ("int", "as in kd_model_save_gguf"),
+        "name": ("str | None", "general.name; None: none"),
     },
     "kd_record_options": {
         "bad_lines": (

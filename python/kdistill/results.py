@@ -23,6 +23,7 @@ __all__ = [
     "ContextInfo",
     "Difference",
     "GeneratorInfo",
+    "GgufInfo",
     "ImportCounts",
     "Latency",
     "LossDiagnostics",
@@ -364,6 +365,28 @@ class Speed:
     cache_bytes: int
     #: the most that the context's allocator held meanwhile, everything in the context included
     peak_bytes: int
+
+
+@dataclass(frozen=True)
+class GgufInfo:
+    """What `kd_gguf_info` tells."""
+
+    #: matrices that got another format because their rows are no multiple of 256, or of 32
+    fallbacks: int
+    #: the model's name of the first of them, as long as the model lives; None: there is none
+    fallback: str
+    #: its formats: what it should have got, and what it got
+    wanted: int
+    #: its formats: what it should have got, and what it got
+    used: int
+    #: of all tensors in the file
+    bytes: int
+    #: for each number of a matrix
+    bits: float
+    #: root of the mean squared error of the matrices, over their own
+    error: float
+    #: blocks so small that their float16 scale is 0, and all became 0
+    vanished: int
 
 
 @dataclass(frozen=True)

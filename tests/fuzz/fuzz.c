@@ -214,6 +214,18 @@ static void use_tokenizer(const uint8_t *data, size_t size)
     close(file);
 }
 
+/* What was read, rounded to one of the formats that are written. */
+static void plan_gguf(kd_model *model, size_t size)
+{
+    static const int32_t formats[] = { KD_BLOCK_Q4_0,   KD_BLOCK_Q4_K, KD_BLOCK_Q5_K, KD_BLOCK_Q6_K,
+                                       KD_BLOCK_IQ4_NL, KD_BLOCK_Q5_1, KD_BLOCK_Q8_0 };
+    kd_gguf_options o = KD_GGUF_OPTIONS_INIT;
+    kd_gguf_info info = { .struct_size = sizeof info };
+    o.format = formats[size % (sizeof formats / sizeof *formats)];
+    o.mixture = (int32_t)(size / 7 % 3);
+    if (model) kd_model_plan_gguf(model, &o, &info);
+}
+
 /* A GGUF file: its model and its tokenizer. */
 static void load_gguf(const uint8_t *data, size_t size)
 {
@@ -223,6 +235,7 @@ static void load_gguf(const uint8_t *data, size_t size)
     int file = as_file(data, size, path);
     kd_model_load(&model, ctx, path, NULL);
     kd_tokenizer_load(&t, ctx, path);
+    plan_gguf(model, size);
     kd_tokenizer_free(t);
     kd_model_free(model);
     close(file);

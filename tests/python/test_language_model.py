@@ -142,6 +142,42 @@ class StudentTest(Case):
         self.student().save_gguf(kd.Tokenizer(self.ctx, self.folder), path)
         self.assertEqual(kd.Model.load(self.ctx, path).config["vocab_size"], 50)
 
+    def letters(self):
+        model = {"type": "BPE", "vocab": {"a": 0}, "merges": []}
+        split = {"type": "ByteLevel", "add_prefix_space": False}
+        self.write("tokenizer.json", json.dumps({"pre_tokenizer": split, "model": model}))
+        return kd.Tokenizer(self.ctx, self.folder)
+
+    def test_a_gguf_file_of_few_bits_is_what_its_blocks_say(self):
+        student = kd.Model(self.ctx, {**LLAMA, "hidden_size": 64, "intermediate_size": 96})
+        path, rules = self.folder + "/s.gguf", {"*.down_proj.weight": kd.Block.Q5_1}
+        made = {"format": kd.Block.Q4_0, "mixture": kd.Mix.PURE, "rules": rules}
+        info = student.write_gguf(self.letters(), path, **made)
+        self.assertEqual(info, student.plan_gguf(**made))
+        self.assertEqual((info.fallbacks, info.fallback), (0, ""))
+        self.assertTrue(4.5 < info.bits < 6 and 0.03 < info.error < 0.1)
+        read, values = dict(kd.Model.load(self.ctx, path).tensors), dict(student.tensors)
+        for name, form in ("up", kd.Block.Q4_0), ("down", kd.Block.Q5_1):
+            matrix = values[f"model.layers.0.mlp.{name}_proj.weight"]
+            image = kd.block_decode(
+                self.ctx, form, kd.block_encode(self.ctx, form, matrix), matrix.shape
+            )
+            np.testing.assert_array_equal(read[f"model.layers.0.mlp.{name}_proj.weight"], image)
+
+    def test_blocks_of_few_bits(self):
+        rows = np.linspace(-1, 1, 128, dtype=np.float32).reshape(2, 64)
+        made = kd.block_encode(self.ctx, kd.Block.Q4_1, rows)
+        self.assertEqual(made.shape, (2, kd.block_bytes(kd.Block.Q4_1, 64)))
+        back = kd.block_decode(self.ctx, kd.Block.Q4_1, made, rows.shape)
+        np.testing.assert_allclose(back, rows, atol=0.02)
+        loud = np.ones(64)
+        loud[::3] = 100
+        other = kd.block_encode(self.ctx, kd.Block.Q4_1, rows, loud)
+        back = kd.block_decode(self.ctx, kd.Block.Q4_1, other, rows.shape)
+        np.testing.assert_allclose(back, rows, atol=0.05)
+        with self.assertRaisesRegex(kd.Error, "multiple of 256"):
+            kd.block_encode(self.ctx, kd.Block.Q4_K, rows)
+
 
 if __name__ == "__main__":
     unittest.main()
