@@ -163,6 +163,7 @@ SPELLED_OUT = {
     "kd_chat_options.tools",
     "kd_chat_options.variables",
     "kd_csv_options.separator",
+    "kd_gguf_options.importance",
     "kd_gguf_options.rule_count",
     "kd_gguf_options.rules",
     "kd_student_options.config",

@@ -11,6 +11,7 @@
 #define KDISTILL_GGUF_H
 
 #include <kdistill/block.h>
+#include <kdistill/importance.h>
 #include <kdistill/model.h>
 #include <kdistill/tokenizer.h>
 
@@ -34,7 +35,9 @@ typedef struct kd_gguf_rule {
 
 typedef struct kd_gguf_options {
     uint32_t struct_size;
-    int32_t format;  /* KD_FLOAT32, KD_FLOAT16, KD_BFLOAT16 or a block format */
+    /* KD_FLOAT32, KD_FLOAT16, KD_BFLOAT16 or a block format; 0: for a model on a lattice
+     * (lattice.h), its blocks as they are, and the other matrices, embeddings and head, in Q8_0 */
+    int32_t format;
     int32_t mixture; /* KD_MIX_PURE .. */
     /* of embeddings and head; 0: what the mixture says (Q6_K, or Q8_0 where rows do not fit) */
     int32_t head;
@@ -42,11 +45,13 @@ typedef struct kd_gguf_options {
     int32_t rule_count;
     const kd_gguf_rule *rules; /* the first that matches counts, before the mixture */
     const char *name;          /* general.name; NULL: none */
+    /* what errors weigh in searches for scales; of this model, or one of its shape. NULL: none */
+    kd_importance *importance;
 } kd_gguf_options;
 #define KD_GGUF_OPTIONS_INIT                                                                       \
     {                                                                                              \
         (uint32_t)sizeof(kd_gguf_options), KD_BLOCK_Q4_K, KD_MIX_MEDIUM, 0, KD_END_TOKEN_DEFAULT,  \
-            0, NULL, NULL                                                                          \
+            0, NULL, NULL, NULL                                                                    \
     }
 KD_API void kd_gguf_options_init(kd_gguf_options *options, size_t size);
 
@@ -67,11 +72,13 @@ typedef struct kd_gguf_info {
  * renamed. Shared layers are written out, vectors are float32. options NULL: the defaults; info
  * NULL: not wanted.
  * - A matrix whose rows do not fit a format gets llama.cpp's own substitute: Q4_K becomes Q5_0,
- *   Q5_K Q5_1, Q6_K Q8_0, and where a row is not a multiple of 32 the matrix is float16. info counts them, and the
+ *   Q5_K Q5_1, Q6_K Q8_0; where rows are not a multiple of 32 it is float16. info counts them, the
  *   context's logger gets a warning for each. With KD_MIX_PURE that is KD_ERR_SHAPE, except for
  *   float16.
  * - KD_ERR_RANGE: a number that is not finite, or scales beyond float16; the message has the
  *   tensor's name, and no file is left.
+ * - Matrices on a lattice are written as passes see them, nothing is rounded again;
+ *   KD_ERR_MISMATCH: another format is asked for.
  * - KD_ERR_NOT_FOUND: a rule that matches nothing.
  * - KD_ERR_UNSUPPORTED: sliding windows, dynamic rope scaling, or a tokenizer whose pre-tokenizer
  *   has no name in GGUF (known: GPT-2, Llama 3, Qwen2, SmolLM and character models); a format that

@@ -58,6 +58,7 @@ from .enums import *  # noqa: F403
 from .generator import Generated, Generator
 from .head import Head
 from .image import ImageProcessor, image_crop, image_resize
+from .importance import Importance
 from .loader import Loader
 from .loss import Loss, LossCounts, LossMemory, TaskGradients, Term
 from .mel import Mel
@@ -115,6 +116,7 @@ __all__ = [
     "Generator",
     "Head",
     "ImageProcessor",
+    "Importance",
     "Loader",
     "Loss",
     "LossCounts",

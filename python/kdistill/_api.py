@@ -1543,6 +1543,42 @@ class kd_mask_options(Structure):
     mask_field: Any
 
 
+class kd_lattice_options(Structure):
+    """`kd_lattice_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("format", c_int32),
+        ("every", c_int32),
+        ("reserved", c_int32),
+    ]
+    struct_size: int
+    format: int
+    every: int
+    reserved: int
+
+
+class kd_lattice_info(Structure):
+    """`kd_lattice_info` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("matrices", c_int32),
+        ("numbers", c_int64),
+        ("bits", c_double),
+        ("error", c_double),
+        ("changed_share", c_double),
+        ("clipped_share", c_double),
+    ]
+    struct_size: int
+    matrices: int
+    numbers: int
+    bits: float
+    error: float
+    changed_share: float
+    clipped_share: float
+
+
 class kd_gguf_rule(Structure):
     """`kd_gguf_rule` of the headers."""
 
@@ -1568,6 +1604,7 @@ class kd_gguf_options(Structure):
         ("rule_count", c_int32),
         ("rules", POINTER(kd_gguf_rule)),
         ("name", c_char_p),
+        ("importance", c_void_p),
     ]
     struct_size: int
     format: int
@@ -1577,6 +1614,7 @@ class kd_gguf_options(Structure):
     rule_count: int
     rules: Any
     name: _Text | None
+    importance: Any
 
 
 class kd_gguf_info(Structure):
@@ -2343,6 +2381,8 @@ STRUCTS: list[type[Structure]] = [
     kd_static_options,
     kd_lora_options,
     kd_mask_options,
+    kd_lattice_options,
+    kd_lattice_info,
     kd_gguf_rule,
     kd_gguf_options,
     kd_gguf_info,
@@ -5175,6 +5215,69 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [c_void_p, c_int32, c_void_p, c_int64, POINTER(kd_array)],
         "Reads blocks into `values`, contiguous float32, whose count the bytes must have."
     ),
+    "kd_importance_create": (
+        c_int32, [POINTER(c_void_p), c_void_p],
+        "Nothing known yet. KD_ERR_UNSUPPORTED: the model is not a llama, mistral, qwen2 or qwen3."
+    ),
+    "kd_importance_load": (
+        c_int32, [POINTER(c_void_p), c_void_p, c_char_p],
+        "A file of llama-imatrix (GGUF) for this model.\n"
+        "- KD_ERR_MISMATCH: an entry that is none of the model's matrices; KD_ERR_SHAPE: another wi"
+        "dth.\n"
+        "- Matrices without an entry are known as such: kd_importance_get says a count of 0."
+    ),
+    "kd_importance_free": (
+        None, [c_void_p],
+        "A file of llama-imatrix (GGUF) for this model.\n"
+        "- KD_ERR_MISMATCH: an entry that is none of the model's matrices; KD_ERR_SHAPE: another wi"
+        "dth.\n"
+        "- Matrices without an entry are known as such: kd_importance_get says a count of 0."
+    ),
+    "kd_importance_add": (
+        c_int32, [c_void_p, c_void_p],
+        "Runs the model over a batch, without dropout, in a pass of its own that keeps all layers' "
+        "values,\n"
+        "and adds what enters the matrices. What kd_model_output views stays."
+    ),
+    "kd_importance_save": (
+        c_int32, [c_void_p, c_char_p],
+        "Writes what was added, to a temporary name that is then renamed. KD_ERR_STATE: nothing was"
+        "."
+    ),
+    "kd_importance_get": (
+        c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(c_int64)],
+        "The mean square of each input of a matrix, by the model's name of it, and how many rows we"
+        "re\n"
+        "added. *mean_square is a view (inputs) float32 that lives until the next call with this ha"
+        "ndle;\n"
+        "zeros if *count is 0. KD_ERR_NOT_FOUND: it is not a matrix of a layer."
+    ),
+    "kd_lattice_options_init": (
+        None, [POINTER(kd_lattice_options), c_size_t],
+        ""
+    ),
+    "kd_model_set_lattice": (
+        c_int32, [c_void_p, c_char_p, POINTER(kd_lattice_options)],
+        'Puts the matrices whose name matches the pattern (* and ?; NULL: "*_proj.weight") on a lat'
+        "tice, or\n"
+        'with format 0 off it. Another call may put others on another format: "*embed_tokens.weight'
+        '" in\n'
+        "Q8_0. Passes, generators, kd_model_save and kd_model_write_gguf see the lattice's points;"
+        "\n"
+        "kd_model_parameters, optimizers and checkpoints the float32 numbers behind them.\n"
+        "- Takes 4 bytes for each parameter, and the blocks.\n"
+        "- Optimizers: a weight decay moves numbers over thresholds to no purpose; leave it 0 for t"
+        "hese.\n"
+        "Errors: KD_ERR_NOT_FOUND (nothing matches), KD_ERR_SHAPE (a matrix whose rows do not fit: "
+        "the\n"
+        "message names it), KD_ERR_UNSUPPORTED (not a language model, a format that is only read, 8"
+        "-bit\n"
+        "weights), KD_ERR_STATE (adapters; a step is open). After an error the model is as before."
+    ),
+    "kd_model_get_lattice_info": (
+        c_int32, [c_void_p, POINTER(kd_lattice_info)],
+        "About the lattice of now. KD_ERR_STATE: the model has none."
+    ),
     "kd_gguf_options_init": (
         None, [POINTER(kd_gguf_options), c_size_t],
         ""
@@ -5188,14 +5291,16 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "NULL: not wanted.\n"
         "- A matrix whose rows do not fit a format gets llama.cpp's own substitute: Q4_K becomes Q5"
         "_0,\n"
-        "  Q5_K Q5_1, Q6_K Q8_0, and where a row is not a multiple of 32 the matrix is float16. inf"
-        "o counts them, and the\n"
+        "  Q5_K Q5_1, Q6_K Q8_0; where rows are not a multiple of 32 it is float16. info counts the"
+        "m, the\n"
         "  context's logger gets a warning for each. With KD_MIX_PURE that is KD_ERR_SHAPE, except "
         "for\n"
         "  float16.\n"
         "- KD_ERR_RANGE: a number that is not finite, or scales beyond float16; the message has the"
         "\n"
         "  tensor's name, and no file is left.\n"
+        "- Matrices on a lattice are written as passes see them, nothing is rounded again;\n"
+        "  KD_ERR_MISMATCH: another format is asked for.\n"
         "- KD_ERR_NOT_FOUND: a rule that matches nothing.\n"
         "- KD_ERR_UNSUPPORTED: sliding windows, dynamic rope scaling, or a tokenizer whose pre-toke"
         "nizer\n"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .context import Context
     from .enums import Block
+    from .importance import Importance
 
 
 def block_bytes(format: Block | int, count: int) -> int:
@@ -63,9 +64,13 @@ def block_decode(
     return to
 
 
-def gguf_options(values: Mapping[str, Any], rules: Mapping[str, int] | None) -> Any:
+def gguf_options(
+    values: Mapping[str, Any], rules: Mapping[str, int] | None, importance: Importance | None
+) -> Any:
     """Options of a GGUF file with their rules."""
     made = options(_api.kd_gguf_options, values)
+    if importance is not None:
+        made.importance = importance._pointer
     pairs = [_api.kd_gguf_rule(name.encode(), kind, 0) for name, kind in (rules or {}).items()]
     made.rule_count = len(pairs)
     made.rules = (_api.kd_gguf_rule * max(1, len(pairs)))(*pairs)

@@ -26,6 +26,7 @@ __all__ = [
     "GgufInfo",
     "ImportCounts",
     "Latency",
+    "LatticeInfo",
     "LossDiagnostics",
     "LossResult",
     "Metric",
@@ -365,6 +366,24 @@ class Speed:
     cache_bytes: int
     #: the most that the context's allocator held meanwhile, everything in the context included
     peak_bytes: int
+
+
+@dataclass(frozen=True)
+class LatticeInfo:
+    """What `kd_lattice_info` tells."""
+
+    matrices: int
+    #: of theirs
+    numbers: int
+    #: for each of them
+    bits: float
+    #: root of the mean squared difference to the float32 numbers, over these
+    error: float
+    #: share of numbers with another code than at the last call; 0 at the first: training that
+    #: swings over thresholds shows here
+    changed_share: float
+    #: of numbers beyond their block's ends, whose gradient is 0
+    clipped_share: float
 
 
 @dataclass(frozen=True)

@@ -226,6 +226,26 @@ static void plan_gguf(kd_model *model, size_t size)
     if (model) kd_model_plan_gguf(model, &o, &info);
 }
 
+/* An importance matrix, for a model of one layer. */
+static void load_importance(const char *path)
+{
+    static kd_model *model;
+    kd_importance *importance = NULL;
+    kd_array means;
+    int64_t count;
+    if (!model && kd_model_create(&model, ctx,
+                                  "{\"model_type\":\"llama\",\"vocab_size\":3,\"hidden_size\":4,"
+                                  "\"intermediate_size\":3,\"num_hidden_layers\":1,"
+                                  "\"num_attention_heads\":2,\"max_position_embeddings\":8}",
+                                  NULL) != KD_OK)
+        abort();
+    if (kd_importance_load(&importance, model, path) != KD_OK) return;
+    if (kd_importance_get(importance, "model.layers.0.mlp.down_proj.weight", &means, &count) !=
+        KD_OK)
+        abort();
+    kd_importance_free(importance);
+}
+
 /* A GGUF file: its model and its tokenizer. */
 static void load_gguf(const uint8_t *data, size_t size)
 {
@@ -236,6 +256,7 @@ static void load_gguf(const uint8_t *data, size_t size)
     kd_model_load(&model, ctx, path, NULL);
     kd_tokenizer_load(&t, ctx, path);
     plan_gguf(model, size);
+    load_importance(path);
     kd_tokenizer_free(t);
     kd_model_free(model);
     close(file);

@@ -71,6 +71,26 @@ def file_of(number, block, size):
     return head + bytes(-len(head) % 32) + data
 
 
+def importance():
+    """Of a model of one layer: 4 wide, 3 in the middle."""
+    keys = [pair("general.type", 8, text("imatrix"))]
+    keys.append(pair("imatrix.datasets", 9, struct.pack("<IQ", 8, 1) + text("a")))
+    keys += [pair("imatrix." + key, 4, struct.pack("<I", 9)) for key in ("chunk_count", "chunk_size")]
+    widths = {"attn_q": 4, "attn_k": 4, "attn_v": 4, "attn_output": 4, "ffn_gate": 4, "ffn_up": 4,
+              "ffn_down": 3}  # fmt: skip
+    infos, data = b"", b""
+    for name, width in widths.items():
+        for ending, count in ("in_sum2", width), ("counts", 1):
+            name_there = f"blk.0.{name}.weight.{ending}"
+            infos += text(name_there) + struct.pack("<IQQIQ", 2, count, 1, 0, len(data))
+            data += struct.pack("<f", 2.5) * count
+            data += bytes(-len(data) % 32)
+    head = struct.pack("<4sIQQ", b"GGUF", 3, 2 * len(widths), len(keys)) + b"".join(keys) + infos
+    return head + bytes(-len(head) % 32) + data
+
+
+with open(os.path.join(HERE, "corpus", "gguf-importance"), "wb") as file:
+    file.write(bytes([KIND]) + importance())
 for name, kind in TYPES.items():
     with open(os.path.join(HERE, "corpus", "gguf-" + name), "wb") as file:
         file.write(bytes([KIND]) + file_of(*kind))

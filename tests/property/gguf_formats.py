@@ -76,9 +76,32 @@ def quiet():
     return silent
 
 
-def quantize(source, path, ftype, pure=False):
+def matrices(given):
+    """The model's names of the layers' matrices, and the file's."""
+    pairs = {
+        "self_attn.q_proj": "attn_q",
+        "self_attn.k_proj": "attn_k",
+        "self_attn.v_proj": "attn_v",
+        "self_attn.o_proj": "attn_output",
+        "mlp.gate_proj": "ffn_gate",
+        "mlp.up_proj": "ffn_up",
+        "mlp.down_proj": "ffn_down",
+    }
+    for layer in range(given["num_hidden_layers"]):
+        for ours, theirs in pairs.items():
+            yield f"model.layers.{layer}.{ours}.weight", f"blk.{layer}.{theirs}.weight"
+
+
+def quantize(source, path, ftype, importance=None):
     p = llama_cpp.llama_model_quantize_default_params()
-    p.ftype, p.nthread, p.pure = ftype, 1, pure
+    p.ftype, p.nthread = ftype, 1
+    if importance:
+        kind = llama_cpp.llama_cpp.llama_model_imatrix_data
+        entries = (kind * (len(importance) + 1))()
+        for entry, (name, values) in zip(entries, importance.items()):
+            entry.name, entry.size = name.encode(), values.size
+            entry.data = values.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        p.imatrix = entries
     return llama_cpp.llama_model_quantize(source.encode(), path.encode(), ctypes.byref(p))
 
 
@@ -86,7 +109,7 @@ def tensors(path):
     return {t.name: t for t in gguf.GGUFReader(path).tensors}
 
 
-def compare_files(ours, theirs, said):
+def compare_files(ours, theirs, said, exact=EXACT):
     mine, other = tensors(ours), tensors(theirs)
     if mine.keys() != other.keys():
         sys.exit(f"{said}: other tensors: {mine.keys() ^ other.keys()}")
@@ -95,7 +118,7 @@ def compare_files(ours, theirs, said):
         if tensor.tensor_type != other[name].tensor_type:
             sys.exit(f"{said}: {name} is {kind}, llama.cpp's {other[name].tensor_type.name}")
         same = numpy.array_equal(tensor.data, other[name].data)
-        if kind in EXACT and not same:
+        if kind in exact and not same:
             sys.exit(f"{said}: {name}: other bytes of {kind}")
 
 
@@ -143,6 +166,84 @@ def check(context, tokenizer, given, folder, names):
             sys.exit(f"{said}: llama.cpp computes other logits from the file")
 
 
+def read_importance(path):
+    """As llama-quantize reads the file."""
+    reader = gguf.GGUFReader(path)
+    if bytes(reader.fields["general.type"].parts[-1]) != b"imatrix":
+        sys.exit("importance: the file's type is not imatrix")
+    found = {t.name: t for t in reader.tensors}
+    means = {}
+    for name, tensor in found.items():
+        if not name.endswith(".in_sum2"):
+            continue
+        count = found[name.replace(".in_sum2", ".counts")].data.reshape(-1)
+        means[name[: -len(".in_sum2")]] = (tensor.data.reshape(-1) / count[0]).astype(numpy.float32)
+    return means
+
+
+def batch_of(context, first):
+    batch = kd.Batch(context).begin_packed(numpy.array([0, len(TOKENS)]))
+    return batch.set("tokens", ((TOKENS + first) % 256).astype(numpy.int64)) or batch
+
+
+def check_importance(context, tokenizer, given, folder):
+    """The same files as llama_model_quantize's from the same importance."""
+    model, path = kd.Model(context, given), os.path.join(folder, "importance.gguf")
+    source = os.path.join(folder, "f32.gguf")
+    model.save_gguf(tokenizer, source, kd.DType.FLOAT32)
+    importance = kd.Importance(model)
+    for first in range(4):
+        importance.add(batch_of(context, 61 * first))
+    importance.save(path)
+    means = read_importance(path)
+    if set(means) != {theirs for _, theirs in matrices(given)}:
+        sys.exit("importance: other matrices")
+    importance = kd.Importance.load(model, path)
+    for name in ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K_M", "Q5_K_S", "Q6_K", "IQ4_NL", "Q8_0"):
+        form, mixture, ftype = KINDS[name]
+        ours, theirs = os.path.join(folder, "ours.gguf"), os.path.join(folder, "theirs.gguf")
+        model.write_gguf(tokenizer, ours, format=form, mixture=mixture, importance=importance)
+        if quantize(source, theirs, ftype, means):
+            sys.exit(f"{name}: llama.cpp does not quantize it")
+        compare_files(ours, theirs, f"{name} with importance", ("Q8_0", "F32"))
+        mine, other = tensors(ours), tensors(theirs)
+        same = [
+            (mine[key].data == other[key].data).mean() for _, key in matrices(given)
+        ]
+        print(f"{name} with importance: {numpy.mean(same):.6f} of the bytes are llama.cpp's")
+        if numpy.mean(same) < 0.999:
+            sys.exit(f"{name} with importance: other blocks")
+
+
+def check_lattice(context, tokenizer, given, folder):
+    """What is trained is what llama.cpp computes."""
+    model, path = kd.Model(context, given), os.path.join(folder, "lattice.gguf")
+    teacher = kd.Teacher.from_model(kd.Model(context, given, seed=9))
+    model.set_lattice(format=kd.Block.Q4_0)
+    model.set_lattice("*embed_tokens.weight", format=kd.Block.Q8_0)
+    loss, targets = kd.Loss(context), kd.Targets(context)
+    loss.add(kd.LossKind.FORWARD_KL, 1.0)
+    optimizer = kd.Optimizer(context, kd.OptimizerKind.ADAM, model)
+    for step in range(5):
+        batch = batch_of(context, step)
+        teacher.read(batch, targets)
+        model.forward(batch, kd.Mode.TRAIN)
+        loss.backward(model, batch, targets)
+        optimizer.step(1e-3)
+    seen = logits_of(context, model, TOKENS)
+    model.write_gguf(tokenizer, path, format=0)
+    kinds = {t.tensor_type.name for t in tensors(path).values()}
+    if kinds != {"F32", "Q4_0", "Q8_0"}:
+        sys.exit(f"lattice: types {kinds}")
+    read = logits_of(context, kd.Model.load(context, path), TOKENS)
+    if not numpy.array_equal(seen, read):
+        sys.exit("lattice: the file holds something else than what was trained")
+    near = divergence(seen, llama_logits(path))
+    print(f"lattice: the same bits read back, llama.cpp's KL from them {near:.2e}")
+    if not near < 2e-3:
+        sys.exit("lattice: llama.cpp computes other logits from the file")
+
+
 def main():
     silent = quiet()
     context = kd.Context(threads=1, seed=5)
@@ -155,6 +256,9 @@ def main():
             check(context, tokenizer, given, folder, KINDS)
         # of rows that no block fits llama.cpp writes these alone
         check(context, tokenizer, ODD, folder, ("Q4_K_M", "Q5_K_S", "Q6_K", "F16"))
+        for given in CONFIGS[:3]:
+            check_importance(context, tokenizer, given, folder)
+        check_lattice(context, tokenizer, CONFIGS[0], folder)
     del silent
     print(f"GGUF formats: {len(CONFIGS) + 1} models, {len(KINDS)} kinds")
 

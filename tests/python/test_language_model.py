@@ -164,6 +164,55 @@ class StudentTest(Case):
             )
             np.testing.assert_array_equal(read[f"model.layers.0.mlp.{name}_proj.weight"], image)
 
+    def tokens(self):
+        batch = kd.Batch(self.ctx).begin_packed(np.array([0, 12]))
+        batch.set("tokens", np.arange(12) % 50)
+        return batch
+
+    def wide(self):
+        return kd.Model(self.ctx, {**LLAMA, "hidden_size": 64, "intermediate_size": 96})
+
+    def test_importance_is_collected_and_used(self):
+        model, path = self.wide(), self.folder + "/importance.gguf"
+        name = "model.layers.0.mlp.down_proj.weight"
+        with kd.Importance(model) as importance:
+            self.assertEqual(importance.get(name)[1], 0)
+            importance.add(self.tokens())
+            importance.save(path)
+            means, count = importance.get(name)
+            self.assertEqual((means.shape, count), ((96,), 12))
+            again, _ = kd.Importance.load(model, path).get(name)
+            np.testing.assert_allclose(again, means, rtol=1e-6)
+            made = {"format": kd.Block.Q4_0, "importance": importance}
+            weighed = model.plan_gguf(**made)
+            model.write_gguf(self.letters(), self.folder + "/weighed.gguf", **made)
+        self.assertNotEqual(weighed.error, model.plan_gguf(format=kd.Block.Q4_0).error)
+
+    def test_what_is_trained_on_a_lattice_is_what_the_file_holds(self):
+        model, path, batch = self.wide(), self.folder + "/lattice.gguf", self.tokens()
+        model.set_lattice()
+        model.set_lattice("*embed_tokens.weight", format=kd.Block.Q8_0)
+        loss = kd.Loss(self.ctx)
+        loss.add(kd.LossKind.CROSS_ENTROPY, label_field="tokens", align=kd.Align.NEXT)
+        optimizer = kd.Optimizer(self.ctx, kd.OptimizerKind.ADAM, model)
+        info = model.lattice_info
+        self.assertEqual(info.changed_share, 0)
+        model.forward(batch)
+        loss.backward(model, batch)
+        optimizer.step(1e-2)
+        self.assertGreater(model.lattice_info.changed_share, 0)
+        self.assertEqual(model.write_gguf(self.letters(), path, format=0).error, 0)
+        seen = []
+        for one in model, kd.Model.load(self.ctx, path):
+            one.forward(batch, kd.Mode.EVALUATE)
+            seen.append(one.output("logits").copy())
+        np.testing.assert_array_equal(*seen)
+        with self.assertRaisesRegex(kd.Error, "on a lattice of Q4_0"):
+            model.write_gguf(self.letters(), path, format=kd.Block.Q5_0)
+        model.set_lattice("*", format=0)
+        with self.assertRaisesRegex(kd.Error, "kd_model_set_lattice"):
+            model.lattice_info  # noqa: B018
+
     def test_blocks_of_few_bits(self):
         rows = np.linspace(-1, 1, 128, dtype=np.float32).reshape(2, 64)
         made = kd.block_encode(self.ctx, kd.Block.Q4_1, rows)

@@ -48,17 +48,25 @@ static void group_of(const uint8_t *b, int j, float *scale, float *minimum)
 
 /* ---- reading ---- */
 
+/* One byte a code, of the bytes after the scales. */
+static void take_codes(const uint8_t *from, int fifth, uint8_t *codes)
+{
+    const uint8_t *q = from + (fifth ? 32 : 0);
+    for (int j = 0; j < GROUPS; j++)
+        for (int l = 0; l < GROUP; l++) {
+            const int nibble = j % 2 ? q[j / 2 * 32 + l] >> 4 : q[j / 2 * 32 + l] & 15;
+            codes[j * GROUP + l] = (uint8_t)(nibble + (fifth && from[l] >> j & 1 ? 16 : 0));
+        }
+}
+
 static void decode(const uint8_t *b, int fifth, float *y)
 {
-    const uint8_t *high = b + 4 + SCALES, *q = high + (fifth ? 32 : 0);
+    uint8_t codes[NUMBERS];
+    take_codes(b + 4 + SCALES, fifth, codes);
     for (int j = 0; j < GROUPS; j++) {
         float scale, minimum;
         group_of(b, j, &scale, &minimum);
-        for (int l = 0; l < GROUP; l++) {
-            const int nibble = j % 2 ? q[j / 2 * 32 + l] >> 4 : q[j / 2 * 32 + l] & 15;
-            const int code = nibble + (fifth && high[l] >> j & 1 ? 16 : 0);
-            y[j * GROUP + l] = scale * (float)code - minimum;
-        }
+        for (int l = j * GROUP; l < (j + 1) * GROUP; l++) y[l] = scale * (float)codes[l] - minimum;
     }
 }
 
@@ -126,6 +134,18 @@ static void put_codes(const uint8_t *codes, int fifth, uint8_t *to)
         }
 }
 
+/* Codes with the block's scales; those of a group whose scale is 0 say nothing and stay. */
+static void round_codes(const float *x, int fifth, const uint8_t *block, uint8_t *codes)
+{
+    for (int j = 0; j < GROUPS; j++) {
+        float scale, minimum;
+        group_of(block, j, &scale, &minimum);
+        if (scale == 0) continue;
+        for (int l = j * GROUP; l < (j + 1) * GROUP; l++)
+            codes[l] = (uint8_t)kd__block_code((x[l] + minimum) / scale, 0, fifth ? 31.0f : 15.0f);
+    }
+}
+
 static void encode_block(const float *x, int fifth, const float *importance, uint8_t *to)
 {
     searched s;
@@ -138,15 +158,18 @@ static void encode_block(const float *x, int fifth, const float *importance, uin
     kd__block_put_half(to, d);
     kd__block_put_half(to + 2, e);
     put_scales(to + 4, scales, minima);
-    for (int j = 0; j < GROUPS; j++) {
-        float scale, minimum;
-        group_of(to, j, &scale, &minimum);
-        if (scale == 0) continue; /* the codes say nothing then */
-        for (int l = j * GROUP; l < (j + 1) * GROUP; l++)
-            s.codes[l] =
-                (uint8_t)kd__block_code((x[l] + minimum) / scale, 0, fifth ? 31.0f : 15.0f);
-    }
+    round_codes(x, fifth, to, s.codes);
     put_codes(s.codes, fifth, to + 4 + SCALES);
+}
+
+static void recode(const float *x, int64_t n, int fifth, uint8_t *blocks)
+{
+    uint8_t codes[NUMBERS];
+    for (int64_t i = 0; i < n; i += NUMBERS, blocks += bytes_of(fifth)) {
+        take_codes(blocks + 4 + SCALES, fifth, codes);
+        round_codes(x + i, fifth, blocks, codes);
+        put_codes(codes, fifth, blocks + 4 + SCALES);
+    }
 }
 
 static void encode(const float *x, int64_t n, const float *importance, int fifth, uint8_t *to)
@@ -158,6 +181,10 @@ static void encode(const float *x, int64_t n, const float *importance, int fifth
 /* ---- the two ---- */
 
 #define FORMAT(name, fifth)                                                                        \
+    void kd__##name##_recode(const float *x, int64_t n, uint8_t *blocks)                           \
+    {                                                                                              \
+        recode(x, n, fifth, blocks);                                                               \
+    }                                                                                              \
     void kd__##name##_decode(const uint8_t *block, float *y) { decode(block, fifth, y); }          \
     void kd__##name##_encode(const float *x, int64_t n, const float *importance, uint8_t *to)      \
     {                                                                                              \

@@ -8,23 +8,24 @@
 #include "base/memory.h"
 #include "base/numbers.h"
 
-#define BOTH(name) kd__##name##_decode, kd__##name##_encode, kd__##name##_ends
-#define READ(name) kd__##name##_decode, NULL, NULL
+#define BOTH(name) kd__##name##_decode, kd__##name##_encode, NULL, kd__##name##_ends
+#define KEEP(name) kd__##name##_decode, kd__##name##_encode, kd__##name##_recode, kd__##name##_ends
+#define READ(name) kd__##name##_decode, NULL, NULL, NULL
 
 static const kd__block_format formats[] = {
-    { KD_BLOCK_Q4_0, 32, 18, 32, "Q4_0", BOTH(q4_0) },
-    { KD_BLOCK_Q4_1, 32, 20, 32, "Q4_1", BOTH(q4_1) },
-    { KD_BLOCK_Q5_0, 32, 22, 32, "Q5_0", BOTH(q5_0) },
-    { KD_BLOCK_Q5_1, 32, 24, 32, "Q5_1", BOTH(q5_1) },
-    { KD_BLOCK_Q8_0, 32, 34, 32, "Q8_0", BOTH(q8_0) },
-    { KD_BLOCK_Q2_K, 256, 84, 16, "Q2_K", READ(q2_k) },
-    { KD_BLOCK_Q3_K, 256, 110, 16, "Q3_K", READ(q3_k) },
-    { KD_BLOCK_Q4_K, 256, 144, 32, "Q4_K", BOTH(q4_k) },
-    { KD_BLOCK_Q5_K, 256, 176, 32, "Q5_K", BOTH(q5_k) },
-    { KD_BLOCK_Q6_K, 256, 210, 16, "Q6_K", BOTH(q6_k) },
-    { KD_BLOCK_IQ4_NL, 32, 18, 32, "IQ4_NL", BOTH(iq4_nl) },
-    { KD_BLOCK_IQ4_XS, 256, 136, 32, "IQ4_XS", READ(iq4_xs) },
-    { KD_BLOCK_MXFP4, 32, 17, 32, "MXFP4", READ(mxfp4) },
+    { KD_BLOCK_Q4_0, 32, 18, 32, 2, 4, "Q4_0", BOTH(q4_0) },
+    { KD_BLOCK_Q4_1, 32, 20, 32, 4, 4, "Q4_1", BOTH(q4_1) },
+    { KD_BLOCK_Q5_0, 32, 22, 32, 6, 4, "Q5_0", BOTH(q5_0) },
+    { KD_BLOCK_Q5_1, 32, 24, 32, 8, 4, "Q5_1", BOTH(q5_1) },
+    { KD_BLOCK_Q8_0, 32, 34, 32, 2, 8, "Q8_0", BOTH(q8_0) },
+    { KD_BLOCK_Q2_K, 256, 84, 16, 0, 0, "Q2_K", READ(q2_k) },
+    { KD_BLOCK_Q3_K, 256, 110, 16, 0, 0, "Q3_K", READ(q3_k) },
+    { KD_BLOCK_Q4_K, 256, 144, 32, 16, 4, "Q4_K", KEEP(q4_k) },
+    { KD_BLOCK_Q5_K, 256, 176, 32, 48, 4, "Q5_K", KEEP(q5_k) },
+    { KD_BLOCK_Q6_K, 256, 210, 16, 0, 4, "Q6_K", BOTH(q6_k) },
+    { KD_BLOCK_IQ4_NL, 32, 18, 32, 2, 4, "IQ4_NL", KEEP(iq4_nl) },
+    { KD_BLOCK_IQ4_XS, 256, 136, 32, 0, 0, "IQ4_XS", READ(iq4_xs) },
+    { KD_BLOCK_MXFP4, 32, 17, 32, 0, 0, "MXFP4", READ(mxfp4) },
 };
 
 const kd__block_format *kd__block_find(int32_t format)

@@ -121,3 +121,13 @@ void kd__iq4_nl_encode(const float *x, int64_t n, const float *importance, uint8
     for (int64_t i = 0; i < n; i += NUMBERS, to += BYTES)
         encode_block(x + i, importance ? importance + i : NULL, to);
 }
+
+void kd__iq4_nl_recode(const float *x, int64_t n, uint8_t *blocks)
+{
+    uint8_t codes[NUMBERS];
+    for (int64_t i = 0; i < n; i += NUMBERS, blocks += BYTES) {
+        const float d = kd__block_half(blocks);
+        places(x + i, d != 0 ? 1 / d : 0, codes);
+        kd__block_put_nibbles(blocks + 2, codes);
+    }
+}

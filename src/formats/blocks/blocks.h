@@ -14,11 +14,15 @@ typedef struct kd__block_format {
     int32_t format;         /* KD_BLOCK_Q4_0 .. */
     int32_t numbers, bytes; /* of a block */
     int32_t group;          /* numbers with one range of values (ends) */
+    /* of a block: where its codes begin, of 8 bits, or nibbles: all of a code or its low bits */
+    int32_t codes_at, code_bits;
     const char *name;
     void (*decode)(const uint8_t *block, float *y);
     /* A row of n numbers. importance (n): what squared errors weigh; NULL: the format's own
      * weights. NULL: the format is only read. */
     void (*encode)(const float *x, int64_t n, const float *importance, uint8_t *to);
+    /* Codes of other numbers for blocks whose scales stay. NULL: encode does not search. */
+    void (*recode)(const float *x, int64_t n, uint8_t *blocks);
     /* The smallest and the largest value that the codes of a group have, each half a step further:
      * numbers between them have a code that is nearest, others are clipped. NULL: not known. */
     void (*ends)(const uint8_t *block, int32_t group, float *low, float *high);
@@ -101,6 +105,9 @@ float kd__block_mean_square(const float *x, int64_t n);
     void kd__##name##_decode(const uint8_t *block, float *y);                                      \
     void kd__##name##_encode(const float *x, int64_t n, const float *importance, uint8_t *to);     \
     void kd__##name##_ends(const uint8_t *block, int32_t group, float *low, float *high)
+void kd__q4_k_recode(const float *x, int64_t n, uint8_t *blocks);
+void kd__q5_k_recode(const float *x, int64_t n, uint8_t *blocks);
+void kd__iq4_nl_recode(const float *x, int64_t n, uint8_t *blocks);
 KD__BLOCK_DECLARE(q4_0);
 KD__BLOCK_DECLARE(q4_1);
 KD__BLOCK_DECLARE(q5_0);

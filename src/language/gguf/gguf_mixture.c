@@ -49,13 +49,16 @@ static int32_t format_of_values(const kd__trunk_config *d, int32_t format, int m
     return format == KD_BLOCK_Q4_K && d->layers == 80 && shares ? KD_BLOCK_Q5_K : format;
 }
 
-static int32_t format_of_down(const kd__trunk_config *d, int32_t format, int medium, int64_t layer)
+static int32_t format_of_down(const kd__trunk_config *d, const kd_gguf_options *o, int64_t layer)
 {
+    const int32_t format = o->format, medium = o->mixture == KD_MIX_MEDIUM;
     const int early = layer < d->layers / 8;
     const int is_k = format == KD_BLOCK_Q4_K || format == KD_BLOCK_Q5_K;
     if (is_k && medium && has_more(layer, d->layers)) return KD_BLOCK_Q6_K;
     if (format == KD_BLOCK_Q4_K && !medium && early) return KD_BLOCK_Q5_K;
-    if (format == KD_BLOCK_IQ4_NL && early) return KD_BLOCK_Q5_K;
+    if (format == KD_BLOCK_IQ4_NL && early && !o->importance) return KD_BLOCK_Q5_K;
+    if (format == KD_BLOCK_Q4_0 && early && o->importance) return KD_BLOCK_Q4_1;
+    if (format == KD_BLOCK_Q5_0 && early && o->importance) return KD_BLOCK_Q5_1;
     return format;
 }
 
@@ -68,7 +71,7 @@ int32_t kd__gguf_mixture(const kd__trunk_config *d, const kd_gguf_options *o, in
     if (is_head) return format_of_head(o->format, d->hidden);
     if (layer < 0) return o->format;
     if (tensor == d->layer[layer].v) return format_of_values(d, o->format, medium, layer);
-    if (tensor == d->layer[layer].down) return format_of_down(d, o->format, medium, layer);
+    if (tensor == d->layer[layer].down) return format_of_down(d, o, layer);
     return o->format;
 }
 

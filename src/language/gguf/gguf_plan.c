@@ -7,6 +7,8 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "language/gguf/importance_matrix.h"
+#include "language/trunk/lattice.h"
 
 static const kd_gguf_options defaults = KD_GGUF_OPTIONS_INIT;
 void kd_gguf_options_init(kd_gguf_options *o, size_t size)
@@ -83,12 +85,11 @@ static int32_t rule_for(const kd__gguf_plan *p, const char *ours, const char *th
     return found;
 }
 
-static int32_t wanted_format(const kd__gguf_plan *p, int32_t tensor, int64_t layer,
-                             const char *ours, const char *theirs)
+static int32_t wanted_format(const kd__gguf_plan *p, int32_t tensor, int64_t layer, int32_t ruled)
 {
-    const int32_t ruled = rule_for(p, ours, theirs);
     if (ruled) return ruled;
     if (layer < 0 && p->o.head) return p->o.head;
+    if (p->as_trained) return KD_BLOCK_Q8_0;
     return kd__gguf_mixture(p->d, &p->o, tensor, layer);
 }
 
@@ -119,23 +120,58 @@ static int32_t ideal_format(const kd__gguf_plan *p, int32_t tensor, int32_t want
     return chosen && mixed && p->o.format != KD_BLOCK_Q8_0 ? KD_BLOCK_Q6_K : wanted;
 }
 
+/* What a matrix was trained on is what is written; who asks for another format has to say so by
+ * taking it off the lattice. */
+static kd_status check_lattice(const kd__gguf_plan *p, const kd__lattice_matrix *m, int64_t layer,
+                               int32_t ruled, const char *ours)
+{
+    const int32_t head = layer < 0 ? p->o.head : 0;
+    const int32_t asked = ruled                        ? ruled
+                          : head                       ? head
+                          : p->as_trained || layer < 0 ? 0
+                                                       : p->o.format;
+    KD_FAIL_IF(asked && asked != m->format->format, KD_ERR_MISMATCH,
+               "GGUF: %s is on a lattice of %s, and %s is asked for: leave format at 0, or take it "
+               "off with kd_model_set_lattice",
+               ours, m->format->name, kd__gguf_format_name(asked));
+    return KD_OK;
+}
+
+static kd_status choose_format(kd__gguf_plan *p, int32_t tensor, int64_t layer, const char *ours,
+                               kd__gguf_entry *e)
+{
+    const kd__tensor *t = &p->model->net.tensors[tensor];
+    const kd__lattice_matrix *m = kd__lattice_find(p->model, tensor);
+    const int32_t ruled = rule_for(p, ours, e->name);
+    if (m) {
+        e->format = m->format->format;
+        return check_lattice(p, m, layer, ruled, ours);
+    }
+    const int32_t wanted = wanted_format(p, tensor, layer, ruled);
+    const int32_t ideal = ideal_format(p, tensor, wanted);
+    e->format = kd__gguf_fitting(wanted, t->dims[1]);
+    return e->format == ideal ? KD_OK : tell_fallback(p, t, ours, ideal, e->format);
+}
+
+void kd__gguf_layer_name(const kd_model *model, int32_t tensor, int64_t layer,
+                         char to[KD_NAME_BYTES])
+{
+    const char *name = model->net.tensors[tensor].name;
+    const char *rest = layer < 0 ? NULL : strchr(name + strlen("model.layers."), '.');
+    if (rest) snprintf(to, KD_NAME_BYTES, "model.layers.%d%.40s", (int)layer, rest);
+    else snprintf(to, KD_NAME_BYTES, "%s", name);
+}
+
 static kd_status add_entry(kd__gguf_plan *p, int32_t tensor, int64_t layer)
 {
     char ours[KD_NAME_BYTES];
     if (tensor < 0) return KD_OK;
     const kd__tensor *t = &p->model->net.tensors[tensor];
     kd__gguf_entry e = { .tensor = tensor, .format = KD_FLOAT32 };
-    const char *rest = layer < 0 ? NULL : strchr(t->name + strlen("model.layers."), '.');
-    if (rest) snprintf(ours, sizeof ours, "model.layers.%d%.40s", (int)layer, rest);
-    else snprintf(ours, sizeof ours, "%s", t->name);
+    kd__gguf_layer_name(p->model, tensor, layer, ours);
     KD_FAIL_IF(!kd__gguf_name(ours, e.name), KD_ERR_UNSUPPORTED,
                "GGUF: tensor %s has no name there", ours);
-    if (t->rank == 2) {
-        const int32_t wanted = wanted_format(p, tensor, layer, ours, e.name);
-        const int32_t ideal = ideal_format(p, tensor, wanted);
-        e.format = kd__gguf_fitting(wanted, t->dims[1]);
-        if (e.format != ideal) KD_TRY(tell_fallback(p, t, ours, ideal, e.format));
-    }
+    if (t->rank == 2) KD_TRY(choose_format(p, tensor, layer, ours, &e));
     KD_TRY(KD_RESERVE(p->model->object.context, &p->entries, &p->room, p->count + 1));
     p->entries[p->count++] = e;
     return KD_OK;
@@ -174,12 +210,29 @@ static kd_status add_all(kd__gguf_plan *p)
     return KD_OK;
 }
 
+/* Format 0: that of the first matrix on the lattice is the file's. */
+static kd_status take_lattice(kd__gguf_plan *p)
+{
+    const kd__lattice_matrix *found = NULL;
+    for (int32_t i = 0; !found && i < (int32_t)p->model->net.tensor_count; i++)
+        found = kd__lattice_find(p->model, i);
+    KD_FAIL_IF(!found, KD_ERR_INVALID,
+               "GGUF: format: 0 is what a model was trained on, and this one is on no lattice "
+               "(kd_model_set_lattice)");
+    p->as_trained = 1;
+    p->o.format = found->format->format;
+    p->o.mixture = KD_MIX_PURE;
+    return KD_OK;
+}
+
 kd_status kd__gguf_plan_make(kd__gguf_plan *p, kd_model *model, const kd_gguf_options *options)
 {
     p->model = model;
     p->d = kd__trunk_config_of(model);
     p->o = *options;
+    if (!p->o.format) KD_TRY(take_lattice(p));
     KD_TRY(check_options(&p->o));
+    if (p->o.importance) KD_TRY(kd__importance_check(p->o.importance, model));
     KD_TRY(KD_NEW(model->object.context, &p->matched, p->o.rule_count + 1));
     return add_all(p);
 }

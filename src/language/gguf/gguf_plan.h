@@ -6,9 +6,8 @@
 #include <kdistill/gguf.h>
 
 #include "formats/blocks/blocks.h"
+#include "formats/gguf_put.h"
 #include "language/gguf/gguf_model.h"
-
-enum { KD__GGUF_ALIGNMENT = 32 };
 
 typedef struct kd__gguf_entry {
     int32_t tensor; /* of the model; -1: rope_freqs.weight */
@@ -20,7 +19,8 @@ typedef struct kd__gguf_plan {
     kd_model *model;
     const kd__trunk_config *d;
     kd_gguf_options o;
-    int32_t forgiving; /* 1: rows that fit no block are float16, whatever the mixture says */
+    int32_t forgiving;  /* 1: rows that fit no block are float16, whatever the mixture says */
+    int32_t as_trained; /* 1: format 0, the lattice's, was asked for */
     kd__gguf_entry *entries;
     int64_t count, room;
     uint8_t *matched; /* (rule_count) */
@@ -37,6 +37,9 @@ int64_t kd__gguf_bytes(int32_t format, int64_t count);
 /* general.file_type */
 int32_t kd__gguf_file_type(const kd_gguf_options *options);
 
+/* The model's name of a tensor in a layer (-1: of none): shared layers have one each. */
+void kd__gguf_layer_name(const kd_model *model, int32_t tensor, int64_t layer,
+                         char to[KD_NAME_BYTES]);
 /* What llama.cpp's mixture gives a matrix of a layer (-1: embedding, head). `tensor` is the
  * model's. */
 int32_t kd__gguf_mixture(const kd__trunk_config *d, const kd_gguf_options *o, int32_t tensor,

@@ -9,6 +9,8 @@
 #include "base/numbers.h"
 #include "base/thread.h"
 #include "language/gguf/gguf_plan.h"
+#include "language/gguf/importance_matrix.h"
+#include "language/trunk/lattice.h"
 
 enum { PIECE = 1 << 20, TILE = 8 }; /* bytes at once; rows that one thread takes */
 
@@ -21,6 +23,8 @@ typedef struct {
     int64_t width, row_bytes;
     int64_t first, rows; /* of this piece */
     uint8_t *bytes;
+    const uint8_t *codes;      /* of a lattice; NULL: it is on none */
+    float *importance;         /* (width); NULL: none */
     float *spare;              /* (threads, width) */
     kd__block_report *reports; /* (rows) */
 } job;
@@ -40,6 +44,19 @@ static kd__block_report convert_row(const job *j, const float *x, uint8_t *to, f
     return report;
 }
 
+/* A row of a lattice as passes saw it: its blocks, nothing is rounded again. */
+static kd__block_report copy_row(const job *j, int64_t row, uint8_t *to)
+{
+    kd__block_report report = { .finite = 1 };
+    const float *x = j->x + row * j->width;
+    memcpy(to, j->codes + row * j->row_bytes, (size_t)j->row_bytes);
+    for (int64_t i = 0; i < j->width; i++) {
+        report.square += (double)x[i] * x[i];
+        report.finite &= isfinite(x[i]) != 0;
+    }
+    return report;
+}
+
 /* Row i of the file is row kd__gguf_row_back(i) of the model. */
 static void encode_tile(void *argument, int64_t index, int32_t worker)
 {
@@ -50,8 +67,10 @@ static void encode_tile(void *argument, int64_t index, int32_t worker)
         const int64_t row = kd__gguf_row_back(j->plan->d, j->t->name, j->first + i);
         const float *x = j->x + row * j->width;
         uint8_t *to = j->bytes + i * j->row_bytes;
-        j->reports[i] = j->f ? kd__block_encode_row(j->f, x, j->width, NULL, to, spare)
-                             : convert_row(j, x, to, spare);
+        if (j->codes) j->reports[i] = copy_row(j, row, to);
+        else
+            j->reports[i] = j->f ? kd__block_encode_row(j->f, x, j->width, j->importance, to, spare)
+                                 : convert_row(j, x, to, spare);
     }
 }
 
@@ -82,6 +101,17 @@ static kd_status write_pieces(job *j, int64_t piece, kd__output *output)
     return KD_OK;
 }
 
+static kd_status take_importance(job *j)
+{
+    const kd_importance *all = j->plan->o.importance;
+    const kd__importance_entry *e = all ? kd__importance_of(all, j->plan->d, j->entry->tensor)
+                                        : NULL;
+    if (!j->f || !e || !(e->count > 0)) return KD_OK;
+    KD_TRY(KD_NEW(j->plan->model->object.context, &j->importance, j->width));
+    kd__importance_means(e, j->importance);
+    return KD_OK;
+}
+
 static kd_status write_matrix(kd__gguf_plan *p, const kd__gguf_entry *e, kd__output *output)
 {
     kd_context *context = p->model->object.context;
@@ -92,11 +122,15 @@ static kd_status write_matrix(kd__gguf_plan *p, const kd__gguf_entry *e, kd__out
               .x = kd__tensor_values(p->model, e->tensor) };
     j.width = j.t->dims[1];
     j.row_bytes = kd__gguf_bytes(e->format, j.width);
+    const kd__lattice_matrix *m = kd__lattice_find(p->model, e->tensor);
+    if (m) j.codes = kd__trunk_of(p->model)->lattice->codes + m->codes_from;
     const int64_t piece = kd__min(kd__ceil_div(PIECE, j.row_bytes), j.t->dims[0]);
     kd_status status = KD_NEW(context, &j.bytes, piece * j.row_bytes);
     if (status == KD_OK) status = KD_NEW(context, &j.spare, context->threads * j.width);
     if (status == KD_OK) status = KD_NEW(context, &j.reports, piece);
+    if (status == KD_OK) status = take_importance(&j);
     if (status == KD_OK) status = write_pieces(&j, piece, output);
+    kd__release(context, j.importance);
     kd__release(context, j.bytes);
     kd__release(context, j.spare);
     kd__release(context, j.reports);

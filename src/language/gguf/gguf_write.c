@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "base/numbers.h"
+#include "formats/gguf_put.h"
 #include "language/gguf/gguf_plan.h"
 #include "language/tokenizer/ends.h"
 #include "language/tokenizer/gguf_tokenizer.h"
@@ -26,52 +27,26 @@ typedef struct {
 
 /* ---- key-values ---- */
 
-static kd_status put(kd__text *to, const void *bytes, size_t size)
-{
-    return kd__text_append(to, bytes, size);
-}
-
-static kd_status put32(kd__text *to, uint32_t x)
-{
-    uint8_t bytes[4];
-    kd__put32(bytes, x);
-    return put(to, bytes, sizeof bytes);
-}
-
-static kd_status put64(kd__text *to, uint64_t x)
-{
-    uint8_t bytes[8];
-    kd__put64(bytes, x);
-    return put(to, bytes, sizeof bytes);
-}
-
-static kd_status put_string(kd__text *to, const char *text, int64_t bytes)
-{
-    KD_TRY(put64(to, (uint64_t)bytes));
-    return put(to, text, (size_t)bytes);
-}
-
 static kd_status begin_pair(writer *w, const char *key, int32_t type)
 {
     char whole[96];
     if (*key == '.') snprintf(whole, sizeof whole, "%s%s", w->architecture, key);
     else snprintf(whole, sizeof whole, "%s", key);
     w->pair_count++;
-    KD_TRY(put_string(&w->pairs, whole, (int64_t)strlen(whole)));
-    return put32(&w->pairs, (uint32_t)type);
+    return kd__gguf_put_key(&w->pairs, whole, type);
 }
 
 static kd_status put_count(writer *w, const char *key, int64_t value)
 {
     KD_TRY(begin_pair(w, key, KD__GGUF_U32));
-    return put32(&w->pairs, (uint32_t)value);
+    return kd__gguf_put32(&w->pairs, (uint32_t)value);
 }
 
 static kd_status put_flag(writer *w, const char *key, int on)
 {
     const uint8_t byte = on != 0;
     KD_TRY(begin_pair(w, key, KD__GGUF_BOOL));
-    return put(&w->pairs, &byte, 1);
+    return kd__text_append(&w->pairs, &byte, 1);
 }
 
 static kd_status put_float(writer *w, const char *key, double value)
@@ -79,20 +54,20 @@ static kd_status put_float(writer *w, const char *key, double value)
     uint8_t bytes[4];
     kd__put_float(bytes, (float)value);
     KD_TRY(begin_pair(w, key, KD__GGUF_F32));
-    return put(&w->pairs, bytes, sizeof bytes);
+    return kd__text_append(&w->pairs, bytes, sizeof bytes);
 }
 
 static kd_status put_text(writer *w, const char *key, const char *text)
 {
     KD_TRY(begin_pair(w, key, KD__GGUF_STRING));
-    return put_string(&w->pairs, text, (int64_t)strlen(text));
+    return kd__gguf_put_string(&w->pairs, text, (int64_t)strlen(text));
 }
 
 static kd_status begin_array(writer *w, const char *key, int32_t items, int64_t count)
 {
     KD_TRY(begin_pair(w, key, KD__GGUF_ARRAY));
-    KD_TRY(put32(&w->pairs, (uint32_t)items));
-    return put64(&w->pairs, (uint64_t)count);
+    KD_TRY(kd__gguf_put32(&w->pairs, (uint32_t)items));
+    return kd__gguf_put64(&w->pairs, (uint64_t)count);
 }
 
 /* The float32 x whose product with `own` is `whole` in float32: the nearest quotient or a
@@ -182,13 +157,13 @@ static kd_status put_tokens(writer *w)
         KD_FAIL_IF(token && !token->text_bytes, KD_ERR_UNSUPPORTED,
                    "GGUF: token %lld is an empty text", (long long)i);
         unused_name(t, i, unused);
-        KD_TRY(put_string(&w->pairs, token ? token->text : unused,
-                          token ? token->text_bytes : (int64_t)strlen(unused)));
+        KD_TRY(kd__gguf_put_string(&w->pairs, token ? token->text : unused,
+                                   token ? token->text_bytes : (int64_t)strlen(unused)));
     }
     KD_TRY(begin_array(w, "tokenizer.ggml.token_type", KD__GGUF_I32, w->d->vocabulary));
     for (int64_t i = 0; i < w->d->vocabulary; i++) {
         const int32_t kind = kind_of(t, i);
-        KD_TRY(put(&w->pairs, &kind, 4));
+        KD_TRY(kd__text_append(&w->pairs, &kind, 4));
     }
     return KD_OK;
 }
@@ -221,10 +196,10 @@ static kd_status put_merges(writer *w, const uint64_t *pairs, const int32_t *mad
         const kd__token *left = &t->tokens[pairs[i] >> 32], *right = &t->tokens[(uint32_t)pairs[i]];
         const uint64_t bytes = (uint64_t)(left->text_bytes + 1 + right->text_bytes);
         if (made[i] < 0) continue;
-        KD_TRY(put64(&w->pairs, bytes));
-        KD_TRY(put(&w->pairs, left->text, (size_t)left->text_bytes));
-        KD_TRY(put(&w->pairs, " ", 1));
-        KD_TRY(put(&w->pairs, right->text, (size_t)right->text_bytes));
+        KD_TRY(kd__gguf_put64(&w->pairs, bytes));
+        KD_TRY(kd__text_append(&w->pairs, left->text, (size_t)left->text_bytes));
+        KD_TRY(kd__text_append(&w->pairs, " ", 1));
+        KD_TRY(kd__text_append(&w->pairs, right->text, (size_t)right->text_bytes));
     }
     return KD_OK;
 }
@@ -238,7 +213,8 @@ static kd_status put_scores(writer *w, const int32_t *made, int64_t count)
         if (made[i] >= 0 && made[i] < w->d->vocabulary) scores[made[i]] = -(float)i;
     kd__little_bytes(scores, w->d->vocabulary, sizeof *scores);
     kd_status status = begin_array(w, "tokenizer.ggml.scores", KD__GGUF_F32, w->d->vocabulary);
-    if (status == KD_OK) status = put(&w->pairs, scores, (size_t)w->d->vocabulary * sizeof *scores);
+    if (status == KD_OK)
+        status = kd__text_append(&w->pairs, scores, (size_t)w->d->vocabulary * sizeof *scores);
     kd__release(w->context, scores);
     return status;
 }
@@ -327,11 +303,8 @@ static kd_status put_info(writer *w, const kd__gguf_entry *e)
     const kd__tensor *t = e->tensor < 0 ? NULL : &w->model->net.tensors[e->tensor];
     const int64_t *dims = t ? t->dims : &half, count = t ? t->count : half;
     const int32_t rank = t ? t->rank : 1;
-    KD_TRY(put_string(&w->infos, e->name, (int64_t)strlen(e->name)));
-    KD_TRY(put32(&w->infos, (uint32_t)rank));
-    for (int32_t i = rank; i-- > 0;) KD_TRY(put64(&w->infos, (uint64_t)dims[i]));
-    KD_TRY(put32(&w->infos, (uint32_t)kd__gguf_type(e->format)));
-    KD_TRY(put64(&w->infos, (uint64_t)w->offset));
+    KD_TRY(
+        kd__gguf_put_tensor(&w->infos, e->name, rank, dims, kd__gguf_type(e->format), w->offset));
     w->offset += kd__round_up(kd__gguf_bytes(e->format, count), KD__GGUF_ALIGNMENT);
     return KD_OK;
 }
@@ -345,10 +318,7 @@ static kd_status write_padding(writer *w, int64_t bytes)
 static kd_status write_all(writer *w, const char *path)
 {
     uint8_t head[24];
-    kd__put32(head, 0x46554747);
-    kd__put32(head + 4, 3); /* the version */
-    kd__put64(head + 8, (uint64_t)w->plan->count);
-    kd__put64(head + 16, (uint64_t)w->pair_count);
+    kd__gguf_head(head, w->plan->count, w->pair_count);
     KD_TRY(kd__output_open(&w->output, w->context, path, 1));
     KD_TRY(kd__output_write(&w->output, head, sizeof head));
     KD_TRY(kd__output_write(&w->output, w->pairs.bytes, w->pairs.size));
