@@ -191,7 +191,8 @@ class StudentTest(Case):
     def test_what_is_trained_on_a_lattice_is_what_the_file_holds(self):
         model, path, batch = self.wide(), self.folder + "/lattice.gguf", self.tokens()
         model.set_lattice()
-        model.set_lattice("*embed_tokens.weight", format=kd.Block.Q8_0)
+        for name in "*embed_tokens.weight", "lm_head.weight":
+            model.set_lattice(name, format=kd.Block.Q8_0)
         loss = kd.Loss(self.ctx)
         loss.add(kd.LossKind.CROSS_ENTROPY, label_field="tokens", align=kd.Align.NEXT)
         optimizer = kd.Optimizer(self.ctx, kd.OptimizerKind.ADAM, model)

@@ -143,7 +143,8 @@ START_TEST(files_of_other_models_are_refused)
     OK(kd_importance_save(importance, path));
     FAILS(kd_importance_load(&again, wide, path), KD_ERR_SHAPE, "attn_output.weight.in_sum2");
     FAILS(kd_importance_load(&again, small, path), KD_ERR_MISMATCH, "blk.1.");
-    FAILS(kd_importance_load(&again, model, scratch_path("none.gguf")), KD_ERR_IO, "none.gguf");
+    FAILS(kd_importance_load(&again, model, scratch_path("none.gguf")), KD_ERR_NOT_FOUND,
+          "none.gguf");
     o.format = KD_BLOCK_Q4_0;
     o.importance = importance;
     FAILS(kd_model_plan_gguf(wide, &o, &info), KD_ERR_MISMATCH, "importance");
