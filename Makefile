@@ -208,7 +208,7 @@ dist:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton
+.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton demo-quantize
 
 DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
 build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
@@ -234,6 +234,12 @@ demo-lm: $(BUILD)/examples/lm_distil
 demo-embed: all
 	@test -n "$(KD_MINILM)" -a -n "$(KD_DATA)" || { echo "demo-embed: set KD_MINILM (python bench/minilm.py FOLDER) and KD_DATA"; exit 1; }
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/embed/embed.py $(KD_MINILM) $(KD_DATA) build/demo-embed $(EMBED)
+
+# A small language model in four bits: rounded, weighed by importance, and trained on the numbers that the file holds (a few minutes):
+# KD_DATA; QUANTIZE: options of examples/quantize/quantize.py, as --format IQ4_NL.
+demo-quantize: all
+	@test -n "$(KD_DATA)" || { echo "demo-quantize: set KD_DATA"; exit 1; }
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/quantize/quantize.py $(KD_DATA)/tinystories-656k build/demo-quantize $(QUANTIZE)
 
 # The course in miniature, three seeds (under ten minutes): SEEDS, STEPS. reproduce-course is the long one (about two hours); both go on where they were killed.
 COURSE := $(wildcard examples/course/*.c)

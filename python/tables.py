@@ -16,6 +16,8 @@ ENUMS = {
     "Gemm": ("IntEnum", r"KD_GEMM_\w+", "Who computes matrix products."),
     "Products": ("IntEnum", r"KD_PRECISION_\w+", "In what numbers products are computed."),
     "Resample": ("IntEnum", r"KD_RESAMPLE_\w+", "Filters of a resize."),
+    "Block": ("IntEnum", r"KD_BLOCK_\w+", "Formats of numbers in blocks."),
+    "Mix": ("IntEnum", r"KD_MIX_\w+", "Which matrices of a GGUF file get more bits."),
     "Mode": ("IntEnum", r"KD_MODE_\w+", "What a forward pass is for."),
     "OutputUnit": ("IntEnum", r"KD_UNIT_OF_\w+", "What an output has one row for."),
     "LayerChoice": ("IntEnum", r"KD_LAYERS_\w+", "Which layer belongs to a student's layer."),
@@ -136,6 +138,7 @@ ENUM_MEMBERS = {
     "lookup": "Lookup",
     "mean": "Mean",
     "missing": "Missing",
+    "mixture": "Mix",
     "nonfinite": "Nonfinite",
     "optimizer": "OptimizerKind",
     "matmul_precision": "Products",
@@ -161,6 +164,9 @@ SPELLED_OUT = {
     "kd_chat_options.tools",
     "kd_chat_options.variables",
     "kd_csv_options.separator",
+    "kd_gguf_options.importance",
+    "kd_gguf_options.rule_count",
+    "kd_gguf_options.rules",
     "kd_student_options.config",
 }
 

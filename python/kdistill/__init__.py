@@ -41,6 +41,7 @@ from .audio import Audio
 from .augment import augment_prompts
 from .balance import Balance
 from .batch import Batch, BatchCounts, BatchOrigin, BatchSamples
+from .block import block_bytes, block_decode, block_encode
 from .chat import chat_encode, chat_render
 from .checkpoint import Checkpoint
 from .compare import (
@@ -58,6 +59,7 @@ from .exchange import Exchange
 from .generator import Generated, Generator
 from .head import Head
 from .image import ImageProcessor, image_crop, image_resize
+from .importance import Importance
 from .loader import Loader
 from .loss import Loss, LossCounts, LossMemory, TaskGradients, Term
 from .mel import Mel
@@ -116,6 +118,7 @@ __all__ = [
     "Generator",
     "Head",
     "ImageProcessor",
+    "Importance",
     "Loader",
     "Loss",
     "LossCounts",
@@ -148,6 +151,9 @@ __all__ = [
     "answers_collect",
     "answers_judge",
     "augment_prompts",
+    "block_bytes",
+    "block_decode",
+    "block_encode",
     "build_info",
     "chat_encode",
     "chat_render",

@@ -1619,6 +1619,105 @@ class kd_mask_options(Structure):
     mask_field: Any
 
 
+class kd_lattice_options(Structure):
+    """`kd_lattice_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("format", c_int32),
+        ("every", c_int32),
+        ("reserved", c_int32),
+    ]
+    struct_size: int
+    format: int
+    every: int
+    reserved: int
+
+
+class kd_lattice_info(Structure):
+    """`kd_lattice_info` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("matrices", c_int32),
+        ("numbers", c_int64),
+        ("bits", c_double),
+        ("error", c_double),
+        ("changed_share", c_double),
+        ("clipped_share", c_double),
+    ]
+    struct_size: int
+    matrices: int
+    numbers: int
+    bits: float
+    error: float
+    changed_share: float
+    clipped_share: float
+
+
+class kd_gguf_rule(Structure):
+    """`kd_gguf_rule` of the headers."""
+
+    _fields_ = [
+        ("pattern", c_char_p),
+        ("format", c_int32),
+        ("reserved", c_int32),
+    ]
+    pattern: _Text | None
+    format: int
+    reserved: int
+
+
+class kd_gguf_options(Structure):
+    """`kd_gguf_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("format", c_int32),
+        ("mixture", c_int32),
+        ("head", c_int32),
+        ("end_token", c_int32),
+        ("rule_count", c_int32),
+        ("rules", POINTER(kd_gguf_rule)),
+        ("name", c_char_p),
+        ("importance", c_void_p),
+    ]
+    struct_size: int
+    format: int
+    mixture: int
+    head: int
+    end_token: int
+    rule_count: int
+    rules: Any
+    name: _Text | None
+    importance: Any
+
+
+class kd_gguf_info(Structure):
+    """`kd_gguf_info` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("fallbacks", c_int32),
+        ("fallback", c_char_p),
+        ("wanted", c_int32),
+        ("used", c_int32),
+        ("bytes", c_int64),
+        ("bits", c_double),
+        ("error", c_double),
+        ("vanished", c_int64),
+    ]
+    struct_size: int
+    fallbacks: int
+    fallback: _Text | None
+    wanted: int
+    used: int
+    bytes: int
+    bits: float
+    error: float
+    vanished: int
+
+
 class kd_record(Structure):
     """`kd_record` of the headers."""
 
@@ -2361,6 +2460,11 @@ STRUCTS: list[type[Structure]] = [
     kd_static_options,
     kd_lora_options,
     kd_mask_options,
+    kd_lattice_options,
+    kd_lattice_info,
+    kd_gguf_rule,
+    kd_gguf_options,
+    kd_gguf_info,
     kd_record,
     kd_record_options,
     kd_record_counts,
@@ -2438,6 +2542,22 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_RESAMPLE_BILINEAR": ("Resample", "BILINEAR"),
     "KD_RESAMPLE_BICUBIC": ("Resample", "BICUBIC"),
     "KD_RESAMPLE_BOX": ("Resample", "BOX"),
+    "KD_BLOCK_Q4_0": ("Block", "Q4_0"),
+    "KD_BLOCK_Q4_1": ("Block", "Q4_1"),
+    "KD_BLOCK_Q5_0": ("Block", "Q5_0"),
+    "KD_BLOCK_Q5_1": ("Block", "Q5_1"),
+    "KD_BLOCK_Q8_0": ("Block", "Q8_0"),
+    "KD_BLOCK_Q2_K": ("Block", "Q2_K"),
+    "KD_BLOCK_Q3_K": ("Block", "Q3_K"),
+    "KD_BLOCK_Q4_K": ("Block", "Q4_K"),
+    "KD_BLOCK_Q5_K": ("Block", "Q5_K"),
+    "KD_BLOCK_Q6_K": ("Block", "Q6_K"),
+    "KD_BLOCK_IQ4_NL": ("Block", "IQ4_NL"),
+    "KD_BLOCK_IQ4_XS": ("Block", "IQ4_XS"),
+    "KD_BLOCK_MXFP4": ("Block", "MXFP4"),
+    "KD_MIX_PURE": ("Mix", "PURE"),
+    "KD_MIX_SMALL": ("Mix", "SMALL"),
+    "KD_MIX_MEDIUM": ("Mix", "MEDIUM"),
     "KD_MODE_EVALUATE": ("Mode", "EVALUATE"),
     "KD_MODE_TRAIN": ("Mode", "TRAIN"),
     "KD_MODE_REHEARSE": ("Mode", "REHEARSE"),
@@ -3265,9 +3385,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "- a folder of static embeddings: model2vec's, or one whose modules.json names a StaticEmbe"
         "dding\n"
         "  and a Normalize or nothing after it. Since 0.2;\n"
-        "- a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_"
-        "0,\n"
-        "  Q5_1, Q4_K, Q5_K, Q6_K). Since 0.2."
+        "- a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, and the formats of\n"
+        "  block.h). Since 0.2."
     ),
     "kd_model_free": (
         None, [c_void_p],
@@ -3280,9 +3399,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "- a folder of static embeddings: model2vec's, or one whose modules.json names a StaticEmbe"
         "dding\n"
         "  and a Normalize or nothing after it. Since 0.2;\n"
-        "- a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_"
-        "0,\n"
-        "  Q5_1, Q4_K, Q5_K, Q6_K). Since 0.2."
+        "- a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, and the formats of\n"
+        "  block.h). Since 0.2."
     ),
     "kd_model_save_options_init": (
         None, [POINTER(kd_model_save_options), c_size_t],
@@ -5301,20 +5419,136 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "uch\n"
         "  field of tokens. The batch is then unchanged."
     ),
-    "kd_model_save_gguf": (
-        c_int32, [c_void_p, c_void_p, c_char_p, c_int32, c_int32],
+    "kd_block_bytes": (
+        c_int64, [c_int32, c_int64],
+        "Bytes of `count` numbers of a format; 0: no such format, or count is no whole number of\n"
+        "blocks."
+    ),
+    "kd_block_encode": (
+        c_int32, [c_void_p, c_int32, POINTER(kd_array), POINTER(kd_array), c_void_p, c_int64],
+        "Writes `values`, contiguous float32 (rows, n) or (n), as blocks, row by row.\n"
+        "- importance: (n) float32, 0 or more: what the squared errors of each column weigh in the "
+        "search\n"
+        "  for scales, as llama.cpp's importance matrices say. NULL: none.\n"
+        "- bytes, size: the caller's, size = kd_block_bytes(format, rows * n).\n"
+        "Equal to ggml's own bytes for Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0; the others search, and may "
+        "differ\n"
+        "from ggml in the last bits of sums that decide between two candidates of the same error.\n"
+        "Errors: KD_ERR_UNSUPPORTED (a format that is only read), KD_ERR_SHAPE, KD_ERR_RANGE (a num"
+        "ber\n"
+        "that is not finite, or scales beyond float16: nothing is written)."
+    ),
+    "kd_block_decode": (
+        c_int32, [c_void_p, c_int32, c_void_p, c_int64, POINTER(kd_array)],
+        "Reads blocks into `values`, contiguous float32, whose count the bytes must have."
+    ),
+    "kd_importance_create": (
+        c_int32, [POINTER(c_void_p), c_void_p],
+        "Nothing known yet. KD_ERR_UNSUPPORTED: the model is not a llama, mistral, qwen2 or qwen3."
+    ),
+    "kd_importance_load": (
+        c_int32, [POINTER(c_void_p), c_void_p, c_char_p],
+        "A file of llama-imatrix (GGUF) for this model.\n"
+        "- KD_ERR_MISMATCH: an entry that is none of the model's matrices; KD_ERR_SHAPE: another wi"
+        "dth.\n"
+        "- Matrices without an entry are known as such: kd_importance_get says a count of 0."
+    ),
+    "kd_importance_free": (
+        None, [c_void_p],
+        "A file of llama-imatrix (GGUF) for this model.\n"
+        "- KD_ERR_MISMATCH: an entry that is none of the model's matrices; KD_ERR_SHAPE: another wi"
+        "dth.\n"
+        "- Matrices without an entry are known as such: kd_importance_get says a count of 0."
+    ),
+    "kd_importance_add": (
+        c_int32, [c_void_p, c_void_p],
+        "Runs the model over a batch, without dropout, in a pass of its own that keeps all layers' "
+        "values,\n"
+        "and adds what enters the matrices. What kd_model_output views stays."
+    ),
+    "kd_importance_save": (
+        c_int32, [c_void_p, c_char_p],
+        "Writes what was added, to a temporary name that is then renamed. KD_ERR_STATE: nothing was"
+        "."
+    ),
+    "kd_importance_get": (
+        c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(c_int64)],
+        "The mean square of each input of a matrix, by the model's name of it, and how many rows we"
+        "re\n"
+        "added. *mean_square is a view (inputs) float32 that lives until the next call with this ha"
+        "ndle;\n"
+        "zeros if *count is 0. KD_ERR_NOT_FOUND: it is not a matrix of a layer."
+    ),
+    "kd_lattice_options_init": (
+        None, [POINTER(kd_lattice_options), c_size_t],
+        ""
+    ),
+    "kd_model_set_lattice": (
+        c_int32, [c_void_p, c_char_p, POINTER(kd_lattice_options)],
+        'Puts the matrices whose name matches the pattern (* and ?; NULL: "*_proj.weight") on a lat'
+        "tice, or\n"
+        'with format 0 off it. Another call may put others on another format: "*embed_tokens.weight'
+        '" in\n'
+        "Q8_0. Passes, generators, kd_model_save and kd_model_write_gguf see the lattice's points;"
+        "\n"
+        "kd_model_parameters, optimizers and checkpoints the float32 numbers behind them.\n"
+        "- Takes 4 bytes for each parameter, and the blocks.\n"
+        "- Optimizers: a weight decay moves numbers over thresholds to no purpose; leave it 0 for t"
+        "hese.\n"
+        "Errors: KD_ERR_NOT_FOUND (nothing matches), KD_ERR_SHAPE (a matrix whose rows do not fit: "
+        "the\n"
+        "message names it), KD_ERR_UNSUPPORTED (not a language model, a format that is only read, 8"
+        "-bit\n"
+        "weights), KD_ERR_STATE (adapters; a step is open). After an error the model is as before."
+    ),
+    "kd_model_get_lattice_info": (
+        c_int32, [c_void_p, POINTER(kd_lattice_info)],
+        "About the lattice of now. KD_ERR_STATE: the model has none."
+    ),
+    "kd_gguf_options_init": (
+        None, [POINTER(kd_gguf_options), c_size_t],
+        ""
+    ),
+    "kd_model_write_gguf": (
+        c_int32, [c_void_p, c_void_p, c_char_p, POINTER(kd_gguf_options), POINTER(kd_gguf_info)],
         "Writes a model and its tokenizer as one GGUF file (version 3), to a temporary name that is"
         " then\n"
-        "renamed. Shared layers are written out.\n"
+        "renamed. Shared layers are written out, vectors are float32. options NULL: the defaults; i"
+        "nfo\n"
+        "NULL: not wanted.\n"
+        "- A matrix whose rows do not fit a format gets llama.cpp's own substitute: Q4_K becomes Q5"
+        "_0,\n"
+        "  Q5_K Q5_1, Q6_K Q8_0; where rows are not a multiple of 32 it is float16. info counts the"
+        "m, the\n"
+        "  context's logger gets a warning for each. With KD_MIX_PURE that is KD_ERR_SHAPE, except "
+        "for\n"
+        "  float16.\n"
+        "- KD_ERR_RANGE: a number that is not finite, or scales beyond float16; the message has the"
+        "\n"
+        "  tensor's name, and no file is left.\n"
+        "- Matrices on a lattice are written as passes see them, nothing is rounded again;\n"
+        "  KD_ERR_MISMATCH: another format is asked for.\n"
+        "- KD_ERR_NOT_FOUND: a rule that matches nothing.\n"
+        "- KD_ERR_UNSUPPORTED: sliding windows, dynamic rope scaling, or a tokenizer whose pre-toke"
+        "nizer\n"
+        "  has no name in GGUF (known: GPT-2, Llama 3, Qwen2, SmolLM and character models); a forma"
+        "t that\n"
+        "  is only read."
+    ),
+    "kd_model_plan_gguf": (
+        c_int32, [c_void_p, POINTER(kd_gguf_options), POINTER(kd_gguf_info)],
+        "The same info, and the same errors of the model, but nothing is written."
+    ),
+    "kd_model_save_gguf": (
+        c_int32, [c_void_p, c_void_p, c_char_p, c_int32, c_int32],
+        "Writes every matrix in one format, without options.\n"
         "- dtype: KD_FLOAT32, KD_FLOAT16, or KD_INT8: Q8_0, 8 bits with one scale per 32 numbers (m"
         "atrices\n"
         "  whose rows are not a multiple of 32 stay float16). Vectors are float32.\n"
         "- end_token: the id that ends a text. KD_END_TOKEN_DEFAULT: the tokenizer's own, and the t"
         "oken\n"
         "  that ends a chat turn if it is a different one. KD_END_TOKEN_NONE: none is written.\n"
-        "- KD_ERR_UNSUPPORTED: sliding windows, dynamic rope scaling, or a tokenizer whose pre-toke"
-        "nizer\n"
-        "  has no name in GGUF (known: GPT-2, Llama 3, Qwen2, SmolLM and character models)."
+        "Errors: those of kd_model_write_gguf."
     ),
     "kd_record_init": (
         None, [POINTER(kd_record), c_size_t],

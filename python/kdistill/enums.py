@@ -21,6 +21,7 @@ __all__ = [
     "AugmentKind",
     "BadLines",
     "BalanceKind",
+    "Block",
     "ChatFormat",
     "ChatPrompt",
     "Choose",
@@ -48,6 +49,7 @@ __all__ = [
     "Members",
     "MetricKind",
     "Missing",
+    "Mix",
     "Mode",
     "Nonfinite",
     "Normalize",
@@ -205,6 +207,35 @@ class Resample(IntEnum):
     BICUBIC = 3
     #: 1 for -1/2 < x <= 1/2
     BOX = 4
+
+
+class Block(IntEnum):
+    """Formats of numbers in blocks. C: `KD_BLOCK_...`."""
+
+    Q4_0 = 258
+    Q4_1 = 259
+    Q5_0 = 262
+    Q5_1 = 263
+    Q8_0 = 264
+    Q2_K = 266
+    Q3_K = 267
+    Q4_K = 268
+    Q5_K = 269
+    Q6_K = 270
+    IQ4_NL = 276
+    IQ4_XS = 279
+    MXFP4 = 295
+
+
+class Mix(IntEnum):
+    """Which matrices of a GGUF file get more bits. C: `KD_MIX_...`."""
+
+    #: none: every matrix is in the format
+    PURE = 0
+    #: as llama-quantize does for Q4_K_S, Q5_K_S and Q4_0
+    SMALL = 1
+    #: as it does for Q4_K_M, Q5_K_M; other formats have one mixture
+    MEDIUM = 2
 
 
 class Mode(IntEnum):

@@ -29,6 +29,7 @@ from .enums import (
     MelScale,
     Members,
     Missing,
+    Mix,
     Nonfinite,
     PairDirection,
     Positives,
@@ -445,6 +446,23 @@ class MaskOptions(TypedDict, total=False):
     seed: int
     epoch: int
     tokens_field: str | None
+
+
+class LatticeOptions(TypedDict, total=False):
+    """Options of `kd_lattice_options`."""
+
+    format: int
+    every: int
+
+
+class GgufOptions(TypedDict, total=False):
+    """Options of `kd_gguf_options`."""
+
+    format: int
+    mixture: Mix
+    head: int
+    end_token: int
+    name: str | None
 
 
 class RecordOptions(TypedDict, total=False):
@@ -1218,6 +1236,30 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "seed": ("int", "0: the context's"),
         "epoch": ("int", "another epoch hides others"),
         "tokens_field": ("str | None", 'None: "tokens", "label", "mask"'),
+    },
+    "kd_lattice_options": {
+        "format": ("int", "a block format that is written; 0: the matrices are float32 again"),
+        "every": (
+            "int",
+            "of IQ4_NL, Q4_K and Q5_K, whose scales take a search: after how many optimizer steps i"
+            "t is done again; in between only codes are rounded. 0: 16. Other formats have new scal"
+            "es in every pass"
+        ),
+    },
+    "kd_gguf_options": {
+        "format": (
+            "int",
+            "DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16 or a block format; 0: for a model on a la"
+            "ttice (lattice.h), its blocks as they are, and the other matrices, embeddings and head"
+            ", in Q8_0"
+        ),
+        "mixture": ("Mix", "Mix.PURE .."),
+        "head": (
+            "int",
+            "of embeddings and head; 0: what the mixture says (Q6_K, or Q8_0 where rows do not fit)"
+        ),
+        "end_token": ("int", "as in kd_model_save_gguf"),
+        "name": ("str | None", "general.name; None: none"),
     },
     "kd_record_options": {
         "bad_lines": (

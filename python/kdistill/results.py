@@ -24,8 +24,10 @@ __all__ = [
     "Difference",
     "ExchangeInfo",
     "GeneratorInfo",
+    "GgufInfo",
     "ImportCounts",
     "Latency",
+    "LatticeInfo",
     "LossDiagnostics",
     "LossResult",
     "Metric",
@@ -389,6 +391,46 @@ class Speed:
     cache_bytes: int
     #: the most that the context's allocator held meanwhile, everything in the context included
     peak_bytes: int
+
+
+@dataclass(frozen=True)
+class LatticeInfo:
+    """What `kd_lattice_info` tells."""
+
+    matrices: int
+    #: of theirs
+    numbers: int
+    #: for each of them
+    bits: float
+    #: root of the mean squared difference to the float32 numbers, over these
+    error: float
+    #: share of numbers with another code than at the last call; 0 at the first: training that
+    #: swings over thresholds shows here
+    changed_share: float
+    #: of numbers beyond their block's ends, whose gradient is 0
+    clipped_share: float
+
+
+@dataclass(frozen=True)
+class GgufInfo:
+    """What `kd_gguf_info` tells."""
+
+    #: matrices that got another format because their rows are no multiple of 256, or of 32
+    fallbacks: int
+    #: the model's name of the first of them, as long as the model lives; None: there is none
+    fallback: str
+    #: its formats: what it should have got, and what it got
+    wanted: int
+    #: its formats: what it should have got, and what it got
+    used: int
+    #: of all tensors in the file
+    bytes: int
+    #: for each number of a matrix
+    bits: float
+    #: root of the mean squared error of the matrices, over their own
+    error: float
+    #: blocks so small that their float16 scale is 0, and all became 0
+    vanished: int
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@
 #include "use_audio.h"
 #include "use_exchange.h"
 #include "use_features.h"
+#include "use_gguf.h"
 #include "use_heads.h"
 #include "use_images.h"
 #include "use_pairs.h"
@@ -332,6 +333,7 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
     }
     snprintf(path, sizeof path, "%s/oom.gguf", folder);
     if (status == KD_OK) status = kd_model_save_gguf(model, t, path, KD_INT8, -1);
+    if (status == KD_OK) status = use_gguf(ctx, t, path);
     kd_model_free(model);
     model = NULL;
     kd_tokenizer_free(t);

@@ -62,6 +62,9 @@ struct kd_model {
     int32_t weights;      /* KD_FLOAT32 or KD_INT8 */
     uint64_t seed;
     float *parameters, *gradients;
+    /* 1: since a checkpoint was saved, or other numbers put in their place, no pass came: what is
+     * made of parameters over several steps begins from the start */
+    int32_t parameters_replaced;
     int64_t gradient_count;
     int32_t gradients_shared;  /* 1: by the layers, in turn */
     int32_t gradients_fresh;   /* 1: the next backward pass overwrites them */

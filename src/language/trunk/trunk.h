@@ -171,6 +171,7 @@ typedef struct kd__trunk {
     int32_t logits_known;
     kd_array head_view, head_gradient, bias_view, bias_gradient;
     struct kd__lora *lora;              /* NULL: no adapters */
+    struct kd__lattice *lattice;        /* NULL: none; not beside adapters */
     struct kd__int8_weights *quantized; /* of a frozen model, NULL: none */
     struct kd__samples *samples;        /* outputs of samples, NULL: none */
 } kd__trunk;
@@ -205,7 +206,9 @@ static inline int64_t kd__trunk_units(const kd__trunk_config *d)
 {
     return d->no_gate ? d->inner : 2 * d->inner;
 }
-/* The parameters as passes see them: with adapters, or the model's own. */
+/* The parameters as passes see them: with adapters, on a lattice, or the model's own. Made of those
+ * of now before a pass, a save, a generator. */
+kd_status kd__trunk_refresh(kd_model *model);
 const float *kd__parameters_seen(const kd_model *model);
 /* A head in the file where the config ties it to the embedding: KD_ERR_MISMATCH where it holds
  * other numbers. */

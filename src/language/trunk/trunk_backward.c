@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "language/trunk/trunk.h"
+#include "language/trunk/lattice.h"
 #include "language/trunk/lora.h"
 #include "nn/embedding.h"
 #include "nn/dropout.h"
@@ -204,6 +205,7 @@ static kd_status finish_layer(const backward *w, int64_t layer)
     const int64_t first = d->layer[layer].first, end = d->layer[layer].end;
     if (!is_whole(d, layer)) return KD_OK;
     KD_TRY(kd__lora_gradients(model, first, end));
+    kd__lattice_gradients(model, first, end);
     if (model->on_gradients) model->on_gradients(model->on_gradients_user, model, first, end);
     return KD_OK;
 }
@@ -409,6 +411,9 @@ kd_status kd__trunk_backward(kd_model *model)
     for (int64_t l = d->layers; l-- > 0;) KD_TRY(backward_layer(&w, l));
     enter_layers(&w);
     KD_TRY(backward_embedding(&w));
+    const int64_t last = d->layer[d->layers - 1].end, all = model->net.tensor_count;
+    kd__lattice_gradients(model, 0, d->layer[0].first);
+    kd__lattice_gradients(model, last, all);
     KD_TRY(kd__lora_gradients(model, 0, d->layer[0].first));
-    return kd__lora_gradients(model, d->layer[d->layers - 1].end, model->net.tensor_count);
+    return kd__lora_gradients(model, last, all);
 }
