@@ -11,8 +11,8 @@ import sys
 
 PREFIX = {"kdistill.h": ""}
 # Headers that every C11 compiler has; all others have their places.
-STANDARD = """complex ctype errno float inttypes limits locale math stdarg stdatomic stddef stdint stdio
-stdlib string time"""
+STANDARD = """complex ctype errno float inttypes limits locale math stdarg stdatomic stddef
+stdint stdio stdlib string time"""
 STANDARD = {name + ".h" for name in STANDARD.split()}
 PLACES = {
     "pthread.h": r"src/base/thread\.c|src/core/store/store\.h",
