@@ -370,6 +370,9 @@ FRONT = """/* kdistill.c - libkdistill {version}, the core, in one file.
 #include "kdistill.h"
 /* What the core does not use of its own functions. */
 #pragma GCC diagnostic ignored "-Wunused-function"
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized" /* which the library is built without */
+#endif
 """
 
 

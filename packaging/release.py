@@ -75,7 +75,7 @@ def complaints(version):
     if changed.strip():
         found.append("files are not committed: " + changed.strip().splitlines()[0])
     if version != tree.version():
-        found.append(f"expected the version of the headers, {tree.version()}, got {version}")
+        return [*found, f"expected the version of the headers, {tree.version()}, got {version}"]
     remark, text = section(version)
     if remark is None or not text:
         found.append(f"CHANGELOG.md has no section of {version}")
