@@ -75,7 +75,10 @@ $(BUILD)/obj/math/kernels_avx512.o: ISA_FLAGS := $(KERNEL_FLAGS) -mavx512f -mavx
 
 # What a program that links statically needs: names, without the places of this machine.
 STATIC_LIBS = $(filter-out -L% -Wl%,$(LIBS))
-PC_VALUES = sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' \
+# kdistill.pc finds its prefix from its own place, but for /usr, which pkg-config must recognize.
+PC_FROM = $(shell realpath -m --relative-to=$(1) $(2))
+PC_PREFIX = $(if $(filter /usr,$(prefix)),/usr,$${pcfiledir}/$(call PC_FROM,$(libdir)/pkgconfig,$(prefix)))
+PC_VALUES = sed -e 's|@prefix@|$(PC_PREFIX)|' -e 's|@libdir@|$${prefix}/$(call PC_FROM,$(prefix),$(libdir))|' -e 's|@includedir@|$${prefix}/$(call PC_FROM,$(prefix),$(includedir))|' -e 's|@version@|$(VERSION)|' \
 	-e 's|@libs@|$(STATIC_LIBS)|' -e 's|@soversion@|$(SOVERSION)|' -e 's|@include_from_here@|$(INCLUDE_FROM_CMAKE)|'
 INCLUDE_FROM_CMAKE = $(shell realpath -m --relative-to=$(libdir)/cmake/kdistill $(includedir))
 
@@ -158,9 +161,10 @@ install: all
 	install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(libdir)/cmake/kdistill $(DESTDIR)$(includedir)/kdistill
 	install -m 644 include/kdistill.h $(DESTDIR)$(includedir)/
 	install -m 644 include/kdistill/*.h $(DESTDIR)$(includedir)/kdistill/
-	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1
+	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1 $(DESTDIR)$(prefix)/share/man/man3
 	install -m 755 $(TOOL) $(DESTDIR)$(prefix)/bin/kdistill-store
 	install -m 644 docs/kdistill-store.1 $(DESTDIR)$(prefix)/share/man/man1/
+	install -m 644 docs/libkdistill.3 $(DESTDIR)$(prefix)/share/man/man3/
 	install -m 755 $(SHARED) $(DESTDIR)$(libdir)/
 	install -m 644 $(STATIC) $(DESTDIR)$(libdir)/
 	ln -sf libkdistill.so.$(VERSION) $(DESTDIR)$(libdir)/libkdistill.so.$(SOVERSION)
@@ -172,7 +176,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(includedir)/kdistill.h $(DESTDIR)$(libdir)/libkdistill.so* $(DESTDIR)$(libdir)/libkdistill.a $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc $(DESTDIR)$(libdir)/libkdistill-mpi.* $(DESTDIR)$(libdir)/pkgconfig/kdistill-mpi.pc
 	rm -rf $(DESTDIR)$(includedir)/kdistill $(DESTDIR)$(libdir)/cmake/kdistill
-	rm -f $(DESTDIR)$(prefix)/bin/kdistill-store $(DESTDIR)$(prefix)/share/man/man1/kdistill-store.1
+	rm -f $(DESTDIR)$(prefix)/bin/kdistill-store $(DESTDIR)$(prefix)/share/man/man1/kdistill-store.1 $(DESTDIR)$(prefix)/share/man/man3/libkdistill.3
 
 clean:
 	rm -rf build $(wildcard lib/*.so* lib/*.a lib/*.pc)
@@ -327,4 +331,5 @@ docs: all
 
 -include $(OBJECTS:.o=.d)
 include tests/tests.mk
+include packaging/packaging.mk
 endif

@@ -289,7 +289,7 @@ style: check-pages
 # The package by all rules of python/pyproject.toml and by mypy; what else is Python by the formatter and by length.
 RUFF ?= $(or $(wildcard $(PEERS)/bin/ruff),ruff)
 MYPY ?= $(or $(wildcard $(PEERS)/bin/mypy),mypy)
-SCRIPTS = bench examples lib tests/fuzz tests/gates tests/goldens tests/property
+SCRIPTS = bench examples lib packaging tests/fuzz tests/gates tests/goldens tests/property
 check-python-style:
 	$(RUFF) check --config python/pyproject.toml python tests/python
 	$(RUFF) check --config python/scripts.toml $(SCRIPTS)

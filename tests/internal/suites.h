@@ -9,6 +9,7 @@ Suite *bounds_suite(void);
 Suite *eigen_suite(void);
 Suite *kernels_suite(void);
 Suite *layers_suite(void);
+Suite *os_suite(void);
 Suite *relation_suite(void);
 Suite *loss_state_suite(void);
 Suite *relation_goldens_suite(void);

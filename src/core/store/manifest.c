@@ -1,16 +1,12 @@
 /* A folder of shards: manifest.json lists them, and is replaced as a whole under a lock when a
  * writer adds one. */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "formats/json.h"
 #include "core/store/store.h"
 
@@ -119,11 +115,11 @@ kd_status kd__manifest_add(kd_context *context, const char *folder, int32_t shar
     char *lock = NULL, name[32];
     KD_TRY(kd__folder_make(folder));
     KD_TRY(kd__path_join(context, &lock, folder, "manifest.lock"));
-    int file = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int file = kd__os_open(lock, KD__OS_UPDATE);
     kd_status status = file < 0 ? kd__fail(KD_ERR_IO, "%s: cannot open: %s", lock, strerror(errno))
                                 : kd__file_lock(context, file, 1, lock);
     if (status == KD_OK) status = add_locked(context, folder, shard);
-    if (file >= 0) close(file);
+    if (file >= 0) kd__os_close(file);
     kd__release(context, lock);
     KD_TRY(status);
     shard_name(name, shard);
@@ -132,24 +128,33 @@ kd_status kd__manifest_add(kd_context *context, const char *folder, int32_t shar
 
 /* Every shard of the folder must be in the manifest; those of the manifest are opened and so must
  * be there. */
+typedef struct {
+    const char *folder;
+    const int64_t *numbers;
+    int64_t count;
+    kd_status status;
+} named_shards;
+
+static int check_name(void *user, const char *name)
+{
+    named_shards *named = user;
+    const int64_t number = shard_number(name);
+    if (number < 0) return 0;
+    for (int64_t at = 0; at < named->count; at++)
+        if (named->numbers[at] == number) return 0;
+    named->status = kd__fail(KD_ERR_FORMAT,
+                             "%s: %s is there, but manifest.json does not name it (kdistill-store "
+                             "merge makes one store of both)",
+                             named->folder, name);
+    return 1;
+}
+
 static kd_status check_folder(const char *folder, const int64_t *numbers, int64_t count)
 {
-    DIR *directory = opendir(folder);
-    KD_FAIL_IF(!directory, KD_ERR_IO, "%s: %s", folder, strerror(errno));
-    kd_status status = KD_OK;
-    for (struct dirent *entry; status == KD_OK && (entry = readdir(directory));) {
-        const int64_t number = shard_number(entry->d_name);
-        int64_t at = 0;
-        if (number < 0) continue;
-        while (at < count && numbers[at] != number) at++;
-        if (at == count)
-            status = kd__fail(KD_ERR_FORMAT,
-                              "%s: %s is there, but manifest.json does not name it (kdistill-store "
-                              "merge makes one store of both)",
-                              folder, entry->d_name);
-    }
-    closedir(directory);
-    return status;
+    named_shards named = { folder, numbers, count, KD_OK };
+    KD_FAIL_IF(kd__os_list(folder, check_name, &named), KD_ERR_IO, "%s: %s", folder,
+               strerror(errno));
+    return named.status;
 }
 
 kd_status kd__manifest_read(kd_context *context, const char *folder, char ***paths, int64_t *count)

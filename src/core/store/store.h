@@ -138,7 +138,7 @@ typedef struct kd__shard {
     int64_t torn, damaged;
     const uint8_t *map;
     int64_t map_size;
-    void *old_maps[64];
+    const void *old_maps[64];
     int64_t old_sizes[64];
     int32_t old_count;
     int64_t head_offset, head_size; /* 0: none */

@@ -3,13 +3,9 @@
 #include "core/store/writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/file.h"
@@ -17,6 +13,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "base/text.h"
 
 static kd_status io_error(const kd_store_writer *w, const char *what)
@@ -29,7 +26,7 @@ static kd_status io_error(const kd_store_writer *w, const char *what)
 /* Puts the file's end behind the last committed record. */
 static kd_status cut_to_end(kd_store_writer *w)
 {
-    if (ftruncate(w->file, w->end) != 0 || lseek(w->file, w->end, SEEK_SET) != w->end)
+    if (kd__os_cut(w->file, w->end))
         return io_error(w, "cannot cut off what was not written whole");
     w->dirty = 0;
     return KD_OK;
@@ -40,7 +37,7 @@ kd_status kd__writer_append(kd_store_writer *w, const void *bytes, int64_t size)
     if (w->dirty) KD_TRY(cut_to_end(w));
     w->dirty = 1;
     kd_status status = kd__write_all(w->file, bytes, size) ? io_error(w, "cannot write") : KD_OK;
-    if (status == KD_OK && w->sync == KD_SYNC_COMMIT && fsync(w->file) != 0)
+    if (status == KD_OK && w->sync == KD_SYNC_COMMIT && kd__os_sync(w->file))
         status = io_error(w, "cannot sync");
     if (status != KD_OK) {
         char message[256];
@@ -175,9 +172,9 @@ static kd_status begin_file(kd_store_writer *w, const kd__text *json)
     const int failed = kd__write_all(w->file, header, sizeof header) ||
                        kd__write_all(w->file, json->bytes, json->size);
     kd_status status = failed ? io_error(w, "cannot write") : KD_OK;
-    if (status == KD_OK && w->sync != KD_SYNC_NEVER && fsync(w->file) != 0)
+    if (status == KD_OK && w->sync != KD_SYNC_NEVER && kd__os_sync(w->file))
         status = io_error(w, "cannot sync");
-    if (status != KD_OK) unlink(w->path);
+    if (status != KD_OK) kd__os_remove(w->path);
     w->end = KD__FILE_HEADER + json->size;
     return status;
 }
@@ -197,7 +194,7 @@ static int is_beginning(kd_store_writer *w, int64_t size, const kd__text *json)
         int64_t n = head ? KD__FILE_HEADER - at : size - at;
         n = n > (int64_t)sizeof piece ? (int64_t)sizeof piece : n;
         n = kd__min(n, size - at);
-        if (pread(w->file, piece, (size_t)n, at) != n || memcmp(piece, expected, (size_t)n))
+        if (kd__os_read_at(w->file, piece, n, at) != n || memcmp(piece, expected, (size_t)n))
             return 0;
         at += n;
     }
@@ -207,16 +204,16 @@ static int is_beginning(kd_store_writer *w, int64_t size, const kd__text *json)
 static kd_status open_file(kd_store_writer *w, const kd_store_options *o,
                            const kd__store_header *header)
 {
-    struct stat facts;
+    kd__os_facts facts;
     const kd__text text = { .bytes = header->json, .size = header->json_size }, *json = &text;
-    w->file = open(w->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    w->file = kd__os_open(w->path, KD__OS_UPDATE);
     if (w->file < 0) return io_error(w, "cannot write");
     KD_TRY(kd__file_lock(w->object.context, w->file, 0, w->path));
-    if (fstat(w->file, &facts) != 0) return io_error(w, "cannot stat");
-    KD_FAIL_IF(facts.st_size && !o->append, KD_ERR_STATE,
-               "%s exists already; append = 1 continues it", w->path);
-    if (facts.st_size && !is_beginning(w, facts.st_size, json)) return continue_store(w, header);
-    if (facts.st_size && ftruncate(w->file, 0) != 0) return io_error(w, "cannot empty it");
+    if (kd__os_look(w->file, &facts)) return io_error(w, "cannot stat");
+    KD_FAIL_IF(facts.size && !o->append, KD_ERR_STATE, "%s exists already; append = 1 continues it",
+               w->path);
+    if (facts.size && !is_beginning(w, facts.size, json)) return continue_store(w, header);
+    if (facts.size && kd__os_cut(w->file, 0)) return io_error(w, "cannot empty it");
     return begin_file(w, json);
 }
 
@@ -332,7 +329,7 @@ void kd_store_writer_free(kd_store_writer *w)
     kd_context *context = w->object.context;
     if (w->file >= 0) {
         if (w->dirty && w->end) cut_to_end(w);
-        close(w->file);
+        kd__os_close(w->file);
     }
     kd__release(context, w->path);
     kd__release(context, w->index);
@@ -384,8 +381,8 @@ kd_status kd_store_writer_close(kd_store_writer *w)
     KD_NEED(w);
     KD_FAIL_IF(w->file < 0, KD_ERR_STATE, "the writer is closed");
     KD_TRY(write_index(w));
-    if (w->sync != KD_SYNC_NEVER && fsync(w->file) != 0) return io_error(w, "cannot sync");
-    int failed = close(w->file) != 0;
+    if (w->sync != KD_SYNC_NEVER && kd__os_sync(w->file)) return io_error(w, "cannot sync");
+    int failed = kd__os_close(w->file) != 0;
     w->file = -1;
     return failed ? io_error(w, "cannot close") : KD_OK;
 }

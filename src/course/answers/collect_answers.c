@@ -291,7 +291,7 @@ static kd_status write_answer(run *c, job *j, int32_t sample)
 static kd_status report(run *c)
 {
     kd_answers_progress *p = &c->progress;
-    p->seconds = kd__now() - c->begin;
+    p->seconds = kd__os_now() - c->begin;
     p->done = c->written;
     p->total = c->o.max_prompts ? c->o.max_prompts * c->o.samples : -1;
     if (c->ended) p->total = c->prompts_read * c->o.samples;
@@ -386,7 +386,7 @@ kd_status kd_answers_collect(kd_context *context, kd_generator *generator,
         c.tokenizer = generator->options.tokenizer;
         KD_FAIL_IF(!c.tokenizer, KD_ERR_STATE, "answers: the generator has no tokenizer");
     }
-    c.begin = kd__now();
+    c.begin = kd__os_now();
     wo.append = 1;
     KD_TRY_GOTO(status, KD_NEW(context, &c.jobs, c.o.window), end);
     KD_TRY_GOTO(status, kd_record_writer_open(&c.writer, context, path, &wo), end);
