@@ -83,7 +83,7 @@ SHARED := $(LIB)/libkdistill.so.$(VERSION)
 STATIC := $(LIB)/libkdistill.a
 HEADERS := include/kdistill.h $(sort $(wildcard include/kdistill/*.h))
 
-TOOL := $(BUILD)/kdistill-store
+TOOL := $(BUILD)/kdistill
 
 .PHONY: all clean install uninstall check-inference
 all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc $(TOOL)
@@ -114,10 +114,13 @@ $(STATIC): $(OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $(BUILD)/kdistill.o
 
+MAN_PAGES := $(sort $(wildcard docs/man/*.1))
 # The command carries the library, so that it runs wherever it is put.
 TOOL_SOURCES := $(sort $(wildcard src/tool/*.c))
-$(TOOL): $(TOOL_SOURCES) src/tool/tool.h $(OBJECTS)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(TOOL_SOURCES) -o $@ $(OBJECTS) $(LIBS)
+TOOL_OBJECTS := $(TOOL_SOURCES:src/%.c=$(BUILD)/obj/%.o)
+$(TOOL): $(TOOL_OBJECTS) $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(TOOL_OBJECTS) -o $@ $(OBJECTS) $(LIBS)
+	ln -sf kdistill $(BUILD)/kdistill-store
 
 $(LIB)/kdistill.pc: pkgconfig/kdistill.pc.in $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -128,8 +131,9 @@ install: all
 	install -m 644 include/kdistill.h $(DESTDIR)$(includedir)/
 	install -m 644 include/kdistill/*.h $(DESTDIR)$(includedir)/kdistill/
 	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1
-	install -m 755 $(TOOL) $(DESTDIR)$(prefix)/bin/kdistill-store
-	install -m 644 docs/kdistill-store.1 $(DESTDIR)$(prefix)/share/man/man1/
+	install -m 755 $(TOOL) $(DESTDIR)$(prefix)/bin/kdistill
+	ln -sf kdistill $(DESTDIR)$(prefix)/bin/kdistill-store
+	install -m 644 $(MAN_PAGES) $(DESTDIR)$(prefix)/share/man/man1/
 	install -m 755 $(SHARED) $(DESTDIR)$(libdir)/
 	install -m 644 $(STATIC) $(DESTDIR)$(libdir)/
 	ln -sf libkdistill.so.$(VERSION) $(DESTDIR)$(libdir)/libkdistill.so.$(SOVERSION)
@@ -141,7 +145,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(includedir)/kdistill.h $(DESTDIR)$(libdir)/libkdistill.so* $(DESTDIR)$(libdir)/libkdistill.a $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc
 	rm -rf $(DESTDIR)$(includedir)/kdistill $(DESTDIR)$(libdir)/cmake/kdistill
-	rm -f $(DESTDIR)$(prefix)/bin/kdistill-store $(DESTDIR)$(prefix)/share/man/man1/kdistill-store.1
+	rm -f $(DESTDIR)$(prefix)/bin/kdistill $(DESTDIR)$(prefix)/bin/kdistill-store $(addprefix $(DESTDIR)$(prefix)/share/man/man1/,$(notdir $(MAN_PAGES)))
 
 clean:
 	rm -rf build $(wildcard lib/*.so* lib/*.a lib/*.pc)
@@ -284,6 +288,6 @@ docs: all
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) python/reference.py
 	$(PYTHON) docs/architecture.py
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d)
 include tests/tests.mk
 endif
