@@ -9,9 +9,12 @@
 #include "tool/say.h"
 #include "tool/words.h"
 
-static const choice chats[] = { { "auto", KD_CHAT_AUTO },     { "plain", KD_CHAT_PLAIN },
-                                { "chatml", KD_CHAT_CHATML }, { "llama3", KD_CHAT_LLAMA3 },
-                                { "llama2", KD_CHAT_LLAMA2 }, { "deepseek", KD_CHAT_DEEPSEEK },
+static const choice chats[] = { { "auto", KD_CHAT_AUTO },
+                                { "plain", KD_CHAT_PLAIN },
+                                { "chatml", KD_CHAT_CHATML },
+                                { "llama3", KD_CHAT_LLAMA3 },
+                                { "llama2", KD_CHAT_LLAMA2 },
+                                { "deepseek", KD_CHAT_DEEPSEEK },
                                 { NULL, 0 } };
 static const choice weights_of[] = { { "float32", KD_FLOAT32 }, { "int8", KD_INT8 }, { NULL, 0 } };
 
@@ -120,13 +123,31 @@ static int open_model(work *w, const char *folder)
     return EXIT_DONE;
 }
 
+/* Positions that the model has; 0: its config does not say. */
+static int64_t positions_of(kd_model *model)
+{
+    const char *json;
+    tree config;
+    int64_t positions = 0;
+    if (kd_model_config(model, &json) < 0) return 0;
+    if (tree_read(&config, json, strlen(json), "config")) {
+        const node *n = node_member(config.root, "max_position_embeddings");
+        if (n && n->type == NODE_NUMBER && n->number < 1e9) positions = (int64_t)n->number;
+    }
+    tree_free(&config);
+    return positions;
+}
+
 static int open_generator(work *w, int64_t sequences, int64_t prompt_tokens)
 {
     kd_generator_options o = KD_GENERATOR_OPTIONS_INIT;
+    const int64_t positions = positions_of(w->model);
+    int64_t tokens = prompt_tokens + asked.max_tokens + 64;
+    if (positions && tokens > positions + 64) tokens = positions + 64;
     o.tokenizer = w->tokenizer;
     o.weights = asked.weights;
     o.max_sequences = (int32_t)(sequences < asked.sequences ? sequences : asked.sequences);
-    o.cache_tokens = o.max_sequences * (prompt_tokens + asked.max_tokens + 64);
+    o.cache_tokens = o.max_sequences * tokens;
     NEED(kd_generator_create(&w->generator, w->model, &o));
     return EXIT_DONE;
 }
@@ -196,8 +217,9 @@ static void put_json(const work *w, const kd_generated *g, FILE *to)
     json_put_text(to, w->texts[g->request]);
     fprintf(to, ", \"sample\": %d, \"text\": ", g->sample);
     json_put_text(to, g->text ? g->text : "");
-    fprintf(to, ", \"tokens\": %lld, \"finish\": \"%s\", \"log_probability\": ",
-            (long long)g->count, reasons[g->reason >= 0 && g->reason <= 3 ? g->reason : 3]);
+    fprintf(to,
+            ", \"tokens\": %lld, \"finish\": \"%s\", \"log_probability\": ", (long long)g->count,
+            reasons[g->reason >= 0 && g->reason <= 3 ? g->reason : 3]);
     json_put_number(to, sum);
     fputs("}\n", to);
 }
@@ -276,8 +298,9 @@ static int generate_records(work *w, const char *folder)
                                NULL));
     NEED(kd_answers_collect(w->context, w->generator, w->prompts, asked.out, &o, &done));
     if (saying.json)
-        printf("{\"answers\": %lld, \"tokens\": %lld, \"right\": %lld, \"seconds\": %.3f, \"out\": ",
-               (long long)done.done, (long long)done.tokens, (long long)done.right, done.seconds),
+        printf(
+            "{\"answers\": %lld, \"tokens\": %lld, \"right\": %lld, \"seconds\": %.3f, \"out\": ",
+            (long long)done.done, (long long)done.tokens, (long long)done.right, done.seconds),
             json_put_text(stdout, asked.out), puts("}");
     else
         printf("%lld answers in %s, %lld tokens in %.1f s\n", (long long)done.done, asked.out,
@@ -306,8 +329,7 @@ int command_generate(int count, char **words)
     size_t size;
     int rest_count;
     int code = words_read(&help, count, words, rest, &rest_count);
-    if (code < 0 && rest_count < 1)
-        code = say(EXIT_USAGE, "expected a model's folder, got none");
+    if (code < 0 && rest_count < 1) code = say(EXIT_USAGE, "expected a model's folder, got none");
     if (code < 0 && rest_count > 1 && asked.records.count)
         code = say(EXIT_USAGE, "expected prompts or --records, got both");
     if (code < 0) {

@@ -29,7 +29,8 @@ static struct {
 
 static const option options[] = {
     { "--verifiers", WORD_TEXT, &asked.verifiers, "LIST",
-      "exact, normalized, number, choice, latex, pattern, with commas (number,latex); one is enough",
+      "exact, normalized, number, choice, latex, pattern, with commas (number,latex); one is "
+      "enough",
       0, 0, NULL },
     { "--all", WORD_FLAG, &asked.all, NULL, "all verifiers must agree", 0, 0, NULL },
     { "--format", WORD_TEXT, &asked.format, "LIST", "what an answer must also have: think, boxed",
@@ -56,7 +57,8 @@ static const page help = {
     "ANSWERS.. [--verifiers LIST] [--k K] [--out FILE]\n",
     "Reads records with answers and what was expected (docs/records.md), as kdistill generate "
     "--records writes them, and prints pass@1 with its standard error over questions, pass@k, the "
-    "share of prompts whose most frequent answer is right, lengths and errors of format. Answers to "
+    "share of prompts whose most frequent answer is right, lengths and errors of format. Answers "
+    "to "
     "one prompt follow each other. docs/verify.md says how an answer is found in a text and when "
     "two are the same.",
     options,
@@ -207,8 +209,7 @@ int command_judge(int count, char **words)
     static work w;
     const char **rest = take((size_t)count * sizeof *rest);
     int code = words_read(&help, count, words, rest, &w.count);
-    if (code < 0 && w.count < 1)
-        code = say(EXIT_USAGE, "expected a file of answers, got none");
+    if (code < 0 && w.count < 1) code = say(EXIT_USAGE, "expected a file of answers, got none");
     if (code < 0) {
         signals_watch();
         w.files = rest;

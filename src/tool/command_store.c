@@ -8,7 +8,9 @@
 #include "tool/store_tool.h"
 #include "tool/words.h"
 
-static const choice aligns[] = { { "next", KD_ALIGN_NEXT }, { "same", KD_ALIGN_SAME }, { NULL, 0 } };
+static const choice aligns[] = { { "next", KD_ALIGN_NEXT },
+                                 { "same", KD_ALIGN_SAME },
+                                 { NULL, 0 } };
 static const choice kinds[] = { { "topk", KD_STORE_TOPK },
                                 { "dense", KD_STORE_DENSE },
                                 { "hidden", KD_STORE_HIDDEN },
@@ -20,8 +22,8 @@ static store_filling o = {
 };
 
 static const option options[] = {
-    { "--tokens", WORD_TEXT, &o.tokens, "TABLE",
-      "show, import: a JSON file { \"token\": id, .. }", 0, 0, NULL },
+    { "--tokens", WORD_TEXT, &o.tokens, "TABLE", "show, import: a JSON file { \"token\": id, .. }",
+      0, 0, NULL },
     { "--positions", WORD_INTEGER, &o.positions, "N",
       "show: positions of a record (16); import flat: of each record (1)", 1, 1e12, NULL },
     { "--vocabulary", WORD_INTEGER, &o.vocabulary, "N", "import: the teacher's number of ids", 1,
@@ -54,7 +56,8 @@ static page help = {
     "info STORE..\nstats STORE..\nshow STORE RECORD\nverify STORE..\ncheck TOKENIZER STORE..\n"
     "merge OUT STORE..\nconvert npy|safetensors|jsonl OUT STORE..\n"
     "import openai|vllm|llama-cpp|sglang|tgi|flat OUT FILE..\ncollect RECIPE.json OUT\n",
-    "A STORE is a file of the store format of libkdistill, or a folder of such files (shards) with a "
+    "A STORE is a file of the store format of libkdistill, or a folder of such files (shards) with "
+    "a "
     "manifest. Several are opened as one when they agree. kdistill-store is another name of this "
     "command.\n"
     "info: what the header says, and how many records there are.\n"
@@ -81,15 +84,16 @@ static page help = {
 
 static int usage(const char *word)
 {
-    static const char *const known[] = { "info",  "stats", "show",   "verify", "check",
+    static const char *const known[] = { "info",  "stats",   "show",   "verify", "check",
                                          "merge", "convert", "import", "collect" };
     const char *near = nearest(word, known, 9);
     for (int i = 0; i < 9; i++)
         if (!strcmp(word, known[i]))
             return say(EXIT_USAGE, "%s: expected more words; %s --help lists them", word,
                        help.name);
-    return say(EXIT_USAGE, "expected info, stats, show, verify, check, merge, convert, import or "
-                           "collect, got '%s'%s%s%s",
+    return say(EXIT_USAGE,
+               "expected info, stats, show, verify, check, merge, convert, import or "
+               "collect, got '%s'%s%s%s",
                word, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
@@ -155,7 +159,8 @@ int command_store(int count, char **words)
     } else if (code < 0) {
         signals_watch();
         co.progress = &progress;
-        code = kd_context_create(&context, &co) < 0 ? say_library() : run(context, rest, rest_count);
+        code = kd_context_create(&context, &co) < 0 ? say_library()
+                                                    : run(context, rest, rest_count);
     }
     kd_context_free(context);
     free(rest);

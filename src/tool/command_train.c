@@ -26,11 +26,13 @@ static const page help = {
     "kdistill train",
     "train a student as a recipe says",
     "RECIPE.json [--set KEY=VALUE].. [--restart]\n--init KIND > RECIPE.json\n",
-    "Reads a recipe, a JSON file (// begins a comment) that names teacher, student, data and how to "
+    "Reads a recipe, a JSON file (// begins a comment) that names teacher, student, data and how "
+    "to "
     "learn; trains; and leaves in the recipe's folder \"out\" the student (a folder that "
     "transformers loads where it has such a model), report.html, report.json and log.jsonl.\n"
     "The state is saved as the run goes on. After a kill, a signal or a power failure the same "
-    "command continues from there, and ends with the same bits as a run that was never stopped, for "
+    "command continues from there, and ends with the same bits as a run that was never stopped, "
+    "for "
     "any number of threads. A run that is done prints its report.\n"
     "A key that is unknown is refused by name, with the one that is spelled most like it. Names of "
     "files are relative to the recipe's folder; \"-\" reads the recipe from standard input.",
@@ -47,12 +49,13 @@ int command_train(int count, char **words)
     int rest_count;
     int code = words_read(&help, count, words, rest, &rest_count);
     if (code < 0 && init) {
-        code = recipe_start(init, stdout) ? EXIT_DONE
-                                          : say(EXIT_USAGE, "--init: expected %s, got '%s'",
-                                                recipe_start_kinds, init);
+        code = recipe_start(init, stdout)
+                   ? EXIT_DONE
+                   : say(EXIT_USAGE, "--init: expected %s, got '%s'", recipe_start_kinds, init);
     } else if (code < 0 && rest_count != 1)
-        code = say(EXIT_USAGE, "expected a recipe, got %d words; kdistill train --init "
-                               "language-model prints one to begin with",
+        code = say(EXIT_USAGE,
+                   "expected a recipe, got %d words; kdistill train --init "
+                   "language-model prints one to begin with",
                    rest_count);
     if (code < 0) {
         signals_watch();

@@ -56,8 +56,7 @@ int folder_make(const char *path)
     const int error = errno;
     free(part);
     if (made || (!stat(path, &s) && (s.st_mode & S_IFMT) == S_IFDIR)) return EXIT_DONE;
-    return say(EXIT_FAILED, "%s: expected a folder, or a place for one: %s", path,
-               strerror(error));
+    return say(EXIT_FAILED, "%s: expected a folder, or a place for one: %s", path, strerror(error));
 }
 
 int folder_lock(const char *folder)

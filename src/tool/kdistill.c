@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "tool/command.h"
-#include "tool/say.h"
+#include "tool/words.h"
 
 static const struct {
     const char *name, *purpose;
@@ -26,6 +26,26 @@ static int help(FILE *to, int code)
                 "version.\nA first run: kdistill train --init language-model > recipe.json\n");
     return code;
 }
+
+static const option options[] = { { .name = "--version",
+                                    .help = "the library's version and how it was built" },
+                                  { .name = "--help", .help = "the commands" },
+                                  { .name = NULL } };
+
+/* docs/man/kdistill.1 */
+static const page whole = {
+    "kdistill",
+    "distillation of models without a line of code",
+    "COMMAND [options]\n",
+    "train: trains a student as a recipe says; a killed run continues.\n"
+    "store: fills, shows, checks, joins and converts teacher stores.\n"
+    "generate: writes texts with a language model.\n"
+    "judge: judges answers by what was expected: pass@1 and pass@k.\n"
+    "report: reports of runs as HTML, Markdown or text.\n"
+    "Each has a page of its own, as kdistill-train(1), and --help.",
+    options,
+    "kdistill train --init language-model > recipe.json\nkdistill train recipe.json\n"
+};
 
 static int unknown(const char *word)
 {
@@ -54,6 +74,7 @@ int main(int count, char **words)
     const char *word = words[1];
     if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help"))
         return help(stdout, EXIT_DONE);
+    if (!strcmp(word, "--help-man")) return words_print_man(&whole), EXIT_DONE;
     if (!strcmp(word, "--version")) return puts(kd_build_info()), EXIT_DONE;
     for (int i = 0; i < COMMANDS; i++)
         if (!strcmp(word, commands[i].name)) return commands[i].run(count - 1, words + 1);

@@ -48,7 +48,8 @@ static int unknown_key(problem *p, const char *where, const node *n, const recip
     return wrong_at(p, n, where, "unknown key \"%.60s\"; expected one of %s", n->key, all);
 }
 
-static int read_one_integer(problem *p, const char *where, const node *n, const recipe_key *k, int64_t *to)
+static int read_one_integer(problem *p, const char *where, const node *n, const recipe_key *k,
+                            int64_t *to)
 {
     char what[80];
     if (n->type != NODE_NUMBER || n->number != floor(n->number) || n->number < k->low ||
@@ -59,7 +60,8 @@ static int read_one_integer(problem *p, const char *where, const node *n, const 
     return 1;
 }
 
-static int read_one_number(problem *p, const char *where, const node *n, const recipe_key *k, double *to)
+static int read_one_number(problem *p, const char *where, const node *n, const recipe_key *k,
+                           double *to)
 {
     char what[80];
     if (n->type != NODE_NUMBER || n->number < k->low || n->number > k->high)
@@ -69,7 +71,8 @@ static int read_one_number(problem *p, const char *where, const node *n, const r
     return 1;
 }
 
-static int read_one_choice(problem *p, const char *where, const node *n, const recipe_key *k, int32_t *to)
+static int read_one_choice(problem *p, const char *where, const node *n, const recipe_key *k,
+                           int32_t *to)
 {
     char what[80], names[600];
     const char *known[64], *near = NULL;
@@ -127,8 +130,7 @@ int keys_read(problem *p, const char *where, const node *object, const recipe_ke
 {
     char path[PATH + 80], what[80];
     if (object->type != NODE_OBJECT)
-        return wrong_at(p, object, where, "expected an object { .. }, got %s",
-                        shown(object, what));
+        return wrong_at(p, object, where, "expected an object { .. }, got %s", shown(object, what));
     for (const node *n = object->first; n; n = n->next) {
         const recipe_key *k = keys;
         while (k->name && strcmp(k->name, n->key)) k++;

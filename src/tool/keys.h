@@ -9,15 +9,15 @@
 #include "tool/words.h"
 
 typedef enum {
-    KEY_TEXT,     /* const char *; "" for null */
-    KEY_TEXTS,    /* texts: one or a list */
-    KEY_INTEGER,  /* int64_t, low to high */
-    KEY_NUMBER,   /* double, low to high */
-    KEY_BOOL,     /* int32_t */
-    KEY_CHOICE,   /* int32_t: the value of a name in `choices` */
-    KEY_OBJECT,   /* a struct at that place, read by `keys` */
-    KEY_NODE,     /* const node *: read by its owner */
-    KEY_SCHEDULE  /* schedule_plan: a number, or an object (train_schedule.c) */
+    KEY_TEXT,    /* const char *; "" for null */
+    KEY_TEXTS,   /* texts: one or a list */
+    KEY_INTEGER, /* int64_t, low to high */
+    KEY_NUMBER,  /* double, low to high */
+    KEY_BOOL,    /* int32_t */
+    KEY_CHOICE,  /* int32_t: the value of a name in `choices` */
+    KEY_OBJECT,  /* a struct at that place, read by `keys` */
+    KEY_NODE,    /* const node *: read by its owner */
+    KEY_SCHEDULE /* schedule_plan: a number, or an object (train_schedule.c) */
 } key_type;
 
 typedef struct recipe_key {

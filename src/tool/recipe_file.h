@@ -137,7 +137,8 @@ int recipe_load(recipe *r, const char *path, const texts *overrides);
 void recipe_free(recipe *r);
 /* The list "loss" (recipe_terms.c). */
 int recipe_read_terms(problem *p, recipe *r);
-/* A name of the recipe as a path; freed by free(). */
+/* A name of the recipe as a path: "$NAME/.." begins with a variable of the environment. Freed by
+ * free(). */
 char *recipe_path(const recipe *r, const char *name);
 /* Does the data consist of tokens? */
 int recipe_is_of_tokens(const recipe_data *d);

@@ -7,8 +7,13 @@
 
 #define BIG 1e15
 #define KEY(struct_, name, type, low, high, choices, keys)                                         \
-    { #name, type, offsetof(struct_, name), low, high, choices, keys }
-#define END_OF_KEYS { NULL, 0, 0, 0, 0, NULL, NULL }
+    {                                                                                              \
+#name, type, offsetof(struct_, name), low, high, choices, keys                             \
+    }
+#define END_OF_KEYS                                                                                \
+    {                                                                                              \
+        NULL, 0, 0, 0, 0, NULL, NULL                                                               \
+    }
 
 /* ---- names of values ---- */
 
@@ -27,9 +32,12 @@ static const choice activations_of[] = { { "float32", KD_FLOAT32 },
 static const choice split_of[] = { { "window", SPLIT_WINDOW },
                                    { "line", SPLIT_LINE },
                                    { NULL, 0 } };
-static const choice chat_of[] = { { "plain", KD_CHAT_PLAIN },   { "auto", KD_CHAT_AUTO },
-                                  { "chatml", KD_CHAT_CHATML }, { "llama3", KD_CHAT_LLAMA3 },
-                                  { "llama2", KD_CHAT_LLAMA2 }, { "deepseek", KD_CHAT_DEEPSEEK },
+static const choice chat_of[] = { { "plain", KD_CHAT_PLAIN },
+                                  { "auto", KD_CHAT_AUTO },
+                                  { "chatml", KD_CHAT_CHATML },
+                                  { "llama3", KD_CHAT_LLAMA3 },
+                                  { "llama2", KD_CHAT_LLAMA2 },
+                                  { "deepseek", KD_CHAT_DEEPSEEK },
                                   { NULL, 0 } };
 static const choice bad_lines_of[] = { { "refuse", KD_BAD_LINES_REFUSE },
                                        { "skip", KD_BAD_LINES_SKIP },
@@ -48,10 +56,9 @@ static const choice optimizer_of[] = { { "sgd", KD_OPTIMIZER_SGD },
                                        { "adamw", KD_OPTIMIZER_ADAMW },
                                        { "adam", KD_OPTIMIZER_ADAM },
                                        { NULL, 0 } };
-static const choice dtype_of[] = { { "float32", KD_FLOAT32 },
-                                   { "float16", KD_FLOAT16 },
-                                   { "bfloat16", KD_BFLOAT16 },
-                                   { NULL, 0 } };
+static const choice dtype_of[] = {
+    { "float32", KD_FLOAT32 }, { "float16", KD_FLOAT16 }, { "bfloat16", KD_BFLOAT16 }, { NULL, 0 }
+};
 static const choice precision_of[] = { { "float32", KD_PRECISION_FLOAT32 },
                                        { "bfloat16", KD_PRECISION_BFLOAT16 },
                                        { "measured", KD_PRECISION_MEASURED },
@@ -61,88 +68,90 @@ static const choice precision_of[] = { { "float32", KD_PRECISION_FLOAT32 },
 
 #define TEACHER(...) KEY(recipe_teacher, __VA_ARGS__)
 static const recipe_key teacher_keys[] = { TEACHER(model, KEY_TEXTS, 0, 0, NULL, NULL),
-                                    TEACHER(store, KEY_TEXTS, 0, 0, NULL, NULL),
-                                    TEACHER(arrays, KEY_NODE, 0, 0, NULL, NULL),
-                                    TEACHER(weights, KEY_CHOICE, 0, 0, weights_of, NULL),
-                                    TEACHER(missing, KEY_CHOICE, 0, 0, missing_of, NULL),
-                                    TEACHER(any_tokens, KEY_BOOL, 0, 0, NULL, NULL),
-                                    TEACHER(any_view, KEY_BOOL, 0, 0, NULL, NULL),
-                                    TEACHER(once, KEY_BOOL, 0, 0, NULL, NULL),
-                                    END_OF_KEYS };
+                                           TEACHER(store, KEY_TEXTS, 0, 0, NULL, NULL),
+                                           TEACHER(arrays, KEY_NODE, 0, 0, NULL, NULL),
+                                           TEACHER(weights, KEY_CHOICE, 0, 0, weights_of, NULL),
+                                           TEACHER(missing, KEY_CHOICE, 0, 0, missing_of, NULL),
+                                           TEACHER(any_tokens, KEY_BOOL, 0, 0, NULL, NULL),
+                                           TEACHER(any_view, KEY_BOOL, 0, 0, NULL, NULL),
+                                           TEACHER(once, KEY_BOOL, 0, 0, NULL, NULL),
+                                           END_OF_KEYS };
 
 #define LORA(...) KEY(recipe_lora, __VA_ARGS__)
 static const recipe_key lora_keys[] = { LORA(rank, KEY_INTEGER, 1, 1 << 16, NULL, NULL),
-                                 LORA(alpha, KEY_NUMBER, 1e-6, 1e6, NULL, NULL),
-                                 LORA(pattern, KEY_TEXT, 0, 0, NULL, NULL),
-                                 END_OF_KEYS };
+                                        LORA(alpha, KEY_NUMBER, 1e-6, 1e6, NULL, NULL),
+                                        LORA(pattern, KEY_TEXT, 0, 0, NULL, NULL), END_OF_KEYS };
 
 #define STUDENT(...) KEY(recipe_student, __VA_ARGS__)
-static const recipe_key student_keys[] = { STUDENT(model, KEY_TEXT, 0, 0, NULL, NULL),
-                                    STUDENT(preset, KEY_TEXT, 0, 0, NULL, NULL),
-                                    STUDENT(config, KEY_NODE, 0, 0, NULL, NULL),
-                                    STUDENT(from, KEY_TEXT, 0, 0, NULL, NULL),
-                                    STUDENT(layers, KEY_INTEGER, 1, 4096, NULL, NULL),
-                                    STUDENT(choose, KEY_CHOICE, 0, 0, layers_of, NULL),
-                                    STUDENT(hidden_size, KEY_INTEGER, 1, 1 << 20, NULL, NULL),
-                                    STUDENT(intermediate_size, KEY_INTEGER, 1, 1 << 24, NULL, NULL),
-                                    STUDENT(key_value_heads, KEY_INTEGER, 1, 4096, NULL, NULL),
-                                    STUDENT(change, KEY_NODE, 0, 0, NULL, NULL),
-                                    STUDENT(calibrate, KEY_BOOL, 0, 0, NULL, NULL),
-                                    STUDENT(recompute, KEY_BOOL, 0, 0, NULL, NULL),
-                                    STUDENT(activations, KEY_CHOICE, 0, 0, activations_of, NULL),
-                                    STUDENT(lora, KEY_OBJECT, 0, 0, NULL, lora_keys),
-                                    STUDENT(freeze, KEY_TEXTS, 0, 0, NULL, NULL),
-                                    END_OF_KEYS };
+static const recipe_key student_keys[] = {
+    STUDENT(model, KEY_TEXT, 0, 0, NULL, NULL),
+    STUDENT(preset, KEY_TEXT, 0, 0, NULL, NULL),
+    STUDENT(config, KEY_NODE, 0, 0, NULL, NULL),
+    STUDENT(from, KEY_TEXT, 0, 0, NULL, NULL),
+    STUDENT(layers, KEY_INTEGER, 1, 4096, NULL, NULL),
+    STUDENT(choose, KEY_CHOICE, 0, 0, layers_of, NULL),
+    STUDENT(hidden_size, KEY_INTEGER, 1, 1 << 20, NULL, NULL),
+    STUDENT(intermediate_size, KEY_INTEGER, 1, 1 << 24, NULL, NULL),
+    STUDENT(key_value_heads, KEY_INTEGER, 1, 4096, NULL, NULL),
+    STUDENT(change, KEY_NODE, 0, 0, NULL, NULL),
+    STUDENT(calibrate, KEY_BOOL, 0, 0, NULL, NULL),
+    STUDENT(recompute, KEY_BOOL, 0, 0, NULL, NULL),
+    STUDENT(activations, KEY_CHOICE, 0, 0, activations_of, NULL),
+    STUDENT(lora, KEY_OBJECT, 0, 0, NULL, lora_keys),
+    STUDENT(freeze, KEY_TEXTS, 0, 0, NULL, NULL),
+    END_OF_KEYS
+};
 
 #define DATA(...) KEY(recipe_data, __VA_ARGS__)
 static const recipe_key data_keys[] = { DATA(text, KEY_TEXTS, 0, 0, NULL, NULL),
-                                 DATA(split, KEY_CHOICE, 0, 0, split_of, NULL),
-                                 DATA(length, KEY_INTEGER, 2, 1 << 24, NULL, NULL),
-                                 DATA(records, KEY_TEXTS, 0, 0, NULL, NULL),
-                                 DATA(chat, KEY_CHOICE, 0, 0, chat_of, NULL),
-                                 DATA(bad_lines, KEY_CHOICE, 0, 0, bad_lines_of, NULL),
-                                 DATA(unsupported, KEY_CHOICE, 0, 0, members_of, NULL),
-                                 DATA(train_on_prompt, KEY_BOOL, 0, 0, NULL, NULL),
-                                 DATA(keep_reasoning, KEY_BOOL, 0, 0, NULL, NULL),
-                                 DATA(max_tokens, KEY_INTEGER, 2, 1 << 24, NULL, NULL),
-                                 DATA(arrays, KEY_NODE, 0, 0, NULL, NULL),
-                                 DATA(idx, KEY_TEXT, 0, 0, NULL, NULL),
-                                 DATA(part, KEY_TEXT, 0, 0, NULL, NULL),
-                                 DATA(csv, KEY_TEXT, 0, 0, NULL, NULL),
-                                 DATA(header, KEY_BOOL, 0, 0, NULL, NULL),
-                                 DATA(label_column, KEY_INTEGER, -2, 1 << 24, NULL, NULL),
-                                 DATA(limit, KEY_INTEGER, 1, BIG, NULL, NULL),
-                                 END_OF_KEYS };
+                                        DATA(split, KEY_CHOICE, 0, 0, split_of, NULL),
+                                        DATA(length, KEY_INTEGER, 2, 1 << 24, NULL, NULL),
+                                        DATA(records, KEY_TEXTS, 0, 0, NULL, NULL),
+                                        DATA(chat, KEY_CHOICE, 0, 0, chat_of, NULL),
+                                        DATA(bad_lines, KEY_CHOICE, 0, 0, bad_lines_of, NULL),
+                                        DATA(unsupported, KEY_CHOICE, 0, 0, members_of, NULL),
+                                        DATA(train_on_prompt, KEY_BOOL, 0, 0, NULL, NULL),
+                                        DATA(keep_reasoning, KEY_BOOL, 0, 0, NULL, NULL),
+                                        DATA(max_tokens, KEY_INTEGER, 2, 1 << 24, NULL, NULL),
+                                        DATA(arrays, KEY_NODE, 0, 0, NULL, NULL),
+                                        DATA(idx, KEY_TEXT, 0, 0, NULL, NULL),
+                                        DATA(part, KEY_TEXT, 0, 0, NULL, NULL),
+                                        DATA(csv, KEY_TEXT, 0, 0, NULL, NULL),
+                                        DATA(header, KEY_BOOL, 0, 0, NULL, NULL),
+                                        DATA(label_column, KEY_INTEGER, -2, 1 << 24, NULL, NULL),
+                                        DATA(limit, KEY_INTEGER, 1, BIG, NULL, NULL),
+                                        END_OF_KEYS };
 
 #define VALIDATION(...) KEY(recipe_validation, __VA_ARGS__)
 static const recipe_key validation_keys[] = { VALIDATION(data, KEY_OBJECT, 0, 0, NULL, data_keys),
-                                       VALIDATION(share, KEY_NUMBER, 1e-6, 0.9, NULL, NULL),
-                                       VALIDATION(every, KEY_INTEGER, 1, BIG, NULL, NULL),
-                                       VALIDATION(limit, KEY_INTEGER, 1, BIG, NULL, NULL),
-                                       VALIDATION(patience, KEY_INTEGER, 0, 1 << 20, NULL, NULL),
-                                       VALIDATION(metric, KEY_CHOICE, 0, 0, metric_of, NULL),
-                                       VALIDATION(keep, KEY_CHOICE, 0, 0, keep_of, NULL),
-                                       END_OF_KEYS };
+                                              VALIDATION(share, KEY_NUMBER, 1e-6, 0.9, NULL, NULL),
+                                              VALIDATION(every, KEY_INTEGER, 1, BIG, NULL, NULL),
+                                              VALIDATION(limit, KEY_INTEGER, 1, BIG, NULL, NULL),
+                                              VALIDATION(patience, KEY_INTEGER, 0, 1 << 20, NULL,
+                                                         NULL),
+                                              VALIDATION(metric, KEY_CHOICE, 0, 0, metric_of, NULL),
+                                              VALIDATION(keep, KEY_CHOICE, 0, 0, keep_of, NULL),
+                                              END_OF_KEYS };
 
 #define BATCH(...) KEY(recipe_batch, __VA_ARGS__)
 static const recipe_key batch_keys[] = { BATCH(samples, KEY_INTEGER, 1, 1 << 24, NULL, NULL),
-                                  BATCH(tokens, KEY_INTEGER, 1, 1 << 28, NULL, NULL),
-                                  BATCH(texts, KEY_INTEGER, 1, 1 << 24, NULL, NULL),
-                                  BATCH(accumulate, KEY_INTEGER, 1, 64, NULL, NULL),
-                                  BATCH(shuffle, KEY_BOOL, 0, 0, NULL, NULL),
-                                  BATCH(drop_last, KEY_BOOL, 0, 0, NULL, NULL),
-                                  BATCH(shift, KEY_INTEGER, 0, 1 << 16, NULL, NULL),
-                                  BATCH(flip, KEY_BOOL, 0, 0, NULL, NULL),
-                                  END_OF_KEYS };
+                                         BATCH(tokens, KEY_INTEGER, 1, 1 << 28, NULL, NULL),
+                                         BATCH(texts, KEY_INTEGER, 1, 1 << 24, NULL, NULL),
+                                         BATCH(accumulate, KEY_INTEGER, 1, 64, NULL, NULL),
+                                         BATCH(shuffle, KEY_BOOL, 0, 0, NULL, NULL),
+                                         BATCH(drop_last, KEY_BOOL, 0, 0, NULL, NULL),
+                                         BATCH(shift, KEY_INTEGER, 0, 1 << 16, NULL, NULL),
+                                         BATCH(flip, KEY_BOOL, 0, 0, NULL, NULL),
+                                         END_OF_KEYS };
 
 #define GROUP(...) KEY(recipe_group, __VA_ARGS__)
 static const recipe_key group_keys[] = { GROUP(pattern, KEY_TEXT, 0, 0, NULL, NULL),
-                                  GROUP(learning_rate, KEY_NUMBER, 0, 1e6, NULL, NULL),
-                                  GROUP(weight_decay, KEY_NUMBER, 0, 1e6, NULL, NULL),
-                                  GROUP(max_norm, KEY_NUMBER, 0, 1e30, NULL, NULL),
-                                  GROUP(frozen, KEY_BOOL, 0, 0, NULL, NULL),
-                                  GROUP(lazy, KEY_BOOL, 0, 0, NULL, NULL),
-                                  END_OF_KEYS };
+                                         GROUP(learning_rate, KEY_NUMBER, 0, 1e6, NULL, NULL),
+                                         GROUP(weight_decay, KEY_NUMBER, 0, 1e6, NULL, NULL),
+                                         GROUP(max_norm, KEY_NUMBER, 0, 1e30, NULL, NULL),
+                                         GROUP(frozen, KEY_BOOL, 0, 0, NULL, NULL),
+                                         GROUP(lazy, KEY_BOOL, 0, 0, NULL, NULL),
+                                         END_OF_KEYS };
 
 #define OPTIMIZER(...) KEY(recipe_optimizer, __VA_ARGS__)
 static const recipe_key optimizer_keys[] = {
@@ -163,14 +172,15 @@ static const recipe_key optimizer_keys[] = {
 
 #define SAVE(...) KEY(recipe_save, __VA_ARGS__)
 static const recipe_key save_keys[] = { SAVE(dtype, KEY_CHOICE, 0, 0, dtype_of, NULL),
-                                 SAVE(expand, KEY_BOOL, 0, 0, NULL, NULL),
-                                 SAVE(shard_bytes, KEY_INTEGER, 0, BIG, NULL, NULL), END_OF_KEYS };
+                                        SAVE(expand, KEY_BOOL, 0, 0, NULL, NULL),
+                                        SAVE(shard_bytes, KEY_INTEGER, 0, BIG, NULL, NULL),
+                                        END_OF_KEYS };
 
 typedef struct {
     int64_t every;
 } every;
 static const recipe_key checkpoint_keys[] = { KEY(every, every, KEY_INTEGER, 1, BIG, NULL, NULL),
-                                       END_OF_KEYS };
+                                              END_OF_KEYS };
 
 #define TOP(...) KEY(recipe, __VA_ARGS__)
 static const recipe_key top_keys[] = {
@@ -218,10 +228,9 @@ static void set_defaults(recipe *r)
     r->teacher.weights = KD_FLOAT32;
     r->student.activations = KD_FLOAT32;
     r->batch = (recipe_batch){ .samples = 128, .tokens = 4096, .accumulate = 1, .shuffle = 1 };
-    r->optimizer = (recipe_optimizer){ .kind = KD_OPTIMIZER_ADAMW,
-                                       .beta1 = o.beta1,
-                                       .beta2 = o.beta2,
-                                       .epsilon = o.epsilon };
+    r->optimizer = (recipe_optimizer){
+        .kind = KD_OPTIMIZER_ADAMW, .beta1 = o.beta1, .beta2 = o.beta2, .epsilon = o.epsilon
+    };
     r->save.dtype = KD_FLOAT32;
 }
 
@@ -332,15 +341,28 @@ static int check(problem *p, recipe *r)
         return wrong_at(p, root, "", "expected \"epochs\" or \"steps\", got %s",
                         r->steps ? "both" : "neither");
     if (!r->learning_rate.kind)
-        return wrong_at(p, root, "", "expected \"learning_rate\", got none; 1e-3 suits small "
-                                     "students, 1e-4 large ones");
+        return wrong_at(p, root, "",
+                        "expected \"learning_rate\", got none; 1e-3 suits small "
+                        "students, 1e-4 large ones");
     return read_groups(p, &r->optimizer) && recipe_read_terms(p, r);
 }
 
 /* ---- files ---- */
 
+/* "$KD_DATA/mnist": what the environment says; NULL: nothing. */
+static char *from_environment(const char *name)
+{
+    const size_t length = strcspn(name, "/");
+    char *variable = take_text("%.*s", (int)length - 1, name + 1);
+    const char *value = getenv(variable);
+    free(variable);
+    return value ? take_text("%s%s", value, name + length) : NULL;
+}
+
 char *recipe_path(const recipe *r, const char *name)
 {
+    char *known = name[0] == '$' ? from_environment(name) : NULL;
+    if (known) return known;
     return take_text("%s%s", name[0] == '/' ? "" : r->folder, name);
 }
 
@@ -369,10 +391,12 @@ int recipe_load(recipe *r, const char *path, const texts *overrides)
     if (size > 16 << 20)
         return say(EXIT_REFUSED, "%s: expected a recipe of at most 16 MB, got %zu bytes", path,
                    size);
-    if (!tree_read(&r->source, r->text, size, path)) return say(EXIT_REFUSED, "%s", r->source.error);
+    if (!tree_read(&r->source, r->text, size, path))
+        return say(EXIT_REFUSED, "%s", r->source.error);
     if (r->source.root->type != NODE_OBJECT)
-        return say(EXIT_REFUSED, "%s: expected an object { .. }, got %s; kdistill train --init "
-                                 "lists recipes to begin with",
+        return say(EXIT_REFUSED,
+                   "%s: expected an object { .. }, got %s; kdistill train --init "
+                   "lists recipes to begin with",
                    path, node_kind(r->source.root));
     PART(put_overrides(r, overrides));
     if (!keys_read(&p, "", r->source.root, top_keys, r) || !check(&p, r))

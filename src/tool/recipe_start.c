@@ -7,7 +7,8 @@ const char recipe_start_kinds[] = "language-model, from-store or classifier";
 
 #define LANGUAGE_REST                                                                              \
     "  \"data\": {\n"                                                                              \
-    "    \"text\": [\"text.txt\"],     // or \"records\": [\"answers.jsonl\"]: prompts and answers\n" \
+    "    \"text\": [\"text.txt\"],     // or \"records\": [\"answers.jsonl\"]: prompts and "       \
+    "answers\n"                                                                                    \
     "    \"length\": 256             // tokens of a piece; \"split\": \"line\" takes each line\n"  \
     "  },\n"                                                                                       \
     "  \"validation\": {\n"                                                                        \
@@ -18,8 +19,10 @@ const char recipe_start_kinds[] = "language-model, from-store or classifier";
     "  },\n\n"
 
 #define LANGUAGE_END                                                                               \
-    "  \"learning_rate\": {\"kind\": \"cosine\", \"from\": 1e-3, \"to\": 1e-4, \"warmup\": 0.05},\n" \
-    "  \"optimizer\": {\"kind\": \"adamw\", \"weight_decay\": 0.1, \"beta2\": 0.95, \"clip_norm\": 1},\n" \
+    "  \"learning_rate\": {\"kind\": \"cosine\", \"from\": 1e-3, \"to\": 1e-4, \"warmup\": "       \
+    "0.05},\n"                                                                                     \
+    "  \"optimizer\": {\"kind\": \"adamw\", \"weight_decay\": 0.1, \"beta2\": 0.95, "              \
+    "\"clip_norm\": 1},\n"                                                                         \
     "  \"epochs\": 2,                // or \"steps\": 1000\n"                                      \
     "  \"batch\": {\"tokens\": 2048, \"accumulate\": 1},\n"                                        \
     "  \"checkpoint\": {\"every\": 50}, // steps; a run that is killed continues from there\n"     \
@@ -55,13 +58,14 @@ static const char from_store[] =
     "  \"out\": \"run\",               // the folder of the run: student, report, log, state\n"
     "  \"teacher\": {\n"
     "    \"store\": \"teacher.kdt\",   // or a list of shards\n"
-    "    \"missing\": \"absent\"       // texts without an answer: their labels teach alone; or error\n"
+    "    \"missing\": \"absent\"       // texts without an answer: their labels teach alone; or "
+    "error\n"
     "  },\n"
     "  \"student\": {\"from\": \"teacher-folder\", \"layers\": 6}, // or \"model\": \"folder\",\n"
-    "                              // \"preset\": \"llama-5m\", \"config\": {..} with \"tokenizer\"\n"
-    LANGUAGE_REST
-    "  \"loss\": [                   // the field of the store's that a term compares\n"
-    "    {\"kind\": \"forward_kl\", \"weight\": 0.9, \"teacher_field\": \"topk\",\n"
+    "                              // \"preset\": \"llama-5m\", \"config\": {..} with "
+    "\"tokenizer\"\n" LANGUAGE_REST
+    "  \"loss\": [                   // a temperature may be a number, or fall as this one\n"
+    "    {\"kind\": \"forward_kl\", \"weight\": 0.9,\n"
     "     \"temperature\": {\"kind\": \"linear\", \"from\": 2, \"to\": 1}},\n"
     "    {\"kind\": \"cross_entropy\", \"weight\": 0.1}\n"
     "  ],\n" LANGUAGE_END;
@@ -72,10 +76,13 @@ static const char classifier[] =
     "{\n"
     "  \"out\": \"run\",               // the folder of the run: student, report, log, state\n"
     "  \"teacher\": {\"arrays\": {\"logits\": \"logits.npy\"}}, // a row for each sample; or\n"
-    "                              // {\"model\": \"folder\", \"once\": true}, or {\"store\": \"teacher.kdt\"}\n"
-    "  \"student\": {\"config\": {\"model_type\": \"mlp\", \"input_size\": 784, \"hidden_sizes\": [64],\n"
+    "                              // {\"model\": \"folder\", \"once\": true}, or {\"store\": "
+    "\"teacher.kdt\"}\n"
+    "  \"student\": {\"config\": {\"model_type\": \"mlp\", \"input_size\": 784, \"hidden_sizes\": "
+    "[64],\n"
     "                         \"num_labels\": 10}},\n"
-    "  \"data\": {                   // npy or IDX files; or \"idx\": \"folder\" as MNIST, \"csv\": \"file\"\n"
+    "  \"data\": {                   // npy or IDX files; or \"idx\": \"folder\" as MNIST, "
+    "\"csv\": \"file\"\n"
     "    \"arrays\": {\n"
     "      \"inputs\": {\"file\": \"inputs.npy\", \"scale\": 1, \"shift\": 0},\n"
     "      \"label\": \"labels.npy\"   // integers; leave it out where there are none\n"

@@ -74,10 +74,9 @@ const term_number term_numbers[TERM_NUMBERS + 1] = {
 static const choice align_of[] = { { "same", KD_ALIGN_SAME },
                                    { "next", KD_ALIGN_NEXT },
                                    { NULL, 0 } };
-static const choice t2_of[] = { { "default", KD_T2_DEFAULT },
-                                { "on", KD_T2_ON },
-                                { "off", KD_T2_OFF },
-                                { NULL, 0 } };
+static const choice t2_of[] = {
+    { "default", KD_T2_DEFAULT }, { "on", KD_T2_ON }, { "off", KD_T2_OFF }, { NULL, 0 }
+};
 static const choice nonfinite_of[] = { { "refuse", KD_NONFINITE_REFUSE },
                                        { "skip", KD_NONFINITE_SKIP },
                                        { NULL, 0 } };
@@ -122,7 +121,9 @@ static const recipe_key projection_keys[] = {
 };
 
 #define ROW(name, type, low, high, choices)                                                        \
-    { #name, type, offsetof(recipe_term, name), low, high, choices, NULL }
+    {                                                                                              \
+#name, type, offsetof(recipe_term, name), low, high, choices, NULL                         \
+    }
 #define COUNT_OF_ROWS 17
 static const recipe_key plain_keys[COUNT_OF_ROWS] = {
     ROW(kind, KEY_CHOICE, 0, 0, term_kinds),
@@ -146,8 +147,8 @@ static const recipe_key plain_keys[COUNT_OF_ROWS] = {
 
 /* Of sparse teachers. */
 static const recipe_key sparse_keys[] = { ROW(tail, KEY_CHOICE, 0, 0, tail_of),
-                                   ROW(retemper, KEY_CHOICE, 0, 0, retemper_of),
-                                   ROW(correction, KEY_CHOICE, 0, 0, correction_of) };
+                                          ROW(retemper, KEY_CHOICE, 0, 0, retemper_of),
+                                          ROW(correction, KEY_CHOICE, 0, 0, correction_of) };
 
 /* All keys of a term: those above, and its kind's numbers with their bounds. */
 static void list_keys(int32_t kind, recipe_key keys[COUNT_OF_ROWS + 3 + TERM_NUMBERS])
@@ -158,13 +159,14 @@ static void list_keys(int32_t kind, recipe_key keys[COUNT_OF_ROWS + 3 + TERM_NUM
     for (int i = 0; term_numbers[i].name; i++) {
         double low, high;
         if (kd_loss_bounds(kind, term_numbers[i].number, &low, &high, NULL) < 0) continue;
-        keys[n++] = (recipe_key){ term_numbers[i].name,
-                           KEY_SCHEDULE,
-                           offsetof(recipe_term, numbers) + (size_t)i * sizeof(schedule_plan),
-                           low,
-                           high,
-                           NULL,
-                           NULL };
+        keys[n++] =
+            (recipe_key){ term_numbers[i].name,
+                          KEY_SCHEDULE,
+                          offsetof(recipe_term, numbers) + (size_t)i * sizeof(schedule_plan),
+                          low,
+                          high,
+                          NULL,
+                          NULL };
     }
     memset(&keys[n], 0, sizeof keys[n]);
 }
@@ -201,11 +203,11 @@ static int read_term(problem *p, const recipe *r, const node *n, const char *whe
     if (node_member(n, "projection") && !t->projection.kind)
         t->projection.kind = KD_PROJECTION_LINEAR;
     if (!t->name) t->name = term_kind_name(t->kind);
-    if (t->layers != UNSET &&
-        (!t->student_output || !strstr(t->student_output, "%d") || !t->teacher_field ||
-         !strstr(t->teacher_field, "%d")))
-        return wrong_at(p, n, where, "\"layers\": expected %%d in \"student_output\" and in "
-                                     "\"teacher_field\", as \"hidden.%%d\"");
+    if (t->layers != UNSET && (!t->student_output || !strstr(t->student_output, "%d") ||
+                               !t->teacher_field || !strstr(t->teacher_field, "%d")))
+        return wrong_at(p, n, where,
+                        "\"layers\": expected %%d in \"student_output\" and in "
+                        "\"teacher_field\", as \"hidden.%%d\"");
     if (t->kind != KD_LOSS_CROSS_ENTROPY && t->kind != KD_LOSS_BINARY_CROSS_ENTROPY &&
         t->kind != KD_LOSS_MEAN_SQUARED_ERROR && t->kind != KD_LOSS_HUBER && !r->has_teacher)
         return wrong_at(p, n, where, "a term of kind %s needs a \"teacher\", got none",

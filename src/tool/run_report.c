@@ -176,8 +176,7 @@ static kd_status read_found(reading *r, const node *line, const char *who)
     for (int i = 0; i < 5 && status == KD_OK; i++) {
         const double value = number_of(line, names[i][0]);
         status = cell(r, "held-out data", who, names[i][1], value);
-        if (is_best && status == KD_OK)
-            status = cell(r, "held-out data", best, names[i][1], value);
+        if (is_best && status == KD_OK) status = cell(r, "held-out data", best, names[i][1], value);
     }
     return status;
 }

@@ -61,8 +61,9 @@ void *take_more(void *block, size_t bytes)
 {
     void *more = realloc(block, bytes ? bytes : 1);
     if (more) return more;
-    exit(say(EXIT_FAILED, "out of memory: expected %zu bytes more, got none; end other programs "
-                          "or take a smaller batch",
+    exit(say(EXIT_FAILED,
+             "out of memory: expected %zu bytes more, got none; end other programs "
+             "or take a smaller batch",
              bytes));
 }
 

@@ -16,8 +16,8 @@ enum {
 };
 
 /* Whose messages follow ("kdistill train"); `json`: errors are also JSON on standard output;
- * `quiet`: no bar and no notes; `listens`: the library's warnings are passed on (after its context is
- * there: what it says of BLAS then it repairs itself). */
+ * `quiet`: no bar and no notes; `listens`: the library's warnings are passed on (once its context
+ * is there: what it says of BLAS before that it repairs itself). */
 extern struct saying {
     const char *command;
     int json, quiet, listens;

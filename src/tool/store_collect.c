@@ -32,8 +32,9 @@ static int change_recipe(recipe *r, const store_filling *o)
         r->teacher.model.count = 1;
     }
     if (r->teacher.model.count == 1) return EXIT_DONE;
-    return say(EXIT_REFUSED, "%s: expected a teacher of one model, got %d; name its folder: "
-                             "--teacher-model FOLDER",
+    return say(EXIT_REFUSED,
+               "%s: expected a teacher of one model, got %d; name its folder: "
+               "--teacher-model FOLDER",
                r->source.name, r->teacher.model.count);
 }
 
@@ -96,8 +97,7 @@ static int is_there(const collecting *c, kd_batch *batch)
     return 1;
 }
 
-static int collect_source(collecting *c, train_source *source, kd_batch *batch,
-                          kd_targets *targets)
+static int collect_source(collecting *c, train_source *source, kd_batch *batch, kd_targets *targets)
 {
     for (int64_t seen = 0, samples = 0; seen < source->texts; seen += samples) {
         if (signals_came()) return say_library();
@@ -125,8 +125,7 @@ static int collect_all(collecting *c)
     bar_begin("collect", "texts", 0, c->total);
     signals_hold(1);
     if (code == EXIT_DONE) code = collect_source(c, &run->train, batch, targets);
-    if (code == EXIT_DONE && run->held.texts)
-        code = collect_source(c, &run->held, batch, targets);
+    if (code == EXIT_DONE && run->held.texts) code = collect_source(c, &run->held, batch, targets);
     signals_hold(0);
     bar_end();
     kd_targets_free(targets);
@@ -139,8 +138,9 @@ static int collect(collecting *c, const char *recipe_file, const char *out, cons
 {
     train_run *run = c->run;
     if (file_exists(out))
-        return say(EXIT_FAILED, "%s: expected a name that is free, got a store; kdistill store info "
-                                "shows it",
+        return say(EXIT_FAILED,
+                   "%s: expected a name that is free, got a store; kdistill store info "
+                   "shows it",
                    out);
     PART(recipe_load(&run->recipe, recipe_file, NULL));
     PART(change_recipe(&run->recipe, c->o));

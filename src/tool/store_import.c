@@ -58,8 +58,9 @@ int store_import(kd_context *context, const char *format, const char *out, const
     kd_store_writer *writer;
     int code = EXIT_DONE;
     if (!store_import_format(format))
-        return say(EXIT_USAGE, "import: expected openai, vllm, llama-cpp, sglang, tgi or flat, got "
-                               "'%s'",
+        return say(EXIT_USAGE,
+                   "import: expected openai, vllm, llama-cpp, sglang, tgi or flat, got "
+                   "'%s'",
                    format);
     if (o->vocabulary < 1)
         return say(EXIT_USAGE, "import: expected --vocabulary, the teacher's number of ids, got "

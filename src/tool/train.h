@@ -22,14 +22,15 @@ typedef struct train_number {
     char name[96]; /* "forward_kl.temperature" */
     kd_schedule *schedule;
     int32_t first, count, number;
-    int32_t is_told; /* 1: it hears the term's loss after each step (TAID) */
+    int32_t is_told;       /* 1: it hears the term's loss after each step (TAID) */
     int32_t changes, term; /* of the recipe */
-    double scale;    /* of weights: layers share one */
+    double scale;          /* of weights: layers share one */
 } train_number;
 
 /* What a checkpoint keeps beside the handles. */
 typedef struct train_state {
     int64_t step, log_bytes, reports, stopped;
+    int64_t rows;        /* seen since the last line of the log */
     int64_t texts, held; /* what the data had: another file is another run */
     int64_t packer[PACKER_STATE];
     double seconds, best;
@@ -48,7 +49,7 @@ typedef struct train_run {
     int32_t teacher_count;
     kd_teacher *teacher, *held_teacher;
     train_source train, held;
-    kd_dataset *whole; /* of arrays, before a part is held out */
+    kd_dataset *whole;      /* of arrays, before a part is held out */
     kd_loss *loss, *labels; /* labels: cross-entropy alone, for validation */
     int32_t first_term[KD_LOSS_MAX_TERMS], terms_of[KD_LOSS_MAX_TERMS]; /* by the recipe's terms */
     train_number numbers[MOST_SCHEDULES];
@@ -60,7 +61,7 @@ typedef struct train_run {
     kd_batch *batches[MOST_BATCHES];
     kd_targets *targets[MOST_BATCHES];
     FILE *log;
-    int64_t steps, rows; /* rows: seen since the last line of the log */
+    int64_t steps;
     train_state state;
 } train_run;
 

@@ -58,8 +58,7 @@ static int add_windows(filling *f, const char *text, size_t size)
     NEED(kd_tokenizer_encode(t, text, (int64_t)size, 0, NULL, 0, &count));
     int32_t *ids = take((size_t)(count + 1) * sizeof *ids);
     kd_status status = kd_tokenizer_encode(t, text, (int64_t)size, 0, ids, count, &count);
-    for (int64_t at = 0; status == KD_OK && at + 1 < count && !is_full(f);
-         at += f->data->length) {
+    for (int64_t at = 0; status == KD_OK && at + 1 < count && !is_full(f); at += f->data->length) {
         const int64_t left = count - at, n = left < f->data->length ? left : f->data->length;
         if (at && n < f->data->length / 2) break;
         status = add_ids(f, ids + at, n);
@@ -185,8 +184,7 @@ static int end_source(train_source *s, const char *what)
     NEED(kd_packer_get_info(s->packer, &info));
     NEED(kd_packer_get_state(s->packer, s->first, &count));
     s->texts = info.texts;
-    if (info.cut)
-        say_note("%s: %lld texts were cut at max_tokens", what, (long long)info.cut);
+    if (info.cut) say_note("%s: %lld texts were cut at max_tokens", what, (long long)info.cut);
     if (info.texts) return EXIT_DONE;
     return say(EXIT_FAILED, "%s: expected texts, got none; look at its files, length and share",
                what);
@@ -254,15 +252,16 @@ static int load_arrays(train_run *run, const recipe_data *d, kd_dataset **out)
         kd_status status = KD_OK;
         int code = EXIT_DONE;
         if (d->idx)
-            status = kd_dataset_load_idx(out, run->context, path, d->part ? d->part : "train",
-                                         NULL);
+            status =
+                kd_dataset_load_idx(out, run->context, path, d->part ? d->part : "train", NULL);
         else code = load_csv(run, d, path, out);
         free(path);
         return status < 0 ? say_library() : code;
     }
     if (d->arrays->type != NODE_OBJECT || !d->arrays->count)
-        return say(EXIT_REFUSED, "%s:%d: data.arrays: expected an object of fields and files, as "
-                                 "{\"inputs\": \"x.npy\", \"label\": \"y.npy\"}, got %s",
+        return say(EXIT_REFUSED,
+                   "%s:%d: data.arrays: expected an object of fields and files, as "
+                   "{\"inputs\": \"x.npy\", \"label\": \"y.npy\"}, got %s",
                    run->recipe.source.name, d->arrays->line, node_kind(d->arrays));
     NEED(kd_dataset_create(out, run->context, NULL));
     for (const node *n = d->arrays->first; n; n = n->next) PART(add_field(run, *out, n));

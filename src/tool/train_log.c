@@ -81,10 +81,10 @@ void train_log_step(train_run *run, const kd_loss_result *result, double rate)
         put(to, "gradient_norm", info.gradient_norm);
         put(to, "skipped", (double)info.skipped);
     }
-    put(to, "rows", (double)run->rows);
+    put(to, "rows", (double)run->state.rows);
     put(to, "seconds", run->state.seconds);
     fprintf(to, "}\n");
-    run->rows = 0;
+    run->state.rows = 0;
 }
 
 void train_log_found(train_run *run, const char *who, const train_found *found, int improved)

@@ -101,8 +101,8 @@ static int add_number(train_run *run, int32_t which, const char *name, int32_t n
     n->changes = plan->kind != 1 || plan->plateau || plan->warmup > 0;
     n->term = which;
     n->scale = number == KD_TERM_WEIGHT ? 1.0 / n->count : 1;
-    NEED(schedule_create(&n->schedule, run->context, plan, run->steps,
-                         train_metric_is_better(run)));
+    NEED(
+        schedule_create(&n->schedule, run->context, plan, run->steps, train_metric_is_better(run)));
     run->number_count++;
     return EXIT_DONE;
 }

@@ -42,8 +42,8 @@ static int compare_tokenizers(train_run *run, const char *ours, const char *name
         free(theirs);
         return EXIT_DONE; /* a teacher without a tokenizer: its number of classes tells */
     }
-    const kd_status status = kd_tokenizer_compare(run->tokenizer, other, NULL, 0, 1, &differences,
-                                                  &text);
+    const kd_status status =
+        kd_tokenizer_compare(run->tokenizer, other, NULL, 0, 1, &differences, &text);
     if (status < 0) code = say_library();
     else if (differences)
         code = say(EXIT_FAILED,
@@ -63,8 +63,9 @@ int train_open_tokenizer(train_run *run)
     int code = EXIT_DONE;
     if (!recipe_is_of_tokens(&r->data)) return EXIT_DONE;
     if (!name)
-        return say(EXIT_REFUSED, "%s: expected \"tokenizer\", a folder with tokenizer.json, got "
-                                 "none",
+        return say(EXIT_REFUSED,
+                   "%s: expected \"tokenizer\", a folder with tokenizer.json, got "
+                   "none",
                    r->source.name);
     char *path = recipe_path(r, name);
     if (kd_tokenizer_load(&run->tokenizer, run->context, path) < 0) code = say_library();
@@ -95,8 +96,8 @@ static int load_teachers(train_run *run)
         run->teacher_count = i + 1;
     }
     if (status == KD_OK && t->model.count > 1)
-        status = kd_teacher_from_ensemble(&run->teacher, run->context, members, t->model.count,
-                                          NULL);
+        status =
+            kd_teacher_from_ensemble(&run->teacher, run->context, members, t->model.count, NULL);
     else if (status == KD_OK) {
         run->teacher = members[0];
         members[0] = NULL;
@@ -121,8 +122,8 @@ static kd_status open_stores(train_run *run, int32_t missing, kd_teacher **out)
     char **paths = take((size_t)names->count * sizeof *paths);
     kd_store *store = NULL;
     for (int i = 0; i < names->count; i++) paths[i] = recipe_path(&run->recipe, names->items[i]);
-    kd_status status = kd_store_open(&store, run->context, (const char *const *)paths,
-                                     names->count, NULL);
+    kd_status status =
+        kd_store_open(&store, run->context, (const char *const *)paths, names->count, NULL);
     if (status == KD_OK) status = kd_teacher_from_store(out, store, &o);
     kd_store_free(store);
     for (int i = 0; i < names->count; i++) free(paths[i]);
@@ -157,8 +158,9 @@ static int open_teacher_arrays(train_run *run)
     kd_teacher_options o = teacher_options(run, run->recipe.teacher.missing);
     int64_t samples;
     if (arrays->type != NODE_OBJECT || !arrays->count)
-        return say(EXIT_REFUSED, "%s:%d: teacher.arrays: expected an object of fields and npy "
-                                 "files, as {\"logits\": \"logits.npy\"}, got %s",
+        return say(EXIT_REFUSED,
+                   "%s:%d: teacher.arrays: expected an object of fields and npy "
+                   "files, as {\"logits\": \"logits.npy\"}, got %s",
                    run->recipe.source.name, arrays->line, node_kind(arrays));
     NEED(kd_dataset_sample_count(run->whole, &samples));
     uint64_t *keys = take((size_t)samples * 2 * sizeof *keys);
@@ -182,8 +184,9 @@ static int ask_once(train_run *run)
     kd_teacher *live = run->teacher, *kept;
     const recipe *r = &run->recipe;
     if (r->batch.shift || r->batch.flip)
-        return say(EXIT_REFUSED, "%s: teacher.once: expected data without shift and flip, whose "
-                                 "views each need an answer",
+        return say(EXIT_REFUSED,
+                   "%s: teacher.once: expected data without shift and flip, whose "
+                   "views each need an answer",
                    r->source.name);
     NEED(kd_teacher_collect(&kept, live, run->whole, (int32_t)r->batch.samples));
     run->teacher = kept;
@@ -252,8 +255,9 @@ static int create_from_config(train_run *run)
         return code;
     }
     if (config->type != NODE_TEXT)
-        return say(EXIT_REFUSED, "%s:%d: student.config: expected an object, or a file's name, got "
-                                 "%s",
+        return say(EXIT_REFUSED,
+                   "%s:%d: student.config: expected an object, or a file's name, got "
+                   "%s",
                    run->recipe.source.name, config->line, node_kind(config));
     char *path = recipe_path(&run->recipe, config->text), *text = file_read(path, &size);
     const int code = text ? create_student(run, text, path, 0) : EXIT_FAILED;

@@ -87,6 +87,11 @@ static int load_checkpoint(train_run *run)
     const kd_status status = kd_checkpoint_load(run->checkpoint, path);
     free(path);
     if (status == KD_ERR_NOT_FOUND) return EXIT_DONE;
+    if (status == KD_ERR_MISMATCH)
+        return say(EXIT_FAILED,
+                   "%s: %s; bring back the files that the run began with, or --restart to begin "
+                   "again",
+                   run->folder, kd_last_error());
     NEED(status);
     if (run->state.texts != run->train.texts || run->state.held != run->held.texts)
         return say(EXIT_FAILED,
@@ -125,7 +130,7 @@ static kd_status read_batches(train_run *run, kd_loss_counts *counts)
         if (status == KD_OK) status = kd_batch_get_counts(run->batches[i], NULL, &rows);
         if (status == KD_OK && run->teacher)
             status = kd_teacher_read(run->teacher, run->batches[i], run->targets[i]);
-        run->rows += rows;
+        run->state.rows += rows;
         if (n == 1 || status != KD_OK) continue;
         status = kd_loss_count(run->loss, run->batches[i], run->teacher ? run->targets[i] : NULL,
                                i ? &more : counts);
@@ -144,7 +149,8 @@ static kd_status learn(train_run *run, kd_loss_result *result)
         kd_targets *targets = run->teacher ? run->targets[i] : NULL;
         if (n > 1 && train_teacher_is_live(run)) /* its outputs live until its next pass */
             status = kd_teacher_read(run->teacher, run->batches[i], targets);
-        if (status == KD_OK) status = kd_model_forward(run->student, run->batches[i], KD_MODE_TRAIN);
+        if (status == KD_OK)
+            status = kd_model_forward(run->student, run->batches[i], KD_MODE_TRAIN);
         if (status == KD_OK)
             status = kd_loss_backward(run->loss, run->student, run->batches[i], targets,
                                       n > 1 ? &counts : NULL, &part);
@@ -178,8 +184,9 @@ static int take_step(train_run *run, kd_loss_result *result, double *rate, int *
     run->state.step++;
     *skipped = info.last_skipped ? *skipped + 1 : 0;
     if (*skipped < MOST_SKIPPED) return EXIT_DONE;
-    return say(EXIT_FAILED, "expected finite gradients, got none in the last %d steps; take a lower "
-                            "learning_rate, a warmup or optimizer.clip_norm, and --restart",
+    return say(EXIT_FAILED,
+               "expected finite gradients, got none in the last %d steps; take a lower "
+               "learning_rate, a warmup or optimizer.clip_norm, and --restart",
                MOST_SKIPPED);
 }
 
@@ -278,7 +285,8 @@ static int write_report(train_run *run)
     int code = status < 0 ? say_library() : report_add_run(report, run->folder, "");
     if (code == EXIT_DONE) {
         status = kd_report_write_html(report, html, "A distillation");
-        if (status == KD_OK) status = kd_report_write(report, json); /* the last file: all is done */
+        if (status == KD_OK)
+            status = kd_report_write(report, json); /* the last file: all is done */
         if (status == KD_OK)
             status = saying.json ? kd_report_json(report, &text) : kd_report_text(report, &text);
         if (status < 0) code = say_library();

@@ -31,26 +31,28 @@ static const choice kinds[] = { { "constant", CONSTANT },
                                 { "taid", TAID },
                                 { NULL, 0 } };
 
-#define ROW(name, type, low, high) { #name, type, offsetof(schedule_plan, name), low, high, 0, 0 }
-static const recipe_key keys[] = {
-    { "kind", KEY_CHOICE, offsetof(schedule_plan, kind), 0, 0, kinds, NULL },
-    ROW(steps, KEY_INTEGER, 1, 1e15),
-    ROW(every, KEY_INTEGER, 1, 1e15),
-    ROW(stable, KEY_INTEGER, 0, 1e15),
-    ROW(decay, KEY_INTEGER, 1, 1e15),
-    ROW(value, KEY_NUMBER, -1e30, 1e30),
-    ROW(from, KEY_NUMBER, -1e30, 1e30),
-    ROW(to, KEY_NUMBER, -1e30, 1e30),
-    ROW(power, KEY_NUMBER, 1e-6, 1e6),
-    ROW(factor, KEY_NUMBER, 1e-9, 1e9),
-    ROW(floor, KEY_NUMBER, -1e30, 1e30),
-    ROW(warmup, KEY_NUMBER, 0, 1e15),
-    ROW(points, KEY_NODE, 0, 0),
-    ROW(plateau, KEY_NODE, 0, 0),
-    ROW(rate, KEY_NUMBER, 0, 1),
-    ROW(momentum, KEY_NUMBER, 0, 0.999999),
-    { NULL, 0, 0, 0, 0, NULL, NULL }
-};
+#define ROW(name, type, low, high)                                                                 \
+    {                                                                                              \
+#name, type, offsetof(schedule_plan, name), low, high, 0, 0                                \
+    }
+static const recipe_key keys[] = { { "kind", KEY_CHOICE, offsetof(schedule_plan, kind), 0, 0, kinds,
+                                     NULL },
+                                   ROW(steps, KEY_INTEGER, 1, 1e15),
+                                   ROW(every, KEY_INTEGER, 1, 1e15),
+                                   ROW(stable, KEY_INTEGER, 0, 1e15),
+                                   ROW(decay, KEY_INTEGER, 1, 1e15),
+                                   ROW(value, KEY_NUMBER, -1e30, 1e30),
+                                   ROW(from, KEY_NUMBER, -1e30, 1e30),
+                                   ROW(to, KEY_NUMBER, -1e30, 1e30),
+                                   ROW(power, KEY_NUMBER, 1e-6, 1e6),
+                                   ROW(factor, KEY_NUMBER, 1e-9, 1e9),
+                                   ROW(floor, KEY_NUMBER, -1e30, 1e30),
+                                   ROW(warmup, KEY_NUMBER, 0, 1e15),
+                                   ROW(points, KEY_NODE, 0, 0),
+                                   ROW(plateau, KEY_NODE, 0, 0),
+                                   ROW(rate, KEY_NUMBER, 0, 1),
+                                   ROW(momentum, KEY_NUMBER, 0, 0.999999),
+                                   { NULL, 0, 0, 0, 0, NULL, NULL } };
 
 /* Which of value, from and to a kind needs. */
 static const char *missing(const node *n, const schedule_plan *plan)
@@ -90,14 +92,16 @@ typedef struct {
 
 static int read_plateau(problem *p, const char *where, schedule_plan *plan)
 {
-#define PLATEAU(name, type, low, high) { #name, type, offsetof(plateau_plan, name), low, high, 0, 0 }
-    static const recipe_key of_plateau[] = { PLATEAU(patience, KEY_INTEGER, 0, 1e6),
-                                      PLATEAU(cooldown, KEY_INTEGER, 0, 1e6),
-                                      PLATEAU(recovery, KEY_INTEGER, 0, 1e6),
-                                      PLATEAU(factor, KEY_NUMBER, 1e-6, 0.999999),
-                                      PLATEAU(floor, KEY_NUMBER, 0, 1),
-                                      PLATEAU(min_change, KEY_NUMBER, 0, 1),
-                                      { NULL, 0, 0, 0, 0, NULL, NULL } };
+#define PLATEAU(name, type, low, high)                                                             \
+    {                                                                                              \
+#name, type, offsetof(plateau_plan, name), low, high, 0, 0                                 \
+    }
+    static const recipe_key of_plateau[] = {
+        PLATEAU(patience, KEY_INTEGER, 0, 1e6), PLATEAU(cooldown, KEY_INTEGER, 0, 1e6),
+        PLATEAU(recovery, KEY_INTEGER, 0, 1e6), PLATEAU(factor, KEY_NUMBER, 1e-6, 0.999999),
+        PLATEAU(floor, KEY_NUMBER, 0, 1),       PLATEAU(min_change, KEY_NUMBER, 0, 1),
+        { NULL, 0, 0, 0, 0, NULL, NULL }
+    };
     kd_plateau_options *o = &plan->plateau_options;
     char path[200];
     kd_plateau_options_init(o, sizeof *o);

@@ -37,10 +37,7 @@ static kd_teacher *teacher_of_held(const train_run *run)
     return run->teacher;
 }
 
-static int needs_teacher(const train_run *run)
-{
-    return run->recipe.has_teacher;
-}
+static int needs_teacher(const train_run *run) { return run->recipe.has_teacher; }
 
 static kd_status add_terms(train_run *run, kd_batch *batch, kd_targets *targets, sums *s)
 {
@@ -50,7 +47,8 @@ static kd_status add_terms(train_run *run, kd_batch *batch, kd_targets *targets,
         kd_loss_diagnostics d = { .struct_size = sizeof d };
         s->sum[i] += result.sum[i];
         s->rows[i] += (double)result.rows[i];
-        if (kd_loss_get_diagnostics(run->loss, i, &d) < 0 || !isfinite(d.agreement) || s->compared < 0)
+        if (kd_loss_get_diagnostics(run->loss, i, &d) < 0 || !isfinite(d.agreement) ||
+            s->compared < 0)
             continue;
         s->agreed += d.agreement * (double)d.rows;
         s->compared += (double)d.rows;
@@ -168,8 +166,9 @@ int train_validate(train_run *run, train_found *found)
     PART(measure(run, run->student, found));
     const double metric = train_metric(run, found);
     if (isfinite(metric)) return EXIT_DONE;
-    return say(EXIT_FAILED, "validation.metric: expected one that the held-out data tells, got %g; "
-                            "take \"loss\" or \"cross_entropy\"",
+    return say(EXIT_FAILED,
+               "validation.metric: expected one that the held-out data tells, got %g; "
+               "take \"loss\" or \"cross_entropy\"",
                metric);
 }
 

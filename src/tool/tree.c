@@ -56,8 +56,7 @@ void tree_free(tree *t)
 __attribute__((format(printf, 2, 3))) static node *wrong(cursor *c, const char *format, ...)
 {
     va_list arguments;
-    const int n =
-        snprintf(c->to->error, sizeof c->to->error / 2, "%s:%d: ", c->to->name, c->line);
+    const int n = snprintf(c->to->error, sizeof c->to->error / 2, "%s:%d: ", c->to->name, c->line);
     va_start(arguments, format);
     vsnprintf(c->to->error + n, sizeof c->to->error - (size_t)n, format, arguments);
     va_end(arguments);
@@ -142,7 +141,7 @@ static int read_escape(cursor *c, char *to)
 static int utf8_length(const char *at, const char *end)
 {
     const unsigned char *b = (const unsigned char *)at;
-    const int n = *b < 0x80                ? 1
+    const int n = *b < 0x80                 ? 1
                   : *b >= 0xc2 && *b < 0xe0 ? 2
                   : *b >= 0xe0 && *b < 0xf0 ? 3
                   : *b >= 0xf0 && *b < 0xf5 ? 4
@@ -226,8 +225,7 @@ static node *read_number_node(cursor *c)
     if (!good) return wrong(c, "expected a number, got '%.20s'", text);
     n->text = text;
     n->number = strtod(text, NULL);
-    if (!isfinite(n->number))
-        return wrong(c, "expected a number below 1.8e308, got %.40s", text);
+    if (!isfinite(n->number)) return wrong(c, "expected a number below 1.8e308, got %.40s", text);
     return n;
 }
 
@@ -247,8 +245,9 @@ static node *read_word(cursor *c)
         return n;
     }
     char what[16];
-    return wrong(c, "expected a value (a text in double quotes, a number, true, false, null, [ or "
-                    "{), got %s",
+    return wrong(c,
+                 "expected a value (a text in double quotes, a number, true, false, null, [ or "
+                 "{), got %s",
                  found(c, what));
 }
 

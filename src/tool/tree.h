@@ -10,9 +10,9 @@ typedef enum { NODE_NULL, NODE_BOOL, NODE_NUMBER, NODE_TEXT, NODE_LIST, NODE_OBJ
 
 typedef struct node {
     node_type type;
-    int line, count; /* count: entries of a list or an object */
-    double number;   /* a number; 0 or 1 for a bool */
-    const char *key; /* in an object, else NULL */
+    int line, count;  /* count: entries of a list or an object */
+    double number;    /* a number; 0 or 1 for a bool */
+    const char *key;  /* in an object, else NULL */
     const char *text; /* a text; a number as it is written */
     struct node *first, *last, *next;
 } node;
@@ -31,8 +31,8 @@ void tree_free(tree *t);
 
 /* The member of an object; NULL: it has none. */
 node *node_member(const node *object, const char *key);
-/* Puts a value under a dotted path ("batch.tokens"), making objects on the way. `value` is JSON; what
- * is none is a text. 0: tree->error. */
+/* Puts a value under a dotted path ("batch.tokens"), making objects on the way. `value` is JSON;
+ * what is none is a text. 0: tree->error. */
 int tree_set(tree *t, const char *path, const char *value);
 /* "a text", "a list", .. */
 const char *node_kind(const node *n);

@@ -51,7 +51,10 @@ void list_choices(const choice *choices, char *to, int size)
     *to = 0;
     for (const choice *c = choices; c->name && n < size - 1; c++)
         n += snprintf(to + n, (size_t)(size - n), "%s%s",
-                      c == choices ? "" : (c + 1)->name ? ", " : " or ", c->name);
+                      c == choices    ? ""
+                      : (c + 1)->name ? ", "
+                                      : " or ",
+                      c->name);
 }
 
 /* ---- help ---- */
@@ -190,8 +193,9 @@ static int unknown(const page *p, const char *word)
     int count = 0;
     for (const option *o = p->options; o->name && count < 64; o++) known[count++] = o->name;
     near = nearest(word, known, count);
-    return say(EXIT_USAGE, "expected an option of this command, got '%s'%s%s%s; '%s --help' lists "
-                           "them",
+    return say(EXIT_USAGE,
+               "expected an option of this command, got '%s'%s%s%s; '%s --help' lists "
+               "them",
                word, near ? "; did you mean '" : "", near ? near : "", near ? "'" : "", p->name);
 }
 
@@ -215,8 +219,8 @@ static int give(const option *o, const char *value)
         break;
     case WORD_NUMBER:
         if (!read_number(value, &x) || x < o->low || x > o->high)
-            return say(EXIT_USAGE, "%s: expected a number from %g to %g, got '%s'", o->name,
-                       o->low, o->high, value);
+            return say(EXIT_USAGE, "%s: expected a number from %g to %g, got '%s'", o->name, o->low,
+                       o->high, value);
         *(double *)o->to = x;
         break;
     case WORD_CHOICE:

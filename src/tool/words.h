@@ -49,7 +49,10 @@ typedef struct page {
 #define COMMON_OPTIONS                                                                             \
     { .name = "--json", .to = &saying.json, .help = "results and errors as JSON" },                \
         { .name = "--quiet", .to = &saying.quiet, .help = "no progress bar and no notes" },        \
-        { .name = "--help", .help = "this page" }, { .name = NULL }
+        { .name = "--help", .help = "this page" },                                                 \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
 
 /* Reads words[1] .. words[count - 1]. What is no option goes into `rest`, which has room for
  * `count` words. Returns -1: go on; else the exit code, after the help or a message. */
