@@ -115,7 +115,7 @@ $(STATIC): $(OBJECTS)
 	$(AR) rcs $@ $(BUILD)/kdistill.o
 
 COMMANDS := train store generate judge report
-MAN_PAGES := $(sort $(wildcard docs/man/*.1))
+MAN_PAGES := $(sort $(wildcard docs/kdistill*.1))
 # The command carries the library, so that it runs wherever it is put.
 TOOL_SOURCES := $(sort $(wildcard src/tool/*.c))
 TOOL_OBJECTS := $(TOOL_SOURCES:src/%.c=$(BUILD)/obj/%.o)
@@ -288,9 +288,8 @@ docs: all
 	$(PYTHON) python/generate.py --docs
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) python/reference.py
 	$(PYTHON) docs/architecture.py
-	@mkdir -p docs/man
-	$(TOOL) --help-man > docs/man/kdistill.1
-	for command in $(COMMANDS); do $(TOOL) $$command --help-man > docs/man/kdistill-$$command.1; done
+	$(TOOL) --help-man > docs/kdistill.1
+	for command in $(COMMANDS); do $(TOOL) $$command --help-man > docs/kdistill-$$command.1; done
 
 -include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d)
 include tests/tests.mk

@@ -7,7 +7,7 @@
 #include "tool/command.h"
 #include "tool/recipe_file.h"
 #include "tool/say.h"
-#include "tool/words.h"
+#include "tool/command_line.h"
 
 static const choice chats[] = { { "auto", KD_CHAT_AUTO },
                                 { "plain", KD_CHAT_PLAIN },

@@ -6,7 +6,7 @@
 #include "tool/bar.h"
 #include "tool/command.h"
 #include "tool/say.h"
-#include "tool/words.h"
+#include "tool/command_line.h"
 
 static const choice verifiers[] = { { "exact", KD_VERIFY_EXACT },
                                     { "normalized", KD_VERIFY_NORMALIZED },

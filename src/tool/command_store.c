@@ -6,7 +6,7 @@
 #include "tool/command.h"
 #include "tool/store_fill.h"
 #include "tool/store_tool.h"
-#include "tool/words.h"
+#include "tool/command_line.h"
 
 static const choice aligns[] = { { "next", KD_ALIGN_NEXT },
                                  { "same", KD_ALIGN_SAME },

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "tool/command.h"
-#include "tool/words.h"
+#include "tool/command_line.h"
 
 static const struct {
     const char *name, *purpose;
@@ -21,7 +21,7 @@ static int help(FILE *to, int code)
 {
     fprintf(to, "usage: kdistill COMMAND [options]\n\n");
     for (int i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].purpose);
+        fprintf(to, "  kdistill %-10s %s\n", commands[i].name, commands[i].purpose);
     fprintf(to, "\nkdistill COMMAND --help shows the options of a command, kdistill --version the "
                 "version.\nA first run: kdistill train --init language-model > recipe.json\n");
     return code;
@@ -32,7 +32,7 @@ static const option options[] = { { .name = "--version",
                                   { .name = "--help", .help = "the commands" },
                                   { .name = NULL } };
 
-/* docs/man/kdistill.1 */
+/* docs/kdistill.1 */
 static const page whole = {
     "kdistill",
     "distillation of models without a line of code",

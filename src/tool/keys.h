@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "tool/tree.h"
-#include "tool/words.h"
+#include "tool/command_line.h"
 
 typedef enum {
     KEY_TEXT,    /* const char *; "" for null */

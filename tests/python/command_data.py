@@ -48,7 +48,7 @@ CLASSIFIER = {
         {"kind": "cross_entropy", "weight": 0.1},
     ],
     "learning_rate": {"kind": "cosine", "from": 2e-2, "to": 1e-3, "warmup": 0.1},
-    "epochs": 4,
+    "epochs": 10,
     "batch": {"samples": 20},
     "checkpoint": {"every": 3},
     "log": {"every": 2},

@@ -5,6 +5,7 @@ import os
 import pty
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -485,6 +486,45 @@ class LanguageTest(CommandCase):
         self.run_words("report", "nowhere", code=1)
 
 
+class ExamplesTest(CommandCase):
+    """examples/recipes on the data of KD_DATA, shortened."""
+
+    def setUp(self):
+        super().setUp()
+        if not os.environ.get("KD_DATA"):
+            print("SKIPPED examples/recipes: KD_DATA is not set")
+            self.skipTest("KD_DATA is not set")
+        for name in os.listdir(RECIPES):
+            shutil.copy(os.path.join(RECIPES, name), self.folder)
+
+    def held(self, *words):
+        done = self.run_words("train", *words, "--json")
+        return json.loads(done.stdout)["tables"]["held-out data"]
+
+    def test_digits(self):
+        short = "--set", "data.limit=4000", "--set", "validation.limit=1000"
+        teacher = self.held("digits-teacher.json", *short)["student, best report"]
+        student = self.held("digits.json", *short)["student, best report"]
+        self.assertGreater(teacher["accuracy"], 0.86)
+        self.assertGreater(student["accuracy"], 0.84)
+        self.run_words("report", "digits-teacher", "digits", "--html", "digits.html")
+
+    def test_stories_beside_the_teacher_and_from_its_store(self):
+        short = "--set", "data.limit=60", "--set", "validation.limit=6"
+        live = self.held("stories.json", *short)
+        with open(self.folder + "/stories-store.json", encoding="utf-8") as file:
+            text = file.read().replace('"length": 256', '"length": 256, "limit": 60')
+        self.write("stories-store.json", text.replace('"limit": 40', '"limit": 6'))
+        model = os.environ["KD_DATA"] + "/tinystories-656k"
+        collect = "store", "collect", "stories-store.json", "stories.kdt"
+        self.run_words(*collect, "--teacher-model", model, "--k", "32")
+        stored = self.held("stories-store.json")
+        self.assertLess(live["student"]["cross-entropy"], 7.5)
+        self.assertAlmostEqual(
+            live["student"]["cross-entropy"], stored["student"]["cross-entropy"], delta=0.1
+        )
+
+
 class WordsTest(CommandCase):
     def test_every_command_has_a_page(self):
         for command in COMMANDS:
@@ -492,7 +532,7 @@ class WordsTest(CommandCase):
             for part in "NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES":
                 self.assertIn(part + "\n", shown)
             self.assertLessEqual(max(map(len, shown.splitlines())), 100)
-            with open(f"{ROOT}/docs/man/kdistill-{command}.1", encoding="utf-8") as file:
+            with open(f"{ROOT}/docs/kdistill-{command}.1", encoding="utf-8") as file:
                 self.assertEqual(file.read(), self.run_words(command, "--help-man").stdout)
         self.assertIn("train", self.run_words("--help").stdout)
         self.assertIn("kdistill 0.", self.run_words("--version").stdout)

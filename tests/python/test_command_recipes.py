@@ -178,7 +178,7 @@ class PageTest(CommandCase):
                 "train",
                 os.path.join(RECIPES, name),
                 "--set",
-                f"out={self.folder}/run",
+                f"out={self.folder}/{name}-run",
                 code=1,
                 KD_DATA="/nowhere",
             )

@@ -1,6 +1,6 @@
 /* Command lines: one table of options a command reads them, checks them and prints its help. */
-#ifndef KD_TOOL_WORDS_H
-#define KD_TOOL_WORDS_H
+#ifndef KD_TOOL_COMMAND_LINE_H
+#define KD_TOOL_COMMAND_LINE_H
 
 #include <stdint.h>
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "tool/say.h"
-#include "tool/words.h"
+#include "tool/command_line.h"
 
 static const char exit_status[] =
     "0    done\n"
