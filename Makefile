@@ -86,7 +86,7 @@ SHARED := $(LIB)/libkdistill.so.$(VERSION)
 STATIC := $(LIB)/libkdistill.a
 HEADERS := include/kdistill.h $(sort $(wildcard include/kdistill/*.h))
 
-TOOL := $(BUILD)/kdistill-store
+TOOL := $(BUILD)/kdistill
 
 .PHONY: all clean install uninstall check-inference
 all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc $(TOOL)
@@ -117,10 +117,14 @@ $(STATIC): $(OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $(BUILD)/kdistill.o
 
+COMMANDS := train store generate judge report
+MAN_PAGES := $(sort $(wildcard docs/kdistill*.1))
 # The command carries the library, so that it runs wherever it is put.
 TOOL_SOURCES := $(sort $(wildcard src/tool/*.c))
-$(TOOL): $(TOOL_SOURCES) src/tool/tool.h $(OBJECTS)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(TOOL_SOURCES) -o $@ $(OBJECTS) $(LIBS)
+TOOL_OBJECTS := $(TOOL_SOURCES:src/%.c=$(BUILD)/obj/%.o)
+$(TOOL): $(TOOL_OBJECTS) $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(TOOL_OBJECTS) -o $@ $(OBJECTS) $(LIBS)
+	ln -sf kdistill $(BUILD)/kdistill-store
 
 $(LIB)/kdistill.pc: pkgconfig/kdistill.pc.in $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -162,8 +166,9 @@ install: all
 	install -m 644 include/kdistill.h $(DESTDIR)$(includedir)/
 	install -m 644 include/kdistill/*.h $(DESTDIR)$(includedir)/kdistill/
 	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1 $(DESTDIR)$(prefix)/share/man/man3
-	install -m 755 $(TOOL) $(DESTDIR)$(prefix)/bin/kdistill-store
-	install -m 644 docs/kdistill-store.1 $(DESTDIR)$(prefix)/share/man/man1/
+	install -m 755 $(TOOL) $(DESTDIR)$(prefix)/bin/kdistill
+	ln -sf kdistill $(DESTDIR)$(prefix)/bin/kdistill-store
+	install -m 644 $(MAN_PAGES) $(DESTDIR)$(prefix)/share/man/man1/
 	install -m 644 docs/libkdistill.3 $(DESTDIR)$(prefix)/share/man/man3/
 	install -m 755 $(SHARED) $(DESTDIR)$(libdir)/
 	install -m 644 $(STATIC) $(DESTDIR)$(libdir)/
@@ -176,7 +181,8 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(includedir)/kdistill.h $(DESTDIR)$(libdir)/libkdistill.so* $(DESTDIR)$(libdir)/libkdistill.a $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc $(DESTDIR)$(libdir)/libkdistill-mpi.* $(DESTDIR)$(libdir)/pkgconfig/kdistill-mpi.pc
 	rm -rf $(DESTDIR)$(includedir)/kdistill $(DESTDIR)$(libdir)/cmake/kdistill
-	rm -f $(DESTDIR)$(prefix)/bin/kdistill-store $(DESTDIR)$(prefix)/share/man/man1/kdistill-store.1 $(DESTDIR)$(prefix)/share/man/man3/libkdistill.3
+	rm -f $(DESTDIR)$(prefix)/bin/kdistill $(DESTDIR)$(prefix)/bin/kdistill-store $(addprefix $(DESTDIR)$(prefix)/share/man/man1/,$(notdir $(MAN_PAGES)))
+	rm -f $(DESTDIR)$(prefix)/share/man/man3/libkdistill.3
 
 clean:
 	rm -rf build $(wildcard lib/*.so* lib/*.a lib/*.pc)
@@ -328,8 +334,10 @@ docs: all
 	$(PYTHON) python/generate.py --docs
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) python/reference.py
 	$(PYTHON) docs/architecture.py
+	$(TOOL) --help-man > docs/kdistill.1
+	for command in $(COMMANDS); do $(TOOL) $$command --help-man > docs/kdistill-$$command.1; done
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d)
 include tests/tests.mk
 include packaging/packaging.mk
 endif

@@ -9,11 +9,11 @@ LINK = -L$(LIB) -Wl,-rpath,$(abspath $(LIB)) -lkdistill
 SCRATCH = $(abspath $(or $(SCRATCH_ROOT),.)/$(BUILD)/tests/scratch)
 TEST_ENV = KD_OLD_FILES=$(abspath tests/old) KD_TEST_DIR=$(SCRATCH)
 
-.PHONY: check built unit internal check-headers check-symbols check-abi check-layers check-names check-words check-room check-core check-install check-threads check-kill-course check-oom check-dlopen check-examples \
+.PHONY: check built unit internal check-headers check-symbols check-abi check-layers check-names check-words check-room check-core check-install check-threads check-kill-course check-oom check-dlopen check-examples check-command \
 	check-python check-asan check-tsan check-valgrind check-blas check-faults check-kill check-mpi check-long check-arm64 check-musl check-gates check-dist check-pages nightly fuzz-smoke fuzz-long fuzz-corpus coverage style check-python-style \
 	record-symbols record-abi
 
-check: built unit internal check-headers check-names check-words check-room check-symbols check-abi check-layers check-core check-threads check-oom check-dlopen check-faults check-kill check-kill-course fuzz-corpus check-examples check-python
+check: built unit internal check-headers check-names check-words check-room check-symbols check-abi check-layers check-core check-threads check-oom check-command check-dlopen check-faults check-kill check-kill-course fuzz-corpus check-examples check-python
 
 # ---- suites ----
 # tests/unit mirrors src: a test lies in the folder of what it tests. The files are compiled one by
@@ -110,6 +110,15 @@ check-oom: $(BUILD)/tests/oom
 
 check-dlopen: $(BUILD)/tests/dlopen
 	$< $(abspath $(SHARED))
+
+# The command with allocations that fail.
+COMMAND_TRIALS ?= 120
+$(BUILD)/tests/kdistill-oom: tests/gates/command_oom.c $(TOOL_OBJECTS) $(OBJECTS)
+	@mkdir -p $(SCRATCH)
+	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< $(TOOL_OBJECTS) $(OBJECTS) -o $@ -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc $(LIBS)
+
+check-command: $(BUILD)/tests/kdistill-oom
+	$(PYTHON) tests/gates/command_oom.py $< $(SCRATCH)/command $(COMMAND_TRIALS)
 
 # Every write, fsync, close, rename and open of saving fails in turn (the linker puts the faults in between).
 WRAP := -Wl,--wrap=write,--wrap=fsync,--wrap=rename,--wrap=close,--wrap=open,--wrap=read

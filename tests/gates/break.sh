@@ -142,6 +142,13 @@ prove "a killed course: an order that no seed tells" check-kill-course src/cours
     's/kd__stream(p->options.seed, (uint64_t)(t - p->tasks)/kd__stream((size_t)p, t - p->tasks/'
 prove "dlopen: threads that stay" check-dlopen src/core/context/context.c \
     's/^    kd__pool_free(context);//'
+prove "command: an allocation that is not checked" check-command src/tool/say.c \
+    's/^    if (more) return more;/    return more;/'
+prove "command: a run that continues with other texts" check-python:test_command \
+    src/tool/train_run.c 's/kd_packer_set_state(run->train.packer, run->state.packer/\
+kd_packer_set_state(run->train.packer, run->train.first/'
+prove "command: a key that nobody refuses" check-python:test_command_recipes src/tool/keys.c \
+    's/return unknown_key(p, where, n, keys);/continue;/'
 prove "python: a constant that differs" check-python:test_status python/kdistill/enums.py \
     's/ERR_SHAPE = -3/ERR_SHAPE = -4/'
 prove "python: a reference page that is out of date" check-python:test_interface \

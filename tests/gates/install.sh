@@ -14,6 +14,13 @@ if grep -rIl -e "$source" -e "$work" "$work/place" ||
     strings "$work/place/lib/libkdistill.so" | grep -q "$source"; then
     fail "the installed files name the source tree or the folder that they were installed into"
 fi
+# The command runs from where it was put, by both of its names.
+env -i "$work/place/bin/kdistill" --version > /dev/null
+env -i "$work/place/bin/kdistill-store" --help > /dev/null
+env -i "$work/place/bin/kdistill" train --init classifier > "$work/recipe.json"
+for page in kdistill kdistill-train kdistill-store; do
+    test -f "$work/place/share/man/man1/$page.1"
+done
 mkdir "$work/outside"
 cp examples/loop.c examples/check.h examples/own_model.c examples/distil.cpp "$work/outside/"
 cd "$work/outside"
