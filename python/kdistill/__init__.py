@@ -25,10 +25,13 @@ The rules:
   the library's memory and keep their owner alive.
 - Every handle is a context manager with `close`. A failing call raises `Error` with the library's
   message and status.
+- What needs another package is a module by itself, imported when it is asked for: `kd.torch`,
+  `kd.hf`.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import _deprecated, enums, options, results
@@ -183,5 +186,10 @@ _deprecated.install()
 if not TYPE_CHECKING:
     verify = _deprecated.function("verify")  # in place of the module of that name
 
+    #: modules that need a package beside numpy
+    _NEIGHBORS = {"hf", "torch"}
+
     def __getattr__(name: str) -> Any:
+        if name in _NEIGHBORS:
+            return importlib.import_module("." + name, __name__)
         return _deprecated.find(name)
