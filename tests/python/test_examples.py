@@ -93,6 +93,32 @@ class ExamplesTest(unittest.TestCase):
             )
         self.assertIn("distill/forward_kl", done)
 
+    def test_forest(self):
+        done = self.run_example("neighbors/forest.py", needs=["sklearn"])
+        if done:
+            with open(f"{ROOT}/examples/neighbors/forest.py", encoding="utf-8") as file:
+                written = file.read().split("# ---")[1].split("\n")[1:]
+            self.assertLessEqual(len([line for line in written if line.strip()]), 10)
+            forest, student = map(float, done.split("\n")[0].split())
+            self.assertGreater(student, forest - 0.03)
+
+    def test_near_duplicates(self):
+        lines = [
+            {"prompt": "a", "completion": "one two three four five"},
+            {"prompt": "a", "completion": "one two three four five six"},
+            {"prompt": "a", "completion": "another answer"},
+            {"prompt": "b", "completion": "one two three four five"},
+        ]
+        with tempfile.TemporaryDirectory() as folder:
+            with open(folder + "/r.jsonl", "w", encoding="utf-8") as file:
+                file.writelines(json.dumps(line) + "\n" for line in lines)
+            paths = folder + "/r.jsonl", folder + "/kept.parquet"
+            needs = ["duckdb", "pyarrow"]
+            done = self.run_example("neighbors/near_duplicates.py", *paths, needs=needs)
+        if done:
+            self.assertIn("4 records, 1 pairs", done)
+            self.assertIn("3 records are left: a, b", done)
+
 
 if __name__ == "__main__":
     unittest.main()
