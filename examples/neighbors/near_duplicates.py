@@ -1,8 +1,8 @@
 """Near duplicates that share a key's prompt, asked with SQL: near_duplicates.py RECORDS.jsonl OUT
 
-Records go to DuckDB as Arrow's arrays, without a file between. Of answers to one prompt that agree in
-their first words the longest stays; what is left goes to OUT, a file of Parquet, and is read from
-there as records."""
+Records go to DuckDB as Arrow's arrays, without a file between. Of answers to one prompt that agree
+in their first words the longest stays; what is left goes to OUT, a file of Parquet, and is read
+from there as records."""
 
 import os
 import sys

@@ -38,7 +38,7 @@ typedef struct kd_arrow_options {
 KD_API void kd_arrow_options_init(kd_arrow_options *options, size_t size);
 
 /* A reader of the rows of a stream: each row is what a line's object is in a file, its columns are
- * the members (kdistill/record.h), null is absent. `stream` is moved in: its release becomes NULL,
+ * the members (kdistill/record.h), null is absent. `stream` is moved: its release becomes NULL,
  * also if the call fails after the stream was looked at.
  * - Types: texts (utf8, large_utf8, utf8_view), numbers and bools, nulls, lists (list, large_list,
  *   their views, fixed_size_list) and structs of these, dictionaries. KD_ERR_UNSUPPORTED names a

@@ -40,7 +40,7 @@ def rows_of(entries: Iterable[Iterable[tuple[Any, Any]]]) -> Rows:
     for row in entries:
         for token, value in row:
             number = UNKNOWN if value is None else float(value)
-            if token is not None and number > UNKNOWN:
+            if token is not None and not number <= UNKNOWN:
                 ids.append(int(token))
                 logprobs.append(number)
         ends.append(len(ids))
@@ -59,7 +59,7 @@ def joined(first: Rows, second: Rows) -> Rows:
 
 
 def _columns(flat: Any) -> Rows:
-    """vLLM's FlatLogprobs: columns for all positions at once."""
+    """Columns of vLLM's FlatLogprobs, for all positions at once."""
     starts, ends = (numpy.asarray(x, numpy.int64) for x in (flat.start_indices, flat.end_indices))
     ids = numpy.asarray(flat.token_ids, numpy.int64)
     logprobs = numpy.asarray(flat.logprobs, numpy.float64)
@@ -67,7 +67,7 @@ def _columns(flat: Any) -> Rows:
     if len(starts) and (starts[0] != 0 or (starts[1:] != ends[:-1]).any() or ends[-1] != len(ids)):
         order = numpy.concatenate([numpy.arange(a, b) for a, b in zip(starts, ends)])
         ids, logprobs = ids[order], logprobs[order]
-    known = logprobs > UNKNOWN
+    known = ~(logprobs <= UNKNOWN)  # NaN is no "unknown"
     if not known.all():
         before = numpy.concatenate([[0], known.cumsum()])
         offsets, ids, logprobs = before[offsets], ids[known], logprobs[known]

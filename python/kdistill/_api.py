@@ -5284,8 +5284,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [POINTER(c_void_p), c_void_p, c_void_p, POINTER(kd_arrow_options)],
         "A reader of the rows of a stream: each row is what a line's object is in a file, its colum"
         "ns are\n"
-        "the members (kdistill/record.h), null is absent. `stream` is moved in: its release becomes"
-        " NULL,\n"
+        "the members (kdistill/record.h), null is absent. `stream` is moved: its release becomes NU"
+        "LL,\n"
         "also if the call fails after the stream was looked at.\n"
         "- Types: texts (utf8, large_utf8, utf8_view), numbers and bools, nulls, lists (list, large"
         "_list,\n"

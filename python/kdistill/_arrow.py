@@ -1,4 +1,4 @@
-"""Streams of Apache Arrow between the library and any package that speaks its PyCapsule protocol."""
+"""Streams of Apache Arrow between the library and packages that know its PyCapsule protocol."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy
 
+from ._looks import table
 from .batch import Batch
 from .context import Context
 from .dataset import Dataset
@@ -38,8 +39,6 @@ class History(NamedTuple):
     seconds: float
 
     def _repr_html_(self) -> str:
-        from ._looks import table
-
         rows = [
             [str(i + 1), f"{loss:.4f}", f"{a:.4f}" if a is not None else ""]
             for i, (loss, a) in enumerate(

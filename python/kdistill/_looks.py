@@ -7,6 +7,7 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Any, Callable
 
+from ._handle import Handle
 from .batch import Batch
 from .context import Context
 from .curation import Curation
@@ -22,8 +23,6 @@ from .tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from ._handle import Handle
 
 #: Rows of a table in a notebook.
 MOST_ROWS = 100
@@ -65,7 +64,8 @@ def _context(c: Context) -> str:
 def _model(m: Model) -> str:
     info, config = m.info, m.config
     kind = config.get("model_type", "network")
-    return f"{kind}, {info.layers} layers, {info.parameters:,} parameters"
+    layers = f"{info.layers} layers, " if info.layers else ""
+    return f"{kind}, {layers}{info.parameters:,} parameters"
 
 
 def _dataset(d: Dataset) -> str:
@@ -83,7 +83,8 @@ def _store(s: Store) -> str:
 
 
 def _loss(loss: Loss) -> str:
-    terms, number = [], 0
+    terms: list[str] = []
+    number = 0
     while True:
         try:
             term = loss.term(number)
@@ -96,8 +97,9 @@ def _loss(loss: Loss) -> str:
 
 
 def _curation(c: Curation) -> str:
-    steps = c.funnel
-    return f"{max(0, len(steps) - 2)} filters, {steps[-1].kept if steps else 0:,} records kept"
+    steps = [step for step in c.funnel if step.name != "validation"]
+    filters = sum(step.name != "read" for step in steps)
+    return f"{filters} filters, {steps[-1].kept if steps else 0:,} records kept"
 
 
 _LINES: dict[type[Handle], Callable[[Any], str]] = {
@@ -171,8 +173,6 @@ def _model_table(self: Model) -> str:
 
 def install() -> None:
     """Gives the classes their looks."""
-    from ._handle import Handle
-
     looks: Any = Handle
     looks.__repr__ = _line
     pages: dict[Any, Callable[[Any], str]] = {

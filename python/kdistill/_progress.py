@@ -43,15 +43,15 @@ class Bars:
         if package not in ("tqdm", "rich"):
             raise ValueError(f"progress: expected 'tqdm', 'rich' or a callable, got '{package}'")
         self._make: Callable[[str, int], Any] = _tqdm() if package == "tqdm" else _RichBar
-        self._stage, self._bar, self._lock = "", None, threading.Lock()
+        self._stage, self._lock = "", threading.Lock()
+        self._bar: Any = None
 
     def __call__(self, stage: str, done: int, total: int) -> bool:
         with self._lock:
             if self._bar is None or stage != self._stage or done < self._bar.n:
                 self.close()
                 self._stage, self._bar = stage, self._make(stage, total)
-            bar: Any = self._bar
-            bar.update(done - bar.n)
+            self._bar.update(done - self._bar.n)
             if total and done >= total:
                 self.close()
         return False

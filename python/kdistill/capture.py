@@ -70,9 +70,17 @@ class Figures(NamedTuple):
     def added(self, more: Figures) -> Figures:
         """Of both together."""
         a, b = self.positions, more.positions
-        share = [(x * a + y * b) / max(1, a + b) for x, y in zip(self[1:4], more[1:4])]
+
+        def mean(mine: float, theirs: float) -> float:
+            return (mine * a + theirs * b) / max(1, a + b)
+
         return Figures(
-            a + b, *share, self.unordered + more.unordered, self.duplicates + more.duplicates
+            a + b,
+            mean(self.mean_nll, more.mean_nll),
+            mean(self.captured_mass, more.captured_mass),
+            mean(self.missing_share, more.missing_share),
+            self.unordered + more.unordered,
+            self.duplicates + more.duplicates,
         )
 
 
@@ -332,9 +340,9 @@ class Capture:
         if not figures.mean_nll <= self.max_nll or figures.missing_share > self.max_missing:
             raise ValueError(
                 f"the teacher finds the tokens at {figures.mean_nll:.2f} nat on average (at most "
-                f"{self.max_nll:g}), and {figures.missing_share:.0%} of them are not among its most "
-                f"probable (at most {self.max_missing:.0%}): these rows are not about this text. "
-                "Stale prompt_logprobs, a shift by one or another tokenizer look like this"
+                f"{self.max_nll:g}), and {figures.missing_share:.0%} of them are not among its "
+                f"most probable (at most {self.max_missing:.0%}): these rows are not about this "
+                "text. Stale prompt_logprobs, a shift by one or another tokenizer look like this"
             )
         return rows, figures
 

@@ -160,7 +160,8 @@ class Distiller(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         """The most probable class of each sample."""
-        return self.classes_[self._logits(X).argmax(1)]
+        logits = self._logits(X)
+        return self.classes_[logits.argmax(1)]
 
     @property
     def model_(self) -> Model:

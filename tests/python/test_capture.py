@@ -48,11 +48,10 @@ def flat(rows):
 
 def dicts(rows):
     """vLLM's older form: {id: Logprob}, None for the first token of a prompt."""
-    made = [
+    return [
         {token: types.SimpleNamespace(logprob=value) for token, value in row} or None
         for row in rows
     ]
-    return made
 
 
 def vllm(form, prompt=True, answer=True, prompt_rows=None):
@@ -223,9 +222,9 @@ class CaptureTest(Case):
             os.remove(self.path)
         for value, message in ((float("nan"), "nan"), (0.5, "0.5"), (-9999.0, "no log-prob")):
             rows = [first, *([(t, value)] for t in PROMPT[1:])]
-            with self.subTest(value), self.capture() as capture:
-                with self.assertRaisesRegex(ValueError, message):
-                    capture.vllm(vllm(flat, answer=False, prompt_rows=rows))
+            told = self.assertRaisesRegex(ValueError, message)
+            with self.subTest(value), self.capture() as capture, told:
+                capture.vllm(vllm(flat, answer=False, prompt_rows=rows))
             os.remove(self.path)
 
     def test_what_is_missing_is_told(self):
@@ -251,7 +250,7 @@ class CaptureTest(Case):
         asked = []
 
         class Server(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):  # noqa: N802
+            def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 asked.append((self.path, json.loads(body)))
                 forms = {
@@ -331,7 +330,8 @@ class LlamaServerTest(Case):
         model.save_gguf(tokenizer, gguf, kd.DType.FLOAT32)
         strings = [tokenizer.token_bytes(i)[0] for i in range(len(tokenizer))]
         texts = ["Once upon a time", "The little dog"]
-        prompts = [tokenizer.encode(text).tolist() for text in texts]
+        begin = model.config["bos_token_id"]  # the server puts it before a text
+        prompts = [[begin, *tokenizer.encode(text).tolist()] for text in texts]
         given = {"max_tokens": 12, "temperature": 0, "logprobs": 5}
         with (
             llama_server(gguf) as url,
@@ -361,7 +361,9 @@ class LlamaServerTest(Case):
             found = store.read(number, targets).sparse("topk")
             for row, (a, b) in enumerate(zip(found["offsets"][:-1], found["offsets"][1:])):
                 own = logprobs[row][found["ids"][a:b]]
-                np.testing.assert_allclose(found["values"][a:b], own, atol=0.03)
+                np.testing.assert_allclose(
+                    found["values"][a:b], own, atol=0.06
+                )  # 8 bits in the store
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class DistillTest(Case):
 
     def test_every_kind_of_teacher(self):
         class Proba:
-            def predict_proba(_, x):
+            def predict_proba(_self, x):  # noqa: N805
                 e = np.exp(self.v[: len(x)])
                 return e / e.sum(1, keepdims=True)
 
@@ -53,7 +53,9 @@ class DistillTest(Case):
         live.tensors[0][1][:] = weight.T
         kept = kd.Teacher(self.ctx).add("logits", self.v)
         for teacher in (self.v, lambda x: self.v, Proba(), live, kept):
-            made = kd.distill(self.config, teacher, self.x, epochs=30, ctx=self.ctx)
+            made = kd.distill(
+                self.config, teacher, self.x, epochs=30, learning_rate=0.03, ctx=self.ctx
+            )
             self.assertEqual(len(made.losses), 30)
             self.assertLess(made.losses[-1], made.losses[0] / 5)
             self.assertGreater(self.agreement(made.model), 0.93)
@@ -61,7 +63,15 @@ class DistillTest(Case):
 
     def test_labels_and_held_out_samples(self):
         made = kd.distill(
-            self.config, self.v, self.x, self.y, soft=0.5, validation=0.2, epochs=25, patience=20
+            self.config,
+            self.v,
+            self.x,
+            self.y,
+            soft=0.5,
+            validation=0.2,
+            epochs=25,
+            patience=20,
+            learning_rate=0.03,
         )
         self.assertEqual(len(made.accuracies), len(made.losses))
         self.assertGreater(max(made.accuracies), 0.9)
@@ -70,7 +80,9 @@ class DistillTest(Case):
         found = made.model.predict(kd.Dataset(made.model._alive[0], inputs=self.x[order]))
         self.assertAlmostEqual((found.argmax(1) == self.y[order]).mean(), max(made.accuracies))
         self.assertIn("<table>", made._repr_html_())
-        agreed = kd.distill(self.config, self.v, self.x, validation=0.2, epochs=10)
+        agreed = kd.distill(
+            self.config, self.v, self.x, validation=0.2, epochs=10, learning_rate=0.03
+        )
         self.assertGreater(max(agreed.accuracies), 0.8)
 
     def test_the_same_seed_gives_the_same_bits(self):
@@ -104,7 +116,7 @@ class DistillTest(Case):
 
             logs.append(kd.log.TensorBoard(self.folder + "/board"))
         except ImportError:
-            EventAccumulator = None
+            EventAccumulator = None  # noqa: N806
             print("SKIPPED: tensorboard is not installed")
         try:
             os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"

@@ -24,7 +24,7 @@ class LooksTest(Samples):
             loss: "<kdistill.Loss: 0.9 forward_kl at T=4 + 0.1 cross_entropy>",
             kd.Loss(self.ctx): "<kdistill.Loss: no terms>",
             kd.Targets(self.ctx): "<kdistill.Targets>",
-            model: "<kdistill.Model: mlp, 2 layers, 67 parameters>",
+            model: "<kdistill.Model: mlp, 67 parameters>",
             kd.Monitor(model): "<kdistill.Monitor>",
         }
         for handle, line in lines.items():
@@ -117,8 +117,12 @@ class LooksTest(Samples):
         bars.close()
         self.assertEqual(
             seen,
-            [("a", 3), 1, 2, "close", ("b", 0), 2, "close", ("c", 9), 5, "close", ("c", 9), 2]
-            + ["close"],
+            [
+                *(("a", 3), 1, 2, "close"),
+                *(("b", 0), 2, "close"),
+                *(("c", 9), 5, "close"),
+                *(("c", 9), 2, "close"),
+            ],
         )
 
     def test_an_interrupt_ends_a_long_call(self):

@@ -43,7 +43,7 @@ void kd__arrow_columns_free(kd_context *context, kd__arrow_column *column);
 kd_status kd__arrow_column_check(const kd__arrow_column *column, const struct ArrowArray *array,
                                  int64_t needed);
 
-/* ---- in: a row as a tree (rows.c) ---- */
+/* ---- in: a row as a tree (arrow_rows.c) ---- */
 
 /* What a row's tree lies in: blocks that are kept for the next row. */
 typedef struct kd__arrow_room {
