@@ -25,14 +25,19 @@ The rules:
   the library's memory and keep their owner alive.
 - Every handle is a context manager with `close`. A failing call raises `Error` with the library's
   message and status.
+- What needs another package is a module by itself, imported when it is asked for: `kd.torch`,
+  `kd.hf`, `kd.sklearn`, `kd.Distiller` of it, `kd.log`; `kd.capture` needs none.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import _deprecated, enums, options, results, transport
+from . import _deprecated, _looks, enums, options, results, transport
 from ._arrays import Bfloat16
+from ._arrow import ArrowStream
+from ._distill import History, distill
 from ._library import Error, lib, library_path
 from ._numbers import Bounds
 from .align import align_find_chunks, align_sum_chunks
@@ -97,6 +102,7 @@ from .verify import (
 )
 
 __all__ = [
+    "ArrowStream",
     "Audio",
     "Balance",
     "Batch",
@@ -117,6 +123,7 @@ __all__ = [
     "Generated",
     "Generator",
     "Head",
+    "History",
     "ImageProcessor",
     "Importance",
     "Loader",
@@ -163,6 +170,7 @@ __all__ = [
     "compare_runs",
     "compare_texts",
     "curation_is_held_out",
+    "distill",
     "image_crop",
     "image_resize",
     "lib",
@@ -188,9 +196,17 @@ __all__ += enums.__all__
 __all__ += results.__all__
 
 _deprecated.install()
+_looks.install()
 
 if not TYPE_CHECKING:
     verify = _deprecated.function("verify")  # in place of the module of that name
 
+    #: modules that need a package beside numpy
+    _NEIGHBORS = {"capture", "hf", "log", "sklearn", "torch"}
+
     def __getattr__(name: str) -> Any:
+        if name in _NEIGHBORS:
+            return importlib.import_module("." + name, __name__)
+        if name == "Distiller":
+            return importlib.import_module(".sklearn", __name__).Distiller
         return _deprecated.find(name)

@@ -2018,6 +2018,19 @@ class kd_import_counts(Structure):
     duplicates: int
 
 
+class kd_arrow_options(Structure):
+    """`kd_arrow_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("once", c_int32),
+        ("records", POINTER(kd_record_options)),
+    ]
+    struct_size: int
+    once: int
+    records: Any
+
+
 class kd_filter_options(Structure):
     """`kd_filter_options` of the headers."""
 
@@ -2476,6 +2489,7 @@ STRUCTS: list[type[Structure]] = [
     kd_answers_result,
     kd_import_options,
     kd_import_counts,
+    kd_arrow_options,
     kd_filter_options,
     kd_curation_options,
     kd_funnel,
@@ -5722,6 +5736,62 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "it). counts may be NULL. KD_ERR_FORMAT names the line; the records of the lines before it "
         "are\n"
         "committed."
+    ),
+    "kd_arrow_options_init": (
+        None, [POINTER(kd_arrow_options), c_size_t],
+        ""
+    ),
+    "kd_record_reader_from_arrow": (
+        c_int32, [POINTER(c_void_p), c_void_p, c_void_p, POINTER(kd_arrow_options)],
+        "A reader of the rows of a stream: each row is what a line's object is in a file, its colum"
+        "ns are\n"
+        "the members (kdistill/record.h), null is absent. `stream` is moved: its release becomes NU"
+        "LL,\n"
+        "also if the call fails after the stream was looked at.\n"
+        "- Types: texts (utf8, large_utf8, utf8_view), numbers and bools, nulls, lists (list, large"
+        "_list,\n"
+        "  their views, fixed_size_list) and structs of these, dictionaries. KD_ERR_UNSUPPORTED nam"
+        "es a\n"
+        "  column of another type. NaN is null; infinity is refused.\n"
+        '- A column "extra" of texts, of the rows or in a list of turns, holds further members as a'
+        " JSON\n"
+        '  object; columns whose names begin with "kd_" are left out. So a stream of\n'
+        "  kd_record_reader_to_arrow is read as the same records.\n"
+        "- KD_ERR_FORMAT: offsets, lengths or children of an array that do not fit; KD_ERR_IO: the "
+        "stream\n"
+        "  reports an error. The rest is not read then."
+    ),
+    "kd_record_reader_to_arrow": (
+        c_int32, [c_void_p, c_void_p],
+        "Fills `stream`, whose old content is ignored, with the reader's remaining records, in batc"
+        "hes of\n"
+        "about 1,000. The stream keeps the reader alive and moves it. Columns:\n"
+        "- id, domain, expected, teacher, finish, tools, chat_template_kwargs, extra: texts, null i"
+        "f empty;\n"
+        "  the last three are JSON. messages: list of {role, content, extra, weight}, weight 0 wher"
+        "e a turn\n"
+        "  is not learned. passed: list of texts. sample int32, seed uint64, temperature and score "
+        "float64,\n"
+        "  null if unknown. input_ids (int32), mask (bool), logprobs (float64), logprob_ends (int64"
+        "): lists.\n"
+        "- kd_key and kd_prompt_key (32 hexadecimal digits, the first number first), kd_prompt,\n"
+        "  kd_completion, kd_line (int64): facts for queries, which a reader leaves out.\n"
+        "A record that cannot be read ends the stream with an error and the reader's message."
+    ),
+    "kd_store_to_arrow": (
+        c_int32, [c_void_p, c_void_p, POINTER(c_char_p), c_int32],
+        "Fills `stream` with a store's records, one a row, in batches. The stream keeps the store a"
+        "live.\n"
+        "- kd_key (32 hexadecimal digits), view, first, positions, bytes.\n"
+        "- fields: names of what else is wanted; NULL: all but dense logits, hidden states and vect"
+        "ors.\n"
+        "  Top-k and counts are NAME.ids (lists of uint32, one a position), NAME.values (lists of f"
+        "loat32)\n"
+        "  and NAME.tail; labels lists of int64, rows of numbers lists of lists of float32, embeddi"
+        "ngs\n"
+        "  lists of float32; texts, scores (float64) and seeds (uint64) plain columns. Absent: null"
+        ".\n"
+        "- KD_ERR_NOT_FOUND: the store has no field of that name."
     ),
     "kd_report_create": (
         c_int32, [POINTER(c_void_p), c_void_p],

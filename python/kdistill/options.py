@@ -516,6 +516,12 @@ class ImportOptions(TypedDict, total=False):
     positions: int
 
 
+class ArrowOptions(TypedDict, total=False):
+    """Options of `kd_arrow_options`."""
+
+    once: int
+
+
 class FilterOptions(TypedDict, total=False):
     """Options of `kd_filter_options`."""
 
@@ -1320,6 +1326,13 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "max_unmapped": ("float", "fails if a larger share of the strings has no id"),
         "k": ("int", "flat files"),
         "positions": ("int", "flat files"),
+    },
+    "kd_arrow_options": {
+        "once": (
+            "int",
+            "1: a batch is released when it was read; kd_record_reader_rewind is then Status.ERR_ST"
+            "ATE. 0: all batches are kept, uncopied, while the reader lives"
+        ),
     },
     "kd_filter_options": {
         "unit": (

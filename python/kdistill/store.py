@@ -11,6 +11,7 @@ import numpy
 
 from . import _api
 from ._arrays import array, describe, reference
+from ._arrow import ArrowStream
 from ._convert import empty, number_array, options, path_array, path_bytes, read, takes, text_array
 from ._handle import Handle, make
 from ._library import check, lib
@@ -149,6 +150,23 @@ class Store(Handle):
         size = c_int64()
         check(lib.kd_store_field_bytes(self._pointer, record, field.encode(), byref(size)))
         return size.value
+
+    def to_arrow(self, fields: Sequence[str] | None = None) -> ArrowStream:
+        """The records as a stream: `duckdb.from_arrow(store.to_arrow())`.
+
+        Parameters
+        ----------
+        fields : sequence of str, optional
+            What is wanted beside key, view, first, positions and bytes; None: all but dense logits,
+            hidden states and vectors.
+        """
+
+        def fill(stream: Any) -> None:
+            names = None if fields is None else text_array(fields)
+            at = self._pointer, stream, names, len(fields or ())
+            check(lib.kd_store_to_arrow(*at))
+
+        return ArrowStream(fill)
 
     def refresh(self) -> int:
         """Reads what was committed since; the number of records that are new."""

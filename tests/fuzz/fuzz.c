@@ -1,7 +1,7 @@
 /* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model
  * config, stores, imports, tokenizers, GGUF, chat templates, folders of models, tensors of a loss,
- * image processors, WAV files; chats by parts, options of spectrograms. With libFuzzer (make
- * fuzz-smoke), or alone over files named on the command line. */
+ * image processors, WAV files; chats by parts, options of spectrograms, streams of Arrow. With
+ * libFuzzer (make fuzz-smoke), or alone over files named on the command line. */
 #include <kdistill.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "answers.h"
+#include "arrow_streams.h"
 #include "formats/formats.h"
 #include "fuzz.h"
 #include "model_folder.h"
@@ -441,6 +442,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind == 20) use_pixels(ctx, data, size);
     if (kind == 21) use_wave(ctx, data, size);
     if (kind == 22) use_mel(ctx, data, size);
+    if (kind == 23) use_arrow(ctx, data, size);
     kd_dataset_free(dataset);
     close(file);
     return 0;

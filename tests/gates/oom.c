@@ -8,6 +8,7 @@
 #include "../unit/textkit.h"
 #include "static_run.h"
 #include "storekit.h"
+#include "use_arrow.h"
 #include "use_audio.h"
 #include "use_exchange.h"
 #include "use_features.h"
@@ -43,6 +44,7 @@ enum {
     PART_TASKS,
     PART_AUDIO,
     PART_EXCHANGE,
+    PART_ARROW,
     PARTS
 };
 
@@ -644,6 +646,7 @@ static kd_status run_part(run_parts *r, kd_context *ctx, const char *folder, int
     case PART_TASKS: return use_tasks(ctx, folder);
     case PART_AUDIO: return use_audio(ctx, folder);
     case PART_EXCHANGE: return use_exchange(ctx, folder);
+    case PART_ARROW: return use_arrow(ctx, folder);
     default: return use_images(ctx, folder);
     }
 }

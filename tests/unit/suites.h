@@ -131,6 +131,7 @@ SUITE(verdicts)
 SUITE(patterns)
 SUITE(rouge)
 SUITE(wave)
+SUITE(arrow)
 SUITE(resample)
 SUITE(mel)
 /* clang-format on */
