@@ -84,9 +84,10 @@ STATIC := $(LIB)/libkdistill.a
 HEADERS := include/kdistill.h $(sort $(wildcard include/kdistill/*.h))
 
 TOOL := $(BUILD)/kdistill-store
+PLAN_TOOL := $(BUILD)/kdistill-plan
 
 .PHONY: all clean install uninstall check-inference
-all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc $(TOOL)
+all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc $(TOOL) $(PLAN_TOOL)
 
 # Rebuilt when the compiler or a flag changes.
 FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(LIBS) $(LDFLAGS)
@@ -119,6 +120,10 @@ TOOL_SOURCES := $(sort $(wildcard src/tool/*.c))
 $(TOOL): $(TOOL_SOURCES) src/tool/tool.h $(OBJECTS)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(TOOL_SOURCES) -o $@ $(OBJECTS) $(LIBS)
 
+PLAN_SOURCES := $(sort $(wildcard src/tool/plan/*.c))
+$(PLAN_TOOL): $(PLAN_SOURCES) src/tool/plan/plan_tool.h $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PLAN_SOURCES) -o $@ $(OBJECTS) $(LIBS)
+
 $(LIB)/kdistill.pc: pkgconfig/kdistill.pc.in $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(PC_VALUES) $< > $@
@@ -129,6 +134,7 @@ install: all
 	install -m 644 include/kdistill/*.h $(DESTDIR)$(includedir)/kdistill/
 	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1
 	install -m 755 $(TOOL) $(DESTDIR)$(prefix)/bin/kdistill-store
+	install -m 755 $(PLAN_TOOL) $(DESTDIR)$(prefix)/bin/kdistill-plan
 	install -m 644 docs/kdistill-store.1 $(DESTDIR)$(prefix)/share/man/man1/
 	install -m 755 $(SHARED) $(DESTDIR)$(libdir)/
 	install -m 644 $(STATIC) $(DESTDIR)$(libdir)/
@@ -141,7 +147,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(includedir)/kdistill.h $(DESTDIR)$(libdir)/libkdistill.so* $(DESTDIR)$(libdir)/libkdistill.a $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc
 	rm -rf $(DESTDIR)$(includedir)/kdistill $(DESTDIR)$(libdir)/cmake/kdistill
-	rm -f $(DESTDIR)$(prefix)/bin/kdistill-store $(DESTDIR)$(prefix)/share/man/man1/kdistill-store.1
+	rm -f $(DESTDIR)$(prefix)/bin/kdistill-store $(DESTDIR)$(prefix)/bin/kdistill-plan $(DESTDIR)$(prefix)/share/man/man1/kdistill-store.1
 
 clean:
 	rm -rf build $(wildcard lib/*.so* lib/*.a lib/*.pc)

@@ -71,6 +71,7 @@ from .model import Model
 from .monitor import Best, Monitor
 from .optimizer import Optimizer
 from .packer import Packer, TaskInfo
+from .plan import plan_estimate, plan_measure_machine, plan_to_json, plan_to_text
 from .recipe import Recipe
 from .record import Record, RecordReader, RecordWriter, record_to_json
 from .report import Report
@@ -164,6 +165,10 @@ __all__ = [
     "metrics_measure_correlation",
     "metrics_measure_retrieval",
     "options",
+    "plan_estimate",
+    "plan_measure_machine",
+    "plan_to_json",
+    "plan_to_text",
     "record_to_json",
     "status_name",
     "store_key",

@@ -576,6 +576,42 @@ class MelOptions(TypedDict, total=False):
     std: float
 
 
+class PlanOptions(TypedDict, total=False):
+    """Options of `kd_plan_options`."""
+
+    ranks: int
+    samples: int
+    tokens: int
+    length_deviation: float
+    answer_share: float
+    token_bytes: float
+    epochs: float
+    batch_tokens: int
+    pass_tokens: int
+    recompute: int
+    recompute_layers: int
+    activations: DType
+    shared_gradients: int
+    state_bytes: int
+    shard: int
+    wire: DType
+    clip: int
+    bucket_bytes: int
+    kind: int
+    bits: int
+    encoding: DType
+    entries: int
+    position_bytes: float
+    flops: float
+    efficiency: float
+    memory_bytes: float
+    disk_bytes: float
+    link_bytes: float
+    latency: float
+    decode_rate: float
+    failure_hours: float
+
+
 class TermNumbers(TypedDict, total=False):
     """Values by the lower case names of `TermNumber`."""
 
@@ -1348,6 +1384,63 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "normalize": ("MelNormalize", "MelNormalize.NONE .."),
         "mean": ("float", ""),
         "std": ("float", ""),
+    },
+    "kd_plan_options": {
+        "ranks": ("int", ""),
+        "samples": ("int", "the data"),
+        "tokens": ("int", "of all samples"),
+        "length_deviation": ("float", "standard deviation of a sample's tokens"),
+        "answer_share": ("float", "of tokens, those that are learned"),
+        "token_bytes": ("float", "of text, a token; 3.6"),
+        "epochs": ("float", ""),
+        "batch_tokens": ("int", "of all ranks"),
+        "pass_tokens": (
+            "int",
+            "that a rank takes through the model at once; 0: all of its part of the batch"
+        ),
+        "recompute": ("int", "of kd_model_options"),
+        "recompute_layers": ("int", ""),
+        "activations": ("DType", ""),
+        "shared_gradients": ("int", ""),
+        "state_bytes": (
+            "int",
+            "of the optimizer, a parameter: 8 for Adam, 4 for SGD with momentum"
+        ),
+        "shard": ("int", "1: each rank keeps the optimizer's state of its part of the parameters"),
+        "wire": ("DType", "gradients travel as DType.FLOAT32 or DType.BFLOAT16"),
+        "clip": (
+            "int",
+            "1: clipped by the norm of all, so that parameters travel after the last one"
+        ),
+        "bucket_bytes": ("int", ""),
+        "kind": (
+            "int",
+            "what is kept of the teacher: StoreKind.TOPK (entries: k), StoreKind.COUNTS (entries: d"
+            "raws), StoreKind.HIDDEN (bits), StoreKind.DENSE (encoding); 0: texts alone"
+        ),
+        "bits": ("int", ""),
+        "encoding": ("DType", ""),
+        "entries": ("int", ""),
+        "position_bytes": (
+            "float",
+            "as `kdistill-store stats` prints them for a first shard; 0: what docs/store-figures.md"
+            " measured"
+        ),
+        "flops": ("float", "attained by products alone, a second"),
+        "efficiency": ("float", "share of it that whole steps attain"),
+        "memory_bytes": ("float", "0: not known"),
+        "disk_bytes": ("float", "a second"),
+        "link_bytes": ("float", "a second, each way"),
+        "latency": ("float", "seconds"),
+        "decode_rate": (
+            "float",
+            "that a teacher of all ranks generates, a second and rank; 0: its answers are there alr"
+            "eady"
+        ),
+        "failure_hours": (
+            "float",
+            "mean time between failures of the whole job; 0: none are expected"
+        ),
     },
 }
 
