@@ -193,7 +193,8 @@ START_TEST(every_engine_takes_a_batch_without_rows)
         "{\"model_type\":\"bert\",\"architectures\":[\"BertForMaskedLM\"],\"vocab_size\":11,"
         "\"hidden_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":2,"
         "\"intermediate_size\":8,\"max_position_embeddings\":16,\"type_vocab_size\":2}",
-        "{\"model_type\":\"vit\",\"hidden_size\":8,\"num_hidden_layers\":1,"
+        "{\"model_type\":\"vit\",\"architectures\":[\"ViTForImageClassification\"],"
+        "\"hidden_size\":8,\"num_hidden_layers\":1,"
         "\"num_attention_heads\":2,\"intermediate_size\":8,\"image_size\":8,\"patch_size\":4,"
         "\"num_channels\":1,\"num_labels\":2}",
         "{\"model_type\":\"static_embedding\",\"vocab_size\":11,\"hidden_size\":4,"
