@@ -36,7 +36,12 @@ from ._arrays import Bfloat16
 from ._library import Error, lib, library_path
 from ._numbers import Bounds
 from .align import align_find_chunks, align_sum_chunks
-from .answers import answers_collect, answers_judge
+from .answers import (
+    answers_collect,
+    answers_collect_chunks,
+    answers_concat,
+    answers_judge,
+)
 from .audio import Audio
 from .augment import augment_prompts
 from .balance import Balance
@@ -78,7 +83,7 @@ from .report import Report
 from .results import *  # noqa: F403
 from .schedule import Schedule
 from .status import build_info, status_name, version
-from .store import Store, store_key
+from .store import Store, store_adopt, store_key
 from .store_writer import StoreWriter
 from .student import student_preset
 from .targets import SparseField, Targets
@@ -145,6 +150,8 @@ __all__ = [
     "align_find_chunks",
     "align_sum_chunks",
     "answers_collect",
+    "answers_collect_chunks",
+    "answers_concat",
     "answers_judge",
     "augment_prompts",
     "build_info",
@@ -171,6 +178,7 @@ __all__ = [
     "plan_to_text",
     "record_to_json",
     "status_name",
+    "store_adopt",
     "store_key",
     "student_preset",
     "verify_answer",

@@ -1136,6 +1136,8 @@ class kd_store_open_options(Structure):
         ("token_count", c_int64),
         ("exceptions", POINTER(c_int64)),
         ("exception_count", c_int64),
+        ("part", c_int32),
+        ("parts", c_int32),
     ]
     struct_size: int
     pread: int
@@ -1147,6 +1149,8 @@ class kd_store_open_options(Structure):
     token_count: int
     exceptions: Any
     exception_count: int
+    part: int
+    parts: int
 
 
 class kd_store_info(Structure):
@@ -1618,6 +1622,8 @@ class kd_record_options(Structure):
         ("unsupported", c_int32),
         ("unknown", c_int32),
         ("reasoning", c_int32),
+        ("part", c_int32),
+        ("parts", c_int32),
         ("reserved", c_int32),
     ]
     struct_size: int
@@ -1630,6 +1636,8 @@ class kd_record_options(Structure):
     unsupported: int
     unknown: int
     reasoning: int
+    part: int
+    parts: int
     reserved: int
 
 
@@ -1648,6 +1656,7 @@ class kd_record_counts(Structure):
         ("broken_files", c_int64),
         ("unsupported", c_int64),
         ("unknown", c_int64),
+        ("other_parts", c_int64),
     ]
     struct_size: int
     files: int
@@ -1660,6 +1669,7 @@ class kd_record_counts(Structure):
     broken_files: int
     unsupported: int
     unknown: int
+    other_parts: int
 
 
 class kd_record_writer_options(Structure):
@@ -1758,6 +1768,9 @@ class kd_answers_options(Structure):
         ("teacher", c_char_p),
         ("progress", CFUNCTYPE(c_int32, c_void_p, POINTER(kd_answers_progress))),
         ("progress_user", c_void_p),
+        ("first", c_int64),
+        ("chunk_prompts", c_int64),
+        ("lease", c_double),
     ]
     struct_size: int
     samples: int
@@ -1771,6 +1784,9 @@ class kd_answers_options(Structure):
     teacher: _Text | None
     progress: Any
     progress_user: Any
+    first: int
+    chunk_prompts: int
+    lease: float
 
 
 class kd_answers_result(Structure):
@@ -1885,12 +1901,16 @@ class kd_curation_options(Structure):
         ("seed", c_uint64),
         ("validation", c_double),
         ("tokenizer", c_void_p),
+        ("folder", c_char_p),
+        ("memory", c_int64),
     ]
     struct_size: int
     reserved: int
     seed: int
     validation: float
     tokenizer: Any
+    folder: _Text | None
+    memory: int
 
 
 class kd_funnel(Structure):
@@ -4678,13 +4698,23 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_store_refresh": (
         c_int32, [c_void_p, POINTER(c_int64)],
-        "Picks up what a writer has committed since. *added may be NULL."
+        "Picks up what writers have committed since, and shards that the folders' manifests name by"
+        " now.\n"
+        "*added may be NULL."
     ),
     "kd_store_verify": (
         c_int32, [c_void_p, POINTER(c_int64)],
         "Reads and checks every byte; *bad is the number of damaged records, and the message names "
         "the\n"
         "first."
+    ),
+    "kd_store_adopt": (
+        c_int32, [c_void_p, c_char_p, POINTER(c_int64)],
+        "Names in the folder's manifest every shard that has records and that it does not name: fil"
+        "es that\n"
+        "were copied in, or written where files have no locks. Nothing is rewritten. *added (may be"
+        " NULL):\n"
+        "how many. Files that cannot be read as a store are left alone. Since 0.2."
     ),
     "kd_store_compact": (
         c_int32, [c_void_p, c_char_p],
@@ -5416,6 +5446,31 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "pled\n"
         "  with another seed or temperature.\n"
         "- KD_ERR_INVALID: a prompt that has only ids."
+    ),
+    "kd_answers_collect_chunks": (
+        c_int32, [
+            c_void_p, c_void_p, c_void_p, c_char_p, POINTER(kd_answers_options),
+            POINTER(kd_answers_progress),
+        ],
+        "The same by many workers (processes, machines) that share a folder, each with all prompts "
+        "in the\n"
+        "same order: a worker takes chunks of prompts that nobody has answered or holds, until ther"
+        "e is\n"
+        "none. The file of a chunk appears as a whole; a worker that is killed loses its chunk alon"
+        "e, which\n"
+        "another takes when the lease is over. Since 0.2.\n"
+        "- done->done < done->total: chunks are still held by others; call again, or leave it to th"
+        "em.\n"
+        "- max_prompts limits all workers together; `first` must be 0.\n"
+        "- KD_ERR_MISMATCH: other prompts, samples, chunks or sampling than those who began in that"
+        " folder\n"
+        "  (plan.json)."
+    ),
+    "kd_answers_concat": (
+        c_int32, [c_void_p, c_char_p, c_char_p],
+        "One file of a folder's chunks, moved into its place: the bytes that kd_answers_collect wou"
+        "ld have\n"
+        "written, whoever answered. KD_ERR_STATE: chunks are missing. Since 0.2."
     ),
     "kd_answers_judge": (
         c_int32, [

@@ -341,6 +341,8 @@ class StoreOpenOptions(TypedDict, total=False):
     align: int
     tokenizer: str | None
     chat_template: str | None
+    part: int
+    parts: int
 
 
 class ChatOptions(TypedDict, total=False):
@@ -449,6 +451,8 @@ class RecordOptions(TypedDict, total=False):
     unsupported: Members
     unknown: Members
     reasoning: Reasoning
+    part: int
+    parts: int
 
 
 class RecordWriterOptions(TypedDict, total=False):
@@ -475,6 +479,9 @@ class AnswersOptions(TypedDict, total=False):
     window: int
     max_prompts: int
     teacher: str | None
+    first: int
+    chunk_prompts: int
+    lease: float
 
 
 class ImportOptions(TypedDict, total=False):
@@ -502,6 +509,8 @@ class CurationOptions(TypedDict, total=False):
 
     seed: int
     validation: float
+    folder: str | None
+    memory: int
 
 
 class AugmentOptions(TypedDict, total=False):
@@ -1125,6 +1134,13 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "expected hashes (kd_tokenizer_hash if the library filled them in); None: not checked"
         ),
         "chat_template": ("str | None", ""),
+        "part": (
+            "int",
+            "only records of shards whose number is `part` modulo `parts`; of files, by their place"
+            " among the paths. Each of several ranks then holds its part of the index; a head is fo"
+            "und wherever it is"
+        ),
+        "parts": ("int", ""),
     },
     "kd_chat_options": {
         "format": ("ChatFormat", ""),
@@ -1243,6 +1259,12 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "Members.KEEP ..: unknown members of a turn; if kept, a template may read them"
         ),
         "reasoning": ("Reasoning", "Reasoning.TAGS .."),
+        "part": (
+            "int",
+            "only records whose prompt_key[0] is `part` modulo `parts`: each of several workers rea"
+            "ds its own, a prompt's answers together, whatever file and order they come in"
+        ),
+        "parts": ("int", ""),
     },
     "kd_record_writer_options": {
         "append": (
@@ -1267,6 +1289,14 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "window": ("int", "prompts in progress at once"),
         "max_prompts": ("int", "at most this many; 0: all"),
         "teacher": ("str | None", "name written into the records"),
+        "first": ("int", "this many prompts are read over; max_prompts counts from here"),
+        "chunk_prompts": (
+            "int",
+            "of kd_answers_collect_chunks: prompts a chunk; seconds after which a worker that was n"
+            "ot heard of counts as gone, more than the longest window of prompts takes and than clo"
+            "cks differ"
+        ),
+        "lease": ("float", ""),
     },
     "kd_import_options": {
         "byte_level": (
@@ -1302,6 +1332,14 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "float",
             "share of prompts, with all their records, that goes to the second writer; 0: none"
         ),
+        "folder": (
+            "str | None",
+            "a folder for files of near duplicates, where memory does not hold them: signatures and"
+            " bands are sorted there, about 512 + 48 bytes a band (11 bands at .8) of each record t"
+            "hat comes to the filter, and removed. The result is the same; records are read once mo"
+            "re. None: all in memory"
+        ),
+        "memory": ("int", "bytes that near duplicates may take with `folder`, at least 2^20"),
     },
     "kd_augment_options": {
         "copies": ("int", "NUMBERS: new prompts per prompt"),

@@ -390,6 +390,8 @@ class RecordCounts:
     unsupported: int
     #: unknown members of turns, kept or left out
     unknown: int
+    #: records of other parts (kd_record_options.parts)
+    other_parts: int
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ static const char usage[] =
     "       kdistill-store show [--tokens TABLE] [--positions N] STORE RECORD\n"
     "       kdistill-store verify STORE...\n       kdistill-store check TOKENIZER STORE...\n"
     "       kdistill-store merge OUT STORE...\n"
+    "       kdistill-store adopt FOLDER...\n"
     "       kdistill-store convert npy|safetensors|jsonl OUT STORE...\n"
     "       kdistill-store import openai|vllm|llama-cpp|sglang|tgi|flat [options] OUT FILE...\n"
     "import: --vocabulary N [--k 64] [--temperature 1] [--align next|same] [--tokens TABLE] "
@@ -485,9 +486,21 @@ static int option(settings *o, const char *name, const char *value, int *takes)
     return !*takes || value;
 }
 
+/* Names shards that the manifests of folders do not. */
+static int adopt(kd_context *context, char **folders, int count)
+{
+    for (int i = 0; i < count; i++) {
+        int64_t added;
+        DO(kd_store_adopt(context, folders[i], &added));
+        printf("%s: %lld shards named\n", folders[i], (long long)added);
+    }
+    return 0;
+}
+
 static int run(kd_context *context, char **words, int count, const settings *o)
 {
     const char *command = words[0];
+    if (!strcmp(command, "adopt") && count > 1) return adopt(context, words + 1, count - 1);
     const int skip = !strcmp(command, "merge") || !strcmp(command, "check") ? 2
                      : !strcmp(command, "convert")                          ? 3
                                                                             : 1,

@@ -12,6 +12,7 @@
 #include "use_features.h"
 #include "use_heads.h"
 #include "use_images.h"
+#include "use_many.h"
 #include "use_pairs.h"
 #include "use_relations.h"
 #include "use_samples.h"
@@ -40,6 +41,7 @@ enum {
     PART_HEADS,
     PART_TASKS,
     PART_AUDIO,
+    PART_MANY,
     PARTS
 };
 
@@ -639,6 +641,7 @@ static kd_status run_part(run_parts *r, kd_context *ctx, const char *folder, int
     case PART_HEADS: return use_heads(ctx, folder);
     case PART_TASKS: return use_tasks(ctx, folder);
     case PART_AUDIO: return use_audio(ctx, folder);
+    case PART_MANY: return use_many(ctx, folder);
     default: return use_images(ctx, folder);
     }
 }

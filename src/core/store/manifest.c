@@ -19,8 +19,7 @@ static void shard_name(char to[32], int64_t shard)
     snprintf(to, 32, "shard-%05lld.kdt", (long long)shard);
 }
 
-/* "shard-00012.kdt" -> 12; -1: another file */
-static int64_t shard_number(const char *name)
+int64_t kd__shard_number(const char *name)
 {
     long long number;
     char again[32];
@@ -43,7 +42,7 @@ static kd_status parse(kd_context *context, const char *path, const char *text, 
     *count = 0;
     for (const kd__json *n = status == KD_OK ? list->first : NULL; n && status == KD_OK;
          n = n->next) {
-        const int64_t number = n->type == KD__JSON_STRING ? shard_number(n->text) : -1;
+        const int64_t number = n->type == KD__JSON_STRING ? kd__shard_number(n->text) : -1;
         if (number < 0)
             status =
                 kd__fail(KD_ERR_FORMAT, "%s: expected shards that are named shard-NNNNN.kdt", path);
@@ -114,10 +113,17 @@ static kd_status add_locked(kd_context *context, const char *folder, int64_t sha
     return status;
 }
 
-kd_status kd__manifest_add(kd_context *context, const char *folder, int32_t shard, char **out)
+kd_status kd__manifest_path(kd_context *context, const char *folder, int64_t shard, char **out)
 {
-    char *lock = NULL, name[32];
+    char name[32];
     KD_TRY(kd__folder_make(folder));
+    shard_name(name, shard);
+    return kd__path_join(context, out, folder, name);
+}
+
+kd_status kd__manifest_add(kd_context *context, const char *folder, int64_t shard)
+{
+    char *lock = NULL;
     KD_TRY(kd__path_join(context, &lock, folder, "manifest.lock"));
     int file = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     kd_status status = file < 0 ? kd__fail(KD_ERR_IO, "%s: cannot open: %s", lock, strerror(errno))
@@ -125,27 +131,44 @@ kd_status kd__manifest_add(kd_context *context, const char *folder, int32_t shar
     if (status == KD_OK) status = add_locked(context, folder, shard);
     if (file >= 0) close(file);
     kd__release(context, lock);
-    KD_TRY(status);
-    shard_name(name, shard);
-    return kd__path_join(context, out, folder, name);
+    return status;
 }
 
-/* Every shard of the folder must be in the manifest; those of the manifest are opened and so must
- * be there. */
-static kd_status check_folder(const char *folder, const int64_t *numbers, int64_t count)
+kd_status kd__manifest_has(kd_context *context, const char *folder, int64_t shard, int *has)
+{
+    int64_t *numbers, count;
+    KD_TRY(read_numbers(context, folder, 1, &numbers, &count));
+    *has = 0;
+    for (int64_t i = 0; i < count; i++) *has |= numbers[i] == shard;
+    kd__release(context, numbers);
+    return KD_OK;
+}
+
+/* Has the shard records, and is it not named by now either? */
+static int is_left_out(kd_context *context, const char *folder, const char *name)
+{
+    int named = 0;
+    if (!kd__shard_has_records(context, folder, name)) return 0;
+    return kd__manifest_has(context, folder, kd__shard_number(name), &named) != KD_OK || !named;
+}
+
+/* Every shard of the folder that has records must be in the manifest; those of the manifest are
+ * opened and so must be there. One without records is being made, or its writer was killed then. */
+static kd_status check_folder(kd_context *context, const char *folder, const int64_t *numbers,
+                              int64_t count)
 {
     DIR *directory = opendir(folder);
     KD_FAIL_IF(!directory, KD_ERR_IO, "%s: %s", folder, strerror(errno));
     kd_status status = KD_OK;
     for (struct dirent *entry; status == KD_OK && (entry = readdir(directory));) {
-        const int64_t number = shard_number(entry->d_name);
+        const int64_t number = kd__shard_number(entry->d_name);
         int64_t at = 0;
         if (number < 0) continue;
         while (at < count && numbers[at] != number) at++;
-        if (at == count)
+        if (at == count && is_left_out(context, folder, entry->d_name))
             status = kd__fail(KD_ERR_FORMAT,
                               "%s: %s is there, but manifest.json does not name it (kdistill-store "
-                              "merge makes one store of both)",
+                              "adopt names it)",
                               folder, entry->d_name);
     }
     closedir(directory);
@@ -157,7 +180,7 @@ kd_status kd__manifest_read(kd_context *context, const char *folder, char ***pat
     int64_t *numbers;
     char name[32];
     KD_TRY(read_numbers(context, folder, 0, &numbers, count));
-    kd_status status = check_folder(folder, numbers, *count);
+    kd_status status = check_folder(context, folder, numbers, *count);
     *paths = NULL;
     if (status == KD_OK) status = KD_NEW(context, paths, *count + 1);
     for (int64_t i = 0; i < *count && status == KD_OK; i++) {
