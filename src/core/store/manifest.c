@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -121,6 +122,42 @@ kd_status kd__manifest_path(kd_context *context, const char *folder, int64_t sha
     return kd__path_join(context, out, folder, name);
 }
 
+/* A second lock of a file that is locked: it is refused where files have locks. */
+static int has_locks(kd_context *context, const char *lock)
+{
+    const int file = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    const int refused = file >= 0 && kd__file_lock(context, file, 0, lock) == KD_ERR_STATE;
+    if (file >= 0) close(file);
+    return refused;
+}
+
+/* Where they have none, a file that only one process can make keeps the others waiting. One that is
+ * still there after ten seconds was left by a process that was killed. */
+static kd_status take_busy(const char *busy)
+{
+    for (time_t begin = time(NULL);;) {
+        FILE *file = fopen(busy, "wx");
+        if (file) return fclose(file), KD_OK;
+        KD_FAIL_IF(errno != EEXIST, KD_ERR_IO, "%s: cannot make it: %s", busy, strerror(errno));
+        if (time(NULL) - begin <= 10) continue;
+        remove(busy);
+        begin = time(NULL);
+    }
+}
+
+static kd_status add_without_locks(kd_context *context, const char *folder, int64_t shard)
+{
+    char *busy = NULL;
+    KD_TRY(kd__path_join(context, &busy, folder, "manifest.busy"));
+    kd_status status = take_busy(busy);
+    if (status == KD_OK) {
+        status = add_locked(context, folder, shard);
+        remove(busy);
+    }
+    kd__release(context, busy);
+    return status;
+}
+
 kd_status kd__manifest_add(kd_context *context, const char *folder, int64_t shard)
 {
     char *lock = NULL;
@@ -128,7 +165,9 @@ kd_status kd__manifest_add(kd_context *context, const char *folder, int64_t shar
     int file = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     kd_status status = file < 0 ? kd__fail(KD_ERR_IO, "%s: cannot open: %s", lock, strerror(errno))
                                 : kd__file_lock(context, file, 1, lock);
-    if (status == KD_OK) status = add_locked(context, folder, shard);
+    if (status == KD_OK)
+        status = has_locks(context, lock) ? add_locked(context, folder, shard)
+                                          : add_without_locks(context, folder, shard);
     if (file >= 0) close(file);
     kd__release(context, lock);
     return status;

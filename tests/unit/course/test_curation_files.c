@@ -71,9 +71,19 @@ static outcome run(const char *lines, const char *folder, int64_t memory, double
     return found;
 }
 
+/* libcheck's messages do not hold a whole file. */
+static void same_files(const outcome *a, const outcome *b)
+{
+    size_t at = 0;
+    while (a->kept[at] && a->kept[at] == b->kept[at]) at++;
+    ck_assert_msg(a->kept[at] == b->kept[at], "from byte %zu on: %.60s, and %.60s", at,
+                  a->kept + at, b->kept + at);
+}
+
 static const char *folder_of_files(void)
 {
-    const char *folder = scratch_path("near");
+    static char folder[512];
+    snprintf(folder, sizeof folder, "%s", scratch_path("near"));
     mkdir(folder, 0777);
     return folder;
 }
@@ -99,7 +109,7 @@ START_TEST(near_duplicates_beyond_memory_are_the_same)
         char *lines = lines_of(tries[i].records, tries[i].families, 5 + (unsigned)i);
         const outcome inside = run(lines, NULL, 0, tries[i].threshold),
                       outside = run(lines, folder, 1 << 20, tries[i].threshold);
-        ck_assert_str_eq(inside.kept, outside.kept);
+        same_files(&inside, &outside);
         ck_assert_int_eq(inside.dropped, outside.dropped);
         ck_assert_int_eq(inside.late, outside.late);
         if (tries[i].records > 1000) ck_assert_int_gt(inside.dropped, tries[i].records / 20);
@@ -115,7 +125,7 @@ START_TEST(memory_stays_within_what_was_stated)
     char *lines = lines_of(9000, 9000, 3);
     const outcome inside = run(lines, NULL, 0, 0.8),
                   outside = run(lines, folder_of_files(), 1 << 20, 0.8);
-    ck_assert_str_eq(inside.kept, outside.kept);
+    same_files(&inside, &outside);
     ck_assert_msg(outside.peak + 4000000 < inside.peak, "%llu and %llu bytes",
                   (unsigned long long)outside.peak, (unsigned long long)inside.peak);
     free(inside.kept), free(outside.kept), free(lines);
