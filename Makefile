@@ -87,9 +87,10 @@ STATIC := $(LIB)/libkdistill.a
 HEADERS := include/kdistill.h $(sort $(wildcard include/kdistill/*.h))
 
 TOOL := $(BUILD)/kdistill
+PLAN_TOOL := $(BUILD)/kdistill-plan
 
 .PHONY: all clean install uninstall check-inference
-all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc $(TOOL)
+all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc $(TOOL) $(PLAN_TOOL)
 
 # Rebuilt when the compiler or a flag changes.
 FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(LIBS) $(LDFLAGS)
@@ -125,6 +126,10 @@ TOOL_OBJECTS := $(TOOL_SOURCES:src/%.c=$(BUILD)/obj/%.o)
 $(TOOL): $(TOOL_OBJECTS) $(OBJECTS)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(TOOL_OBJECTS) -o $@ $(OBJECTS) $(LIBS)
 	ln -sf kdistill $(BUILD)/kdistill-store
+
+PLAN_SOURCES := $(sort $(wildcard src/tool/plan/*.c))
+$(PLAN_TOOL): $(PLAN_SOURCES) src/tool/plan/plan_tool.h $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PLAN_SOURCES) -o $@ $(OBJECTS) $(LIBS)
 
 $(LIB)/kdistill.pc: pkgconfig/kdistill.pc.in $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -168,6 +173,7 @@ install: all
 	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1 $(DESTDIR)$(prefix)/share/man/man3
 	install -m 755 $(TOOL) $(DESTDIR)$(prefix)/bin/kdistill
 	ln -sf kdistill $(DESTDIR)$(prefix)/bin/kdistill-store
+	install -m 755 $(PLAN_TOOL) $(DESTDIR)$(prefix)/bin/kdistill-plan
 	install -m 644 $(MAN_PAGES) $(DESTDIR)$(prefix)/share/man/man1/
 	install -m 644 docs/libkdistill.3 $(DESTDIR)$(prefix)/share/man/man3/
 	install -m 755 $(SHARED) $(DESTDIR)$(libdir)/
@@ -181,7 +187,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(includedir)/kdistill.h $(DESTDIR)$(libdir)/libkdistill.so* $(DESTDIR)$(libdir)/libkdistill.a $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc $(DESTDIR)$(libdir)/libkdistill-mpi.* $(DESTDIR)$(libdir)/pkgconfig/kdistill-mpi.pc
 	rm -rf $(DESTDIR)$(includedir)/kdistill $(DESTDIR)$(libdir)/cmake/kdistill
-	rm -f $(DESTDIR)$(prefix)/bin/kdistill $(DESTDIR)$(prefix)/bin/kdistill-store $(addprefix $(DESTDIR)$(prefix)/share/man/man1/,$(notdir $(MAN_PAGES)))
+	rm -f $(DESTDIR)$(prefix)/bin/kdistill $(DESTDIR)$(prefix)/bin/kdistill-store $(DESTDIR)$(prefix)/bin/kdistill-plan $(addprefix $(DESTDIR)$(prefix)/share/man/man1/,$(notdir $(MAN_PAGES)))
 	rm -f $(DESTDIR)$(prefix)/share/man/man3/libkdistill.3
 
 clean:

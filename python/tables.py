@@ -78,6 +78,7 @@ ENUMS = {
     "MetricKind": ("IntEnum", r"KD_METRIC_\w+", "Kinds of metrics."),
     "RetrievalKind": ("IntEnum", r"KD_RETRIEVAL_\w+", "How retrieval is judged."),
     "CorrelationKind": ("IntEnum", r"KD_CORRELATION_\w+", "Kinds of correlation."),
+    "PlanAdvice": ("IntFlag", r"KD_PLAN_\w+", "What the numbers of a plan say."),
     "Picture": ("IntEnum", r"KD_PICTURE_\w+", "How a series is drawn."),
     "RecipeKind": ("IntEnum", r"KD_RECIPE_\w+", "Ready numbers of a training run."),
     "FilterKind": ("IntEnum", r"KD_FILTER_\w+", "Kinds of filters."),
@@ -129,6 +130,9 @@ ENUM_MEMBERS = {
     "kd_pair_options.positives": "Positives",
     "kd_resample_options.window": "SincWindow",
     "kd_sparse.kind": "SparseKind",
+    "kd_plan_info.advice": "PlanAdvice",
+    "kd_plan_options.kind": "StoreKind",
+    "kd_plan_options.wire": "DType",
     "kd_store_field.kind": "StoreKind",
     "kd_student_options.choose": "LayerChoice",
     "kd_term_options.count": "Count",
@@ -156,7 +160,11 @@ ENUM_MEMBERS = {
 }
 
 #: Members beside the enumeration's values mean something else (-1: the default).
-PLAIN_MEMBERS = {"kd_filter_options.unit", "kd_store_open_options.align"}
+PLAIN_MEMBERS = {
+    "kd_filter_options.unit",
+    "kd_plan_options.kind",
+    "kd_store_open_options.align",
+}
 
 #: Members that a wrapper takes as a parameter of its own, in Python's form.
 SPELLED_OUT = {
@@ -167,6 +175,8 @@ SPELLED_OUT = {
     "kd_gguf_options.importance",
     "kd_gguf_options.rule_count",
     "kd_gguf_options.rules",
+    "kd_plan_options.student",
+    "kd_plan_options.teacher",
     "kd_student_options.config",
 }
 

@@ -137,8 +137,16 @@ check-faults: $(BUILD)/tests/faults $(BUILD)/tests/store_faults
 
 # A writer of a store killed at random moments.
 KILLS ?= 20
-check-kill: $(BUILD)/tests/kill
+# Workers of one folder of answers, one of them killed.
+check-kill: $(BUILD)/tests/kill $(BUILD)/tests/kill_writers $(BUILD)/tests/kill_answers
 	$< $(SCRATCH) $(KILLS)
+	$(BUILD)/tests/kill_writers $(SCRATCH) $(KILLS)
+	$(BUILD)/tests/kill_answers $(SCRATCH) $(shell expr $(KILLS) / 4)
+
+# Writers of one folder, one of them killed; every second time without locks.
+$(BUILD)/tests/kill_writers: tests/gates/kill_writers.c tests/gates/storekit.h $(OBJECTS)
+	@mkdir -p $(SCRATCH)
+	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< $(OBJECTS) -o $@ -Wl,--wrap=flock $(LIBS)
 
 # The course in miniature, killed at random moments.
 COURSE_KILLS ?= 5

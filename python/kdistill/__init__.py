@@ -41,7 +41,12 @@ from ._distill import History, distill
 from ._library import Error, lib, library_path
 from ._numbers import Bounds
 from .align import align_find_chunks, align_sum_chunks
-from .answers import answers_collect, answers_judge
+from .answers import (
+    answers_collect,
+    answers_collect_chunks,
+    answers_concat,
+    answers_judge,
+)
 from .audio import Audio
 from .augment import augment_prompts
 from .balance import Balance
@@ -79,13 +84,14 @@ from .model import Model
 from .monitor import Best, Monitor
 from .optimizer import Optimizer
 from .packer import Packer, TaskInfo
+from .plan import plan_estimate, plan_measure_machine, plan_to_json, plan_to_text
 from .recipe import Recipe
 from .record import Record, RecordReader, RecordWriter, record_to_json
 from .report import Report
 from .results import *  # noqa: F403
 from .schedule import Schedule
 from .status import build_info, status_name, version
-from .store import Store, store_key
+from .store import Store, store_adopt, store_key
 from .store_writer import StoreWriter
 from .student import student_preset
 from .targets import SparseField, Targets
@@ -156,6 +162,8 @@ __all__ = [
     "align_find_chunks",
     "align_sum_chunks",
     "answers_collect",
+    "answers_collect_chunks",
+    "answers_concat",
     "answers_judge",
     "augment_prompts",
     "block_bytes",
@@ -180,8 +188,13 @@ __all__ = [
     "metrics_measure_correlation",
     "metrics_measure_retrieval",
     "options",
+    "plan_estimate",
+    "plan_measure_machine",
+    "plan_to_json",
+    "plan_to_text",
     "record_to_json",
     "status_name",
+    "store_adopt",
     "store_key",
     "student_preset",
     "transport",

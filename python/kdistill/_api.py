@@ -1212,6 +1212,8 @@ class kd_store_open_options(Structure):
         ("token_count", c_int64),
         ("exceptions", POINTER(c_int64)),
         ("exception_count", c_int64),
+        ("part", c_int32),
+        ("parts", c_int32),
     ]
     struct_size: int
     pread: int
@@ -1223,6 +1225,8 @@ class kd_store_open_options(Structure):
     token_count: int
     exceptions: Any
     exception_count: int
+    part: int
+    parts: int
 
 
 class kd_store_info(Structure):
@@ -1793,6 +1797,8 @@ class kd_record_options(Structure):
         ("unsupported", c_int32),
         ("unknown", c_int32),
         ("reasoning", c_int32),
+        ("part", c_int32),
+        ("parts", c_int32),
         ("reserved", c_int32),
     ]
     struct_size: int
@@ -1805,6 +1811,8 @@ class kd_record_options(Structure):
     unsupported: int
     unknown: int
     reasoning: int
+    part: int
+    parts: int
     reserved: int
 
 
@@ -1823,6 +1831,7 @@ class kd_record_counts(Structure):
         ("broken_files", c_int64),
         ("unsupported", c_int64),
         ("unknown", c_int64),
+        ("other_parts", c_int64),
     ]
     struct_size: int
     files: int
@@ -1835,6 +1844,7 @@ class kd_record_counts(Structure):
     broken_files: int
     unsupported: int
     unknown: int
+    other_parts: int
 
 
 class kd_record_writer_options(Structure):
@@ -1933,6 +1943,9 @@ class kd_answers_options(Structure):
         ("teacher", c_char_p),
         ("progress", CFUNCTYPE(c_int32, c_void_p, POINTER(kd_answers_progress))),
         ("progress_user", c_void_p),
+        ("first", c_int64),
+        ("chunk_prompts", c_int64),
+        ("lease", c_double),
     ]
     struct_size: int
     samples: int
@@ -1946,6 +1959,9 @@ class kd_answers_options(Structure):
     teacher: _Text | None
     progress: Any
     progress_user: Any
+    first: int
+    chunk_prompts: int
+    lease: float
 
 
 class kd_answers_result(Structure):
@@ -2073,12 +2089,16 @@ class kd_curation_options(Structure):
         ("seed", c_uint64),
         ("validation", c_double),
         ("tokenizer", c_void_p),
+        ("folder", c_char_p),
+        ("memory", c_int64),
     ]
     struct_size: int
     reserved: int
     seed: int
     validation: float
     tokenizer: Any
+    folder: _Text | None
+    memory: int
 
 
 class kd_funnel(Structure):
@@ -2404,6 +2424,183 @@ class kd_difference(Structure):
     only_b: int
 
 
+class kd_plan_options(Structure):
+    """`kd_plan_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("ranks", c_int32),
+        ("student", c_char_p),
+        ("teacher", c_char_p),
+        ("samples", c_int64),
+        ("tokens", c_int64),
+        ("length_deviation", c_double),
+        ("answer_share", c_double),
+        ("token_bytes", c_double),
+        ("epochs", c_double),
+        ("batch_tokens", c_int64),
+        ("pass_tokens", c_int64),
+        ("recompute", c_int32),
+        ("recompute_layers", c_int32),
+        ("activations", c_int32),
+        ("shared_gradients", c_int32),
+        ("state_bytes", c_int32),
+        ("shard", c_int32),
+        ("wire", c_int32),
+        ("clip", c_int32),
+        ("bucket_bytes", c_int64),
+        ("kind", c_int32),
+        ("bits", c_int32),
+        ("encoding", c_int32),
+        ("reserved", c_int32),
+        ("entries", c_int64),
+        ("position_bytes", c_double),
+        ("flops", c_double),
+        ("efficiency", c_double),
+        ("memory_bytes", c_double),
+        ("disk_bytes", c_double),
+        ("link_bytes", c_double),
+        ("latency", c_double),
+        ("decode_rate", c_double),
+        ("failure_hours", c_double),
+    ]
+    struct_size: int
+    ranks: int
+    student: _Text | None
+    teacher: _Text | None
+    samples: int
+    tokens: int
+    length_deviation: float
+    answer_share: float
+    token_bytes: float
+    epochs: float
+    batch_tokens: int
+    pass_tokens: int
+    recompute: int
+    recompute_layers: int
+    activations: int
+    shared_gradients: int
+    state_bytes: int
+    shard: int
+    wire: int
+    clip: int
+    bucket_bytes: int
+    kind: int
+    bits: int
+    encoding: int
+    reserved: int
+    entries: int
+    position_bytes: float
+    flops: float
+    efficiency: float
+    memory_bytes: float
+    disk_bytes: float
+    link_bytes: float
+    latency: float
+    decode_rate: float
+    failure_hours: float
+
+
+class kd_plan_info(Structure):
+    """`kd_plan_info` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("ranks", c_int32),
+        ("advice", c_int32),
+        ("reserved", c_int32),
+        ("parameters", c_int64),
+        ("keys", c_double),
+        ("forward_flops", c_double),
+        ("train_flops", c_double),
+        ("attention_share", c_double),
+        ("steps", c_int64),
+        ("rank_tokens", c_double),
+        ("step_seconds", c_double),
+        ("tokens_per_second", c_double),
+        ("hours", c_double),
+        ("parameter_bytes", c_int64),
+        ("gradient_bytes", c_int64),
+        ("state_bytes", c_int64),
+        ("activation_bytes", c_int64),
+        ("loss_bytes", c_int64),
+        ("target_bytes", c_int64),
+        ("buffer_bytes", c_int64),
+        ("data_bytes", c_int64),
+        ("total_bytes", c_int64),
+        ("sent_bytes", c_double),
+        ("exchange_seconds", c_double),
+        ("exposed_seconds", c_double),
+        ("network_share", c_double),
+        ("unhidden_share", c_double),
+        ("teacher_forward_flops", c_double),
+        ("capture_hours", c_double),
+        ("position_bytes", c_double),
+        ("store_bytes", c_double),
+        ("text_bytes", c_double),
+        ("store_read_seconds", c_double),
+        ("checkpoint_bytes", c_double),
+        ("save_seconds", c_double),
+        ("save_interval", c_double),
+    ]
+    struct_size: int
+    ranks: int
+    advice: int
+    reserved: int
+    parameters: int
+    keys: float
+    forward_flops: float
+    train_flops: float
+    attention_share: float
+    steps: int
+    rank_tokens: float
+    step_seconds: float
+    tokens_per_second: float
+    hours: float
+    parameter_bytes: int
+    gradient_bytes: int
+    state_bytes: int
+    activation_bytes: int
+    loss_bytes: int
+    target_bytes: int
+    buffer_bytes: int
+    data_bytes: int
+    total_bytes: int
+    sent_bytes: float
+    exchange_seconds: float
+    exposed_seconds: float
+    network_share: float
+    unhidden_share: float
+    teacher_forward_flops: float
+    capture_hours: float
+    position_bytes: float
+    store_bytes: float
+    text_bytes: float
+    store_read_seconds: float
+    checkpoint_bytes: float
+    save_seconds: float
+    save_interval: float
+
+
+class kd_plan_machine(Structure):
+    """`kd_plan_machine` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("threads", c_int32),
+        ("flops", c_double),
+        ("efficiency", c_double),
+        ("disk_bytes", c_double),
+        ("seconds", c_double),
+    ]
+    struct_size: int
+    threads: int
+    flops: float
+    efficiency: float
+    disk_bytes: float
+    seconds: float
+
+
 STRUCTS: list[type[Structure]] = [
     kd_array,
     kd_allocator,
@@ -2503,6 +2700,9 @@ STRUCTS: list[type[Structure]] = [
     kd_resample_options,
     kd_mel_options,
     kd_difference,
+    kd_plan_options,
+    kd_plan_info,
+    kd_plan_machine,
 ]
 
 #: constant of C: its enumeration and member here
@@ -2778,6 +2978,12 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_RETRIEVAL_VOTE": ("RetrievalKind", "VOTE"),
     "KD_CORRELATION_PEARSON": ("CorrelationKind", "PEARSON"),
     "KD_CORRELATION_SPEARMAN": ("CorrelationKind", "SPEARMAN"),
+    "KD_PLAN_MEMORY": ("PlanAdvice", "MEMORY"),
+    "KD_PLAN_TIME": ("PlanAdvice", "TIME"),
+    "KD_PLAN_NETWORK": ("PlanAdvice", "NETWORK"),
+    "KD_PLAN_STORE": ("PlanAdvice", "STORE"),
+    "KD_PLAN_ATTENTION": ("PlanAdvice", "ATTENTION"),
+    "KD_PLAN_BATCH": ("PlanAdvice", "BATCH"),
     "KD_PICTURE_LINES": ("Picture", "LINES"),
     "KD_PICTURE_POINTS": ("Picture", "POINTS"),
     "KD_PICTURE_BARS": ("Picture", "BARS"),
@@ -4851,13 +5057,23 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_store_refresh": (
         c_int32, [c_void_p, POINTER(c_int64)],
-        "Picks up what a writer has committed since. *added may be NULL."
+        "Picks up what writers have committed since, and shards that the folders' manifests name by"
+        " now.\n"
+        "*added may be NULL."
     ),
     "kd_store_verify": (
         c_int32, [c_void_p, POINTER(c_int64)],
         "Reads and checks every byte; *bad is the number of damaged records, and the message names "
         "the\n"
         "first."
+    ),
+    "kd_store_adopt": (
+        c_int32, [c_void_p, c_char_p, POINTER(c_int64)],
+        "Names in the folder's manifest every shard that has records and that it does not name: fil"
+        "es that\n"
+        "were copied in, or written where files have no locks. Nothing is rewritten. *added (may be"
+        " NULL):\n"
+        "how many. Files that cannot be read as a store are left alone. Since 0.2."
     ),
     "kd_store_compact": (
         c_int32, [c_void_p, c_char_p],
@@ -5706,6 +5922,31 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "  with another seed or temperature.\n"
         "- KD_ERR_INVALID: a prompt that has only ids."
     ),
+    "kd_answers_collect_chunks": (
+        c_int32, [
+            c_void_p, c_void_p, c_void_p, c_char_p, POINTER(kd_answers_options),
+            POINTER(kd_answers_progress),
+        ],
+        "The same by many workers (processes, machines) that share a folder, each with all prompts "
+        "in the\n"
+        "same order: a worker takes chunks of prompts that nobody has answered or holds, until ther"
+        "e is\n"
+        "none. The file of a chunk appears as a whole; a worker that is killed loses its chunk alon"
+        "e, which\n"
+        "another takes when the lease is over. Since 0.2.\n"
+        "- done->done < done->total: chunks are still held by others; call again, or leave it to th"
+        "em.\n"
+        "- max_prompts limits all workers together; `first` must be 0.\n"
+        "- KD_ERR_MISMATCH: other prompts, samples, chunks or sampling than those who began in that"
+        " folder\n"
+        "  (plan.json)."
+    ),
+    "kd_answers_concat": (
+        c_int32, [c_void_p, c_char_p, c_char_p],
+        "One file of a folder's chunks, moved into its place: the bytes that kd_answers_collect wou"
+        "ld have\n"
+        "written, whoever answered. KD_ERR_STATE: chunks are missing. Since 0.2."
+    ),
     "kd_answers_judge": (
         c_int32, [
             c_void_p, POINTER(kd_verify_options), c_int32, POINTER(c_int32), c_int64,
@@ -6250,5 +6491,36 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "the two numbers of words (0.1 s for 50,000 and 50,000); the others are linear in the numbe"
         "r of\n"
         "bytes. KD_ERR_RANGE: count below 1, an unknown kind."
+    ),
+    "kd_plan_options_init": (
+        None, [POINTER(kd_plan_options), c_size_t],
+        ""
+    ),
+    "kd_plan_estimate": (
+        c_int32, [c_void_p, POINTER(kd_plan_options), POINTER(kd_plan_info)],
+        "Fills in a plan; pure arithmetic, beside the library's estimates of memory.\n"
+        "- KD_ERR_INVALID: no student. KD_ERR_RANGE: a number out of bounds; flops is 0.\n"
+        "- KD_ERR_CONFIG: a config that kd_model_create would refuse, too.\n"
+        "- KD_ERR_UNSUPPORTED: a kind of network whose tokens are not counted here (images,\n"
+        "  convolutions, towers, static embeddings); shared_gradients where kd_model_options refuse"
+        "s."
+    ),
+    "kd_plan_to_text": (
+        c_int32, [c_void_p, POINTER(kd_plan_info), POINTER(c_char_p)],
+        "The plan as a text of lines, and what `advice` means; as one line of JSON. Freed by\n"
+        "kd_context_free_text."
+    ),
+    "kd_plan_to_json": (
+        c_int32, [c_void_p, POINTER(kd_plan_info), POINTER(c_char_p)],
+        "The plan as a text of lines, and what `advice` means; as one line of JSON. Freed by\n"
+        "kd_context_free_text."
+    ),
+    "kd_plan_measure_machine": (
+        c_int32, [c_void_p, c_char_p, c_double, POINTER(kd_plan_machine)],
+        "Measures products (kd_context_measure_matmul), steps of a small Llama (288 wide, 6 layers,"
+        " 512\n"
+        "tokens) for at most `seconds` (up to 60) and no less than two of them, and a file of 64 Mi"
+        "B in\n"
+        "`folder` (NULL: no file), which is removed. A quiet machine is the caller's business."
     ),
 }

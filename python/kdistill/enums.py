@@ -58,6 +58,7 @@ __all__ = [
     "OutputUnit",
     "PairDirection",
     "Picture",
+    "PlanAdvice",
     "Positives",
     "Products",
     "Projection",
@@ -878,6 +879,23 @@ class CorrelationKind(IntEnum):
     #: of ranks; equal values share the mean of their ranks. Sentence embeddings are judged by that
     #: of cosines and scores (STS-B)
     SPEARMAN = 2
+
+
+class PlanAdvice(IntFlag):
+    """What the numbers of a plan say. C: `KD_PLAN_...`."""
+
+    #: a rank needs more than memory_bytes
+    MEMORY = 1
+    #: more than 90 days
+    TIME = 2
+    #: ranks wait for the network for more than a fifth of the time
+    NETWORK = 4
+    #: the store has more than a hundred times the bytes of the texts
+    STORE = 8
+    #: attention takes a third of the training or more: windows save it
+    ATTENTION = 16
+    #: fewer tokens in a batch than there are ranks
+    BATCH = 32
 
 
 class Picture(IntEnum):

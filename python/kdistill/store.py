@@ -40,6 +40,13 @@ def store_key(ctx: Context, content: bytes | bytearray | ArrayLike) -> tuple[int
     return first.value, second.value
 
 
+def store_adopt(ctx: Context, folder: StrPath) -> int:
+    """Names shards in a folder's manifest that it does not name; how many."""
+    added = c_int64()
+    check(lib.kd_store_adopt(ctx._pointer, path_bytes(folder), byref(added)))
+    return added.value
+
+
 class Store(Handle):
     """Records by number, or by key and view; `for record, targets in store` reads them all.
 

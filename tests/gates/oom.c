@@ -15,6 +15,7 @@
 #include "use_gguf.h"
 #include "use_heads.h"
 #include "use_images.h"
+#include "use_many.h"
 #include "use_pairs.h"
 #include "use_relations.h"
 #include "use_samples.h"
@@ -45,6 +46,7 @@ enum {
     PART_AUDIO,
     PART_EXCHANGE,
     PART_ARROW,
+    PART_MANY,
     PARTS
 };
 
@@ -647,6 +649,7 @@ static kd_status run_part(run_parts *r, kd_context *ctx, const char *folder, int
     case PART_AUDIO: return use_audio(ctx, folder);
     case PART_EXCHANGE: return use_exchange(ctx, folder);
     case PART_ARROW: return use_arrow(ctx, folder);
+    case PART_MANY: return use_many(ctx, folder);
     default: return use_images(ctx, folder);
     }
 }

@@ -14,6 +14,7 @@ Suite *relation_suite(void);
 Suite *loss_state_suite(void);
 Suite *relation_goldens_suite(void);
 Suite *positions_suite(void);
+Suite *sorter_suite(void);
 Suite *system_suite(void);
 Suite *token_relation_suite(void);
 

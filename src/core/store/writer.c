@@ -175,6 +175,7 @@ static kd_status begin_file(kd_store_writer *w, const kd__text *json)
     if (status == KD_OK && w->sync != KD_SYNC_NEVER && kd__os_sync(w->file))
         status = io_error(w, "cannot sync");
     if (status != KD_OK) kd__os_remove(w->path);
+    w->is_new = status == KD_OK;
     w->end = KD__FILE_HEADER + json->size;
     return status;
 }
@@ -250,11 +251,30 @@ static kd_status make_header(kd_store_writer *w, const kd_store_options *o,
     return status;
 }
 
+/* Names the shard when its header is whole, so that every shard that is named can be opened. */
+static kd_status name_shard(kd_store_writer *w)
+{
+    const kd_status status = kd__manifest_add(w->object.context, w->folder, w->shard);
+    if (status != KD_OK && w->is_new) kd__os_remove(w->path); /* nobody knows of it yet */
+    return status;
+}
+
+/* Where files have no locks, a writer that began at the same moment may have written its manifest
+ * over ours. */
+static kd_status name_again(kd_store_writer *w)
+{
+    int has = 1;
+    if (w->folder) KD_TRY(kd__manifest_has(w->object.context, w->folder, w->shard, &has));
+    return has ? KD_OK : kd__manifest_add(w->object.context, w->folder, w->shard);
+}
+
 static kd_status create(kd_store_writer *w, const char *path, const kd_store_options *o)
 {
     kd_context *context = w->object.context;
     kd__store_header header;
-    if (o->shard >= 0) KD_TRY(kd__manifest_add(context, path, o->shard, &w->path));
+    w->shard = o->shard;
+    if (o->shard >= 0) KD_TRY(kd__copy_text(context, &w->folder, path));
+    if (w->folder) KD_TRY(kd__manifest_path(context, path, o->shard, &w->path));
     else KD_TRY(kd__copy_text(context, &w->path, path));
     w->sync = o->sync;
     w->vocabulary = o->vocabulary;
@@ -267,8 +287,9 @@ static kd_status create(kd_store_writer *w, const char *path, const kd_store_opt
     KD_TRY(make_header(w, o, &header));
     memcpy(w->tokenizer, header.tokenizer, sizeof w->tokenizer);
     memcpy(w->chat_template, header.chat_template, sizeof w->chat_template);
-    const kd_status status = open_file(w, o, &header);
+    kd_status status = open_file(w, o, &header);
     kd__header_free(context, &header);
+    if (status == KD_OK && w->folder) status = name_shard(w);
     KD_TRY(status);
     return kd_targets_create(&w->selected, context, NULL);
 }
@@ -332,6 +353,7 @@ void kd_store_writer_free(kd_store_writer *w)
         kd__os_close(w->file);
     }
     kd__release(context, w->path);
+    kd__release(context, w->folder);
     kd__release(context, w->index);
     kd__release(context, w->scratch);
     kd__release(context, w->bytes);
@@ -380,6 +402,7 @@ kd_status kd_store_writer_close(kd_store_writer *w)
 {
     KD_NEED(w);
     KD_FAIL_IF(w->file < 0, KD_ERR_STATE, "the writer is closed");
+    KD_TRY(name_again(w));
     KD_TRY(write_index(w));
     if (w->sync != KD_SYNC_NEVER && kd__os_sync(w->file)) return io_error(w, "cannot sync");
     int failed = kd__os_close(w->file) != 0;

@@ -50,6 +50,9 @@ static kd_status keep_name(kd_record_reader *r, const char **name)
 
 static kd_status check_options(const kd_record_options *o)
 {
+    KD_FAIL_IF(o->parts < 1 || o->part < 0 || o->part >= o->parts, KD_ERR_RANGE,
+               "part: expected 0 to parts - 1 of at least 1 parts, got part %d of %d", o->part,
+               o->parts);
     KD_FAIL_IF(o->bad_lines < 0 || o->bad_lines > KD_BAD_LINES_SKIP, KD_ERR_RANGE,
                "bad_lines: expected 0 or 1, got %d", o->bad_lines);
     KD_FAIL_IF(o->line_bytes < 2 || o->line_bytes > (int64_t)1 << 31, KD_ERR_RANGE,
@@ -446,6 +449,12 @@ static kd_status next_good_row(kd_record_reader *r)
     }
 }
 
+static int is_of_part(const kd_record_reader *r, const kd_record *record)
+{
+    const uint64_t parts = (uint64_t)r->options.parts;
+    return parts == 1 || record->prompt_key[0] % parts == (uint64_t)r->options.part;
+}
+
 kd_status kd_record_reader_next(kd_record_reader *r, kd_record *record)
 {
     kd_record found;
@@ -453,7 +462,11 @@ kd_status kd_record_reader_next(kd_record_reader *r, kd_record *record)
     KD_NEED(record);
     for (;;) {
         const kd_status status = kd__shape_next(&r->shape, &found);
-        if (status == KD_OK) break;
+        if (status == KD_OK && is_of_part(r, &found)) break;
+        if (status == KD_OK) {
+            r->counts.other_parts++;
+            continue;
+        }
         if (status < 0 && status != KD_ERR_MEMORY) KD_TRY(bad_line(r));
         else if (status < 0) return status;
         const kd_status line = r->rows.next ? next_good_row(r) : next_line(r);
