@@ -150,9 +150,9 @@ static tile_function *choose(const kd_context *context)
 
 /* ---- weights ---- */
 
-int64_t kd__int8_bytes(int64_t outputs, int64_t inputs)
+int64_t kd__int8_bytes(int64_t outputs, int64_t inputs, int smooth)
 {
-    return kd__round_up(outputs, WIDE) * kd__round_up(inputs, GROUP) +
+    return (smooth ? 4 * inputs : 0) + kd__round_up(outputs, WIDE) * kd__round_up(inputs, GROUP) +
            kd__round_up(outputs, WIDE) * kd__round_up(inputs, GROUP) / GROUP * 8;
 }
 
@@ -161,12 +161,13 @@ void kd__int8_free(kd__int8 *q, kd_context *context)
     kd__release(context, q->values);
     kd__release(context, q->scales);
     kd__release(context, q->corrections);
+    kd__release(context, q->inverse);
     *q = (kd__int8){ 0 };
 }
 
 typedef struct {
     kd__int8 *q;
-    const float *w;
+    const float *w, *s;
 } packing;
 
 static void pack_row(void *argument, int64_t n, int32_t worker)
@@ -179,13 +180,15 @@ static void pack_row(void *argument, int64_t n, int32_t worker)
     for (int64_t g = 0; g < q->groups; g++) {
         const int64_t first = g * GROUP, last = kd__min(first + GROUP, q->inputs),
                       at = (n / WIDE * q->groups + g) * WIDE + n % WIDE;
-        float largest = 0;
+        float largest = 0, group[GROUP];
         int32_t sum = 0;
-        for (int64_t k = first; k < last; k++)
-            largest = fabsf(w[k]) > largest ? fabsf(w[k]) : largest;
+        for (int64_t k = first; k < last; k++) {
+            group[k - first] = p->s ? w[k] * p->s[k] : w[k];
+            largest = fmaxf(largest, fabsf(group[k - first]));
+        }
         const float inverse = largest > 0 ? 127 / largest : 0;
         for (int64_t k = first; k < last; k++) {
-            const int32_t value = (int32_t)lrintf(w[k] * inverse);
+            const int32_t value = (int32_t)lrintf(group[k - first] * inverse);
             to[k / 4 * 4 * WIDE + k % 4] = (int8_t)value;
             sum += value;
         }
@@ -195,7 +198,7 @@ static void pack_row(void *argument, int64_t n, int32_t worker)
 }
 
 kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_t outputs,
-                        int64_t inputs)
+                        int64_t inputs, const float *s)
 {
     *q = (kd__int8){ .outputs = outputs,
                      .inputs = inputs,
@@ -204,11 +207,13 @@ kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_
     kd_status status = KD_NEW(context, &q->values, q->panels * q->groups * GROUP * WIDE);
     if (status == KD_OK) status = KD_NEW(context, &q->scales, q->panels * q->groups * WIDE);
     if (status == KD_OK) status = KD_NEW(context, &q->corrections, q->panels * q->groups * WIDE);
+    if (status == KD_OK && s) status = KD_NEW(context, &q->inverse, inputs);
     if (status != KD_OK) {
         kd__int8_free(q, context);
         return status;
     }
-    packing p = { q, w };
+    packing p = { q, w, s };
+    for (int64_t k = 0; s && k < inputs; k++) q->inverse[k] = 1 / s[k];
     kd__parallel(context, outputs, pack_row, &p);
     return KD_OK;
 }
@@ -241,24 +246,34 @@ __attribute__((target("avx2"))) static void to_bytes_avx2(const float *x, int64_
 }
 #endif
 
+/* A row's inputs of a group, smoothed into `room` where they are. */
+static const float *group_of(const product *p, int64_t r, int64_t first, int64_t count, float *room)
+{
+    const float *x = p->x + r * p->q->inputs + first, *inverse = p->q->inverse;
+    if (!inverse) return x;
+    for (int64_t k = 0; k < count; k++) room[k] = x[k] * inverse[first + k];
+    return room;
+}
+
 static void quantize_row(void *argument, int64_t r, int32_t worker)
 {
     const product *p = argument;
     const int64_t n = p->q->inputs, deep = p->q->groups * GROUP;
-    const float *x = p->x + r * n;
     uint8_t piece[GROUP], *to = p->a + r / HIGH * HIGH * deep + r % HIGH * 4;
+    float room[GROUP];
     (void)worker;
     for (int64_t g = 0; g < p->q->groups; g++) {
         const int64_t first = g * GROUP, count = kd__min(n - first, GROUP);
-        const float largest = r < p->rows ? p->kernels->largest_size(x + first, count) : 0,
+        const float *x = r < p->rows ? group_of(p, r, first, count, room) : NULL;
+        const float largest = x ? p->kernels->largest_size(x, count) : 0,
                     inverse = largest > 0 ? 127 / largest : 0;
         memset(piece, 128, sizeof piece);
-        if (r < p->rows) {
+        if (x) {
 #ifdef __x86_64__
-            if (p->kernels->isa != KD_ISA_PORTABLE) to_bytes_avx2(x + first, count, inverse, piece);
+            if (p->kernels->isa != KD_ISA_PORTABLE) to_bytes_avx2(x, count, inverse, piece);
             else
 #endif
-                to_bytes(x + first, count, inverse, piece);
+                to_bytes(x, count, inverse, piece);
         }
         for (int64_t k = 0; k < GROUP; k += 4) memcpy(to + (first + k) * HIGH, piece + k, 4);
         p->by[r * p->q->groups + g] = largest / 127;

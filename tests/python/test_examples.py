@@ -50,6 +50,12 @@ class ExamplesTest(unittest.TestCase):
             "agreement", self.run_example("language/lm_distil.py", "train", "2", "4", *pages)
         )
 
+    def test_prune_distil(self):
+        pages = [ROOT + "/docs/guide.md", ROOT + "/docs/decisions.md"]
+        said = self.run_example("language/prune_distil.py", "train", "2,1", "4", *pages)
+        for line in "round 2, 1 layers, after 4 steps", "at once by uniform, 1 layers, cut":
+            self.assertIn(line, said)
+
     def test_course(self):
         with tempfile.TemporaryDirectory() as folder:
             self.assertIn("student, distilled", self.run_example("course/course.py", folder, "3"))

@@ -5,6 +5,7 @@
 #include "base/numbers.h"
 #include "language/trunk/trunk.h"
 #include "language/trunk/int8_weights.h"
+#include "language/trunk/smooth.h"
 
 static int64_t place(int64_t *floats, int64_t rows, int64_t width)
 {
@@ -104,8 +105,8 @@ static int64_t product_scratch(const kd_context *context, int64_t rows, int64_t 
     return y > dx ? (y > dw ? y : dw) : (dx > dw ? dx : dw);
 }
 
-static int64_t most_scratch(const kd__trunk_config *d, const kd_context *context, int64_t rows,
-                            int32_t train, int32_t weights)
+int64_t kd__trunk_most_scratch(const kd__trunk_config *d, const kd_context *context, int64_t rows,
+                               int32_t train, int32_t weights)
 {
     const int64_t q = d->heads * d->width, all = q + 2 * d->kv_heads * d->width;
     const int64_t shapes[][2] = { { d->hidden, all },
@@ -129,7 +130,7 @@ int64_t kd__trunk_scratch(const kd__network *net, const kd_context *context,
 {
     const kd__trunk_config *d = &((const kd__trunk *)net->state)->config;
     const int64_t rows = o->max_rows * kd__max(1, kd__trunk_image_rows(d));
-    return rows ? most_scratch(d, context, rows, !o->frozen, o->weights) : 0;
+    return rows ? kd__trunk_most_scratch(d, context, rows, !o->frozen, o->weights) : 0;
 }
 
 kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd_model_options *o,
@@ -159,6 +160,7 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd
     if (d->type_table >= 0) *floats += rows;
     *floats += kd__trunk_scratch(net, context, o);
     if (o->weights == KD_INT8) *floats += kd__int8_weights_bytes(d) / 4;
+    if (o->weights == KD_INT8 && kd__smooths(d)) *floats += kd__smooth_floats(d, context);
     return KD_OK;
 }
 

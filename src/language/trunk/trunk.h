@@ -144,6 +144,8 @@ typedef struct kd__trunk_pass {
     int64_t chosen_room;
     double dropout, attention_dropout; /* of this pass */
     kd__draws draws;
+    /* sums of the inputs' squares, by product (smooth.h); NULL: nobody measures them */
+    double *squares;
 } kd__trunk_pass;
 
 /* Gradients of outputs, from the terms and the host. */
@@ -241,6 +243,9 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context,
                            const kd_model_options *options, int64_t *floats);
 int64_t kd__trunk_scratch(const kd__network *net, const kd_context *context,
                           const kd_model_options *options);
+/* The most that one of a layer's products, or its attention, takes of the context's scratch. */
+int64_t kd__trunk_most_scratch(const kd__trunk_config *config, const kd_context *context,
+                               int64_t rows, int32_t train, int32_t weights);
 /* Takes the activations of `rows` rows; the block only grows. */
 kd_status kd__trunk_pass_reserve(kd__trunk_pass *pass, const kd_model *model, kd__trunk_kept kept,
                                  int64_t rows, int32_t train);
@@ -288,6 +293,10 @@ kd_status kd__trunk_reserve(kd_model *model, int64_t rows, int32_t train);
 /* The pass that a host asks for. */
 kd_status kd__trunk_run(kd_model *model, kd_batch *batch, int32_t mode);
 
+/* A batch of so many random tokens, in texts of at most `longest`: the same for every model of this
+ * vocabulary. */
+kd_status kd__trunk_random_tokens(kd_batch **out, const kd_model *model, uint64_t seed,
+                                  int64_t rows, int64_t longest);
 /* A batch through all layers. train 1: everything that a backward pass, or who looks into the
  * layers, needs is kept. */
 kd_status kd__trunk_forward(const kd_model *model, kd__trunk_pass *pass, kd__trunk_kept kept,
@@ -313,6 +322,9 @@ kd__attention kd__trunk_attention(const kd__trunk_config *config, const kd__trun
 kd__attention kd__trunk_layer_attention(const kd_model *model, const kd__trunk_pass *pass,
                                         int64_t layer);
 kd_status kd__trunk_backward(kd_model *model);
+/* The lowest part that has a trained tensor, from 0: what enters layer 0, each layer's attention and
+ * feed-forward (kd__trunk_part), the last norm, what is above it. */
+int64_t kd__trunk_lowest(const kd_model *model);
 
 /* Dropout's masks, by pass and site: what enters layer 0, for each layer what its two parts add and
  * its probabilities, and after them what an engine puts on the trunk. */
@@ -325,6 +337,9 @@ static inline uint64_t kd__trunk_row_stream(const kd_model *model, const kd__tru
     return kd__dropout_from(kd__trunk_stream(model, pass, site), pass->draws.first_row);
 }
 enum { KD__SITE_ATTENTION, KD__SITE_FEED_FORWARD, KD__SITE_PROBABILITIES, KD__SITES };
+/* KD__SITE_ATTENTION or _FEED_FORWARD of a layer; attention of the layer after the last: the norm
+ * there. */
+static inline int64_t kd__trunk_part(int64_t layer, int site) { return 1 + 2 * layer + site; }
 static inline int64_t kd__trunk_site(int64_t layer, int part)
 {
     return KD__DROP_LAYERS + KD__SITES * layer + part;

@@ -10,6 +10,7 @@
 #include "core/data/data.h"
 #include "language/trunk/trunk.h"
 #include "language/trunk/int8_weights.h"
+#include "language/trunk/smooth.h"
 #include "nn/embedding.h"
 #include "math/random.h"
 #include "nn/dropout.h"
@@ -234,6 +235,7 @@ static kd_status attention_part(const kd_model *model, kd__trunk_pass *pass, int
                                             kd__trunk_turn(d, pass, l, p->sine));
     const int norms_first = !d->post_norm && l->norm1 >= 0;
     if (norms_first) kd__trunk_norm(model, rows, l->norm1, x, normed, at + p->r1);
+    kd__smooth_measure(d, pass, layer, KD__INTO_ATTENTION, norms_first ? normed : x);
     KD_TRY(linear(model, rows, l->q, norms_first ? normed : x, d->hidden, all, qkv));
     kd__heads_finish(rows, &heads, qkv, raw, rq);
     KD_TRY(kd__attention_forward(rows->context, &attention, qkv, att, lse));
@@ -251,6 +253,7 @@ static kd_status first_part(const kd_model *model, kd__trunk_pass *pass, int64_t
     const kd__trunk_config *d = kd__trunk_config_of(model);
     const kd__trunk_plan *p = &pass->plan;
     KD_TRY(attention_part(model, pass, layer, rows));
+    kd__smooth_measure(d, pass, layer, KD__INTO_FEED_FORWARD, pass->block + p->normed);
     return linear(model, rows, d->layer[layer].gate, pass->block + p->normed, d->hidden,
                   kd__trunk_units(d), pass->block + kd__trunk_at(p, layer) + p->gu);
 }
