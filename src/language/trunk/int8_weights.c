@@ -100,11 +100,11 @@ static kd_status make_layer(const making *w, int64_t layer)
     return KD_OK;
 }
 
-static kd_status fill(making *w, kd_model *model)
+static kd_status fill(making *w, kd__trunk_pass *pass)
 {
     const kd__trunk_config *d = w->d;
     if (kd__smooths(d)) {
-        KD_TRY(kd__smooth_squares(model, &w->squares));
+        KD_TRY(kd__smooth_squares(w->model, pass, &w->squares));
         KD_TRY(KD_NEW(w->m->context, &w->s, kd__max(d->hidden, d->outer)));
         KD_TRY(KD_NEW(w->m->context, &w->columns, kd__max(d->hidden, d->outer)));
         join_squares(w);
@@ -114,11 +114,12 @@ static kd_status fill(making *w, kd_model *model)
         if (!d->layer[i].shared_later) KD_TRY(make_layer(w, i));
     if (d->head < 0) return KD_OK;
     const double *squares =
-        kd__smooths_head(model) ? w->squares + d->layers * KD__SMOOTHED * d->hidden : NULL;
+        kd__smooths_head(w->model) ? w->squares + d->layers * KD__SMOOTHED * d->hidden : NULL;
     return make(w, d->head, d->classes, d->outer, squares);
 }
 
-kd_status kd__int8_weights_make(kd__int8_weights **out, kd_model *model)
+kd_status kd__int8_weights_make(kd__int8_weights **out, const kd_model *model,
+                                kd__trunk_pass *pass)
 {
     kd_context *context = model->object.context;
     kd__int8_weights *m = NULL;
@@ -127,7 +128,9 @@ kd_status kd__int8_weights_make(kd__int8_weights **out, kd_model *model)
     m->count = model->net.tensor_count;
     kd_status status = KD_NEW(context, &m->matrices, m->count);
     making w = { .m = m, .model = model, .d = kd__trunk_config_of(model) };
-    if (status == KD_OK) status = fill(&w, model);
+    kd__trunk_pass own = { 0 };
+    if (status == KD_OK) status = fill(&w, pass ? pass : &own);
+    kd__trunk_pass_free(&own, context);
     kd__release(context, w.squares);
     kd__release(context, w.columns);
     kd__release(context, w.s);

@@ -105,8 +105,8 @@ static int64_t product_scratch(const kd_context *context, int64_t rows, int64_t 
     return y > dx ? (y > dw ? y : dw) : (dx > dw ? dx : dw);
 }
 
-int64_t kd__trunk_most_scratch(const kd__trunk_config *d, const kd_context *context, int64_t rows,
-                               int32_t train, int32_t weights)
+static int64_t most_scratch(const kd__trunk_config *d, const kd_context *context, int64_t rows,
+                            int32_t train, int32_t weights)
 {
     const int64_t q = d->heads * d->width, all = q + 2 * d->kv_heads * d->width;
     const int64_t shapes[][2] = { { d->hidden, all },
@@ -130,7 +130,9 @@ int64_t kd__trunk_scratch(const kd__network *net, const kd_context *context,
 {
     const kd__trunk_config *d = &((const kd__trunk *)net->state)->config;
     const int64_t rows = o->max_rows * kd__max(1, kd__trunk_image_rows(d));
-    return rows ? kd__trunk_most_scratch(d, context, rows, !o->frozen, o->weights) : 0;
+    const int64_t most = rows ? most_scratch(d, context, rows, !o->frozen, o->weights) : 0;
+    if (o->weights != KD_INT8 || !kd__smooths(d)) return most;
+    return kd__max(most, most_scratch(d, context, KD__SMOOTH_ROWS, 0, KD_FLOAT32));
 }
 
 kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd_model_options *o,
@@ -144,6 +146,8 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd
     int64_t rows, trained, a_row, whole;
     KD_TRY(kd__multiply(o->max_rows, kd__trunk_rows_of_pass(d, 0), &rows));
     KD_TRY(kd__multiply(o->max_rows, kd__trunk_rows_of_pass(d, train), &trained));
+    if (o->weights == KD_INT8 && kd__smooths(d)) /* the rows that 8-bit weights are made with */
+        rows = trained = kd__max(rows, KD__SMOOTH_ROWS);
     kept.outputs = net->asked;
     kd__trunk_lay_out(&plan, d, kept, 1, train);
     KD_TRY(kd__multiply(plan.floats, rows, &a_row));
@@ -160,7 +164,6 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd
     if (d->type_table >= 0) *floats += rows;
     *floats += kd__trunk_scratch(net, context, o);
     if (o->weights == KD_INT8) *floats += kd__int8_weights_bytes(d) / 4;
-    if (o->weights == KD_INT8 && kd__smooths(d)) *floats += kd__smooth_floats(d, context);
     return KD_OK;
 }
 

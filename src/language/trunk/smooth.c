@@ -7,7 +7,6 @@
 #include "base/numbers.h"
 
 #define TOKENS 256
-#define TOGETHER 64 /* of a pass */
 #define MOST 100.0
 
 int kd__smooths(const kd__trunk_config *d) { return !d->patches.channels; }
@@ -38,40 +37,32 @@ void kd__smooth_measure(const kd__trunk_config *d, const kd__trunk_pass *pass, i
                     pass->squares + (layer * KD__SMOOTHED + product) * d->hidden);
 }
 
-static kd_status measure(const kd_model *model, kd_batch *batch, double *squares)
+static kd_status measure(const kd_model *model, kd__trunk_pass *pass, kd_batch *batch,
+                         double *squares)
 {
     const kd__trunk_config *d = kd__trunk_config_of(model);
     const kd__trunk_kept nothing = { .dtype = KD_FLOAT32 };
-    kd__trunk_pass pass = { .squares = squares };
-    const kd_status status = kd__trunk_forward(model, &pass, nothing, batch, 0);
+    pass->squares = squares;
+    const kd_status status = kd__trunk_forward(model, pass, nothing, batch, 0);
+    pass->squares = NULL;
     if (status == KD_OK)
-        add_squares(&pass, pass.block + pass.plan.hidden, d->outer,
+        add_squares(pass, pass->block + pass->plan.hidden, d->outer,
                     squares + d->layers * KD__SMOOTHED * d->hidden);
-    kd__trunk_pass_free(&pass, model->object.context);
     return status;
 }
 
-kd_status kd__smooth_squares(kd_model *model, double **squares)
+kd_status kd__smooth_squares(const kd_model *model, kd__trunk_pass *pass, double **squares)
 {
     const kd__trunk_config *d = kd__trunk_config_of(model);
     kd_status status = KD_NEW(model->object.context, squares,
                               (d->layers * KD__SMOOTHED + 1) * kd__max(d->hidden, d->outer));
-    for (uint64_t text = 0; text < TOKENS / TOGETHER && status == KD_OK; text++) {
+    for (uint64_t text = 0; text < TOKENS / KD__SMOOTH_ROWS && status == KD_OK; text++) {
         kd_batch *batch = NULL;
-        status = kd__trunk_random_tokens(&batch, model, text, TOGETHER, TOGETHER);
-        if (status == KD_OK) status = measure(model, batch, *squares);
+        status = kd__trunk_random_tokens(&batch, model, text, KD__SMOOTH_ROWS, KD__SMOOTH_ROWS);
+        if (status == KD_OK) status = measure(model, pass, batch, *squares);
         kd_batch_free(batch);
     }
     return status;
-}
-
-int64_t kd__smooth_floats(const kd__trunk_config *d, const kd_context *context)
-{
-    const kd__trunk_kept nothing = { .dtype = KD_FLOAT32 };
-    kd__trunk_plan plan;
-    kd__trunk_lay_out(&plan, d, nothing, TOGETHER, 0);
-    return plan.floats + 6 * TOGETHER + kd__trunk_most_scratch(d, context, TOGETHER, 0, KD_FLOAT32) +
-           2 * (d->layers * KD__SMOOTHED + 1) * kd__max(d->hidden, d->outer);
 }
 
 /* ---- the numbers ---- */

@@ -10,13 +10,15 @@
 #include "language/trunk/trunk.h"
 
 enum { KD__INTO_ATTENTION, KD__INTO_FEED_FORWARD, KD__SMOOTHED };
+#define KD__SMOOTH_ROWS 64
 
 /* Is a model measured so? Images are not made at random. */
 int kd__smooths(const kd__trunk_config *config);
 /* Does the head read "hidden", which is measured, too? */
 int kd__smooths_head(const kd_model *model);
-/* squares ((L KD__SMOOTHED + 1), d) of 256 random tokens: by layer and product, then of the head. */
-kd_status kd__smooth_squares(kd_model *model, double **squares);
+/* squares ((L KD__SMOOTHED + 1), d) of 256 random tokens in passes of KD__SMOOTH_ROWS: by layer and
+ * product, then of the head. */
+kd_status kd__smooth_squares(const kd_model *model, kd__trunk_pass *pass, double **squares);
 /* A pass that measures adds what enters a product to its squares. The first row of each text is left
  * out: its stream is a hundred times as large as any other row's. */
 void kd__smooth_measure(const kd__trunk_config *config, const kd__trunk_pass *pass, int64_t layer,
@@ -24,7 +26,5 @@ void kd__smooth_measure(const kd__trunk_config *config, const kd__trunk_pass *pa
 /* s (inputs) of the weights W (outputs, inputs); columns (inputs): scratch. */
 void kd__smooth_numbers(const double *squares, const float *w, int64_t outputs, int64_t inputs,
                         double *columns, float *s);
-/* Floats that a pass of the measurement takes. */
-int64_t kd__smooth_floats(const kd__trunk_config *config, const kd_context *context);
 
 #endif

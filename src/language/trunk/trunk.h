@@ -243,9 +243,6 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context,
                            const kd_model_options *options, int64_t *floats);
 int64_t kd__trunk_scratch(const kd__network *net, const kd_context *context,
                           const kd_model_options *options);
-/* The most that one of a layer's products, or its attention, takes of the context's scratch. */
-int64_t kd__trunk_most_scratch(const kd__trunk_config *config, const kd_context *context,
-                               int64_t rows, int32_t train, int32_t weights);
 /* Takes the activations of `rows` rows; the block only grows. */
 kd_status kd__trunk_pass_reserve(kd__trunk_pass *pass, const kd_model *model, kd__trunk_kept kept,
                                  int64_t rows, int32_t train);
