@@ -22,7 +22,12 @@ import kdistill as kd
 SHORT = os.environ.get("SHORT") == "1"
 ROUNDS = int(os.environ.get("ROUNDS", "1" if SHORT else "5"))
 SHAPES = {
-    "llama-288x6": (dict(hidden_size=288, intermediate_size=768, num_hidden_layers=6), 32000, 6, 6),
+    "llama-288x6": (
+        dict(hidden_size=288, intermediate_size=768, num_hidden_layers=6),
+        32000,
+        6,
+        6,
+    ),
     "smollm2-135m": (
         dict(hidden_size=576, intermediate_size=1536, num_hidden_layers=30),
         49152,
@@ -65,7 +70,11 @@ def step_of(ctx, config, masked=None, teacher=None, trained=None):
         loss.add(kd.LossKind.FORWARD_KL, 1.0, **where)
     else:
         loss.add(
-            kd.LossKind.CROSS_ENTROPY, 1.0, label_field="tokens", align=kd.Align.NEXT, **where
+            kd.LossKind.CROSS_ENTROPY,
+            1.0,
+            label_field="tokens",
+            align=kd.Align.NEXT,
+            **where,
         )
     batch = batch_of(ctx, config["vocab_size"], masked or 0)
     if teacher:
@@ -109,9 +118,7 @@ def main():
                 "all rows": step_of(ctx, config),
                 "a mask that masks none": step_of(ctx, config, 0),
                 "half of the rows masked": step_of(ctx, config, 0.5),
-                f"top {layers // 3} of {layers} layers": step_of(
-                    ctx, config, trained=layers // 3
-                ),
+                f"top {layers // 3} of {layers} layers": step_of(ctx, config, trained=layers // 3),
             },
             {
                 "all rows, teacher's head": step_of(ctx, config, teacher=teacher),
@@ -122,7 +129,10 @@ def main():
             found = medians(steps)
             whole = next(iter(found.values()))
             for what, seconds in found.items():
-                print(f"| {what} | {name} | {seconds:.3f} | {seconds / whole:.2f} |", flush=True)
+                print(
+                    f"| {what} | {name} | {seconds:.3f} | {seconds / whole:.2f} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

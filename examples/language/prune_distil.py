@@ -55,7 +55,10 @@ def measure(ctx, model, teacher, held):
         batch = packed(ctx, sequence[None])
         teacher.read(batch, targets)
         model.forward(batch, kd.Mode.EVALUATE)
-        sums += hard.forward(model, batch).value, soft.forward(model, batch, targets).value
+        sums += (
+            hard.forward(model, batch).value,
+            soft.forward(model, batch, targets).value,
+        )
     return math.exp(sums[0] / len(held)), sums[1] / len(held)
 
 

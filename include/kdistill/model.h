@@ -61,8 +61,9 @@ typedef struct kd_model_options {
      * forward */
     int64_t max_rows;
     /* KD_FLOAT32, or KD_INT8 for a frozen language model: 8-bit weights times 8-bit activations,
-     * one scale per 64 inputs, logits included; kept in addition to the parameters, which must not
-     * change */
+     * one scale per 64 or 128 inputs, logits included; kept in addition to the parameters, which
+     * must not change. Loading runs 256 random tokens through the model: loud inputs are evened out
+     * before they are rounded [Xiao et al. 2023] */
     int32_t weights;
     /* 1: a language model keeps only each layer's input and recomputes the rest in the backward
      * pass, one layer at a time */

@@ -69,11 +69,11 @@ KD_API kd_status kd_student_create(kd_model **out, kd_model *teacher,
  * - KD_LAYERS_INFLUENCE: those that change what goes through them most, 1 - mean cosine of what
  *   enters a layer and what it leaves, and the last one [ShortGPT, Men et al. 2024]. Of equal ones
  *   the lower. One pass.
- * - KD_LAYERS_GREEDY: again and again the layer goes whose loss costs least, as KL(teacher, rest) of
- *   the logits, or without a head as the squared distance of "hidden" [SLEB, Song et al. 2024]. Of
- *   equal ones the higher. From L to l layers (L (L + 1) - l (l + 1)) / 2 passes, which the context's
- *   progress counts and may stop; beside a pass, memory for (tokens, vocabulary) logits, in blocks
- *   from 8 million numbers on.
+ * - KD_LAYERS_GREEDY: again and again the layer goes whose loss costs least, as KL(teacher, rest)
+ *   of the logits, or without a head as the squared distance of "hidden" [SLEB, Song et al. 2024].
+ *   Of equal ones the higher. From L to l layers (L (L + 1) - l (l + 1)) / 2 passes, which the
+ *   context's progress counts and may stop; beside a pass, memory for (tokens, vocabulary) logits,
+ *   in blocks from 8 million numbers on.
  * The last two look at `calibration`, some hundred tokens; without it at 256 random ones.
  * kd_student_map_layers: map (options->layers), ascending. It is what kd_student_create takes with
  * the same options, to be given to several students as layer_map, or to terms of layers
@@ -81,8 +81,8 @@ KD_API kd_status kd_student_create(kd_model **out, kd_model *teacher,
 KD_API kd_status kd_student_map_layers(kd_model *teacher, const kd_student_options *options,
                                        int32_t *map);
 /* influence (capacity; NULL: only *count): of each layer, from 0 (it changes nothing) to 2; *count:
- * the teacher's layers. calibration NULL: 256 random tokens. KD_ERR_RANGE: a smaller capacity. Since
- * 0.2. */
+ * the teacher's layers. calibration NULL: 256 random tokens. KD_ERR_RANGE: a smaller capacity.
+ * Since 0.2. */
 KD_API kd_status kd_student_measure_influence(kd_model *teacher, kd_batch *calibration,
                                               double *influence, int32_t capacity, int32_t *count);
 

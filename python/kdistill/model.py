@@ -330,7 +330,7 @@ class Model(Handle):
         choose: LayerChoice = LayerChoice.INFLUENCE,
         calibration: Batch | None = None,
     ) -> list[int]:
-        """This model's layer for each layer of a student, as `student` chooses them.
+        """Layers of the model for each layer of a student, as `student` chooses them.
 
         Parameters
         ----------

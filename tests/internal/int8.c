@@ -12,7 +12,10 @@
 enum { ROWS = 13, OUT = 70, IN = 200 };
 static float x[ROWS * IN], w[OUT * IN], y[ROWS * OUT], again[ROWS * OUT];
 
-static float wave(int64_t i, double step) { return (float)sin(step * (double)i * (1 + 1e-3 * (double)i)); }
+static float wave(int64_t i, double step)
+{
+    return (float)sin(step * (double)i * (1 + 1e-3 * (double)i));
+}
 
 /* Every 50th input is sixty times as loud as the others. */
 static void fill(void)

@@ -112,8 +112,7 @@ static void row_cost(void *argument, int64_t r, int32_t worker)
     const double of_rest = log_sum(kernels, z, n, e, &low),
                  of_whole = log_sum(kernels, v, n, e, &high);
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += e[i] * (((double)v[i] - high) - ((double)z[i] - low));
+    for (int64_t i = 0; i < n; i++) sum += e[i] * (((double)v[i] - high) - ((double)z[i] - low));
     s->costs[b->first + r] = sum / exp(of_whole) - of_whole + of_rest;
 }
 
@@ -185,8 +184,7 @@ static kd_status remove_all(search *s, int64_t layers)
     int64_t done = 0;
     KD_TRY(make_part(s));
     KD_TRY(keep_whole(s));
-    for (int64_t count = whole; count > layers; count--)
-        KD_TRY(remove_one(s, count, &done, total));
+    for (int64_t count = whole; count > layers; count--) KD_TRY(remove_one(s, count, &done, total));
     return KD_OK;
 }
 

@@ -1,4 +1,5 @@
-/* Layers by what they change of the stream that goes through them. [Men et al. 2024, ShortGPT, eq. 1]
+/* Layers by what they change of the stream that goes through them.
+ * [Men et al. 2024, ShortGPT, eq. 1]
  *   influence_l = 1 - mean over rows of cos(x_l, x_(l + 1))
  * Legend: R rows, d numbers a row, L layers; x_l (R, d) enters layer l. */
 #include <kdistill/student.h>
@@ -78,8 +79,10 @@ kd_status kd_student_measure_influence(kd_model *teacher, kd_batch *calibration,
                teacher->net.engine->model_types);
     *count = (int32_t)kd__trunk_config_of(teacher)->layers;
     if (!influence) return KD_OK;
-    KD_FAIL_IF(capacity < *count, KD_ERR_RANGE, "influence: the teacher has %d layers, got room "
-               "for %d", *count, capacity);
+    KD_FAIL_IF(capacity < *count, KD_ERR_RANGE,
+               "influence: the teacher has %d layers, got room "
+               "for %d",
+               *count, capacity);
     KD_TRY(kd__model_refresh(teacher));
     return measure_on(teacher, calibration, influence);
 }

@@ -34,7 +34,7 @@ static int smoothed_for(const kd__trunk_config *d, const kd__trunk_layer *l, int
 
 int64_t kd__int8_weights_bytes(const kd__trunk_config *d)
 {
-    int64_t bytes = d->head < 0 ? 0 : kd__int8_bytes(d->classes, d->outer, kd__smooths(d));
+    int64_t bytes = d->head < 0 ? 0 : kd__int8_bytes(d->classes, d->outer, kd__smooths_head(d));
     for (int64_t i = 0; i < d->layers; i++) {
         if (d->layer[i].shared_later) continue;
         const int32_t each[] = { d->layer[i].q, d->layer[i].o, d->layer[i].gate, d->layer[i].down };
@@ -74,8 +74,8 @@ static kd_status make(const making *w, int32_t tensor, int64_t outputs, int64_t 
                          squares ? w->s : NULL);
 }
 
-/* Layers that share a matrix smooth it for all their inputs: their squares are added up in the place
- * of the last one, for which it is made. */
+/* Layers that share a matrix smooth it for all their inputs: their squares are added up in the
+ * place of the last one, for which it is made. */
 static void join_squares(const making *w)
 {
     const kd__trunk_config *d = w->d;
@@ -113,13 +113,12 @@ static kd_status fill(making *w, kd__trunk_pass *pass)
         /* shared matrices are made for the last layer that has them */
         if (!d->layer[i].shared_later) KD_TRY(make_layer(w, i));
     if (d->head < 0) return KD_OK;
-    const double *squares =
-        kd__smooths_head(w->model) ? w->squares + d->layers * KD__SMOOTHED * d->hidden : NULL;
+    const double *squares = kd__smooths_head(d) ? w->squares + d->layers * KD__SMOOTHED * d->hidden
+                                                : NULL;
     return make(w, d->head, d->classes, d->outer, squares);
 }
 
-kd_status kd__int8_weights_make(kd__int8_weights **out, const kd_model *model,
-                                kd__trunk_pass *pass)
+kd_status kd__int8_weights_make(kd__int8_weights **out, const kd_model *model, kd__trunk_pass *pass)
 {
     kd_context *context = model->object.context;
     kd__int8_weights *m = NULL;

@@ -9,17 +9,6 @@
 #define TOKENS 256
 #define MOST 100.0
 
-int kd__smooths(const kd__trunk_config *d) { return !d->patches.channels; }
-
-int kd__smooths_head(const kd_model *model)
-{
-    const kd__trunk_config *d = kd__trunk_config_of(model);
-    kd_head head = KD_HEAD_INIT;
-    return kd__smooths(d) && d->head >= 0 &&
-           kd__model_head((kd_model *)(uintptr_t)model, KD__SLOT_LOGITS, 0, &head) ==
-               KD__SLOT_HIDDEN;
-}
-
 /* ---- what enters products ---- */
 
 static void add_squares(const kd__trunk_pass *pass, const float *x, int64_t n, double *to)

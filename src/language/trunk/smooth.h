@@ -2,8 +2,8 @@
  *   s_j = sqrt(r_j / w_j), of geometric mean 1, within 1/100 .. 100
  * r_j, w_j: root mean squares of input j over rows, and of column j of the weights. What enters
  * queries, keys and values, the gates and the head comes out of norms, and a few channels of it are
- * far louder than the others in every text: random tokens show them. [Xiao et al. 2023, SmoothQuant,
- * eq. 4 with alpha 1/2, root mean squares in place of the largest] */
+ * far louder than the others in every text: random tokens show them.
+ * [Xiao et al. 2023, SmoothQuant, eq. 4 with alpha 1/2, root mean squares in place of the largest] */
 #ifndef KD_TRUNK_SMOOTH_H
 #define KD_TRUNK_SMOOTH_H
 
@@ -13,14 +13,17 @@ enum { KD__INTO_ATTENTION, KD__INTO_FEED_FORWARD, KD__SMOOTHED };
 #define KD__SMOOTH_ROWS 64
 
 /* Is a model measured so? Images are not made at random. */
-int kd__smooths(const kd__trunk_config *config);
-/* Does the head read "hidden", which is measured, too? */
-int kd__smooths_head(const kd_model *model);
+static inline int kd__smooths(const kd__trunk_config *d) { return !d->patches.channels; }
+/* Its head? Those of encoders do not read "hidden", but what they make of it. */
+static inline int kd__smooths_head(const kd__trunk_config *d)
+{
+    return kd__smooths(d) && !d->both_sides;
+}
 /* squares ((L KD__SMOOTHED + 1), d) of 256 random tokens in passes of KD__SMOOTH_ROWS: by layer and
  * product, then of the head. */
 kd_status kd__smooth_squares(const kd_model *model, kd__trunk_pass *pass, double **squares);
-/* A pass that measures adds what enters a product to its squares. The first row of each text is left
- * out: its stream is a hundred times as large as any other row's. */
+/* A pass that measures adds what enters a product to its squares. The first row of each text is
+ * left out: its stream is a hundred times as large as any other row's. */
 void kd__smooth_measure(const kd__trunk_config *config, const kd__trunk_pass *pass, int64_t layer,
                         int product, const float *x);
 /* s (inputs) of the weights W (outputs, inputs); columns (inputs): scratch. */

@@ -319,8 +319,8 @@ kd__attention kd__trunk_attention(const kd__trunk_config *config, const kd__trun
 kd__attention kd__trunk_layer_attention(const kd_model *model, const kd__trunk_pass *pass,
                                         int64_t layer);
 kd_status kd__trunk_backward(kd_model *model);
-/* The lowest part that has a trained tensor, from 0: what enters layer 0, each layer's attention and
- * feed-forward (kd__trunk_part), the last norm, what is above it. */
+/* The lowest part that has a trained tensor, from 0: what enters layer 0, each layer's attention
+ * and feed-forward (kd__trunk_part), the last norm, what is above it. */
 int64_t kd__trunk_lowest(const kd_model *model);
 
 /* Dropout's masks, by pass and site: what enters layer 0, for each layer what its two parts add and

@@ -108,7 +108,8 @@ static kd_status weight_gradient(const backward *w, int32_t weight, const float 
 }
 
 /* db (+)= sums of dy */
-static void bias_gradient(const backward *w, int32_t bias, const float *dy, int64_t outputs, int add)
+static void bias_gradient(const backward *w, int32_t bias, const float *dy, int64_t outputs,
+                          int add)
 {
     float *db = bias < 0 ? NULL : gradients(w, bias, outputs);
     if (!db) return;
@@ -130,13 +131,14 @@ static kd_status linear_gradient(const backward *w, int32_t weight, const float 
     return input_gradient(w, weight, dy, outputs, inputs, dx);
 }
 
-/* Is nothing trained that the gradient of what enters this part would reach? A norm at its beginning
- * belongs to the part. */
+/* Is nothing trained that the gradient of what enters this part would reach? A norm at its
+ * beginning belongs to the part. */
 static int ends_here(const backward *w, int64_t part, int32_t norm)
 {
     if (w->lowest < part) return 0;
     return w->d->post_norm || norm < 0 ||
-           (!gradient(w, norm) && !(w->d->layer_norm && gradient(w, kd__trunk_norm_bias(w->d, norm))));
+           (!gradient(w, norm) &&
+            !(w->d->layer_norm && gradient(w, kd__trunk_norm_bias(w->d, norm))));
 }
 
 /* ---- a layer ---- */
@@ -166,8 +168,8 @@ static kd_status feed_forward(const backward *w, const kd__trunk_layer *l, int64
     KD_TRY(weight_gradient(w, l->down, act, d->inner, dpart, d->hidden, add));
     bias_gradient(w, l->gateb, dgu, units, add);
     const int32_t entered = d->post_norm ? l->norm1 : l->norm2;
-    KD_TRY(weight_gradient(w, l->gate, normed(w, entered, at + p->mid), d->hidden, dgu, units,
-                           add));
+    KD_TRY(
+        weight_gradient(w, l->gate, normed(w, entered, at + p->mid), d->hidden, dgu, units, add));
     if (ends_here(w, kd__trunk_part(layer, KD__SITE_FEED_FORWARD), l->norm2)) return KD_OK;
     KD_TRY(input_gradient(w, l->gate, dgu, units, d->hidden, dy));
     enter_gradient(w, l->norm2, at + p->mid, at + p->r2, dy, add);

@@ -1,5 +1,5 @@
-/* Backward passes of models with frozen parts: they end at the lowest layer that is trained, and what
- * is trained has the gradients of a pass that goes all the way. */
+/* Backward passes of models with frozen parts: they end at the lowest layer that is trained, and
+ * what is trained has the gradients of a pass that goes all the way. */
 #include "encoderkit.h"
 
 #define LLAMA(more)                                                                                \
@@ -80,8 +80,7 @@ static void compare(kd_model *model, kd_model *free_one, const uint8_t *trained,
         OK(kd_model_tensor_gradient(free_one, i, &f));
         for (int64_t j = 0; j < kd_array_count(&g); j++)
             ck_assert_msg(((float *)g.data)[j] == (trained[i] ? ((float *)f.data)[j] : 0),
-                          "%s: %s: %g, %g", what, name, ((float *)g.data)[j],
-                          ((float *)f.data)[j]);
+                          "%s: %s: %g, %g", what, name, ((float *)g.data)[j], ((float *)f.data)[j]);
     }
 }
 
@@ -137,7 +136,8 @@ static const some cases[] = {
     { LLAMA(",\"kd_layer_repeats\":2"), "logits", "*,!model.layers.1.*", 2 },
     { LLAMA(",\"kd_layer_repeats\":2,\"kd_layer_sharing\":\"stack\""), "logits",
       "*,!model.layers.1.*", 3 },
-    { LLAMA(",\"kd_embedding_size\":8,\"tie_word_embeddings\":true"), "logits", "*,!model.layers.2.*", 2 },
+    { LLAMA(",\"kd_embedding_size\":8,\"tie_word_embeddings\":true"), "logits",
+      "*,!model.layers.2.*", 2 },
     { QWEN3, "logits", "*,!model.layers.2.self_attn.q_norm.weight", 2 },
     { BERT(NO_DROPOUT), "hidden", "*embeddings*,*layer.0.*", 1 },
     { BERT(NO_DROPOUT), "hidden", "*,!*layer.1.output.*", 1 },
@@ -240,8 +240,9 @@ START_TEST(parts_of_networks_of_other_engines_are_frozen)
         { "{\"model_type\":\"static_embedding\",\"vocab_size\":17,\"hidden_size\":6,"
           "\"num_labels\":3}",
           "logits", "embedding.weight", 0 },
-        { "{\"model_type\":\"towers\",\"projection_dim\":5,\"towers\":{\"a\":" LLAMA("") ","
-          "\"b\":" LLAMA("") "}}",
+        { "{\"model_type\":\"towers\",\"projection_dim\":5,\"towers\":{\"a\":" LLAMA(
+              "") ","
+                  "\"b\":" LLAMA("") "}}",
           "embedding.a", "towers.a.model.embed_tokens.*,towers.a.model.layers.0.*", 3 },
     };
     for (int k = 0; k < 2; k++) {

@@ -1,5 +1,5 @@
-/* Which layers a student has: by influence and by what a removal costs, beside the same numbers made
- * of outputs and of students. */
+/* Which layers a student has: by influence and by what a removal costs, beside the same numbers
+ * made of outputs and of students. */
 #include "studentkit.h"
 
 #include "encoderkit.h"
