@@ -26,6 +26,7 @@ typedef struct {
     kd__trunk_layer *layer; /* (L) */
     int32_t *left, *less;   /* (L): layers that are left; one less */
     kd__trunk_pass pass;
+    kd__trunk_pass streams; /* of all that are left: keeps what enters each */
     kd_head head;
     int32_t has_head, has_logits; /* v is of all rows, and there */
     int64_t rows, block;
@@ -35,13 +36,26 @@ typedef struct {
 
 /* ---- passes ---- */
 
+static void use_layers(search *s, const int32_t *layers, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) s->layer[i] = s->t->layer[layers[i]];
+    s->state.config.layers = count;
+}
+
 /* With these of the teacher's layers; "hidden" is found by hidden_of. */
 static kd_status run(search *s, const int32_t *layers, int64_t count)
 {
     const kd__trunk_kept nothing = { .dtype = KD_FLOAT32 };
-    for (int64_t i = 0; i < count; i++) s->layer[i] = s->t->layer[layers[i]];
-    s->state.config.layers = count;
+    use_layers(s, layers, count);
     return kd__trunk_forward(&s->part, &s->pass, nothing, s->batch, 0);
+}
+
+/* What enters each layer that is left: a removal goes on from there. */
+static kd_status keep_streams(search *s, int64_t count)
+{
+    const kd__trunk_kept streams = { .recompute = count, .dtype = KD_FLOAT32 };
+    use_layers(s, s->left, count);
+    return kd__trunk_forward(&s->part, &s->streams, streams, s->batch, 1);
 }
 
 static const float *hidden_of(const search *s) { return s->pass.block + s->pass.plan.hidden; }
@@ -151,6 +165,8 @@ static kd_status cost_without(search *s, int64_t gone, int64_t count, double *co
     double sum = 0;
     for (int64_t i = 0, to = 0; i < count; i++)
         if (i != gone) s->less[to++] = s->left[i];
+    s->pass.first = gone;
+    s->pass.entered = s->streams.block + s->streams.plan.x + gone * s->streams.plan.x_step;
     KD_TRY(run(s, s->less, count - 1));
     if (s->has_head) KD_TRY(logits_cost(s));
     else hidden_cost(s);
@@ -165,6 +181,7 @@ static kd_status remove_one(search *s, int64_t count, int64_t *done, int64_t tot
 {
     int64_t best = count - 1;
     double least = INFINITY;
+    KD_TRY(keep_streams(s, count));
     for (int64_t i = 0; i < count; i++) {
         double cost;
         KD_TRY(kd__progress(s->context, "choose layers", (*done)++, total));
@@ -193,6 +210,7 @@ static void end(search *s)
     void *blocks[] = { s->layer, s->left, s->less, s->whole, s->v, s->z, s->e, s->costs };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(s->context, blocks[i]);
     kd__trunk_pass_free(&s->pass, s->context);
+    kd__trunk_pass_free(&s->streams, s->context);
 }
 
 kd_status kd__greedy_layers(kd_model *teacher, kd_batch *calibration, int64_t layers, int32_t *map)

@@ -3,7 +3,7 @@
  * r_j, w_j: root mean squares of input j over rows, and of column j of the weights. What enters
  * queries, keys and values, the gates and the head comes out of norms, and a few channels of it are
  * far louder than the others in every text: random tokens show them.
- * [Xiao et al. 2023, SmoothQuant, eq. 4 with alpha 1/2, root mean squares in place of the largest] */
+ * [Xiao et al. 2023, SmoothQuant, eq. 4, alpha 1/2, root mean squares in place of the largest] */
 #ifndef KD_TRUNK_SMOOTH_H
 #define KD_TRUNK_SMOOTH_H
 

@@ -146,6 +146,9 @@ typedef struct kd__trunk_pass {
     kd__draws draws;
     /* sums of the inputs' squares, by product (smooth.h); NULL: nobody measures them */
     double *squares;
+    /* what enters layer `first` (R, d), where the pass begins; NULL: it begins with the batch */
+    const float *entered;
+    int64_t first;
 } kd__trunk_pass;
 
 /* Gradients of outputs, from the terms and the host. */

@@ -366,6 +366,14 @@ static kd_status embed(const kd_model *model, kd__trunk_pass *pass, const kd__ro
     return KD_OK;
 }
 
+static kd_status begin(const kd_model *model, kd__trunk_pass *pass, const kd__rows *rows)
+{
+    const size_t bytes = (size_t)(rows->count * kd__trunk_config_of(model)->hidden) * sizeof(float);
+    if (!pass->entered) return embed(model, pass, rows);
+    memcpy(pass->block + pass->plan.x + pass->first * pass->plan.x_step, pass->entered, bytes);
+    return KD_OK;
+}
+
 /* What the last layer leaves, normed, and out through the projection of a factorized embedding. */
 static kd_status finish(const kd_model *model, kd__trunk_pass *pass, const kd__rows *rows)
 {
@@ -389,10 +397,10 @@ kd_status kd__trunk_forward(const kd_model *model, kd__trunk_pass *pass, kd__tru
     KD_TRY(kd__trunk_pass_reserve(pass, model, kept, rows.count, train));
     turning t = { d, pass };
     if (!d->no_rotation) kd__parallel(rows.context, pass->sequences, angles, &t);
-    KD_TRY(embed(model, pass, &rows));
+    KD_TRY(begin(model, pass, &rows));
     kd__trunk_keep_embedding(model, pass, &rows);
     pass->layers = kd__trunk_layers_wanted(model, kept, train);
-    for (int64_t l = 0; l < pass->layers; l++) {
+    for (int64_t l = pass->entered ? pass->first : 0; l < pass->layers; l++) {
         KD_TRY(kd__progress(rows.context, "forward", l, d->layers));
         KD_TRY(forward_layer(model, pass, l, &rows));
         kd__trunk_keep_layer(model, pass, l, &rows);
