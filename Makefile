@@ -224,7 +224,7 @@ dist:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton demo-quantize
+.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton demo-quantize bench-rows bench-prune
 
 DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
 build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
@@ -327,6 +327,12 @@ bench-windows: all
 # Ranks of this machine beside torch's DistributedDataParallel over gloo: RANKS, ROUNDS. Worth nothing where other work runs.
 bench-ranks: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/ranks.py $(or $(RANKS),2) $(or $(ROUNDS),5)
+# Steps in which rows are masked or layers are frozen, beside whole ones. THREADS, ROUNDS; SHORT=1.
+bench-rows: all
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) bench/rows.py
+# SMOLLM2, KD_DATA: students of fewer layers, by how the layers are chosen; STEPS of distilling.
+bench-prune: all
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) bench/prune.py $(SMOLLM2) $(KD_DATA) $(STEPS)
 
 bench-curation: all
 	$(PYTHON) bench/curation.py $(KD_DATA)

@@ -2782,6 +2782,8 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_LAYERS_FIRST": ("LayerChoice", "FIRST"),
     "KD_LAYERS_LAST": ("LayerChoice", "LAST"),
     "KD_LAYERS_BLOCKS": ("LayerChoice", "BLOCKS"),
+    "KD_LAYERS_INFLUENCE": ("LayerChoice", "INFLUENCE"),
+    "KD_LAYERS_GREEDY": ("LayerChoice", "GREEDY"),
     "KD_ALIGN_SAME": ("Align", "SAME"),
     "KD_ALIGN_NEXT": ("Align", "NEXT"),
     "KD_LOOKUP_INDEX": ("Lookup", "INDEX"),
@@ -3769,7 +3771,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [c_void_p, c_char_p, c_int32],
         "Makes optimizers skip (on = 1) or update (0) parameters whose name matches the pattern (* "
         "and ?).\n"
-        "KD_ERR_NOT_FOUND: nothing matches."
+        "- Their gradients become 0. A backward pass ends at the lowest layer that is trained, and "
+        "leaves\n"
+        "  the gradients of frozen layers as they are.\n"
+        "- KD_ERR_NOT_FOUND: nothing matches."
     ),
     "kd_model_count_nonfinite": (
         c_int32, [c_void_p, POINTER(c_int64), POINTER(c_char_p)],
@@ -5447,6 +5452,38 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "- KD_ERR_CONFIG: keys of `config` that ask for another size than the options, or for more"
         "\n"
         "  positions, types or other labels than the teacher has."
+    ),
+    "kd_student_map_layers": (
+        c_int32, [c_void_p, POINTER(kd_student_options), POINTER(c_int32)],
+        "Which of the teacher's layers a student has, `choose`:\n"
+        "- KD_LAYERS_UNIFORM, _FIRST, _LAST, _BLOCKS: by number.\n"
+        "- KD_LAYERS_INFLUENCE: those that change what goes through them most, 1 - mean cosine of w"
+        "hat\n"
+        "  enters a layer and what it leaves, and the last one [ShortGPT, Men et al. 2024]. Of equa"
+        "l ones\n"
+        "  the lower. One pass.\n"
+        "- KD_LAYERS_GREEDY: again and again the layer goes whose loss costs least, as KL(teacher, "
+        "rest) of\n"
+        '  the logits, or without a head as the squared distance of "hidden" [SLEB, Song et al. 202'
+        "4]. Of\n"
+        "  equal ones the higher. From L to l layers (L (L + 1) - l (l + 1)) / 2 passes, which the "
+        "context's\n"
+        "  progress counts and may stop; beside a pass, memory for (tokens, vocabulary) logits, in "
+        "blocks\n"
+        "  from 8 million numbers on.\n"
+        "The last two look at `calibration`, some hundred tokens; without it at 256 random ones.\n"
+        "kd_student_map_layers: map (options->layers), ascending. It is what kd_student_create take"
+        "s with\n"
+        "the same options, to be given to several students as layer_map, or to terms of layers\n"
+        "(kd_loss_add_mapped). KD_ERR_INVALID: a teacher of images and no calibration. Since 0.2."
+    ),
+    "kd_student_measure_influence": (
+        c_int32, [c_void_p, c_void_p, POINTER(c_double), c_int32, POINTER(c_int32)],
+        "influence (capacity; NULL: only *count): of each layer, from 0 (it changes nothing) to 2; "
+        "*count:\n"
+        "the teacher's layers. calibration NULL: 256 random tokens. KD_ERR_RANGE: a smaller capacit"
+        "y. Since\n"
+        "0.2."
     ),
     "kd_static_options_init": (
         None, [POINTER(kd_static_options), c_size_t],

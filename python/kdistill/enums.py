@@ -271,6 +271,9 @@ class LayerChoice(IntEnum):
     LAST = 2
     #: (i + 1) L / l - 1: the ends of l equal blocks
     BLOCKS = 3
+    #: found on texts, for kd_student_options.choose alone: see there
+    INFLUENCE = 4
+    GREEDY = 5
 
 
 class Align(IntEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
-from ctypes import byref, c_char_p, c_int32, c_int64
+from ctypes import byref, c_char_p, c_double, c_int32, c_int64
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -15,7 +15,7 @@ from ._convert import empty, number_array, options, path_bytes, read, takes
 from ._handle import Handle, handle_array, make, pointer_of
 from ._library import check, lib
 from .block import gguf_options
-from .enums import DType, EndToken, Mode
+from .enums import DType, EndToken, LayerChoice, Mode
 from .results import GgufInfo, Latency, LatticeInfo, ModelInfo, ModelMemoryInfo, OutputInfo, Speed
 
 if TYPE_CHECKING:
@@ -327,6 +327,44 @@ class Model(Handle):
         made.calibration = pointer_of(calibration)
         made.config = config_bytes(config) if config is not None else None
         return self._wrap(make(lib.kd_student_create, self._pointer, byref(made)), *self._alive)
+
+    def map_layers(
+        self,
+        layers: int,
+        choose: LayerChoice = LayerChoice.INFLUENCE,
+        calibration: Batch | None = None,
+    ) -> list[int]:
+        """Layers of the model for each layer of a student, as `student` chooses them.
+
+        Parameters
+        ----------
+        layers : int
+            Of the student.
+        choose : LayerChoice
+        calibration : Batch, optional
+            Some hundred tokens, or images, that INFLUENCE and GREEDY look at; without them at 256
+            random tokens.
+        """
+        made = options(_api.kd_student_options, {"layers": layers, "choose": choose})
+        made.calibration = pointer_of(calibration)
+        to = (c_int32 * max(layers, 1))()
+        check(lib.kd_student_map_layers(self._pointer, byref(made), to))
+        return list(to)
+
+    def measure_influence(self, calibration: Batch | None = None) -> list[float]:
+        """How much each layer changes what goes through it: 1 - mean cosine.
+
+        Parameters
+        ----------
+        calibration : Batch, optional
+            Without it: 256 random tokens.
+        """
+        count, texts = c_int32(), pointer_of(calibration)
+        check(lib.kd_student_measure_influence(self._pointer, None, None, 0, byref(count)))
+        to = (c_double * count.value)()
+        at = self._pointer, texts, to, count, byref(count)
+        check(lib.kd_student_measure_influence(*at))
+        return list(to)
 
     @takes(_api.kd_static_options)
     def static_student(

@@ -1259,7 +1259,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "kd_student_options": {
         "layers": ("int", "of the student; 0: all"),
-        "choose": ("LayerChoice", "LayerChoice.UNIFORM ..."),
+        "choose": ("LayerChoice", "LayerChoice.UNIFORM ...; how layers are chosen: see below"),
         "hidden_size": ("int", "how many of each to keep; 0: all"),
         "intermediate_size": ("int", ""),
         "key_value_heads": ("int", "each with its group of query heads; encoders: see below"),

@@ -364,7 +364,9 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     kd_model_save_options save = KD_MODEL_SAVE_OPTIONS_INIT;
     kd_term_options term = KD_TERM_OPTIONS_INIT;
     snprintf(path, sizeof path, "%s/oom-student", folder);
-    so.layers = 2;
+    kd_student_options chosen = KD_STUDENT_OPTIONS_INIT;
+    int32_t map[2];
+    so.layers = chosen.layers = 2;
     so.intermediate_size = 4;
     so.config = "{\"kd_layer_repeats\":2,\"kd_embedding_size\":3,\"tie_word_embeddings\":true}";
     so.model.recompute = 1;
@@ -381,6 +383,9 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     if (status == KD_OK) status = kd_batch_create(&batch, ctx, NULL);
     if (status == KD_OK) status = kd_batch_begin_packed(batch, &o);
     if (status == KD_OK) status = kd_batch_set(batch, "tokens", &t, NULL);
+    chosen.choose = KD_LAYERS_GREEDY; /* on random tokens */
+    if (status == KD_OK) status = kd_student_map_layers(teacher, &chosen, map);
+    so.choose = KD_LAYERS_INFLUENCE;
     so.calibration = batch;
     if (status == KD_OK) status = kd_student_create(&student, teacher, &so);
     if (status == KD_OK) status = kd_model_resize_vocabulary(student, 11);

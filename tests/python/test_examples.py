@@ -47,8 +47,18 @@ class ExamplesTest(unittest.TestCase):
     def test_lm_distil(self):
         pages = [ROOT + "/docs/guide.md", ROOT + "/docs/decisions.md"]
         self.assertIn(
-            "agreement", self.run_example("language/lm_distil.py", "train", "2", "4", *pages)
+            "agreement",
+            self.run_example("language/lm_distil.py", "train", "2", "4", *pages),
         )
+
+    def test_prune_distil(self):
+        pages = [ROOT + "/docs/guide.md", ROOT + "/docs/decisions.md"]
+        said = self.run_example("language/prune_distil.py", "train", "2,1", "4", *pages)
+        for line in (
+            "round 2, 1 layers, after 4 steps",
+            "at once by uniform, 1 layers, cut",
+        ):
+            self.assertIn(line, said)
 
     def test_course(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -91,6 +91,22 @@ class StudentTest(Case):
         found = [config[k] for k in ("num_hidden_layers", "intermediate_size", "attention_sinks")]
         self.assertEqual(found, [2, 48, 1])
 
+    def test_its_layers_are_chosen_by_what_they_do(self):
+        influence = self.teacher.measure_influence(self.batch)
+        self.assertEqual(len(influence), self.teacher.config["num_hidden_layers"])
+        best = max(range(len(influence) - 1), key=influence.__getitem__)
+        chosen = self.teacher.map_layers(2, kd.LayerChoice.INFLUENCE, self.batch)
+        self.assertEqual(chosen, [best, len(influence) - 1])
+        self.assertEqual(len(self.teacher.map_layers(2, kd.LayerChoice.GREEDY)), 2)
+        student = self.teacher.student(
+            layers=2, choose=kd.LayerChoice.INFLUENCE, calibration=self.batch
+        )
+        name = "model.layers.0.mlp.up_proj.weight"
+        np.testing.assert_array_equal(
+            dict(student.tensors)[name],
+            dict(self.teacher.tensors)[name.replace("0", str(best))],
+        )
+
     def test_its_vocabulary_is_resized(self):
         student = self.student()
         student.resize_vocabulary(60)
@@ -98,7 +114,11 @@ class StudentTest(Case):
         self.assertEqual(student.output("logits").shape, (6, 60))
 
     def test_a_projection_becomes_a_layer_of_the_embedding(self):
-        student, loss, wide = self.student(), kd.Loss(self.ctx), np.ones((1, 5), np.float32)
+        student, loss, wide = (
+            self.student(),
+            kd.Loss(self.ctx),
+            np.ones((1, 5), np.float32),
+        )
         sides = {"student_output": "embedding", "teacher_field": "embedding"}
         term = loss.add(kd.LossKind.HIDDEN_COSINE, **sides)
         loss.set_projection(term, kind=kd.Projection.LINEAR_BIAS)
@@ -123,7 +143,10 @@ class StudentTest(Case):
         student.add_lora(rank=2)
         names = [name for name, _ in student.tensors]
         self.assertIn("model.layers.1.mlp.down_proj.weight.lora_B", names)
-        loss, optimizer = kd.Loss(self.ctx), kd.Optimizer(self.ctx, kd.OptimizerKind.ADAMW, student)
+        loss, optimizer = (
+            kd.Loss(self.ctx),
+            kd.Optimizer(self.ctx, kd.OptimizerKind.ADAMW, student),
+        )
         loss.add(kd.LossKind.CROSS_ENTROPY, label_field="tokens", align=kd.Align.NEXT)
         student.forward(self.batch)
         with self.assertRaisesRegex(kd.Error, "kd_optimizer_begin_step"):

@@ -297,6 +297,15 @@ kd_status kd_model_tensor_gradient(kd_model *model, int32_t index, kd_array *val
     return tensor_view(model, index, model->gradients, NULL, values);
 }
 
+/* Passes leave the gradient of a frozen tensor as it is: it becomes 0 once. */
+static void freeze_tensor(kd_model *model, int32_t index, int32_t on)
+{
+    kd__tensor *t = &model->net.tensors[index];
+    if (on && !t->frozen && model->gradients)
+        memset(kd__tensor_gradient(model, index), 0, (size_t)t->count * sizeof(float));
+    t->frozen = on;
+}
+
 kd_status kd_model_freeze(kd_model *model, const char *pattern, int32_t on)
 {
     int64_t matched = 0;
@@ -304,7 +313,7 @@ kd_status kd_model_freeze(kd_model *model, const char *pattern, int32_t on)
     KD_NEED(pattern);
     for (int64_t i = 0; i < model->net.tensor_count; i++) {
         if (!kd__matches(pattern, model->net.tensors[i].name)) continue;
-        model->net.tensors[i].frozen = on != 0;
+        freeze_tensor(model, (int32_t)i, on != 0);
         matched++;
     }
     KD_FAIL_IF(!matched, KD_ERR_NOT_FOUND, "no parameter matches '%.60s'", pattern);

@@ -145,6 +145,12 @@ static inline float *kd__tensor_gradient(const kd_model *model, int32_t tensor)
 {
     return tensor < 0 ? NULL : model->gradients + model->net.tensors[tensor].gradient;
 }
+/* The same where it is wanted; NULL: the tensor is frozen, or there is none. */
+static inline float *kd__tensor_wanted(const kd_model *model, int32_t tensor)
+{
+    return tensor < 0 || model->net.tensors[tensor].frozen ? NULL
+                                                           : kd__tensor_gradient(model, tensor);
+}
 
 /* Rows of a tensor whose gradients may not be 0, a bit each; NULL: any. */
 const uint64_t *kd__model_touched(const kd_model *model, int32_t tensor);

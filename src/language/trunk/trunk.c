@@ -59,7 +59,8 @@ kd_status kd__trunk_reserve(kd_model *model, int64_t rows, int32_t train)
 
 kd_status kd__trunk_finish(kd_model *model)
 {
-    return model->weights == KD_INT8 ? kd__int8_weights_make(&kd__trunk_of(model)->quantized, model)
+    kd__trunk *s = kd__trunk_of(model);
+    return model->weights == KD_INT8 ? kd__int8_weights_make(&s->quantized, model, &s->pass)
                                      : KD_OK;
 }
 

@@ -153,6 +153,67 @@ kd_status kd__trunk_share_gradients(kd__network *net, int64_t *floats)
     return KD_OK;
 }
 
+/* ---- what is trained ---- */
+
+static int is_trained(const kd_model *model, int32_t tensor)
+{
+    return tensor >= 0 && kd__lora_wants(model, tensor, model->net.tensors[tensor].count);
+}
+
+static int is_trained_norm(const kd_model *model, int32_t weight)
+{
+    return weight >= 0 &&
+           (is_trained(model, weight) ||
+            (kd__trunk_config_of(model)->layer_norm &&
+             is_trained(model, kd__trunk_norm_bias(kd__trunk_config_of(model), weight))));
+}
+
+/* Of what enters layer 0. */
+static int trains_entry(const kd_model *model)
+{
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    const int64_t tokens = d->patches.channels ? d->patches.before : 0;
+    int any = is_trained(model, d->embedding) || is_trained(model, d->position_table) ||
+              is_trained(model, d->type_table) || is_trained(model, d->projection) ||
+              is_trained_norm(model, d->embedding_norm);
+    if (d->patches.channels) any |= is_trained(model, d->patch_bias);
+    for (int64_t e = 0; e < tokens; e++) any |= is_trained(model, d->image_token[e]);
+    return any;
+}
+
+static int is_of_feed_forward(const kd__trunk_config *d, const kd__trunk_layer *l, int32_t tensor)
+{
+    const int32_t its[] = { l->norm2, l->gate, l->up, l->gateb, l->upb, l->down, l->downb };
+    for (size_t i = 0; i < sizeof its / sizeof *its; i++)
+        if (its[i] == tensor) return 1;
+    return d->layer_norm && kd__trunk_norm_bias(d, l->norm2) == tensor;
+}
+
+/* A layer's lowest trained part; the next layer's attention: it has none. */
+static int64_t lowest_of_layer(const kd_model *model, int64_t layer)
+{
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    int64_t lowest = kd__trunk_part(layer + 1, KD__SITE_ATTENTION);
+    for (int32_t i = d->layer[layer].first; i < d->layer[layer].end; i++) {
+        if (!is_trained(model, i)) continue;
+        if (!is_of_feed_forward(d, &d->layer[layer], i))
+            return kd__trunk_part(layer, KD__SITE_ATTENTION);
+        lowest = kd__trunk_part(layer, KD__SITE_FEED_FORWARD);
+    }
+    return lowest;
+}
+
+int64_t kd__trunk_lowest(const kd_model *model)
+{
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    if (trains_entry(model)) return 0;
+    for (int64_t l = 0; l < d->layers; l++) {
+        const int64_t lowest = lowest_of_layer(model, l);
+        if (lowest < kd__trunk_part(l + 1, KD__SITE_ATTENTION)) return lowest;
+    }
+    return kd__trunk_part(d->layers, KD__SITE_ATTENTION) + !is_trained_norm(model, d->norm);
+}
+
 /* ---- tensors that are added to a model ---- */
 
 static kd_status larger(const kd_model *model, const float *values, int64_t before, float **made)
