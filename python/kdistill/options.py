@@ -853,8 +853,9 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "weights": (
             "DType",
             "DType.FLOAT32, or DType.INT8 for a frozen language model: 8-bit weights times 8-bit ac"
-            "tivations, one scale per 64 inputs, logits included; kept in addition to the parameter"
-            "s, which must not change"
+            "tivations, one scale per 64 or 128 inputs, logits included; kept in addition to the pa"
+            "rameters, which must not change. Loading runs 256 random tokens through the model: lou"
+            "d inputs are evened out before they are rounded [Xiao et al. 2023]"
         ),
         "recompute": (
             "int",
