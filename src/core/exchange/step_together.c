@@ -96,6 +96,7 @@ static void place_draws(const kd_exchange *x, const counts_word *sum, const coun
         kd_model *model = x->optimizer->models[i];
         const int64_t rows = model->net.engine->by_samples ? before->samples : before->rows;
         if (!model->rehearsal.rows) model->passes = sum->passes[i];
+        model->empty_counts = 1;
         model->rows_before = has_batch ? rows : apart;
         model->samples_before = has_batch ? before->samples : apart;
     }
