@@ -1,7 +1,7 @@
 """A language model in four bits: rounded after training, with and without importance, and trained on
 the numbers that the file holds, at the same bytes.
 
-    quantize.py MODEL OUT [--format Q4_0] [--steps 300] [--rate 3e-4] [--texts 600]
+    quantize.py MODEL OUT [--format Q4_0] [--steps 300] [--rate 1e-3] [--texts 600]
 
 MODEL: a folder or a GGUF file of a model that was trained in float32. It writes the texts itself;
 a part of them is held back. OUT: a folder for the files, each of which llama.cpp runs. Where the
@@ -157,6 +157,6 @@ if __name__ == "__main__":
     parser.add_argument("out")
     parser.add_argument("--format", default="Q4_0", choices=["Q4_0", "Q4_1", "IQ4_NL", "Q4_K"])
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--rate", type=float, default=3e-4)
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--texts", type=int, default=600)
     main(parser.parse_args())

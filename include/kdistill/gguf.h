@@ -36,7 +36,7 @@ typedef struct kd_gguf_rule {
 typedef struct kd_gguf_options {
     uint32_t struct_size;
     /* KD_FLOAT32, KD_FLOAT16, KD_BFLOAT16 or a block format; 0: for a model on a lattice
-     * (lattice.h), its blocks as they are, and the other matrices, embeddings and head, in Q8_0 */
+     * (lattice.h), its blocks unchanged, and the other matrices, embeddings and head, in Q8_0 */
     int32_t format;
     int32_t mixture; /* KD_MIX_PURE .. */
     /* of embeddings and head; 0: what the mixture says (Q6_K, or Q8_0 where rows do not fit) */

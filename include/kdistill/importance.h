@@ -29,7 +29,7 @@ KD_API kd_status kd_importance_create(kd_importance **out, kd_model *model);
 KD_API kd_status kd_importance_load(kd_importance **out, kd_model *model, const char *path);
 KD_API void kd_importance_free(kd_importance *importance);
 
-/* Runs the model over a batch, without dropout, in a pass of its own that keeps all layers' values,
+/* Runs the model over a batch, without dropout, in a separate pass that keeps all layers' values,
  * and adds what enters the matrices. What kd_model_output views stays. */
 KD_API kd_status kd_importance_add(kd_importance *importance, kd_batch *batch);
 

@@ -40,7 +40,7 @@ KD_API void kd_lattice_options_init(kd_lattice_options *options, size_t size);
 /* Puts the matrices whose name matches the pattern (* and ?; NULL: "*_proj.weight") on a lattice, or
  * with format 0 off it. Another call may put others on another format: "*embed_tokens.weight" in
  * Q8_0. Passes, generators, kd_model_save and kd_model_write_gguf see the lattice's points;
- * kd_model_parameters, optimizers and checkpoints the float32 numbers behind them.
+ * kd_model_parameters, optimizers and checkpoints the float32 numbers.
  * - Takes 4 bytes for each parameter, and the blocks.
  * - Optimizers: a weight decay moves numbers over thresholds to no purpose; leave it 0 for these.
  * Errors: KD_ERR_NOT_FOUND (nothing matches), KD_ERR_SHAPE (a matrix whose rows do not fit: the

@@ -5729,8 +5729,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_importance_add": (
         c_int32, [c_void_p, c_void_p],
-        "Runs the model over a batch, without dropout, in a pass of its own that keeps all layers' "
-        "values,\n"
+        "Runs the model over a batch, without dropout, in a separate pass that keeps all layers' va"
+        "lues,\n"
         "and adds what enters the matrices. What kd_model_output views stays."
     ),
     "kd_importance_save": (
@@ -5758,7 +5758,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         '" in\n'
         "Q8_0. Passes, generators, kd_model_save and kd_model_write_gguf see the lattice's points;"
         "\n"
-        "kd_model_parameters, optimizers and checkpoints the float32 numbers behind them.\n"
+        "kd_model_parameters, optimizers and checkpoints the float32 numbers.\n"
         "- Takes 4 bytes for each parameter, and the blocks.\n"
         "- Optimizers: a weight decay moves numbers over thresholds to no purpose; leave it 0 for t"
         "hese.\n"

@@ -392,7 +392,7 @@ class Model(Handle):
     def set_lattice(
         self, pattern: str | None = None, **options_: Unpack[LatticeOptions]
     ) -> None:
-        """Lets passes see matrices as points of a block format; format 0: as they are.
+        """Lets passes see matrices as points of a block format; format 0: as float32 again.
 
         Parameters
         ----------

@@ -1309,8 +1309,8 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "format": (
             "int",
             "DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16 or a block format; 0: for a model on a la"
-            "ttice (lattice.h), its blocks as they are, and the other matrices, embeddings and head"
-            ", in Q8_0"
+            "ttice (lattice.h), its blocks unchanged, and the other matrices, embeddings and head, "
+            "in Q8_0"
         ),
         "mixture": ("Mix", "Mix.PURE .."),
         "head": (

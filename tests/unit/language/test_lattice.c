@@ -270,6 +270,59 @@ START_TEST(training_on_a_lattice_is_the_same_however_it_is_run)
 }
 END_TEST
 
+/* Parts of one batch see one lattice, though the next search is due. */
+START_TEST(a_lattice_stays_until_the_parameters_change)
+{
+    static float first[LENGTH * WORDS], second[LENGTH * WORDS];
+    static const int32_t searched[] = { KD_BLOCK_Q4_K, KD_BLOCK_Q5_K, KD_BLOCK_IQ4_NL };
+    kd_batch *batch = batch_of(ctx);
+    for (int i = 0; i < 3; i++) {
+        kd_model *model = model_of(256, "llama", ctx, 0);
+        static float ones[LENGTH * WORDS];
+        kd_array gradient = KD_ARRAY_2D(ones, KD_FLOAT32, LENGTH, WORDS);
+        set(model, NULL, searched[i], 2);
+        train(model, batch, 1, 1e-2, 0);
+        logits_of(model, batch, first);
+        for (int k = 0; k < LENGTH * WORDS; k++) ones[k] = 1;
+        OK(kd_model_forward(model, batch, KD_MODE_TRAIN));
+        OK(kd_model_add_output_gradient(model, "logits", &gradient));
+        OK(kd_model_backward(model));
+        logits_of(model, batch, second);
+        ck_assert_msg(!memcmp(first, second, sizeof first), "format %d: the lattice moved",
+                      searched[i]);
+        kd_model_free(model);
+    }
+    kd_batch_free(batch);
+}
+END_TEST
+
+/* A run goes on as the one that is restored from its checkpoint. */
+START_TEST(a_checkpoint_holds_the_parameters_alone)
+{
+    static float first[LENGTH * WORDS], second[LENGTH * WORDS];
+    kd_batch *batch = batch_of(ctx);
+    kd_model *model = model_of(256, "llama", ctx, 0), *other = model_of(256, "llama", ctx, 0);
+    kd_checkpoint *checkpoint;
+    set(model, NULL, KD_BLOCK_Q4_K, 0);
+    set(other, NULL, KD_BLOCK_Q4_K, 0);
+    train(model, batch, 3, 1e-2, 0);
+    OK(kd_checkpoint_create(&checkpoint, ctx, NULL));
+    OK(kd_checkpoint_add_model(checkpoint, "model", model));
+    OK(kd_checkpoint_save(checkpoint, scratch_path("lattice.kdc")));
+    kd_checkpoint_free(checkpoint);
+    OK(kd_checkpoint_create(&checkpoint, ctx, NULL));
+    OK(kd_checkpoint_add_model(checkpoint, "model", other));
+    OK(kd_checkpoint_load(checkpoint, scratch_path("lattice.kdc")));
+    kd_checkpoint_free(checkpoint);
+    logits_of(model, batch, first);
+    logits_of(other, batch, second);
+    ck_assert(!memcmp(first, second, sizeof first));
+    kd_batch_free(batch);
+    kd_model_free(other);
+    kd_model_free(model);
+}
+END_TEST
+
 START_TEST(what_does_not_go_together_is_refused)
 {
     kd_model *model = model_of(HIDDEN, "llama", ctx, 0), *mlp;
@@ -325,6 +378,8 @@ Suite *lattice_suite(void)
     tcase_add_test(tests, passes_see_points_and_parameters_stay);
     tcase_add_test(tests, gradients_go_straight_through_and_stop_at_the_ends);
     tcase_add_test(tests, training_on_a_lattice_is_the_same_however_it_is_run);
+    tcase_add_test(tests, a_lattice_stays_until_the_parameters_change);
+    tcase_add_test(tests, a_checkpoint_holds_the_parameters_alone);
     tcase_add_test(tests, what_does_not_go_together_is_refused);
     suite_add_tcase(suite, tests);
     return suite;
