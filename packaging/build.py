@@ -15,8 +15,8 @@ SMALL = (
     "-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables"
 ).split()
 ELF = (
-    "-shared -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,defs "
-    f"-Wl,--build-id=none -Wl,-soname,{SONAME} -Wl,--version-script=lib/libkdistill.map"
+    "-shared -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,defs -Wl,--build-id=none "
+    f"-Wl,--hash-style=gnu -Wl,-soname,{SONAME} -Wl,--version-script=lib/libkdistill.map"
 ).split()
 #: What runs once for each number is compiled for speed, the rest for size.
 FAST = ("src/math/", "src/nn/", "src/core/loss/rows", "src/core/optimizer/", "src/audio/mel_")
