@@ -1,6 +1,6 @@
 """The core in two files: amalgamate.py OUT writes OUT/kdistill.c and OUT/kdistill.h.
 
-`cc -O2 app.c kdistill.c -lm -pthread` is all that a program needs. Every file of the core's folders
+`cc -O3 app.c kdistill.c -lm -pthread` is all that a program needs. Every file of the core's folders
 (src/floors.txt, up to core/) goes in once, headers first. Names that several files use for things
 of their own get the file's number in front. The kernels of x86-64 go in three times, each in a
 region of functions for its instruction set.
@@ -356,7 +356,7 @@ def source_text(parts, folders):
 FRONT = """/* kdistill.c - libkdistill {version}, the core, in one file.
  * SPDX-License-Identifier: Apache-2.0
  *
- *     cc -O2 app.c kdistill.c -lm -pthread
+ *     cc -O3 app.c kdistill.c -lm -pthread
  *
  * Made by `make amalgamation` from the library's sources; change those. For gcc and clang, in their
  * GNU mode (not -std=c11). -DKD_WITH_ZLIB (and -lz) reads gzip files, -DKD_BLAS_OPENBLAS (and

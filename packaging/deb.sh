@@ -37,6 +37,6 @@ find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
     exit 1
 }
 rm -f "$out"/*kdistill*
-cp "$work"/*kdistill*.* "$out/"
+find "$work" -maxdepth 1 -type f -name '*kdistill*' -exec cp {} "$out/" \;
 cp "$work/log" "$out/log"
 ls -l "$out"/*.deb

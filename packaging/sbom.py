@@ -7,6 +7,7 @@ import argparse
 import datetime
 import hashlib
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -14,8 +15,7 @@ import sys
 import tree
 
 PREFIX = "SPDXRef-"
-#: Version of the data that src/language/text/unicode_tables.h was made of (Python's unicodedata).
-UNICODE = "15.0"
+CHARACTERS = "src/language/template/character_tables.h"
 
 
 def tools():
@@ -77,9 +77,9 @@ def document(library=None, tools=(), linked=()):
     main = _package("libkdistill", version, "Apache-2.0", externalRefs=[purl], **checksums)
     unicode = _package(
         "unicode-character-database",
-        UNICODE,
+        re.search(r"Unicode (\d+\.\d+\.\d+)", tree.read(CHARACTERS))[1],
         "Unicode-DFS-2016",
-        comment="tables in src/language/text",
+        comment="tables of characters in src/language/template and src/language/text",
     )
     others = [_package(*each) for each in linked]
     relations = [_relation({"SPDXID": PREFIX + "DOCUMENT"}, "DESCRIBES", main)]

@@ -1,7 +1,7 @@
 """Wheels of the Python package with the library inside: wheel.py OUT [TARGET ..]
 
 The same bytes whenever, wherever and by whomever it is run: sorted names, the commit's time, RECORD
-last. A wheel holds the package, the library, the headers, a pkg-config file and an SBOM.
+last. A wheel holds the package, the library and an SBOM.
 """
 
 import argparse
@@ -16,12 +16,14 @@ import sbom
 import tree
 
 NAME = "kdistill"
-PC = """prefix=${{pcfiledir}}/../..
-Name: kdistill
-Description: {summary}
-Version: {version}
-Cflags: -I${{prefix}}/include
-Libs: -L${{prefix}}/lib -l:{soname} -Wl,-rpath,${{prefix}}/lib
+DESCRIPTION = """# kdistill
+
+A small model, the student, learns from the outputs of a large one, the teacher, on CPUs. This
+package is the Python side of libkdistill and holds the C library: no BLAS, no OpenMP, numpy alone
+beside it.
+
+    import kdistill as kd
+    print(kd.build_info())
 """
 
 
@@ -40,7 +42,7 @@ Classifier: Programming Language :: C
 Classifier: Topic :: Scientific/Engineering :: Artificial Intelligence
 Description-Content-Type: text/markdown
 
-{tree.read("README.md")}"""
+{DESCRIPTION}"""
 
 
 def package_files():
@@ -49,25 +51,6 @@ def package_files():
     for name in tree.files("python/kdistill"):
         with open(tree.path(name), "rb") as file:
             found[name[len("python/") :]] = file.read()
-    return found
-
-
-def native_files(library):
-    """The library and what a C program needs."""
-    with open(library, "rb") as file:
-        found = {f"{NAME}/lib/{build.SONAME}": file.read()}
-    for name in tree.files("include", ends=".h"):
-        with open(tree.path(name), "rb") as file:
-            found[f"{NAME}/{name}"] = file.read()
-    pc = PC.format(summary=tree.SUMMARY, version=tree.version(), soname=build.SONAME)
-    found[f"{NAME}/lib/pkgconfig/kdistill.pc"] = pc.encode()
-    values = {"version": tree.version(), "soversion": "0", "libs": ""}
-    values["include_from_here"] = "../../../include"
-    for file_name in ("kdistill-config.cmake", "kdistill-config-version.cmake"):
-        text = tree.read("pkgconfig", file_name + ".in")
-        for key, value in values.items():
-            text = text.replace(f"@{key}@", value)
-        found[f"{NAME}/lib/cmake/kdistill/{file_name}"] = text.encode()
     return found
 
 
@@ -96,7 +79,8 @@ def write_wheel(folder, tags, library=None, tools=()):
     entries = package_files()
     about = {"METADATA": metadata(), "licenses/LICENSE": tree.read("LICENSE")}
     if library:
-        entries.update(native_files(library))
+        with open(library, "rb") as file:
+            entries[f"{NAME}/lib/{build.SONAME}"] = file.read()
         about[f"sboms/{NAME}.spdx.json"] = sbom.document(library=library, tools=tools)
     pure = "false" if library else "true"
     about["WHEEL"] = f"Wheel-Version: 1.0\nGenerator: {NAME}\nRoot-Is-Purelib: {pure}\n" + "".join(

@@ -40,7 +40,7 @@ kd_status kd__writer_append(kd_store_writer *w, const void *bytes, int64_t size)
     if (status == KD_OK && w->sync == KD_SYNC_COMMIT && kd__os_sync(w->file))
         status = io_error(w, "cannot sync");
     if (status != KD_OK) {
-        char message[256];
+        char message[512];
         snprintf(message, sizeof message, "%s", kd_last_error());
         cut_to_end(w); /* tried again before the next record */
         return kd__fail(status, "%s", message);
