@@ -1,4 +1,4 @@
-/* kdistill/arrow.h - records and stores as streams of Apache Arrow, without a copy on disk. Since 0.2.
+/* kdistill/arrow.h - records and stores as streams of Apache Arrow. Since 0.2.
  * SPDX-License-Identifier: Apache-2.0
  *
  *   1.  kd_record_reader_from_arrow(&reader, context, &stream, NULL);    a Parquet file, a table
@@ -54,10 +54,11 @@ KD_API kd_status kd_record_reader_from_arrow(kd_record_reader **out, kd_context 
 
 /* Fills `stream`, whose old content is ignored, with the reader's remaining records, in batches of
  * about 1,000. The stream keeps the reader alive and moves it. Columns:
- * - id, domain, expected, teacher, finish, tools, chat_template_kwargs, extra: texts, null if empty;
- *   the last three are JSON. messages: list of {role, content, extra, weight}, weight 0 where a turn
- *   is not learned. passed: list of texts. sample int32, seed uint64, temperature and score float64,
- *   null if unknown. input_ids (int32), mask (bool), logprobs (float64), logprob_ends (int64): lists.
+ * - id, domain, expected, teacher, finish, tools, chat_template_kwargs, extra: texts, null if
+ *   empty; the last three are JSON. passed: list of texts. sample int32, seed uint64, temperature
+ *   and score float64, null if unknown.
+ * - messages: list of {role, content, extra, weight}, weight 0 where a turn is not learned.
+ * - input_ids (int32), mask (bool), logprobs (float64), logprob_ends (int64): lists.
  * - kd_key and kd_prompt_key (32 hexadecimal digits, the first number first), kd_prompt,
  *   kd_completion, kd_line (int64): facts for queries, which a reader leaves out.
  * A record that cannot be read ends the stream with an error and the reader's message. */

@@ -131,7 +131,7 @@ class Capture:
     vocabulary : int
         Of the teacher.
     k : int
-        The most ids a row; rows of servers keep all they have.
+        The most ids per row; rows of servers keep all they have.
     max_nll : float
         A text whose `Figures.mean_nll` is larger is refused.
     max_missing : float

@@ -64,9 +64,13 @@ class WithoutPackagesTest(Case):
         lines = "".join(
             f'{{"prompt":"p{i}","completion":"{"c" * (i % 50)}"}}\n' for i in range(5000)
         )
+        before = self.ctx.info.bytes
         reader = kd.RecordReader(self.ctx, text=lines)
         back = kd.RecordReader.from_arrow(self.ctx, reader.to_arrow(), once=True)
         self.assertEqual([r["prompt"] for r in back], [f"p{i}" for i in range(5000)])
+        back.close()
+        reader.close()
+        self.assertEqual(self.ctx.info.bytes, before)
 
     def test_an_error_comes_after_the_rows_before_it(self):
         reader = kd.RecordReader(self.ctx, text=LINES + "{broken\n")

@@ -167,6 +167,19 @@ class TorchTest(Case):
         value = criterion(hidden, teacher=Weights(other, hidden=states), head=linear.weight)
         self.compare(value, reference, sides[:2], doubles[:2], 1e-5)
 
+    def test_a_head_inside_the_loss_makes_no_logits(self):
+        rows, classes = 4096, 8192
+        hidden = torch.randn(rows, 8, requires_grad=True)
+        head = Weights(torch.randn(classes, 8, requires_grad=True))
+        taught = Weights(torch.randn(classes, 8), hidden=torch.randn(rows, 8))
+        loss = kd.Loss(self.ctx, memory_limit=8 << 20)
+        criterion = DistillLoss(loss).add("forward_kl")
+        before = self.ctx.info.bytes
+        criterion(hidden, teacher=taught, head=head).backward()
+        taken = self.ctx.info.peak_bytes - before
+        self.assertLess(taken, rows * classes * 4 / 5)
+        self.assertEqual(head.weight.grad.shape, (classes, 8))
+
     def test_sequences_predict_their_next_tokens(self):
         z = torch.randn(3, 4, CLASSES, requires_grad=True)
         y = torch.randint(0, CLASSES, (3, 4))
