@@ -4,10 +4,10 @@
  * 1. Signatures go to a file as they come.
  * 2. (key, s) of all bands, sorted: a bucket's texts stand together. Of each that has a later one
  *    in its bucket: (s, key, that one), sorted by s.
- * 3. Texts in order: what s is compared with are the kept texts before it of its buckets. They come
- *    as messages along the buckets: s tells the next text of each bucket those that it heard of,
- *    and itself if it is kept (time-forward processing [Chiang et al. 1995]). Messages wait in files,
- *    one for each of BLOCKS equal ranges of texts; those of the current range in a heap.
+ * 3. Texts in order: s is compared with the kept texts before it in its buckets. It hears of them
+ *    by messages along the buckets: s tells the next text of each bucket those that it heard of
+ *    there, and itself if it is kept (time-forward processing [Chiang et al. 1995]). Messages wait
+ *    in files, one for each of BLOCKS equal ranges of texts; those of the current range in a heap.
  * Whoever is compared with whom is the same as in memory; so is the result. */
 #include <string.h>
 
