@@ -80,8 +80,8 @@ KD_API kd_status kd_answers_collect(kd_context *context, kd_generator *generator
 
 /* The same by many workers (processes, machines) that share a folder, each with all prompts in the
  * same order: a worker takes chunks of prompts that nobody has answered or holds, until there is
- * none. The file of a chunk appears as a whole; a worker that is killed loses its chunk alone, which
- * another takes when the lease is over. Since 0.2.
+ * none. The file of a chunk appears as a whole; a worker that is killed loses its chunk alone,
+ * which another takes when the lease is over. Since 0.2.
  * - done->done < done->total: chunks are still held by others; call again, or leave it to them.
  * - max_prompts limits all workers together; `first` must be 0.
  * - KD_ERR_MISMATCH: other prompts, samples, chunks or sampling than those who began in that folder

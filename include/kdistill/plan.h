@@ -21,12 +21,12 @@ extern "C" {
 #endif
 
 /* What the numbers say; several may be set. */
-#define KD_PLAN_MEMORY 1    /* a rank needs more than memory_bytes */
-#define KD_PLAN_TIME 2      /* more than 90 days */
-#define KD_PLAN_NETWORK 4   /* ranks wait for the network for more than a fifth of the time */
-#define KD_PLAN_STORE 8     /* the store has more than a hundred times the bytes of the texts */
+#define KD_PLAN_MEMORY 1     /* a rank needs more than memory_bytes */
+#define KD_PLAN_TIME 2       /* more than 90 days */
+#define KD_PLAN_NETWORK 4    /* ranks wait for the network for more than a fifth of the time */
+#define KD_PLAN_STORE 8      /* the store has more than a hundred times the bytes of the texts */
 #define KD_PLAN_ATTENTION 16 /* attention takes a third of the training or more: windows save it */
-#define KD_PLAN_BATCH 32    /* fewer tokens in a batch than there are ranks */
+#define KD_PLAN_BATCH 32     /* fewer tokens in a batch than there are ranks */
 
 typedef struct kd_plan_options {
     uint32_t struct_size;
@@ -106,10 +106,10 @@ typedef struct kd_plan_info {
 
     /* steps */
     int64_t steps;
-    double rank_tokens; /* of one step */
-    double step_seconds; /* computing alone */
+    double rank_tokens;       /* of one step */
+    double step_seconds;      /* computing alone */
     double tokens_per_second; /* of all ranks, waits for the network included */
-    double hours; /* saving included */
+    double hours;             /* saving included */
 
     /* memory of a rank, bytes */
     int64_t parameter_bytes;
@@ -127,7 +127,7 @@ typedef struct kd_plan_info {
     double exchange_seconds; /* were nothing else going on */
     double exposed_seconds;  /* of these, not hidden by the backward pass */
     double network_share;    /* exposed / (step + exposed) */
-    double unhidden_share;   /* exchange / step: 1.33 R / (B t) where products take all parameters */
+    double unhidden_share; /* exchange / step: 1.33 R / (B t) where products take all parameters */
 
     /* the teacher */
     double teacher_forward_flops;

@@ -170,7 +170,7 @@ typedef struct kd_record_counts {
     int64_t broken_files; /* truncated, damaged, or of another kind: read up to that point */
     /* members that would change what is learned, kept or left out according to the options */
     int64_t unsupported;
-    int64_t unknown; /* unknown members of turns, kept or left out */
+    int64_t unknown;     /* unknown members of turns, kept or left out */
     int64_t other_parts; /* records of other parts (kd_record_options.parts) */
 } kd_record_counts;
 KD_API kd_status kd_record_reader_get_counts(kd_record_reader *reader, kd_record_counts *counts);

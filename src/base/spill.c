@@ -21,8 +21,8 @@ static kd_status open_new(kd__spill *s, const char *folder)
 {
     char name[64];
     for (int attempt = 0; attempt < 100 && !s->file; attempt++) {
-        const unsigned long long number = (unsigned long long)atomic_fetch_add(
-            &s->context->temporary, 1);
+        const unsigned long long number =
+            (unsigned long long)atomic_fetch_add(&s->context->temporary, 1);
         snprintf(name, sizeof name, "kdistill-%llx-%llx.tmp", (unsigned long long)time(NULL),
                  number + 0x9e3779b9u * (unsigned)attempt);
         kd__release(s->context, s->path);

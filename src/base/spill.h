@@ -14,8 +14,8 @@ typedef struct kd__spill {
     int64_t size; /* bytes written */
 } kd__spill;
 
-/* A new file in `folder`, with a name that no other process takes; `buffer`: bytes of its buffer, at
- * least 1. After a failure there is nothing to free. */
+/* A new file in `folder`, with a name that no other process takes; `buffer`: bytes of its buffer,
+ * at least 1. After a failure there is nothing to free. */
 kd_status kd__spill_open(kd__spill *spill, kd_context *context, const char *folder, int64_t buffer);
 /* At the end. A read, or a write after one, begins with a seek. */
 kd_status kd__spill_write(kd__spill *spill, const void *bytes, int64_t size);

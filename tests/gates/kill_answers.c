@@ -99,7 +99,8 @@ static int run_round(kd_context *ctx, const char *folder, const char *whole, con
     kill(children[0], SIGKILL);
     for (int i = 0; i < WORKERS; i++) {
         waitpid(children[i], &status, 0);
-        if (i && (!WIFEXITED(status) || WEXITSTATUS(status))) return printf("worker %d failed\n", i);
+        if (i && (!WIFEXITED(status) || WEXITSTATUS(status)))
+            return printf("worker %d failed\n", i);
     }
     for (int tries = 0; done < 2 * PROMPTS; tries++) { /* the dead one's lease ends */
         if (tries == 50) return printf("%lld answers after 50 tries\n", (long long)done);
@@ -130,6 +131,7 @@ int main(int argc, char **argv)
         if (run_round(ctx, folder, whole, joined)) return printf("round %d, seed %u\n", i, seed), 1;
     kd_record_reader_free(reader);
     kd_context_free(ctx);
-    printf("three workers, %d times one of them was killed: no answer lost, none doubled\n", rounds);
+    printf("three workers, %d times one of them was killed: no answer lost, none doubled\n",
+           rounds);
     return 0;
 }

@@ -1,6 +1,6 @@
-/* Four writers, each its own shard of one folder, and a reader that follows; one writer is killed at
- * a random moment, in every second round files have no locks: every record whose commit returned is
- * there, and no shard is forgotten. kill_writers FOLDER ROUNDS */
+/* Four writers, each its own shard of one folder, and a reader that follows; one writer is killed
+ * at a random moment, in every second round files have no locks: every record whose commit returned
+ * is there, and no shard is forgotten. kill_writers FOLDER ROUNDS */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -80,8 +80,8 @@ static inline kd_status chunks_of_answers(kd_context *ctx, const char *folder)
     o.samples = 1;
     o.function = say_prompt;
     o.chunk_prompts = 1;
-    kd_status status =
-        kd_record_reader_open_text(&reader, ctx, "{\"prompt\":\"1\"}\n{\"prompt\":\"2\"}\n", -1, NULL);
+    kd_status status = kd_record_reader_open_text(
+        &reader, ctx, "{\"prompt\":\"1\"}\n{\"prompt\":\"2\"}\n", -1, NULL);
     if (status == KD_OK) status = kd_answers_collect_chunks(ctx, NULL, reader, chunks, &o, NULL);
     if (status == KD_OK) status = kd_answers_concat(ctx, chunks, joined);
     kd_record_reader_free(reader);

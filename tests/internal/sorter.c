@@ -23,7 +23,7 @@ static void fill(kd__triple *t, int64_t count, int kind)
     uint64_t state = 5;
     for (int64_t i = 0; i < count; i++) {
         const uint64_t n = (uint64_t)i, all = (uint64_t)count;
-        const uint64_t a[] = { next_number(&state), next_number(&state) % 3, n, all - n, 7,
+        const uint64_t a[] = { next_number(&state),      next_number(&state) % 3, n, all - n, 7,
                                n < all / 2 ? n : all - n };
         t[i] = (kd__triple){ a[kind], next_number(&state) % 5, n };
     }

@@ -200,8 +200,7 @@ kd_status kd_store_refresh(kd_store *store, int64_t *added)
 {
     KD_NEED(store);
     const int64_t before = store->entry_count + store->replaced;
-    for (int64_t i = 0; i < store->folder_count; i++)
-        KD_TRY(add_folder(store, store->folders[i]));
+    for (int64_t i = 0; i < store->folder_count; i++) KD_TRY(add_folder(store, store->folders[i]));
     KD_TRY(scan_shards(store));
     if (added) *added = store->entry_count + store->replaced - before;
     return KD_OK;

@@ -135,7 +135,8 @@ static kd_status take_chunk(work *w, int64_t chunk)
     kd_status status = chunk_path(w->context, w->folder, chunk, "jsonl", &path);
     if (status == KD_OK) status = chunk_path(w->context, w->folder, chunk, "claim", &lock);
     int there = status == KD_OK && is_there(path);
-    if (status == KD_OK && !there) status = kd__claim_take(&claim, w->context, lock, w->lease, &mine);
+    if (status == KD_OK && !there)
+        status = kd__claim_take(&claim, w->context, lock, w->lease, &mine);
     if (mine && is_there(path)) there = 1; /* it was finished in between */
     else if (mine) status = answer_chunk(w, chunk, path, &claim);
     if (mine) kd__claim_drop(&claim);
@@ -190,8 +191,10 @@ static kd_status read_plan(kd_context *context, const char *folder, plan *p)
         const kd__json *prompts = kd__json_member(document.root, "prompts"),
                        *chunk = kd__json_member(document.root, "chunk_prompts");
         status = prompts && chunk ? kd__json_integer(prompts, 0, INT64_MAX / 2, &p->prompts, path)
-                                  : kd__fail(KD_ERR_FORMAT, "%s: expected prompts and "
-                                                            "chunk_prompts", path);
+                                  : kd__fail(KD_ERR_FORMAT,
+                                             "%s: expected prompts and "
+                                             "chunk_prompts",
+                                             path);
         if (status == KD_OK)
             status = kd__json_integer(chunk, 1, INT64_MAX / 2, &p->chunk_prompts, path);
         kd__json_free(&document);
@@ -233,8 +236,7 @@ static kd_status copy_chunk(kd_context *context, const char *path, char *room, i
     return status;
 }
 
-static kd_status copy_chunks(kd_context *context, const char *folder, const plan *p,
-                             kd__output *to)
+static kd_status copy_chunks(kd_context *context, const char *folder, const plan *p, kd__output *to)
 {
     enum { ROOM = 1 << 18 };
     char *room = NULL;

@@ -467,8 +467,9 @@ kd_status kd__answers_collect(kd__answers_run *c, const kd__answers_range *range
     KD_TRY_GOTO(status, go_to_first(c), end);
     KD_TRY_GOTO(status, work(c), end);
     if (c->prompts_read != range->count)
-        status = kd__fail(KD_ERR_MISMATCH, "%s: expected %lld prompts, got %lld: did their file "
-                                           "change?",
+        status = kd__fail(KD_ERR_MISMATCH,
+                          "%s: expected %lld prompts, got %lld: did their file "
+                          "change?",
                           range->path, (long long)range->count, (long long)c->prompts_read);
     else status = kd_record_writer_close(c->writer);
 end:

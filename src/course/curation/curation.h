@@ -44,7 +44,7 @@ typedef struct kd__reason {
     int64_t count;
 } kd__reason;
 
-typedef struct kd__near kd__near; /* an index of signatures */
+typedef struct kd__near kd__near;       /* an index of signatures */
 typedef struct kd__outside kd__outside; /* signatures in a file */
 
 typedef struct kd__filter {
@@ -55,7 +55,7 @@ typedef struct kd__filter {
     char name[KD_NAME_BYTES];
     kd__set grams, whole; /* of contamination; of duplicates: grams */
     kd__near *near;
-    kd__outside *outside; /* in place of near, where the curation has a folder */
+    kd__outside *outside;     /* in place of near, where the curation has a folder */
     uint64_t (*languages)[2]; /* slots of words' hashes and their languages */
     int32_t *ids;             /* of contamination by tokens: the last text's */
     int64_t ids_room;
@@ -153,7 +153,7 @@ int32_t kd__near_bands(const kd__near *near);
 uint64_t kd__near_key(const kd__near *near, const uint32_t *signature, int32_t band);
 int kd__near_enough(const kd__near *near, const uint32_t *a, const uint32_t *b);
 
-/* ---- the same beyond memory: signatures of all records that are alive, then the comparison ---- */
+/* ---- the same beyond memory: signatures of all that are alive, then the comparison ---- */
 kd_status kd__outside_create(kd__outside **out, kd_context *context, const char *folder,
                              int64_t memory, double threshold);
 void kd__outside_free(kd__outside *outside);

@@ -2,12 +2,12 @@
  * numbered s; K keys (bands) each; a bucket is the texts that share a key.
  *
  * 1. Signatures go to a file as they come.
- * 2. (key, s) of all bands, sorted: a bucket's texts stand together. Of each that has a later one in
- *    its bucket: (s, key, that one), sorted by s.
- * 3. Texts in order: what s is compared with are the kept texts before it of its buckets. They come
- *    as messages along the buckets: s tells the next text of each bucket those that it was told, and
- *    itself if it is kept (time-forward processing [Chiang et al. 1995]). Messages wait in files,
- *    one for each of BLOCKS equal ranges of texts; those of the current range in a heap.
+ * 2. (key, s) of all bands, sorted: a bucket's texts stand together. Of each that has a later one
+ *    in its bucket: (s, key, that one), sorted by s.
+ * 3. Texts in order: s is compared with the kept texts before it in its buckets. It hears of them
+ *    by messages along the buckets: s tells the next text of each bucket those that it heard of
+ *    there, and itself if it is kept (time-forward processing [Chiang et al. 1995]). Messages wait
+ *    in files, one for each of BLOCKS equal ranges of texts; those of the current range in a heap.
  * Whoever is compared with whom is the same as in memory; so is the result. */
 #include <string.h>
 
@@ -35,7 +35,7 @@ struct kd__outside {
 typedef struct {
     kd__outside *o;
     kd_curation *c;
-    int32_t number; /* of the filter */
+    int32_t number;  /* of the filter */
     kd__sorter next; /* (s, key, the next text of its bucket) */
     kd__triple link;
     int has_link;
@@ -99,8 +99,8 @@ static kd_status add_keys(kd__outside *o, kd__sorter *by_key)
     for (int64_t s = 0; s < o->count; s++) {
         KD_TRY(kd__spill_read(&o->signatures, signature, BYTES));
         for (int32_t b = 0; b < kd__near_bands(o->near); b++)
-            KD_TRY(kd__sorter_add(by_key, (kd__triple){ kd__near_key(o->near, signature, b),
-                                                        (uint64_t)s, 0 }));
+            KD_TRY(kd__sorter_add(
+                by_key, (kd__triple){ kd__near_key(o->near, signature, b), (uint64_t)s, 0 }));
     }
     return kd__sorter_begin(by_key);
 }
@@ -231,8 +231,7 @@ static kd_status tell_next(walk *w, int64_t text, int is_near)
         for (int64_t i = 0; i < w->told_count; i++)
             if (w->told[i].b == w->link.b)
                 KD_TRY(send(w, &(kd__triple){ w->link.c, w->link.b, w->told[i].c }));
-        if (!is_near)
-            KD_TRY(send(w, &(kd__triple){ w->link.c, w->link.b, (uint64_t)text }));
+        if (!is_near) KD_TRY(send(w, &(kd__triple){ w->link.c, w->link.b, (uint64_t)text }));
         KD_TRY(next_link(w));
     }
     return KD_OK;

@@ -146,8 +146,7 @@ static void count_network(plan *w)
     p->exchange_seconds = gradients + parameters;
     p->exposed_seconds =
         o->clip ? parameters + fmax(gradients - hidden, travel(w, last, wire) / o->link_bytes)
-                : fmax(gradients + parameters - hidden,
-                       travel(w, last, wire + 4) / o->link_bytes);
+                : fmax(gradients + parameters - hidden, travel(w, last, wire + 4) / o->link_bytes);
     p->network_share = p->exposed_seconds / (p->step_seconds + p->exposed_seconds);
     p->unhidden_share = p->exchange_seconds / p->step_seconds;
 }
@@ -216,11 +215,10 @@ static kd_status count_memory(plan *w)
     p->target_bytes = (int64_t)(target_row(w) * (double)rows);
     /* four buckets: two under way, each sent and received */
     p->buffer_bytes = o->ranks > 1 ? 4 * kd__max(o->bucket_bytes, (int64_t)65536 * o->ranks) : 0;
-    p->data_bytes = (int64_t)((5 * (double)o->tokens +
-                               (o->kind ? 120 * (double)o->samples : 0)) / o->ranks);
-    p->total_bytes = p->parameter_bytes + p->gradient_bytes + p->state_bytes +
-                     p->activation_bytes + p->loss_bytes + p->target_bytes + p->buffer_bytes +
-                     p->data_bytes;
+    p->data_bytes =
+        (int64_t)((5 * (double)o->tokens + (o->kind ? 120 * (double)o->samples : 0)) / o->ranks);
+    p->total_bytes = p->parameter_bytes + p->gradient_bytes + p->state_bytes + p->activation_bytes +
+                     p->loss_bytes + p->target_bytes + p->buffer_bytes + p->data_bytes;
     return KD_OK;
 }
 

@@ -139,8 +139,8 @@ kd_status kd_plan_measure_machine(kd_context *context, const char *folder, doubl
     double float32 = 0, bfloat16 = 0;
     KD_NEED(context);
     KD_NEED(machine);
-    KD_FAIL_IF(!(seconds >= 0 && seconds <= 60), KD_ERR_RANGE,
-               "seconds: expected 0 to 60, got %g", seconds);
+    KD_FAIL_IF(!(seconds >= 0 && seconds <= 60), KD_ERR_RANGE, "seconds: expected 0 to 60, got %g",
+               seconds);
     const double start = kd__os_now();
     KD_TRY(kd_context_get_info(context, &info));
     KD_TRY(kd_context_measure_matmul(context, &float32, &bfloat16));

@@ -11,7 +11,7 @@ typedef struct kd__work {
     int64_t parameters, embedding; /* numbers; of these, in the token embedding */
     int64_t classes, width;        /* of the head; 0: none */
     int64_t layer_count;
-    double layers, attention;      /* products of all layers; scores and weighted sums */
+    double layers, attention; /* products of all layers; scores and weighted sums */
     double head;
     double keys;
 } kd__work;

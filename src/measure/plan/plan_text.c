@@ -13,7 +13,10 @@ typedef struct {
     int kind;
 } member;
 
-#define MEMBER(name, kind, says) { #name, says, offsetof(kd_plan_info, name), kind }
+#define MEMBER(name, kind, says)                                                                   \
+    {                                                                                              \
+#name, says, offsetof(kd_plan_info, name), kind                                            \
+    }
 static const member members[] = {
     MEMBER(parameters, WHOLE, "parameters"),
     MEMBER(keys, NUMBER, "keys that a token sees"),

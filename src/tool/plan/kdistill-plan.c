@@ -38,7 +38,10 @@ static const struct {
     size_t at;
     double scale;
 } numbers[] = {
-#define NUMBER(name, kind, member, scale) { name, kind, offsetof(settings, member), scale }
+#define NUMBER(name, kind, member, scale)                                                          \
+    {                                                                                              \
+        name, kind, offsetof(settings, member), scale                                              \
+    }
     NUMBER("--samples", INT64, plan.samples, 1),
     NUMBER("--tokens", INT64, plan.tokens, 1),
     NUMBER("--length-deviation", DOUBLE, plan.length_deviation, 1),

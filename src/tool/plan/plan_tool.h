@@ -16,8 +16,8 @@ static inline int plan_fail(void)
         if ((call) != KD_OK) return plan_fail();                                                   \
     } while (0)
 
-/* The config of a published model by its name; NULL: it is not known. shape_name: the index-th, NULL
- * after the last. */
+/* The config of a published model by its name; NULL: it is not known. shape_name: the index-th,
+ * NULL after the last. */
 const char *shape_config(const char *name);
 const char *shape_name(int index);
 

@@ -188,7 +188,8 @@ START_TEST(every_engine_takes_a_batch_without_rows)
 {
     static const char *const configs[] = {
         "{\"model_type\":\"sequential\",\"input_shape\":[1,6,6],\"layers\":[{\"type\":\"conv2d\","
-        "\"channels\":2,\"kernel_size\":3},{\"type\":\"batch_norm2d\"},{\"type\":\"flatten\"},{\"type\":\"linear\","
+        "\"channels\":2,\"kernel_size\":3},{\"type\":\"batch_norm2d\"},{\"type\":\"flatten\"},{"
+        "\"type\":\"linear\","
         "\"units\":2}]}",
         "{\"model_type\":\"bert\",\"architectures\":[\"BertForMaskedLM\"],\"vocab_size\":11,"
         "\"hidden_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":2,"

@@ -102,8 +102,9 @@ START_TEST(near_duplicates_beyond_memory_are_the_same)
     static const struct {
         int records, families;
         double threshold;
-    } tries[] = { { 3000, 400, 0.8 }, { 4000, 9, 0.8 }, { 2500, 60, 0.5 }, { 700, 3, 0.95 },
-                  { 1, 1, 0.8 } };
+    } tries[] = {
+        { 3000, 400, 0.8 }, { 4000, 9, 0.8 }, { 2500, 60, 0.5 }, { 700, 3, 0.95 }, { 1, 1, 0.8 }
+    };
     const char *folder = folder_of_files();
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
         char *lines = lines_of(tries[i].records, tries[i].families, 5 + (unsigned)i);

@@ -173,8 +173,8 @@ START_TEST(memory_is_what_a_context_counts)
             const double taken = memory_of_steps(&o, 1024, 128, classes[c]),
                          told = (double)(p.total_bytes - p.data_bytes);
             ck_assert_msg(fabs(told / taken - 1) < 0.15,
-                          "config %d, form %d: %.0f bytes were told, %.0f were taken", c, form, told,
-                          taken);
+                          "config %d, form %d: %.0f bytes were told, %.0f were taken", c, form,
+                          told, taken);
         }
 }
 END_TEST
@@ -191,8 +191,8 @@ static double store_size(const char *path)
 }
 
 /* A store of one field; *position: bytes of it a position, as `kdistill-store stats` counts. */
-static double write_store(const char *path, kd_store_field *field, const char *source, int64_t width,
-                          double *position)
+static double write_store(const char *path, kd_store_field *field, const char *source,
+                          int64_t width, double *position)
 {
     static float values[POSITIONS * CLASSES];
     int64_t offsets[2] = { 0, POSITIONS }, tokens[POSITIONS];
