@@ -1,5 +1,5 @@
-/* Buckets on their way: packed, sent to the owners of their parts, summed there in rank order; and the
- * owners' numbers back to all. Up to KD__SLOTS are under way. */
+/* Buckets on their way: packed, sent to the owners of their parts, summed there in rank order; and
+ * the owners' numbers back to all. Up to KD__SLOTS are under way. */
 #include <sched.h>
 #include <string.h>
 
@@ -25,11 +25,12 @@ static kd_status wait_for(kd_exchange *x, int32_t request, int64_t bucket)
         if (done) break;
         sched_yield();
         if (x->o.patience > 0 && kd__now() - from > x->o.patience) {
-            kd__log(x->object.context, KD_LOG_WARNING,
-                    "exchange: rank %d has waited %.0f s for other ranks, in bucket %lld of %lld of "
-                    "step %lld (the slowest of the step before: rank %d)",
-                    x->rank, x->o.patience, (long long)bucket + 1, (long long)x->bucket_count,
-                    (long long)x->steps + 1, x->slowest);
+            kd__log(
+                x->object.context, KD_LOG_WARNING,
+                "exchange: rank %d has waited %.0f s for other ranks, in bucket %lld of %lld of "
+                "step %lld (the slowest of the step before: rank %d)",
+                x->rank, x->o.patience, (long long)bucket + 1, (long long)x->bucket_count,
+                (long long)x->steps + 1, x->slowest);
             const kd_status waited = t->complete(t->user, request, 1, &done);
             if (waited != KD_OK) return kd__exchange_break(x, waited);
         }
