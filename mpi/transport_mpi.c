@@ -49,8 +49,8 @@ static kd_status gather(void *user, const void *mine, void *all, int64_t bytes)
     return check(MPI_Allgather(mine, n, MPI_BYTE, all, n, MPI_BYTE, t->comm), "MPI_Allgather");
 }
 
-static kd_status start_pieces(void *user, int32_t request, const void *send,
-                              const int64_t *offsets, void *received, int64_t stride)
+static kd_status start_pieces(void *user, int32_t request, const void *send, const int64_t *offsets,
+                              void *received, int64_t stride)
 {
     mpi_transport *t = user;
     int *counts = list_of(t, request, 0), *places = list_of(t, request, 1),

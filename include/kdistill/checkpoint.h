@@ -64,8 +64,8 @@ KD_API kd_status kd_checkpoint_add_balance(kd_checkpoint *checkpoint, const char
  *   PATH/save-0000012/state-00001-of-00004.safetensors      of each rank: its ranges of moments
  *   PATH/save-0000012/manifest.json                         last: sizes and checksums of the files
  * - A run is loaded by as many ranks as saved it, in the same bits, or by others.
- * - Loading takes the newest save that has a manifest; KD_ERR_NOT_FOUND: there is none. If a file of
- *   it is damaged, KD_ERR_FORMAT names it and nothing changes: remove that save to load the one
+ * - Loading takes the newest save that has a manifest; KD_ERR_NOT_FOUND: there is none. If a file
+ *   of it is damaged, KD_ERR_FORMAT names it and nothing changes: remove that save to load the one
  *   before.
  * - The newest save and the one before it are kept.
  * - Other parts must be the same on all ranks; a loader's place becomes each rank's own. Since

@@ -14,7 +14,7 @@
  *  11.  }
  *
  * - Every rank makes the same calls in the same order. Those that say "all ranks" wait for the
- *   others; whatever one rank finds wrong, all are told in the same call.
+ *   others; whatever one rank finds wrong, all return an error from the same call.
  * - N ranks with batches of B samples take the steps of one rank with batches of N B, to rounding.
  *   docs/scale.md lists what that does not hold for.
  * - A gradient is summed over ranks 0, 1, 2, ... in float64 and rounded once: the same bits for
@@ -132,7 +132,7 @@ KD_API kd_status kd_exchange_step(kd_exchange *exchange, double learning_rate);
 /* All ranks, instead of this one's next call: this rank cannot go on, because a call returned
  * `status` (not KD_OK). The other ranks' next call, or the step that they are in, returns
  * KD_ERR_PEER with this rank's number and the message of kd_last_error. Returns KD_OK when they
- * were told. Afterward all may go on with the next step, or end. */
+ * heard it. Afterward all may continue with the next step, or end. */
 KD_API kd_status kd_exchange_fail(kd_exchange *exchange, kd_status status);
 
 /* All ranks, between steps: values[i] becomes the sum over ranks, in rank order. At most 128
@@ -154,14 +154,14 @@ typedef struct kd_exchange_info {
     uint32_t struct_size;
     int32_t rank;
     int32_t ranks;
-    int32_t slowest;        /* rank that the others waited for most in the last step; -1: none yet */
-    int64_t buckets;        /* of one step */
-    int64_t state_bytes;    /* of the optimizer's state on this rank */
-    int64_t buffer_bytes;   /* of what travels */
-    int64_t sent_bytes;     /* by this rank, since the exchange was made */
-    int64_t early_bytes;    /* of these: left during a backward pass */
-    double seconds;         /* in kd_exchange_step and, during backward passes, in the exchange */
-    double waited_seconds;  /* of these: waiting for other ranks */
+    int32_t slowest;       /* rank that the others waited for most in the last step; -1: none yet */
+    int64_t buckets;       /* of one step */
+    int64_t state_bytes;   /* of the optimizer's state on this rank */
+    int64_t buffer_bytes;  /* of what travels */
+    int64_t sent_bytes;    /* by this rank, since the exchange was made */
+    int64_t early_bytes;   /* of these: left during a backward pass */
+    double seconds;        /* in kd_exchange_step and, during backward passes, in the exchange */
+    double waited_seconds; /* of these: waiting for other ranks */
 } kd_exchange_info;
 KD_API kd_status kd_exchange_get_info(kd_exchange *exchange, kd_exchange_info *info);
 

@@ -11,6 +11,7 @@ A transport of your own is a `Transport` with four methods.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -82,9 +83,9 @@ class Transport:
 
 class _Mpi4py(Transport):
     def __init__(self, comm: Any) -> None:
-        from mpi4py import MPI
+        mpi = import_module("mpi4py.MPI")
 
-        self._mpi, self._comm = MPI, comm.Dup()
+        self._mpi, self._comm = mpi, comm.Dup()
         self.rank, self.ranks = self._comm.Get_rank(), self._comm.Get_size()
         self._requests: dict[int, Any] = {}
         self._kept: dict[int, Any] = {}  # counts, until the request is complete
@@ -134,8 +135,8 @@ def from_mpi4py(comm: Any) -> Transport:
 
 class _Torch(Transport):
     def __init__(self, group: Any) -> None:
-        import torch
-        import torch.distributed as distributed
+        torch = import_module("torch")
+        distributed = import_module("torch.distributed")
 
         self._torch, self._of, self._group = torch, distributed, group
         self.rank, self.ranks = distributed.get_rank(group), distributed.get_world_size(group)

@@ -134,6 +134,17 @@ prove "stores: a checksum that nobody looks at" unit:store_damage src/core/store
     's/    if (\(kd__crc32(0, \*out + KD__RECORD_HEADER\)/    if (0 \&\& \1/'
 prove "stores: what was not written whole stays" check-faults src/core/store/writer.c \
     's/^    if (w->dirty) KD_TRY(cut_to_end(w));//; s/^        cut_to_end(w); .*//'
+prove "exchange: a rank draws the random numbers of another" unit:exchange \
+    src/core/exchange/step_together.c 's/model->rows_before = has_batch ? rows : apart;/;/'
+prove "exchange: own gradients are not rounded as they travel" unit:exchange \
+    src/core/exchange/travel.c \
+    's/if (r == x->rank) kd__convert_from_float32(.*/memset(rounded, 0, sizeof rounded);/'
+prove "exchange: a rank that failed is not heard" unit:exchange_errors src/core/exchange/agree.c \
+    's/word->status != KD_OK, KD_ERR_PEER/word->status == 99, KD_ERR_PEER/'
+prove "exchange: a save without manifest counts" unit:exchange_saves src/core/checkpoint/saves.c \
+    's/(!whole || has_manifest(path, number))/(!whole || has_manifest(path, number) || 1)/'
+prove "exchange: sums of other rows stay in a lazy table" unit:exchange_language \
+    src/core/exchange/exchange.c 's/gradients_foreign = KD__FOREIGN_VIEWED/gradients_foreign += 0/'
 prove "verdicts: any number is right" unit:verify src/course/verify/one_number.c \
     's/^    if (p == q) return 0;/    if (p == q) return 1;/'
 prove "records: an unfinished last line stays" unit:record src/course/record/record_writer.c \

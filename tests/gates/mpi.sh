@@ -1,7 +1,8 @@
 #!/bin/sh
-# The same parameters, to the bit, over every MPI that is installed, mpi4py and torch's gloo; runs that
-# were killed go on on as many ranks; a launcher of another MPI is refused. Not there: said, and left
-# out. MPI_BIN: a further folder with mpicc and mpirun. PYTHON: with mpi4py or torch for theirs.
+# The same parameters, to the bit, over every MPI that is installed, mpi4py and torch's gloo; runs
+# that were killed continue on as many ranks; a launcher of another MPI is refused. What is not
+# installed is left out with a message. MPI_BIN: a further folder with mpicc and mpirun. PYTHON:
+# with mpi4py or torch for theirs.
 set -eu
 lib=$1 build=$2 scratch=$3
 python=${PYTHON:-python3}
@@ -63,7 +64,8 @@ singleton() {
     echo "check-mpi: $1: a launcher of another MPI is refused"
 }
 
-for bin in "mpicc.openmpi mpirun.openmpi" "mpicc.mpich mpiexec.mpich" ${MPI_BIN:+"$MPI_BIN/mpicc $MPI_BIN/mpirun"}; do
+for bin in "mpicc.openmpi mpirun.openmpi" "mpicc.mpich mpiexec.mpich" \
+    ${MPI_BIN:+"$MPI_BIN/mpicc $MPI_BIN/mpirun"}; do
     compiler=${bin% *} runner=${bin#* }
     command -v "$compiler" > /dev/null && command -v "$runner" > /dev/null || {
         echo "check-mpi: $compiler is not installed: left out"
@@ -71,15 +73,18 @@ for bin in "mpicc.openmpi mpirun.openmpi" "mpicc.mpich mpiexec.mpich" ${MPI_BIN:
     }
     name=$(echo "$compiler" | tr / _)
     program=$build/mpi/ranks-$name
-    "$compiler" -std=gnu11 -O2 -Wall -Wextra -fPIC -Iinclude -Impi examples/ranks.c mpi/transport_mpi.c -o "$program" \
-        -L"$lib" -Wl,-rpath,"$(realpath "$lib")" -lkdistill -lm
+    "$compiler" -std=gnu11 -O2 -Wall -Wextra -fPIC -Iinclude -Impi examples/ranks.c \
+        mpi/transport_mpi.c -o "$program" -L"$lib" -Wl,-rpath,"$(realpath "$lib")" -lkdistill -lm
     compare "$compiler" "$(bits run_c)"
     killed "$compiler"
     singleton "$compiler"
 done
 
 run_mpi4py() { "$runner" -n "$1" "$python" examples/ranks.py; }
-run_torch() { "$python" -m torch.distributed.run --nproc_per_node "$1" examples/ranks.py 2> "$scratch/torch.log"; }
+run_torch() {
+    "$python" -m torch.distributed.run --nproc_per_node "$1" examples/ranks.py \
+        2> "$scratch/torch.log"
+}
 export KDISTILL_LIBRARY="$(realpath "$lib")/libkdistill.so"
 reference=
 runner=${MPI_BIN:+$MPI_BIN/mpirun} runner=${runner:-mpirun}

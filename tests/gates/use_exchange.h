@@ -1,5 +1,5 @@
-/* An exchange whose other rank is a mirror, and a run of one rank that is saved and loaded: what oom.c
- * does while allocations fail. */
+/* An exchange whose other rank is a mirror, and a run of one rank that is saved and loaded: what
+ * oom.c does while allocations fail. */
 #ifndef USE_EXCHANGE_H
 #define USE_EXCHANGE_H
 
@@ -54,8 +54,7 @@ static inline kd_status exchange_make(exchange_used *u, kd_context *ctx, int ran
 {
     static float x[6 * 4] = { 1, 2, -1, 0.5f, 3 };
     static int64_t y[6] = { 0, 1, 2, 0, 1, 2 };
-    const kd_array inputs = KD_ARRAY_2D(x, KD_FLOAT32, 6, 4),
-                   labels = KD_ARRAY_1D(y, KD_INT64, 6);
+    const kd_array inputs = KD_ARRAY_2D(x, KD_FLOAT32, 6, 4), labels = KD_ARRAY_1D(y, KD_INT64, 6);
     const kd_transport mirror = { .struct_size = sizeof mirror,
                                   .ranks = 2,
                                   .gather = mirror_gather,

@@ -7,8 +7,9 @@ import tempfile
 import threading
 import unittest
 
-import kdistill as kd
 import numpy as np
+
+import kdistill as kd
 from kdistill import transport
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")

@@ -75,7 +75,7 @@ static inline kd_status make_data(course_parts *p, kd_context *ctx, int32_t samp
 }
 
 static inline kd_status make_parts(course_parts *p, const course_run *c, kd_context *ctx,
-                            const kd_transport *transport)
+                                   const kd_transport *transport)
 {
     char config[300];
     kd_loader_options o = KD_LOADER_OPTIONS_INIT;
@@ -104,8 +104,7 @@ static inline kd_status make_parts(course_parts *p, const course_run *c, kd_cont
     TRY(kd_optimizer_create(&p->optimizer, ctx, c->kind, &c->optimizer));
     TRY(kd_optimizer_add_model(p->optimizer, p->model));
     if (c->odd == 4) TRY(kd_optimizer_add_group(p->optimizer, "*.bias", NULL));
-    if (c->odd == 5)
-        TRY(kd_optimizer_borrow_array(p->optimizer, "more", &more, &more_gradients));
+    if (c->odd == 5) TRY(kd_optimizer_borrow_array(p->optimizer, "more", &more, &more_gradients));
     if (c->odd == 6) TRY(kd_model_freeze(p->model, "layers.0.*", 1));
     TRY(kd_exchange_create(&p->exchange, ctx, transport->ranks > 1 ? transport : NULL,
                            &c->exchange));
@@ -147,8 +146,7 @@ static inline kd_status take_step(course_parts *p, const course_run *c, double *
 static inline kd_status train_parts(course_parts *p, course_run *c, int32_t rank)
 {
     kd_array values;
-    for (int32_t step = 0; step < c->steps; step++)
-        TRY(take_step(p, c, &c->losses[rank][step]));
+    for (int32_t step = 0; step < c->steps; step++) TRY(take_step(p, c, &c->losses[rank][step]));
     TRY(kd_exchange_compare(p->exchange));
     TRY(kd_model_parameters(p->model, &values));
     c->count = kd_array_count(&values);
@@ -159,7 +157,8 @@ static inline kd_status train_parts(course_parts *p, course_run *c, int32_t rank
     return kd_exchange_get_info(p->exchange, &c->traffic[rank]);
 }
 
-static inline kd_status train(void *user, int32_t rank, kd_context *ctx, const kd_transport *transport)
+static inline kd_status train(void *user, int32_t rank, kd_context *ctx,
+                              const kd_transport *transport)
 {
     course_parts p = { 0 };
     kd_status status = make_parts(&p, user, ctx, transport);
@@ -200,8 +199,7 @@ static inline void near_each_other(const course_run *a, const course_run *b)
     for (int32_t s = 0; s < a->steps; s++)
         NEAR(a->losses[0][s], b->losses[0][s], 2e-6 * (1 + fabs(b->losses[0][s])));
     for (int64_t i = 0; i < a->count; i++)
-        NEAR(a->parameters[0][i], b->parameters[0][i],
-             3e-5 * (0.05 + fabs(b->parameters[0][i])));
+        NEAR(a->parameters[0][i], b->parameters[0][i], 3e-5 * (0.05 + fabs(b->parameters[0][i])));
 }
 
 #endif

@@ -51,7 +51,7 @@ void kd__state_name(char name[64], int32_t rank, int32_t ranks);
 /* Bytes and CRC-32 of a file. */
 kd_status kd__file_sum(const char *path, int64_t *bytes, uint32_t *crc);
 
-/* ---- state by ranges (ranges.c) ---- */
+/* ---- state by ranges (state_ranges.c) ---- */
 
 /* Writes the pieces that this rank owns: a tensor for each run, "first/3/NAME/32768" for numbers
  * from 32768 on of parameter 3's first moments. */

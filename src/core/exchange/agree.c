@@ -1,5 +1,5 @@
-/* Words: a gather of 2048 bytes of each rank, with which every call of several ranks begins or ends.
- * They say what a rank does and whether it can, so that nobody waits for one that has failed. */
+/* Words: a gather of 2048 bytes of each rank, with which every call of several ranks begins or
+ * ends. They say what a rank does and whether it can, so that nobody waits for one that failed. */
 #include <stdio.h>
 #include <string.h>
 
@@ -52,8 +52,7 @@ static kd_status gather_some(kd_exchange *exchange, const char *mine, char *all,
         return KD_OK;
     }
     const double from = kd__os_now();
-    const kd_status status =
-        exchange->transport.gather(exchange->transport.user, mine, all, bytes);
+    const kd_status status = exchange->transport.gather(exchange->transport.user, mine, all, bytes);
     exchange->waited += kd__os_now() - from;
     exchange->sent_bytes += bytes * (exchange->ranks - 1);
     return status == KD_OK ? KD_OK : kd__exchange_break(exchange, status);

@@ -1,5 +1,6 @@
-/* Do the ranks train the same thing? What differs is named, with the first rank that has it otherwise
- * than rank 0. Every rank compares what all have told, so that all come to the same answer. */
+/* Do the ranks train the same thing? What differs is named, with the first rank that has it
+ * otherwise than rank 0. Every rank compares what all have sent, so that all come to the same
+ * answer. */
 #include <string.h>
 
 #include "base/hash.h"
@@ -7,21 +8,17 @@
 
 /* ---- options ---- */
 
-static const char *const whole_names[] = { "the option shard",
-                                           "the option wire",
-                                           "the option spread",
-                                           "the option bucket_bytes",
-                                           "the kind of optimizer",
-                                           "nesterov",
-                                           "the number of parameters",
-                                           "the numbers of all parameters",
-                                           "the optimizer's steps",
-                                           "averaged weights in place",
-                                           "the seed of a model",
-                                           "training passes of a model" };
-static const char *const number_names[] = { "momentum",      "beta1",      "beta2",
+static const char *const whole_names[] = {
+    "the option shard",         "the option wire",
+    "the option spread",        "the option bucket_bytes",
+    "the kind of optimizer",    "nesterov",
+    "the number of parameters", "the numbers of all parameters",
+    "the optimizer's steps",    "averaged weights in place",
+    "the seed of a model",      "training passes of a model"
+};
+static const char *const number_names[] = { "momentum",      "beta1",        "beta2",
                                             "epsilon",       "weight_decay", "clip_norm",
-                                            "clip_value",    "max_norm",   "average_decay",
+                                            "clip_value",    "max_norm",     "average_decay",
                                             "gradient_scale" };
 enum {
     WHOLE = sizeof whole_names / sizeof *whole_names,
@@ -37,13 +34,12 @@ kd__setup kd__exchange_setup(const kd_exchange *exchange, const kd_optimizer *op
         seeds = seeds * 31 + optimizer->models[i]->seed;
         passes = passes * 31 + (uint64_t)optimizer->models[i]->passes;
     }
-    return (kd__setup){ { o->shard, o->wire, o->spread, o->bucket_bytes, optimizer->kind,
-                          n->nesterov, optimizer->count, optimizer->total,
-                          optimizer->steps + optimizer->skipped, optimizer->swapped,
-                          (int64_t)seeds, (int64_t)passes },
-                        { n->momentum, n->beta1, n->beta2, n->epsilon, n->weight_decay,
-                          n->clip_norm, n->clip_value, n->max_norm, n->average_decay,
-                          optimizer->gradient_scale } };
+    return (
+        kd__setup){ { o->shard, o->wire, o->spread, o->bucket_bytes, optimizer->kind, n->nesterov,
+                      optimizer->count, optimizer->total, optimizer->steps + optimizer->skipped,
+                      optimizer->swapped, (int64_t)seeds, (int64_t)passes },
+                    { n->momentum, n->beta1, n->beta2, n->epsilon, n->weight_decay, n->clip_norm,
+                      n->clip_value, n->max_norm, n->average_decay, optimizer->gradient_scale } };
 }
 
 static kd_status compare_setup(const kd__setup *first, const kd__setup *other, int32_t rank)

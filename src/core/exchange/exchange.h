@@ -1,5 +1,5 @@
-/* Insides of exchanges. Legend: N ranks; a bucket is a run of the optimizer's pieces, in the order in
- * which a backward pass ends them; of each bucket a rank owns a part, whole pieces again. */
+/* Insides of exchanges. Legend: N ranks; a bucket is a run of the optimizer's pieces, in the order
+ * in which a backward pass ends them; of each bucket a rank owns a part, whole pieces again. */
 #ifndef KD_EXCHANGE_EXCHANGE_H
 #define KD_EXCHANGE_EXCHANGE_H
 
@@ -42,7 +42,7 @@ enum { KD__EXCHANGE_MODELS = 16 }; /* of an optimizer, at most */
 /* ---- buckets ---- */
 
 enum { KD__TILE = 1024 }; /* numbers that are widened at a time */
-enum { KD__SLOTS = 4 }; /* gradients use requests 0 to 3, shares 4 to 7 */
+enum { KD__SLOTS = 4 };   /* gradients use requests 0 to 3, shares 4 to 7 */
 
 typedef struct kd__bucket {
     int64_t first, end; /* of the exchange's order of pieces */
@@ -75,25 +75,25 @@ struct kd_exchange {
     int64_t ending_count, ending_room;
     kd__bucket *buckets;
     int64_t bucket_count, bucket_room;
-    int64_t *order;   /* pieces, as they end */
-    int64_t *cuts;    /* (buckets, N + 1): places in `order` where parts begin */
-    int64_t *at;      /* of each place in `order`: numbers before it in its bucket; -1: none travel */
+    int64_t *order; /* pieces, as they end */
+    int64_t *cuts;  /* (buckets, N + 1): places in `order` where parts begin */
+    int64_t *at;    /* of each place in `order`: numbers before it in its bucket; -1: none travel */
     /* (buckets, N + 1): numbers of a bucket before each part; frozen ones do not travel */
     int64_t *offsets;
-    int64_t most_owned; /* pieces of the rank with most */
-    const float **rows; /* (threads, N): what is summed */
-    float *widened;     /* (threads, N, KD__TILE): of 16-bit numbers; NULL: there are none */
-    uint8_t *owned;   /* of each piece, by its number */
+    int64_t most_owned;    /* pieces of the rank with most */
+    const float **rows;    /* (threads, N): what is summed */
+    float *widened;        /* (threads, N, KD__TILE): of 16-bit numbers; NULL: there are none */
+    uint8_t *owned;        /* of each piece, by its number */
     int64_t *byte_offsets; /* (slots of both kinds, N + 1) */
     kd__parcel slots[KD__SLOTS];
     int64_t part_room; /* numbers of the largest part */
     int64_t state_bytes, buffer_bytes;
-    double *partials, *all_partials;  /* (own pieces of the rank with most), and of all ranks */
-    uint64_t *hashes, *all_hashes;    /* (parameters + models), and of all ranks */
+    double *partials, *all_partials; /* (own pieces of the rank with most), and of all ranks */
+    uint64_t *hashes, *all_hashes;   /* (parameters + models), and of all ranks */
 
     /* the step */
     int32_t is_counted, is_begun, has_changed; /* a pass failed after gradients had left */
-    int64_t started, summed; /* buckets */
+    int64_t started, summed;                   /* buckets */
     int64_t steps;
     int32_t slowest;
     int64_t sent_bytes, early_bytes;

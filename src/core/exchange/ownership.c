@@ -1,6 +1,6 @@
-/* Who owns what. Pieces are put in the order in which a backward pass ends their gradients, cut into
- * buckets, and each bucket into one part a rank, as equal as whole pieces allow. All of it depends on
- * the parameters, the number of ranks and bucket_bytes alone: every rank makes the same plan. */
+/* Who owns what. Pieces are put in the order in which a backward pass ends their gradients, cut
+ * into buckets, and each bucket into one part a rank, as equal as whole pieces allow. All of it
+ * depends on parameters, the number of ranks and bucket_bytes: every rank makes the same plan. */
 #include <string.h>
 
 #include "base/context.h"
@@ -29,9 +29,9 @@ static kd_status add_endings(kd_exchange *x, const kd_model *model)
 static int64_t ending_of(const kd_exchange *x, const kd__parameter *p)
 {
     int64_t i = 0;
-    while (i < x->ending_count && (x->endings[i].model != p->model ||
-                                   p->tensor < x->endings[i].first ||
-                                   p->tensor >= x->endings[i].end))
+    while (i < x->ending_count &&
+           (x->endings[i].model != p->model || p->tensor < x->endings[i].first ||
+            p->tensor >= x->endings[i].end))
         i++;
     return i;
 }
@@ -185,7 +185,7 @@ void kd__exchange_free_plan(kd_exchange *x)
     kd_context *context = x->object.context;
     void *blocks[] = { x->endings,      x->buckets,  x->order,        x->cuts,   x->at,
                        x->offsets,      x->owned,    x->byte_offsets, x->hashes, x->all_hashes,
-                       x->all_partials, x->partials, (void *)x->rows,   x->widened };
+                       x->all_partials, x->partials, (void *)x->rows, x->widened };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
     for (int i = 0; i < KD__SLOTS; i++) {
         kd__release(context, x->slots[i].send);

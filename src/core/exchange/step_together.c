@@ -1,6 +1,7 @@
-/* One step of all ranks: counts, gradients that leave during the backward pass, the norm, the update
- * of the own pieces, and everybody's pieces to all. A rank that cannot go on goes through the same
- * sends and words as the others and says so in the last one, so that nobody waits for it. */
+/* One step of all ranks: counts, gradients that leave during the backward pass, the norm, the
+ * update of the own pieces, and everybody's pieces to all. A rank that cannot continue goes through
+ * the same sends and words as the others and says so in the last one, so that nobody waits for
+ * it. */
 #include <math.h>
 #include <string.h>
 
@@ -86,8 +87,8 @@ static kd_status add_counts(const kd_exchange *x, counts_word *sum, counts_word 
 }
 
 /* Whose random numbers the pass of this rank's batch draws: those of its rows in one batch of all
- * ranks, or, where that is not known, some that no other rank has. A rank that left a step out comes
- * to the pass of the others. */
+ * ranks, or, where that is not known, some that no other rank has. A rank that left a step out
+ * comes to the pass of the others. */
 static void place_draws(const kd_exchange *x, const counts_word *sum, const counts_word *before,
                         int has_batch)
 {
@@ -330,7 +331,7 @@ kd_status kd_exchange_fail(kd_exchange *x, kd_status status)
                "kd_exchange_fail: expected the status of what failed, got KD_OK");
     const int64_t calls = x->calls;
     const kd_status said = x->is_counted ? end_step(x, status, 0)
-                                   : kd__exchange_agree(x, KD__WORD_FAIL, status, NULL, 0);
+                                         : kd__exchange_agree(x, KD__WORD_FAIL, status, NULL, 0);
     return x->calls > calls && !x->is_broken ? KD_OK : said;
 }
 

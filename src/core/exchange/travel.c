@@ -1,6 +1,5 @@
-/* Buckets on their way: packed, sent to the owners of their parts, summed there in rank order; and the
- * owners' numbers back to all. Up to KD__SLOTS are under way. */
-#include <sched.h>
+/* Buckets on their way: packed, sent to the owners of their parts, summed there in rank order; and
+ * the owners' numbers back to all. Up to KD__SLOTS are under way. */
 #include <string.h>
 
 #include "base/array.h"
@@ -23,13 +22,14 @@ static kd_status wait_for(kd_exchange *x, int32_t request, int64_t bucket)
         const kd_status status = t->complete(t->user, request, 0, &done);
         if (status != KD_OK) return kd__exchange_break(x, status);
         if (done) break;
-        sched_yield();
+        kd__os_yield();
         if (x->o.patience > 0 && kd__os_now() - from > x->o.patience) {
-            kd__log(x->object.context, KD_LOG_WARNING,
-                    "exchange: rank %d has waited %.0f s for other ranks, in bucket %lld of %lld of "
-                    "step %lld (the slowest of the step before: rank %d)",
-                    x->rank, x->o.patience, (long long)bucket + 1, (long long)x->bucket_count,
-                    (long long)x->steps + 1, x->slowest);
+            kd__log(
+                x->object.context, KD_LOG_WARNING,
+                "exchange: rank %d has waited %.0f s for other ranks, in bucket %lld of %lld of "
+                "step %lld (the slowest of the step before: rank %d)",
+                x->rank, x->o.patience, (long long)bucket + 1, (long long)x->bucket_count,
+                (long long)x->steps + 1, x->slowest);
             const kd_status waited = t->complete(t->user, request, 1, &done);
             if (waited != KD_OK) return kd__exchange_break(x, waited);
         }

@@ -151,8 +151,7 @@ static kd_status check_gradients(const kd_model *model)
     KD_FAIL_IF(model->gradients_shared && !model->on_gradients, KD_ERR_STATE,
                "shared gradients: call kd_optimizer_begin_step before the backward pass");
     KD_FAIL_IF(model->on_gradients && !model->gradients_fresh && !model->gradients_wait,
-               KD_ERR_STATE,
-               "a step is open and had its backward pass: call kd_optimizer_step");
+               KD_ERR_STATE, "a step is open and had its backward pass: call kd_optimizer_step");
     return KD_OK;
 }
 

@@ -48,7 +48,7 @@ struct kd_optimizer {
     double *partial;                 /* one sum of squares a piece */
     float *first, *second, *average; /* state; NULL: not used by the kind */
     int64_t state_count; /* numbers of a state block: total, or those of the own pieces */
-    int32_t is_shared;   /* 1: an exchange takes its steps; pieces are whole rows where it matters */
+    int32_t is_shared; /* 1: an exchange takes its steps; pieces are whole rows where it matters */
     int32_t ready, swapped, last_skipped;
     int32_t begun, begun_bad; /* a step, at begun_rate; some gradients of it were not finite */
     double begun_rate;

@@ -87,7 +87,7 @@ typedef struct {
     kd_optimizer *optimizer;
     int64_t first;        /* piece */
     const uint8_t *owned; /* of each piece: 1: it is measured; NULL: all are */
-    float scale, clip; /* of each gradient */
+    float scale, clip;    /* of each gradient */
     double learning_rate;
     float correction1, correction2;
 } step_work;

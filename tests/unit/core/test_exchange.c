@@ -58,8 +58,8 @@ typedef struct {
     int64_t bucket_bytes;
     int32_t shard, begins, threads, late;
 } form;
-static const form forms[] = { { 1, 1, 1, 1, 0 },       { 1, 0, 0, 3, 2 },  { 262144, 1, 0, 2, 0 },
-                              { 262144, 0, 1, 1, 7 },  { 0, 1, 0, 1, 3 },  { 0, 0, 1, 2, 0 },
+static const form forms[] = { { 1, 1, 1, 1, 0 },      { 1, 0, 0, 3, 2 }, { 262144, 1, 0, 2, 0 },
+                              { 262144, 0, 1, 1, 7 }, { 0, 1, 0, 1, 3 }, { 0, 0, 1, 2, 0 },
                               { 1 << 30, 1, 1, 3, 1 } };
 enum { FORMS = sizeof forms / sizeof *forms };
 
@@ -116,8 +116,7 @@ static kd_status train_alone(void *user, int32_t rank, kd_context *ctx,
     }
     if (status == KD_OK) status = kd_model_parameters(p.model, &values);
     if (status == KD_OK) c->count = kd_array_count(&values);
-    if (status == KD_OK)
-        memcpy(c->parameters[rank], values.data, (size_t)c->count * sizeof(float));
+    if (status == KD_OK) memcpy(c->parameters[rank], values.data, (size_t)c->count * sizeof(float));
     free_parts(&p);
     return status;
 }

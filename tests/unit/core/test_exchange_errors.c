@@ -71,10 +71,10 @@ START_TEST(what_differs_is_named_on_all_ranks)
     mesh_make(&net, 3);
     on_ranks(&net, t, 1, one_differs, (void *)(uintptr_t)d);
     for (int r = 0; r < 3; r++) {
-        const kd_status expected =
-            d->status == KD_ERR_PEER && r == 1 ? KD_ERR_UNSUPPORTED : d->status;
-        ck_assert_msg(t[r].status == expected && strstr(t[r].message, d->text),
-                      "rank %d: %s: %s", r, kd_status_name(t[r].status), t[r].message);
+        const kd_status expected = d->status == KD_ERR_PEER && r == 1 ? KD_ERR_UNSUPPORTED
+                                                                      : d->status;
+        ck_assert_msg(t[r].status == expected && strstr(t[r].message, d->text), "rank %d: %s: %s",
+                      r, kd_status_name(t[r].status), t[r].message);
     }
 }
 END_TEST
@@ -121,10 +121,9 @@ enum {
     NOT_FINITE,
     WAYS
 };
-static const kd_status peer_status[] = {
-    KD_ERR_PEER, KD_ERR_PEER,     KD_ERR_PEER, KD_ERR_PEER, KD_ERR_PEER,
-    KD_ERR_PEER, KD_ERR_MISMATCH, KD_ERR_PEER, KD_OK
-};
+static const kd_status peer_status[] = { KD_ERR_PEER,     KD_ERR_PEER, KD_ERR_PEER,
+                                         KD_ERR_PEER,     KD_ERR_PEER, KD_ERR_PEER,
+                                         KD_ERR_MISMATCH, KD_ERR_PEER, KD_OK };
 
 typedef struct {
     course_run *run;
@@ -263,8 +262,8 @@ START_TEST(a_transport_that_fails_ends_every_rank)
         for (int r = 0; r < 3 && !ended; r++)
             ck_assert_msg(t[r].status == KD_ERR_IO || t[r].status == KD_ERR_STATE ||
                               (t[r].status == KD_OK && r < 2),
-                          "%lld: rank %d: %s: %s", (long long)calls, r,
-                          kd_status_name(t[r].status), t[r].message);
+                          "%lld: rank %d: %s: %s", (long long)calls, r, kd_status_name(t[r].status),
+                          t[r].message);
         free(c);
     }
     ck_assert_int_gt(calls, 20);
@@ -321,8 +320,9 @@ static kd_status other_calls(void *user, int32_t rank, kd_context *ctx,
     if (status == KD_OK) status = kd_exchange_compare_bytes(p.exchange, "tokenizer", "abc", 3);
     if (status == KD_OK) {
         status = kd_exchange_compare_bytes(p.exchange, "keys", rank == 1 ? "abd" : "abc", 3);
-        status = status == KD_ERR_MISMATCH && strstr(kd_last_error(), "keys: rank 1") ? KD_OK
-                                                                                     : KD_ERR_STATE;
+        status = status == KD_ERR_MISMATCH && strstr(kd_last_error(), "keys: rank 1")
+                     ? KD_OK
+                     : KD_ERR_STATE;
     }
     if (status == KD_OK) status = kd_exchange_sum(p.exchange, &sum, 1);
     free_parts(&p);

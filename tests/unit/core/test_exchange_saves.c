@@ -31,8 +31,7 @@ static kd_checkpoint *checkpoint_of(course_parts *p, kd_context *ctx, int64_t *s
     return made;
 }
 
-static kd_status go_on(stage *s, course_parts *p, kd_checkpoint *saves, int32_t rank,
-                       int64_t *step)
+static kd_status go_on(stage *s, course_parts *p, kd_checkpoint *saves, int32_t rank, int64_t *step)
 {
     kd_array values;
     course_run *c = s->run;
@@ -57,8 +56,7 @@ static kd_status go_on(stage *s, course_parts *p, kd_checkpoint *saves, int32_t 
     return KD_OK;
 }
 
-static kd_status run_stage(void *user, int32_t rank, kd_context *ctx,
-                           const kd_transport *transport)
+static kd_status run_stage(void *user, int32_t rank, kd_context *ctx, const kd_transport *transport)
 {
     stage *s = user;
     course_parts p = { 0 };
@@ -209,7 +207,11 @@ START_TEST(a_save_without_manifest_is_none)
     stage *s = on_stage(c, folder, 2, BREAK - 1, STEPS);
     ck_assert_int_eq(s->loaded[0], KD_OK);
     free(s);
-    static const char *const texts[] = { "", "{", "[]", "{\"version\":2}", "{\"version\":1}",
+    static const char *const texts[] = { "",
+                                         "{",
+                                         "[]",
+                                         "{\"version\":2}",
+                                         "{\"version\":1}",
                                          "{\"version\":1,\"ranks\":2,\"files\":[]}",
                                          "{\"version\":1,\"ranks\":1,\"files\":[1,2]}" };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

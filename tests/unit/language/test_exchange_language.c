@@ -127,8 +127,7 @@ static kd_status fill(kd_batch *batch, int32_t step, int32_t first, int32_t end)
         offsets[text - first + 1] = rows;
     }
     const kd_array o = KD_ARRAY_1D(offsets, KD_INT64, end - first + 1),
-                   t = KD_ARRAY_1D(tokens, KD_INT64, rows),
-                   k = KD_ARRAY_1D(types, KD_INT64, rows),
+                   t = KD_ARRAY_1D(tokens, KD_INT64, rows), k = KD_ARRAY_1D(types, KD_INT64, rows),
                    y = KD_ARRAY_1D(labels, KD_INT64, end - first);
     TRY(kd_batch_begin_packed(batch, &o));
     TRY(kd_batch_set(batch, "tokens", &t, NULL));
@@ -136,8 +135,8 @@ static kd_status fill(kd_batch *batch, int32_t step, int32_t first, int32_t end)
     return kd_batch_set_per_sample(batch, "label", &y, NULL);
 }
 
-static kd_status take_step(language_parts *p, const language_run *run, int32_t step,
-                           int32_t rank, int32_t ranks, double *loss)
+static kd_status take_step(language_parts *p, const language_run *run, int32_t step, int32_t rank,
+                           int32_t ranks, double *loss)
 {
     const language_case *c = run->of;
     const int32_t parts = c->parts ? c->parts : 1, of = ranks - (c->lonely && ranks > 1);

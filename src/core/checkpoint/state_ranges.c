@@ -54,7 +54,8 @@ static void add_block(written *w, const kd_exchange *exchange, int block)
         const kd__piece *piece = &optimizer->pieces[i];
         if (!exchange->owned[i]) continue;
         if (!continues(piece, last)) {
-            if (begin) add_run(w, optimizer, block, begin, last->first + last->count - begin->first);
+            if (begin)
+                add_run(w, optimizer, block, begin, last->first + last->count - begin->first);
             begin = piece;
         }
         last = piece;
@@ -165,8 +166,7 @@ kd_status kd__ranges_open(kd__ranges *ranges, const kd_optimizer *optimizer,
         kd__ranges_close(ranges);
         return status;
     }
-    if (ranges->count)
-        qsort(ranges->items, (size_t)ranges->count, sizeof *ranges->items, by_place);
+    if (ranges->count) qsort(ranges->items, (size_t)ranges->count, sizeof *ranges->items, by_place);
     return KD_OK;
 }
 
@@ -203,8 +203,7 @@ static kd_status read_piece(const kd__ranges *ranges, const kd_optimizer *optimi
         const kd__range *r = range_at(ranges, &place);
         KD_FAIL_IF(!r || r->first + r->count <= at, KD_ERR_FORMAT,
                    "the %s state of '%.60s': expected numbers from %lld on, no file has them",
-                   block_names[block], optimizer->parameters[piece->parameter].name,
-                   (long long)at);
+                   block_names[block], optimizer->parameters[piece->parameter].name, (long long)at);
         const int64_t n = kd__min(r->first + r->count, end) - at;
         if (apply)
             memcpy(to + at - piece->first, r->values + at - r->first, (size_t)n * sizeof *to);
