@@ -15,7 +15,7 @@ import numpy as np
 
 import kdistill as kd
 
-from command_data import CLASSIFIER, KDISTILL, RECIPES, ROOT, CommandCase
+from command_data import CLASSIFIER, KDISTILL, LLAMA, RECIPES, ROOT, CommandCase
 
 COMMANDS = "train", "store", "generate", "judge", "report"
 
@@ -383,6 +383,109 @@ class LanguageTest(CommandCase):
         self.run_words("train", "recipe.json")
         config = json.loads(self.bytes_of("run/student/config.json"))
         self.assertEqual(config["num_hidden_layers"], 2)
+
+    def test_embeddings_of_a_live_encoder_and_of_its_store(self):
+        encoder = {
+            "model_type": "bert",
+            "architectures": ["BertModel"],
+            "vocab_size": LLAMA["vocab_size"],
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "max_position_embeddings": 128,
+            "type_vocab_size": 2,
+        }
+        self.make_tokenizer("encoder")
+        with kd.Model(self.ctx, encoder) as model:
+            model.save(self.folder + "/encoder")
+        term = {
+            "kind": "hidden_cosine",
+            "student_output": "embedding",
+            "teacher_field": "embedding",
+        }
+        recipe = {
+            "teacher": {"model": "encoder"},
+            "student": {"from": "encoder", "layers": 1},
+            "data": {"text": "text.txt", "split": "line"},
+            "validation": {"share": 0.2},
+            "loss": [term],
+            "learning_rate": 1e-2,
+            "steps": 20,
+            "batch": {"tokens": 200},
+        }
+        self.recipe({**recipe, "out": "live"})
+        self.run_words("store", "collect", "recipe.json", "e.kdt", "--kind", "embedding")
+        held = []
+        for out, teacher in (("live", {"model": "encoder"}), ("stored", {"store": "e.kdt"})):
+            self.recipe({**recipe, "out": out, "teacher": teacher})
+            done = self.run_words("train", "recipe.json", "--json")
+            held.append(json.loads(done.stdout)["tables"]["held-out data"]["student"]["loss"])
+        self.assertLess(held[0], 0.1)
+        self.assertAlmostEqual(*held, delta=0.01)
+
+    def test_chats_are_written_as_the_folder_says(self):
+        self.make_sums()
+        self.write(
+            "teacher/chat_template.jinja",
+            "{% for m in messages %}{{ m.role }} {{ m.content }}\n{% endfor %}"
+            "{% if add_generation_prompt %}assistant {% endif %}",
+        )
+        self.recipe(
+            {
+                "out": "run",
+                "teacher": {"model": "teacher"},
+                "student": {"hidden_size": 8, "calibrate": True},
+                "data": {"records": "sums.jsonl"},
+                "validation": {"share": 0.2, "metric": "agreement"},
+                "loss": [{"kind": "forward_kl"}, {"kind": "cross_entropy"}],
+                "learning_rate": 1e-3,
+                "epochs": 2,
+                "batch": {"tokens": 100},
+            }
+        )
+        self.run_words("train", "recipe.json")
+        words = "generate", "run/student", "3+4=", "--max-tokens", "5", "--temperature", "0"
+        with_system = self.run_words(*words, "--system", "be brief").stdout
+        self.assertNotEqual(with_system, "")
+        self.assertTrue(os.path.exists(self.folder + "/run/student/chat_template.jinja"))
+
+    def test_a_killed_collection_continues(self):
+        self.make_text(lines=4000)
+        self.recipe(
+            {
+                "out": "run",
+                "teacher": {"model": "teacher"},
+                "student": {"from": "teacher", "layers": 1},
+                "data": {"text": "text.txt", "length": 16},
+                "loss": [{"kind": "forward_kl"}],
+                "learning_rate": 1e-3,
+                "steps": 1,
+                "batch": {"tokens": 128},
+            }
+        )
+        words = "store", "collect", "recipe.json", "t.kdt", "--json"
+        for _ in range(4):
+            try:
+                subprocess.run(
+                    [KDISTILL, *words],
+                    cwd=self.folder,
+                    capture_output=True,
+                    timeout=random.uniform(0.02, 0.4),
+                )
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        if not os.path.exists(self.folder + "/t.kdt"):
+            self.run_words(*words)
+        self.run_words("store", "verify", "t.kdt")
+        info = json.loads(self.run_words("store", "info", "t.kdt", "--json").stdout)
+        self.recipe({**json.loads(self.bytes_of("recipe.json")), "teacher": {"store": "t.kdt"}})
+        self.run_words("train", "recipe.json")
+        self.run_words("store", "merge", "m.kdt", "t.kdt")
+        whole = json.loads(self.run_words("store", "info", "m.kdt", "--json").stdout)
+        self.assertEqual(whole["records"], info["records"])
+        self.assertGreater(whole["records"], 100)
 
     def test_records_are_learned_answered_and_judged(self):
         self.make_sums()
