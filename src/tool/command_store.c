@@ -1,4 +1,5 @@
 /* kdistill store (and kdistill-store): its words and options. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,7 +55,7 @@ static page help = {
     "kdistill store",
     "fill, look at, check, join and convert teacher stores",
     "info STORE..\nstats STORE..\nshow STORE RECORD\nverify STORE..\ncheck TOKENIZER STORE..\n"
-    "merge OUT STORE..\nconvert npy|safetensors|jsonl OUT STORE..\n"
+    "merge OUT STORE..\nadopt FOLDER..\nconvert npy|safetensors|jsonl OUT STORE..\n"
     "import openai|vllm|llama-cpp|sglang|tgi|flat OUT FILE..\ncollect RECIPE.json OUT\n",
     "A STORE is a file of the store format of libkdistill, or a folder of such files (shards) with "
     "a "
@@ -70,6 +71,8 @@ static page help = {
     "check: compares the store with a tokenizer (a folder or a file): its hash, its number of "
     "tokens, the strings of the ids; exit status 1 where they differ.\n"
     "merge: the last record of every key and view into one new file; of one store: compacts it.\n"
+    "adopt: names in a folder's manifest the shards that have records and that it does not name: "
+    "files that were copied in. Nothing is rewritten.\n"
     "convert: arrays of all records: a folder of npy files, a safetensors file, or one JSON object "
     "a record.\n"
     "import: answers of servers (one response a line, with logprobs), or a flat file of uint32 ids "
@@ -85,14 +88,15 @@ static page help = {
 static int usage(const char *word)
 {
     static const char *const known[] = { "info",  "stats",   "show",   "verify", "check",
-                                         "merge", "convert", "import", "collect" };
-    const char *near = nearest(word, known, 9);
-    for (int i = 0; i < 9; i++)
+                                         "merge", "adopt",   "convert", "import", "collect" };
+    const int count = (int)(sizeof known / sizeof *known);
+    const char *near = nearest(word, known, count);
+    for (int i = 0; i < count; i++)
         if (!strcmp(word, known[i]))
             return say(EXIT_USAGE, "%s: expected more words; %s --help lists them", word,
                        help.name);
     return say(EXIT_USAGE,
-               "expected info, stats, show, verify, check, merge, convert, import or "
+               "expected info, stats, show, verify, check, merge, adopt, convert, import or "
                "collect, got '%s'%s%s%s",
                word, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
@@ -128,6 +132,17 @@ static int words_before(const char *command)
     return -1;
 }
 
+/* Names shards that the manifests of folders do not. */
+static int adopt(kd_context *context, const char **folders, int count)
+{
+    for (int i = 0; i < count; i++) {
+        int64_t added;
+        NEED(kd_store_adopt(context, folders[i], &added));
+        printf("%s: %lld shards named\n", folders[i], (long long)added);
+    }
+    return EXIT_DONE;
+}
+
 static int run(kd_context *context, const char **words, int count)
 {
     const int before = words_before(words[0]), record = !strcmp(words[0], "show");
@@ -136,6 +151,7 @@ static int run(kd_context *context, const char **words, int count)
         if (!o.positions) o.positions = 1;
         return store_import(context, words[1], words[2], words + 3, count - 3, &o);
     }
+    if (!strcmp(words[0], "adopt") && count > 1) return adopt(context, words + 1, count - 1);
     if (before < 0 || count - record <= before) return usage(words[0]);
     NEED(kd_store_open(&store, context, words + before, count - before - record, NULL));
     const int code = look(context, store, words, count);
