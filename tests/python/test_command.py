@@ -17,7 +17,7 @@ import kdistill as kd
 
 from command_data import CLASSIFIER, KDISTILL, LLAMA, RECIPES, ROOT, CommandCase
 
-COMMANDS = "train", "store", "generate", "judge", "report"
+COMMANDS = "train", "store", "generate", "judge", "report", "plan"
 
 
 def changed(**keys):

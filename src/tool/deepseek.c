@@ -2,7 +2,7 @@
  * tokens, students from 135M to 70B parameters. */
 #include <math.h>
 
-#include "tool/plan/plan_tool.h"
+#include "tool/plan_tool.h"
 
 /* Attained by products, a second. Two cores in float32 are measured (docs/performance.md), the
  * others are assumed: nobody here has such a machine. */
@@ -80,10 +80,9 @@ static int put_rule(kd_context *context, int rule, int json)
     o.entries = rules[rule].entries;
     PLAN_DO(kd_plan_estimate(context, &o, &p));
     if (json) return put_line(context, rules[rule].name, &p);
-    if (!o.kind) printf("| %s | %.1f | %.3f |\n", rules[rule].name, o.token_bytes,
-                        p.text_bytes / 1e12);
-    else
-        printf("| %s | %.0f | %.3f |\n", rules[rule].name, p.position_bytes, p.store_bytes / 1e12);
+    if (!o.kind)
+        printf("| %s | %.1f | %.3f |\n", rules[rule].name, o.token_bytes, p.text_bytes / 1e12);
+    else printf("| %s | %.0f | %.3f |\n", rules[rule].name, p.position_bytes, p.store_bytes / 1e12);
     return 0;
 }
 
