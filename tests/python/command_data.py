@@ -2,8 +2,10 @@
 
 import json
 import os
+import random
 import string
 import subprocess
+import time
 
 import numpy as np
 
@@ -76,6 +78,37 @@ class CommandCase(Case):
         self.assertEqual(done.returncode, code, said)
         self.assertNotIn("\r", done.stderr)  # no bar where there is no terminal
         return done
+
+    def start(self, *words):
+        return subprocess.Popen(
+            [KDISTILL, *words],
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def wait_for(self, name, process):
+        """Until a file is there, while a process runs."""
+        while not os.path.exists(os.path.join(self.folder, name)):
+            self.assertIsNone(process.poll(), process.stderr.read() if process.poll() else "")
+            time.sleep(0.002)
+
+    def finish_killed(self, *words, seconds, most=8):
+        """Runs a command that takes about so long, killed at random moments, until it comes to its
+        end; returns how often it was killed."""
+        for kills in range(most + 1):
+            process = self.start(*words)
+            try:
+                wait = random.uniform(0, seconds) if kills < most else None
+                code = process.wait(timeout=wait)
+                self.assertEqual(code, 0, process.stderr.read())
+                return kills
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            finally:
+                process.stderr.close()
+        return most
 
     def recipe(self, recipe, name="recipe.json"):
         return self.write(name, recipe if isinstance(recipe, str) else json.dumps(recipe))
