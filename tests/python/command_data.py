@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import string
 import subprocess
 import time
@@ -93,22 +94,26 @@ class CommandCase(Case):
             self.assertIsNone(process.poll(), process.stderr.read() if process.poll() else "")
             time.sleep(0.002)
 
-    def finish_killed(self, *words, seconds, most=8):
+    def finish_killed(self, *words, seconds, made="run", most=8):
         """Runs a command that takes about so long, killed at random moments, until it comes to its
-        end; returns how often it was killed."""
-        for kills in range(most + 1):
+        end. One that ended before it was killed begins again: `made` is forgotten."""
+        kills = 0
+        while True:
             process = self.start(*words)
             try:
                 wait = random.uniform(0, seconds) if kills < most else None
-                code = process.wait(timeout=wait)
-                self.assertEqual(code, 0, process.stderr.read())
-                return kills
+                self.assertEqual(process.wait(timeout=wait), 0, process.stderr.read())
+                if kills:
+                    return
+                seconds /= 2
+                path = os.path.join(self.folder, made)
+                shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+                kills += 1
             finally:
                 process.stderr.close()
-        return most
 
     def recipe(self, recipe, name="recipe.json"):
         return self.write(name, recipe if isinstance(recipe, str) else json.dumps(recipe))
