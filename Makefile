@@ -87,10 +87,9 @@ STATIC := $(LIB)/libkdistill.a
 HEADERS := include/kdistill.h $(sort $(wildcard include/kdistill/*.h))
 
 TOOL := $(BUILD)/kdistill
-PLAN_TOOL := $(BUILD)/kdistill-plan
 
 .PHONY: all clean install uninstall check-inference
-all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc $(TOOL) $(PLAN_TOOL)
+all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc $(TOOL)
 
 # Rebuilt when the compiler or a flag changes.
 FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(LIBS) $(LDFLAGS)
@@ -118,7 +117,7 @@ $(STATIC): $(OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $(BUILD)/kdistill.o
 
-COMMANDS := train store generate judge report
+COMMANDS := train store generate judge report plan
 MAN_PAGES := $(sort $(wildcard docs/kdistill*.1))
 # The command carries the library, so that it runs wherever it is put.
 TOOL_SOURCES := $(sort $(wildcard src/tool/*.c))
@@ -126,10 +125,7 @@ TOOL_OBJECTS := $(TOOL_SOURCES:src/%.c=$(BUILD)/obj/%.o)
 $(TOOL): $(TOOL_OBJECTS) $(OBJECTS)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(TOOL_OBJECTS) -o $@ $(OBJECTS) $(LIBS)
 	ln -sf kdistill $(BUILD)/kdistill-store
-
-PLAN_SOURCES := $(sort $(wildcard src/tool/plan/*.c))
-$(PLAN_TOOL): $(PLAN_SOURCES) src/tool/plan/plan_tool.h $(OBJECTS)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PLAN_SOURCES) -o $@ $(OBJECTS) $(LIBS)
+	ln -sf kdistill $(BUILD)/kdistill-plan
 
 $(LIB)/kdistill.pc: pkgconfig/kdistill.pc.in $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -173,7 +169,7 @@ install: all
 	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1 $(DESTDIR)$(prefix)/share/man/man3
 	install -m 755 $(TOOL) $(DESTDIR)$(prefix)/bin/kdistill
 	ln -sf kdistill $(DESTDIR)$(prefix)/bin/kdistill-store
-	install -m 755 $(PLAN_TOOL) $(DESTDIR)$(prefix)/bin/kdistill-plan
+	ln -sf kdistill $(DESTDIR)$(prefix)/bin/kdistill-plan
 	install -m 644 $(MAN_PAGES) $(DESTDIR)$(prefix)/share/man/man1/
 	install -m 644 docs/libkdistill.3 $(DESTDIR)$(prefix)/share/man/man3/
 	install -m 755 $(SHARED) $(DESTDIR)$(libdir)/

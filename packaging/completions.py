@@ -43,6 +43,9 @@ def read_usage(command):
     text = done.stdout + done.stderr
     name = os.path.basename(command)
     commands = re.findall(rf"^(?:usage:)?\s+{re.escape(name)} ([a-z][\w-]*)", text, re.M)
+    for one in dict.fromkeys(commands):  # what each says of itself
+        done = subprocess.run([command, one, "--help"], capture_output=True, text=True)
+        text += done.stdout
     options = re.findall(r"(?<![\w-])--[a-z][\w-]*", text)
     if not commands:
         raise SystemExit(f"{command} --help names no subcommand")

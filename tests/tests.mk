@@ -202,7 +202,7 @@ check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton stor
 	test -z "$$KD_DATA" || KD_STORE=$(BUILD)/examples/stories.kdt $(BUILD)/examples/lm_distil $$KD_DATA/tinystories-656k 1 4 stories:60
 	test -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/language/other_tokenizer.py $$KD_DATA/tinystories-656k 40
 	test -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/features/language_models.py $$KD_DATA/tinystories-656k $$KD_DATA $(SCRATCH)/features.json 1 0.02
-	$(TOOL) stats $(BUILD)/examples/teacher.kdt
+	$(BUILD)/kdistill-store stats $(BUILD)/examples/teacher.kdt
 	test -e $(SCRATCH)/whole/worked-1/config.json || $(BUILD)/examples/course $(SCRATCH)/whole 1 4 small > $(SCRATCH)/whole.log 2>&1
 	grep -q 'over questions only, one training run' $(SCRATCH)/whole/report.txt
 	$(BUILD)/examples/server_answers examples/server/server.jsonl $(SCRATCH)/whole/worked-1 $(BUILD)/examples/served 20

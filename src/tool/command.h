@@ -8,5 +8,6 @@ int command_train(int count, char **words);
 int command_generate(int count, char **words);
 int command_judge(int count, char **words);
 int command_report(int count, char **words);
+int command_plan(int count, char **words);
 
 #endif

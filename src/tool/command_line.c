@@ -199,6 +199,16 @@ static int unknown(const page *p, const char *word)
                word, near ? "; did you mean '" : "", near ? near : "", near ? "'" : "", p->name);
 }
 
+/* 4300000000, or 4.3e9. */
+static int read_whole(const char *text, int64_t *value)
+{
+    double x;
+    if (read_integer(text, value)) return 1;
+    if (!read_number(text, &x) || x != floor(x) || fabs(x) > 1e18) return 0;
+    *value = (int64_t)x;
+    return 1;
+}
+
 static int give(const option *o, const char *value)
 {
     char names[400];
@@ -212,10 +222,12 @@ static int give(const option *o, const char *value)
         list->items[list->count++] = value;
         break;
     case WORD_INTEGER:
-        if (!read_integer(value, &n) || (double)n < o->low || (double)n > o->high)
+    case WORD_SMALL:
+        if (!read_whole(value, &n) || (double)n < o->low || (double)n > o->high)
             return say(EXIT_USAGE, "%s: expected a whole number from %.0f to %.0f, got '%s'",
                        o->name, o->low, o->high, value);
-        *(int64_t *)o->to = n;
+        if (o->kind == WORD_SMALL) *(int32_t *)o->to = (int32_t)n;
+        else *(int64_t *)o->to = n;
         break;
     case WORD_NUMBER:
         if (!read_number(value, &x) || x < o->low || x > o->high)

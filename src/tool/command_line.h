@@ -10,7 +10,8 @@ enum {
     WORD_FLAG,    /* int: 1 */
     WORD_TEXT,    /* const char *: the next word */
     WORD_TEXTS,   /* texts: may be repeated */
-    WORD_INTEGER, /* int64_t, low to high */
+    WORD_INTEGER, /* int64_t, low to high; also as 4e9 */
+    WORD_SMALL,   /* int32_t, likewise */
     WORD_NUMBER,  /* double, low to high */
     WORD_CHOICE   /* int32_t: the value of a name in `choices` */
 };

@@ -87,8 +87,8 @@ static page help = {
 
 static int usage(const char *word)
 {
-    static const char *const known[] = { "info",  "stats",   "show",   "verify", "check",
-                                         "merge", "adopt",   "convert", "import", "collect" };
+    static const char *const known[] = { "info",  "stats", "show",    "verify", "check",
+                                         "merge", "adopt", "convert", "import", "collect" };
     const int count = (int)(sizeof known / sizeof *known);
     const char *near = nearest(word, known, count);
     for (int i = 0; i < count; i++)

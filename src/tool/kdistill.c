@@ -14,6 +14,7 @@ static const struct {
     { "generate", "write texts with a language model", command_generate },
     { "judge", "judge answers by what was expected: pass@1 and pass@k", command_judge },
     { "report", "reports of runs as HTML, Markdown or text", command_report },
+    { "plan", "what a run will cost, before anything runs", command_plan },
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -42,6 +43,7 @@ static const page whole = {
     "generate: writes texts with a language model.\n"
     "judge: judges answers by what was expected: pass@1 and pass@k.\n"
     "report: reports of runs as HTML, Markdown or text.\n"
+    "plan: what a run will cost, before anything runs.\n"
     "Each has a page of its own, as kdistill-train(1), and --help.",
     options,
     "kdistill train --init language-model > recipe.json\nkdistill train recipe.json\n"

@@ -23,6 +23,7 @@ static int change_recipe(recipe *r, const store_filling *o)
     r->batch.shuffle = r->batch.drop_last = r->batch.flip = 0;
     r->batch.shift = 0;
     r->teacher.once = 0;
+    r->has_teacher = 1;
     if (o->model) {
         if (!(absolute = realpath(o->model, NULL)))
             return say(EXIT_FAILED, "%s: expected a model's folder, got none", o->model);
@@ -75,7 +76,11 @@ static int open_writer(collecting *c, const char *path)
         NEED(find_head(model, &head));
         field.width = head.dims[1];
     }
-    if (so.append) NEED(kd_store_open(&c->there, c->run->context, &path, 1, NULL));
+    if (so.append && kd_store_open(&c->there, c->run->context, &path, 1, NULL) < 0) {
+        say_note("%s: begun again: %s", path, kd_last_error()); /* killed before its first record */
+        remove(path);
+        so.append = 0;
+    }
     NEED(kd_store_writer_create(&c->writer, c->run->context, path, &so, &field, 1));
     if (field.kind == KD_STORE_HIDDEN && !so.append)
         NEED(kd_store_writer_set_head(c->writer, &head, KD_BFLOAT16));

@@ -84,6 +84,7 @@ void train_log_step(train_run *run, const kd_loss_result *result, double rate)
     put(to, "rows", (double)run->state.rows);
     put(to, "seconds", run->state.seconds);
     fprintf(to, "}\n");
+    fflush(to); /* reports of a run that goes on read it */
     run->state.rows = 0;
 }
 

@@ -38,12 +38,13 @@ static int compare_tokenizers(train_run *run, const char *ours, const char *name
     kd_tokenizer *other;
     int64_t differences = 0;
     int code = EXIT_DONE;
-    if (!strcmp(ours, theirs) || kd_tokenizer_load(&other, run->context, theirs) < 0) {
+    kd_status status = KD_ERR_NOT_FOUND; /* without a tokenizer: the number of classes tells */
+    if (strcmp(ours, theirs)) status = kd_tokenizer_load(&other, run->context, theirs);
+    if (status < 0) {
         free(theirs);
-        return EXIT_DONE; /* a teacher without a tokenizer: its number of classes tells */
+        return status == KD_ERR_NOT_FOUND ? EXIT_DONE : say_library();
     }
-    const kd_status status =
-        kd_tokenizer_compare(run->tokenizer, other, NULL, 0, 1, &differences, &text);
+    status = kd_tokenizer_compare(run->tokenizer, other, NULL, 0, 1, &differences, &text);
     if (status < 0) code = say_library();
     else if (differences)
         code = say(EXIT_FAILED,

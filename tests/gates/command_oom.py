@@ -30,6 +30,29 @@ RECIPE = {
     "batch": {"samples": 10},
     "threads": 1,
 }
+TOKENIZER = {
+    "model": {"type": "BPE", "vocab": {c: i for i, c in enumerate("abcdefg .\n")}, "merges": []}
+}
+LANGUAGE = {
+    "out": "language",
+    "tokenizer": "tokenizer",
+    "student": {
+        "config": {
+            "model_type": "llama",
+            "hidden_size": 8,
+            "intermediate_size": 8,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 1,
+            "max_position_embeddings": 64,
+        }
+    },
+    "data": {"text": "text.txt", "length": 16},
+    "loss": [{"kind": "cross_entropy"}],
+    "learning_rate": 1e-2,
+    "steps": 2,
+    "batch": {"tokens": 32},
+    "threads": 1,
+}
 ANSWERS = [{"prompt": f"{i}", "completion": f"#### {i}", "expected": f"{i % 7}"} for i in range(9)]
 
 
@@ -41,6 +64,13 @@ def write_files(folder):
     np.save(folder + "/labels.npy", inputs[:, :3].argmax(1))
     with open(folder + "/recipe.json", "w", encoding="utf-8") as file:
         json.dump(RECIPE, file)
+    with open(folder + "/language.json", "w", encoding="utf-8") as file:
+        json.dump(LANGUAGE, file)
+    os.makedirs(folder + "/tokenizer", exist_ok=True)
+    with open(folder + "/tokenizer/tokenizer.json", "w", encoding="utf-8") as file:
+        json.dump(TOKENIZER, file)
+    with open(folder + "/text.txt", "w", encoding="utf-8") as file:
+        file.write("abc def. gab.\n" * 12)
     with open(folder + "/answers.jsonl", "w", encoding="utf-8") as file:
         file.writelines(json.dumps(answer) + "\n" for answer in ANSWERS)
 
@@ -60,7 +90,9 @@ def count(words, folder):
 
 
 def fail(words, folder, at, goes_on):
-    shutil.rmtree(folder + "/run", ignore_errors=True) if "train" in words else None
+    for made in ("run", "language") if "train" in words else ("t.kdt", "t.kdt.part"):
+        path = os.path.join(folder, made)
+        shutil.rmtree(path) if os.path.isdir(path) else os.path.exists(path) and os.remove(path)
     done = run(words, folder, KD_FAIL_AT=str(at), KD_FAIL_ON=str(goes_on))
     if done.returncode not in (0, 1) or (done.returncode and not done.stderr):
         sys.exit(f"{words}: allocation {at}: expected a message and 1, got {done}")
@@ -70,7 +102,14 @@ def fail(words, folder, at, goes_on):
 def main(command, folder, trials):
     os.makedirs(folder, exist_ok=True)
     write_files(folder)
-    for words in (["train", "recipe.json"], ["report", "run"], ["judge", "answers.jsonl"]):
+    for words in (
+        ["train", "recipe.json"],
+        ["report", "run"],
+        ["judge", "answers.jsonl"],
+        ["train", "language.json"],
+        ["generate", "language/student", "abc", "--max-tokens", "4", "--threads", "1"],
+        ["store", "collect", "language.json", "t.kdt", "--teacher-model", "language/student"],
+    ):
         words = [command, *words]
         total = count(words, folder)
         failed = 0

@@ -2,8 +2,11 @@
 
 import json
 import os
+import random
+import shutil
 import string
 import subprocess
+import time
 
 import numpy as np
 
@@ -76,6 +79,41 @@ class CommandCase(Case):
         self.assertEqual(done.returncode, code, said)
         self.assertNotIn("\r", done.stderr)  # no bar where there is no terminal
         return done
+
+    def start(self, *words):
+        return subprocess.Popen(
+            [KDISTILL, *words],
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def wait_for(self, name, process):
+        """Until a file is there, while a process runs."""
+        while not os.path.exists(os.path.join(self.folder, name)):
+            self.assertIsNone(process.poll(), process.stderr.read() if process.poll() else "")
+            time.sleep(0.002)
+
+    def finish_killed(self, *words, seconds, made="run", most=8):
+        """Runs a command that takes about so long, killed at random moments, until it comes to its
+        end. One that ended before it was killed begins again: `made` is forgotten."""
+        kills = 0
+        while True:
+            process = self.start(*words)
+            try:
+                wait = random.uniform(0, seconds) if kills < most else None
+                self.assertEqual(process.wait(timeout=wait), 0, process.stderr.read())
+                if kills:
+                    return
+                seconds /= 2
+                path = os.path.join(self.folder, made)
+                shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                kills += 1
+            finally:
+                process.stderr.close()
 
     def recipe(self, recipe, name="recipe.json"):
         return self.write(name, recipe if isinstance(recipe, str) else json.dumps(recipe))

@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import random
 import re
 import shutil
 import signal
@@ -15,9 +14,9 @@ import numpy as np
 
 import kdistill as kd
 
-from command_data import CLASSIFIER, KDISTILL, RECIPES, ROOT, CommandCase
+from command_data import CLASSIFIER, KDISTILL, LLAMA, RECIPES, ROOT, CommandCase
 
-COMMANDS = "train", "store", "generate", "judge", "report"
+COMMANDS = "train", "store", "generate", "judge", "report", "plan"
 
 
 def changed(**keys):
@@ -189,39 +188,26 @@ class StopTest(CommandCase):
         learning_rate={"kind": "cosine", "from": 1e-2, "to": 1e-3, "plateau": {"patience": 1}},
     )
 
+    #: Long enough to be met while it runs.
+    LONG = changed(
+        epochs=None,
+        steps=20000,
+        validation=None,
+        checkpoint={"every": 1000},
+        log={"every": 1000},
+    )
+
     def setUp(self):
         super().setUp()
         self.make_arrays()
 
-    def start(self, *words):
-        return subprocess.Popen(
-            [KDISTILL, "train", "recipe.json", "--quiet", *words],
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-
-    def finish_killed(self, most=8):
-        """Kills a run at random moments until it comes to its end; how often."""
-        kills = 0
-        while True:
-            process = self.start()
-            try:
-                code = process.wait(timeout=random.uniform(0.02, 0.6) if kills < most else None)
-                self.assertEqual(code, 0, process.stderr.read())
-                process.stderr.close()
-                return kills
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                process.stderr.close()
-                kills += 1
-
     def test_a_killed_run_ends_with_the_same_bits(self):
         self.recipe({**self.SLOW, "out": "whole"})
+        began = time.time()
         self.run_words("train", "recipe.json")
+        seconds = time.time() - began
         self.recipe(self.SLOW)
-        self.assertGreater(self.finish_killed(), 0)
+        self.finish_killed("train", "recipe.json", seconds=seconds)
         self.assertEqual(self.student(), self.student("whole"))
 
         def lines(run):
@@ -231,13 +217,13 @@ class StopTest(CommandCase):
         self.assertEqual(lines("run"), lines("whole"))
 
     def test_a_signal_saves_and_the_same_command_continues(self):
-        self.recipe({**self.SLOW, "out": "whole"})
+        self.recipe({**self.LONG, "out": "whole"})
         self.run_words("train", "recipe.json")
-        self.recipe({**self.SLOW, "checkpoint": {"every": 100000}})
-        process = self.start()
-        while not os.path.exists(self.folder + "/run/log.jsonl"):
-            time.sleep(0.01)
-        time.sleep(0.1)
+        self.recipe({**self.LONG, "checkpoint": {"every": 10**6}})
+        process = self.start("train", "recipe.json")
+        self.wait_for("run/log.jsonl", process)
+        while b"learning_rate" not in self.bytes_of("run/log.jsonl"):
+            time.sleep(0.002)
         process.send_signal(signal.SIGINT)
         said = process.communicate()[1].decode()
         self.assertEqual(process.returncode, 130, said)
@@ -253,20 +239,18 @@ class StopTest(CommandCase):
         done = self.run_words("train", "recipe.json", code=3)
         self.assertIn("--restart", done.stderr)
         self.run_words("train", "recipe.json", "--restart")
-        self.recipe(self.SLOW)
-        process = self.start("--restart")
-        while not os.path.exists(self.folder + "/run/checkpoint.kdc"):
-            time.sleep(0.01)
+        self.recipe(self.LONG)
+        process = self.start("train", "recipe.json", "--restart")
+        self.wait_for("run/checkpoint.kdc", process)
         done = self.run_words("train", "recipe.json", code=1)
         process.kill()
         process.communicate()
         self.assertIn("no other process", done.stderr)
 
     def test_other_data_is_another_run(self):
-        self.recipe(self.SLOW)
-        process = self.start()
-        while not os.path.exists(self.folder + "/run/checkpoint.kdc"):
-            time.sleep(0.01)
+        self.recipe(self.LONG)
+        process = self.start("train", "recipe.json")
+        self.wait_for("run/checkpoint.kdc", process)
         process.kill()
         process.communicate()
         self.make_arrays(300)
@@ -342,21 +326,9 @@ class LanguageTest(CommandCase):
             "--set",
             "epochs=40",
         )
+        began = time.time()
         self.run_words(*words, "--set", "out=whole")
-        kills = 0
-        while kills < 6:
-            try:
-                done = subprocess.run(
-                    [KDISTILL, *words],
-                    cwd=self.folder,
-                    capture_output=True,
-                    timeout=random.uniform(0.05, 0.5),
-                )
-                self.assertEqual(done.returncode, 0, done.stderr)
-                break
-            except subprocess.TimeoutExpired:
-                kills += 1
-        self.run_words(*words)
+        self.finish_killed(*words, seconds=time.time() - began)
         self.assertEqual(self.student(), self.student("whole"))
 
     def test_lines_of_text_and_layers_that_are_mapped(self):
@@ -383,6 +355,102 @@ class LanguageTest(CommandCase):
         self.run_words("train", "recipe.json")
         config = json.loads(self.bytes_of("run/student/config.json"))
         self.assertEqual(config["num_hidden_layers"], 2)
+
+    def test_embeddings_of_a_live_encoder_and_of_its_store(self):
+        encoder = {
+            "model_type": "bert",
+            "architectures": ["BertModel"],
+            "vocab_size": LLAMA["vocab_size"],
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "max_position_embeddings": 128,
+            "type_vocab_size": 2,
+        }
+        self.make_tokenizer("encoder")
+        with kd.Model(self.ctx, encoder) as model:
+            model.save(self.folder + "/encoder")
+        term = {
+            "kind": "hidden_cosine",
+            "student_output": "embedding",
+            "teacher_field": "embedding",
+        }
+        recipe = {
+            "teacher": {"model": "encoder"},
+            "student": {"from": "encoder", "layers": 1},
+            "data": {"text": "text.txt", "split": "line"},
+            "validation": {"share": 0.2},
+            "loss": [term],
+            "learning_rate": 1e-2,
+            "steps": 20,
+            "batch": {"tokens": 200},
+        }
+        self.recipe({**recipe, "out": "live"})
+        self.run_words("store", "collect", "recipe.json", "e.kdt", "--kind", "embedding")
+        held = []
+        for out, teacher in (("live", {"model": "encoder"}), ("stored", {"store": "e.kdt"})):
+            self.recipe({**recipe, "out": out, "teacher": teacher})
+            done = self.run_words("train", "recipe.json", "--json")
+            held.append(json.loads(done.stdout)["tables"]["held-out data"]["student"]["loss"])
+        self.assertLess(held[0], 0.1)
+        self.assertAlmostEqual(*held, delta=0.01)
+
+    def test_chats_are_written_as_the_folder_says(self):
+        self.make_sums()
+        self.write(
+            "teacher/chat_template.jinja",
+            "{% for m in messages %}{{ m.role }} {{ m.content }}\n{% endfor %}"
+            "{% if add_generation_prompt %}assistant {% endif %}",
+        )
+        self.recipe(
+            {
+                "out": "run",
+                "teacher": {"model": "teacher"},
+                "student": {"hidden_size": 8, "calibrate": True},
+                "data": {"records": "sums.jsonl"},
+                "validation": {"share": 0.2, "metric": "agreement"},
+                "loss": [{"kind": "forward_kl"}, {"kind": "cross_entropy"}],
+                "learning_rate": 1e-3,
+                "epochs": 2,
+                "batch": {"tokens": 100},
+            }
+        )
+        self.run_words("train", "recipe.json")
+        words = "generate", "run/student", "3+4=", "--max-tokens", "5", "--temperature", "0"
+        with_system = self.run_words(*words, "--system", "be brief").stdout
+        self.assertNotEqual(with_system, "")
+        self.assertTrue(os.path.exists(self.folder + "/run/student/chat_template.jinja"))
+
+    def test_a_killed_collection_continues(self):
+        self.make_text(lines=4000)
+        self.recipe(
+            {
+                "out": "run",
+                "teacher": {"model": "teacher"},
+                "student": {"from": "teacher", "layers": 1},
+                "data": {"text": "text.txt", "length": 16},
+                "loss": [{"kind": "forward_kl"}],
+                "learning_rate": 1e-3,
+                "steps": 1,
+                "batch": {"tokens": 128},
+            }
+        )
+        words = "store", "collect", "recipe.json", "t.kdt", "--json"
+        began = time.time()
+        self.run_words(*words)
+        os.rename(self.folder + "/t.kdt", self.folder + "/whole.kdt")
+        self.finish_killed(*words, seconds=time.time() - began, made="t.kdt")
+        self.run_words("store", "verify", "t.kdt")
+        info = json.loads(self.run_words("store", "info", "t.kdt", "--json").stdout)
+        self.recipe({**json.loads(self.bytes_of("recipe.json")), "teacher": {"store": "t.kdt"}})
+        self.run_words("train", "recipe.json")
+        self.run_words("store", "merge", "m.kdt", "t.kdt")
+        whole = json.loads(self.run_words("store", "info", "m.kdt", "--json").stdout)
+        unbroken = json.loads(self.run_words("store", "info", "whole.kdt", "--json").stdout)
+        self.assertEqual(whole["records"], info["records"])
+        self.assertEqual(whole["records"], unbroken["records"])
+        self.assertGreater(whole["records"], 100)
 
     def test_records_are_learned_answered_and_judged(self):
         self.make_sums()

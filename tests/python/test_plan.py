@@ -74,7 +74,7 @@ class CommandTest(Case):
     def test_wrong_lines_are_told(self):
         self.assertEqual(self.run_it()[0], 2)
         self.assertEqual(self.run_it("--tokens", "many", "x")[0], 2)
-        self.assertIn("expected a number, got many", self.run_it("--tokens", "many", "x")[2])
+        self.assertIn("expected a whole number", self.run_it("--tokens", "many", "x")[2])
         self.assertIn("float32 or bfloat16", self.run_it("--wire", "int8", "x")[2])
         code, _, error = self.run_it("--gflops", "1", self.folder)
         self.assertEqual(code, 1)

@@ -1,7 +1,7 @@
 /* Sizes of published models, from their config.json on huggingface.co. */
 #include <string.h>
 
-#include "tool/plan/plan_tool.h"
+#include "tool/plan_tool.h"
 
 #define SHAPE(type, vocabulary, hidden, inner, layers, heads, kv_heads, tied)                      \
     "{\"model_type\":\"" type "\",\"vocab_size\":" #vocabulary ",\"hidden_size\":" #hidden         \

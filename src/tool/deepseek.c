@@ -2,7 +2,7 @@
  * tokens, students from 135M to 70B parameters. */
 #include <math.h>
 
-#include "tool/plan/plan_tool.h"
+#include "tool/plan_tool.h"
 
 /* Attained by products, a second. Two cores in float32 are measured (docs/performance.md), the
  * others are assumed: nobody here has such a machine. */

@@ -1,20 +1,13 @@
-/* Parts of kdistill-plan. */
+/* Parts of kdistill plan. */
 #ifndef KD_TOOL_PLAN_H
 #define KD_TOOL_PLAN_H
 
 #include <kdistill.h>
 #include <stdio.h>
 
-static inline int plan_fail(void)
-{
-    fprintf(stderr, "kdistill-plan: %s\n", kd_last_error());
-    return 1;
-}
+#include "tool/say.h"
 
-#define PLAN_DO(call)                                                                              \
-    do {                                                                                           \
-        if ((call) != KD_OK) return plan_fail();                                                   \
-    } while (0)
+#define PLAN_DO(call) NEED(call)
 
 /* The config of a published model by its name; NULL: it is not known. shape_name: the index-th,
  * NULL after the last. */
