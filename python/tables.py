@@ -135,6 +135,7 @@ ENUM_MEMBERS = {
     "resample": "Resample",
     "lookup": "Lookup",
     "mean": "Mean",
+    "moments": "DType",
     "missing": "Missing",
     "nonfinite": "Nonfinite",
     "optimizer": "OptimizerKind",
