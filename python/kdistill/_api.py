@@ -909,6 +909,8 @@ class kd_optimizer_options(Structure):
         ("clip_value", c_double),
         ("max_norm", c_double),
         ("average_decay", c_double),
+        ("moments", c_int32),
+        ("reserved", c_int32),
     ]
     struct_size: int
     nesterov: int
@@ -921,6 +923,8 @@ class kd_optimizer_options(Structure):
     clip_value: float
     max_norm: float
     average_decay: float
+    moments: int
+    reserved: int
 
 
 class kd_group_options(Structure):
@@ -4888,14 +4892,14 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "l ones\n"
         "  the lower. One pass.\n"
         "- KD_LAYERS_GREEDY: again and again the layer goes whose loss costs least, as KL(teacher, "
-        "rest) of\n"
-        '  the logits, or without a head as the squared distance of "hidden" [SLEB, Song et al. 202'
-        "4]. Of\n"
-        "  equal ones the higher. From L to l layers (L (L + 1) - l (l + 1)) / 2 passes, which the "
-        "context's\n"
-        "  progress counts and may stop; beside a pass, memory for (tokens, vocabulary) logits, in "
-        "blocks\n"
-        "  from 8 million numbers on.\n"
+        "rest)\n"
+        '  of the logits, or without a head as the squared distance of "hidden" [SLEB, Song et al. '
+        "2024].\n"
+        "  Of equal ones the higher. From L to l layers (L (L + 1) - l (l + 1)) / 2 passes of half "
+        "the\n"
+        "  layers, which the context's progress counts and may stop; beside a pass, memory for what"
+        " enters\n"
+        "  each layer and for (tokens, vocabulary) logits, in blocks from 8 million numbers on.\n"
         "The last two look at `calibration`, some hundred tokens; without it at 256 random ones.\n"
         "kd_student_map_layers: map (options->layers), ascending. It is what kd_student_create take"
         "s with\n"
@@ -4907,8 +4911,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "influence (capacity; NULL: only *count): of each layer, from 0 (it changes nothing) to 2; "
         "*count:\n"
         "the teacher's layers. calibration NULL: 256 random tokens. KD_ERR_RANGE: a smaller capacit"
-        "y. Since\n"
-        "0.2."
+        "y.\n"
+        "Since 0.2."
     ),
     "kd_static_options_init": (
         None, [POINTER(kd_static_options), c_size_t],

@@ -266,6 +266,7 @@ class OptimizerOptions(TypedDict, total=False):
     clip_value: float
     max_norm: float
     average_decay: float
+    moments: DType
 
 
 class GroupOptions(TypedDict, total=False):
@@ -774,8 +775,9 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "weights": (
             "DType",
             "DType.FLOAT32, or DType.INT8 for a frozen language model: 8-bit weights times 8-bit ac"
-            "tivations, one scale per 64 inputs, logits included; kept in addition to the parameter"
-            "s, which must not change"
+            "tivations, one scale per 64 or 128 inputs, logits included; kept in addition to the pa"
+            "rameters, which must not change. Loading runs 256 random tokens through the model: lou"
+            "d inputs are evened out before they are rounded [Xiao et al. 2023]"
         ),
         "recompute": (
             "int",
@@ -992,6 +994,12 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "clip_value": ("float", "each gradient; 0: off"),
         "max_norm": ("float", "rows of parameters of rank 2 and more; 0: off"),
         "average_decay": ("float", "0: no averaged weights"),
+        "moments": (
+            "DType",
+            "of momentum, first and second moments: DType.FLOAT32, or DType.BFLOAT16 in half the me"
+            "mory, rounded up or down at random with an exact mean. A checkpoint keeps them as they"
+            " are. Since 0.2."
+        ),
     },
     "kd_group_options": {
         "frozen": ("int", "1: not updated"),

@@ -91,7 +91,7 @@ START_TEST(loud_channels_cost_little)
         const double even = error_of(model);
         make_loud(model, 40);
         const double loud = error_of(model);
-        ck_assert_msg(even > 0 && even < 0.03 && loud < 1.3 * even, "%d: %g, loud %g", k, even,
+        ck_assert_msg(even > 0 && even < 0.05 && loud < 1.3 * even, "%d: %g, loud %g", k, even,
                       loud);
         kd_model_free(model);
     }
@@ -107,7 +107,7 @@ START_TEST(dead_channels_stay_as_they_are)
     tensor_of(model, "model.norm.weight", &v)[4] = 0;
     float *head = tensor_of(model, "lm_head.weight", &v);
     for (int i = 0; i < V; i++) head[i * D + 7] = 0;
-    ck_assert(error_of(model) < 0.03);
+    ck_assert(error_of(model) < 0.05);
     kd_model_free(model);
 }
 END_TEST
