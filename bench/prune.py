@@ -2,10 +2,10 @@
 
     KDISTILL_LIBRARY=lib/libkdistill.so python bench/prune.py SMOLLM2 DATA [STEPS]
 
-Perplexity and KL(teacher, student) a token on GSM8K; layers are chosen on 128 tokens of
-tinyshakespeare, or on random tokens. STEPS: so many of distilling the smallest of each, 1,024
-tokens of GSM8K a step. The table also lies in build/prune.json. SIZES=25,20,15,10;
-WITHOUT="greedy;uniform" leaves these rows out.
+Perplexity and KL(teacher, student) a token on GSM8K; layers are chosen on the first 64 tokens of
+README.md, or on random tokens. STEPS: so many of distilling the smallest of each, 1,024 tokens of
+GSM8K a step. The table also lies in build/prune.json. SIZES=25,20,15,10; WITHOUT="greedy;uniform"
+leaves these rows out.
 """
 
 import json

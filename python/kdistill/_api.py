@@ -4899,7 +4899,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "the\n"
         "  layers, which the context's progress counts and may stop; beside a pass, memory for what"
         " enters\n"
-        "  each layer and for (tokens, vocabulary) logits, in blocks from 8 million numbers on.\n"
+        "  each layer and for (tokens, vocabulary) logits, in blocks from 16 million numbers on.\n"
         "The last two look at `calibration`, some hundred tokens; without it at 256 random ones.\n"
         "kd_student_map_layers: map (options->layers), ascending. It is what kd_student_create take"
         "s with\n"
