@@ -16,7 +16,8 @@ import time
 
 import numpy as np
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "python"))
 import kdistill as kd
 
 SIZES = [int(size) for size in os.environ.get("SIZES", "25,20,15,10").split(",")]
@@ -80,8 +81,8 @@ def distil(ctx, model, judge, tokens, steps):
 def main(folder, data, steps=0):
     ctx = kd.Context(threads=int(os.environ.get("THREADS", "0")))
     whole, tokenizer = kd.Model.load(ctx, folder, frozen=1), kd.Tokenizer(ctx, folder)
-    text = open(os.path.join(data, "text", "tinyshakespeare.txt")).read()[:4000]
-    texts = {"text": packed(ctx, tokenizer.encode(text)[: LENGTH // 2], LENGTH // 2), None: None}
+    text = open(os.path.join(HERE, "..", "README.md")).read()
+    texts = {"text": packed(ctx, tokenizer.encode(text)[:64], 64), None: None}
     judge = Judge(ctx, whole, gsm8k(tokenizer, os.path.join(data, "gsm8k", "test.jsonl"), 1024))
     train = gsm8k(tokenizer, os.path.join(data, "gsm8k", "train.jsonl"), (steps + 2) * 1024)
     rows = [dict(choice="whole", layers=len(whole.measure_influence()))]
