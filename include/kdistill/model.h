@@ -101,8 +101,8 @@ KD_API kd_status kd_model_create(kd_model **out, kd_context *context, const char
  *   (F32, F16, BF16, F64; mapped while they are read);
  * - a folder of static embeddings: model2vec's, or one whose modules.json names a StaticEmbedding
  *   and a Normalize or nothing after it. Since 0.2;
- * - a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0,
- *   Q5_1, Q4_K, Q5_K, Q6_K). Since 0.2. */
+ * - a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, and the formats of
+ *   block.h). Since 0.2. */
 KD_API kd_status kd_model_load(kd_model **out, kd_context *context, const char *folder,
                                const kd_model_options *options);
 KD_API void kd_model_free(kd_model *model);

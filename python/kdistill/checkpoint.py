@@ -13,6 +13,7 @@ from ._handle import Handle, make
 from ._library import check, lib
 from .balance import Balance
 from .enums import Status
+from .exchange import Exchange
 from .loader import Loader
 from .loss import Loss
 from .model import Model
@@ -37,8 +38,9 @@ _PARTS: dict[type[Handle], str] = {
     Loss: "kd_checkpoint_add_loss",
     Monitor: "kd_checkpoint_add_monitor",
     Balance: "kd_checkpoint_add_balance",
+    Exchange: "kd_checkpoint_add_exchange",
 }
-Part = Union[Model, Optimizer, Loader, Schedule, Loss, Monitor, Balance, "NDArray[Any]"]
+Part = Union[Model, Optimizer, Loader, Schedule, Loss, Monitor, Balance, Exchange, "NDArray[Any]"]
 
 
 class Checkpoint(Handle):
@@ -62,8 +64,9 @@ class Checkpoint(Handle):
         Parameters
         ----------
         name : str
-        part : Model, Optimizer, Loader, Schedule, Loss, Monitor, Balance or array
-            An array holds the host's own numbers, and is written by `load`.
+        part : Model, Optimizer, Loader, Schedule, Loss, Monitor, Balance, Exchange or array
+            An array holds the host's own numbers, and is written by `load`. An exchange stands for
+            its optimizer, and makes `save` and `load` calls of all ranks, with a folder.
         """
         for kind, function in _PARTS.items():
             if isinstance(part, kind):

@@ -14,8 +14,9 @@ from ._arrays import array, reference, view
 from ._convert import empty, number_array, options, path_bytes, read, takes
 from ._handle import Handle, handle_array, make, pointer_of
 from ._library import check, lib
+from .block import gguf_options
 from .enums import DType, EndToken, LayerChoice, Mode
-from .results import Latency, ModelInfo, ModelMemoryInfo, OutputInfo, Speed
+from .results import GgufInfo, Latency, LatticeInfo, ModelInfo, ModelMemoryInfo, OutputInfo, Speed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from .batch import Batch
     from .context import Context
     from .dataset import Dataset
+    from .importance import Importance
     from .loss import Loss
     from .options import (
+        GgufOptions,
+        LatticeOptions,
         LoraOptions,
         ModelOptions,
         ModelSaveOptions,
@@ -383,6 +387,74 @@ class Model(Handle):
         made.model = options(_api.kd_model_options, model or {})
         at = self._pointer, tokenizer._pointer, byref(made)
         return self._wrap(make(lib.kd_student_create_static, *at), *self._alive)
+
+    @takes(_api.kd_lattice_options)
+    def set_lattice(
+        self, pattern: str | None = None, **options_: Unpack[LatticeOptions]
+    ) -> None:
+        """Lets passes see matrices as points of a block format; format 0: as they are.
+
+        Parameters
+        ----------
+        pattern : str, optional
+            Of the matrices' names (* and ?). None: those of the layers.
+        """
+        made = options(_api.kd_lattice_options, options_)
+        name = ctypes.c_char_p(pattern.encode()) if pattern is not None else None
+        check(lib.kd_model_set_lattice(self._pointer, name, byref(made)))
+
+    @property
+    def lattice_info(self) -> LatticeInfo:
+        """How far the lattice is from the parameters, and what moved since the last question."""
+        info = empty(_api.kd_lattice_info)
+        check(lib.kd_model_get_lattice_info(self._pointer, byref(info)))
+        return read(LatticeInfo, info)
+
+    @takes(_api.kd_gguf_options)
+    def write_gguf(
+        self,
+        tokenizer: Tokenizer,
+        path: StrPath,
+        *,
+        rules: Mapping[str, int] | None = None,
+        importance: Importance | None = None,
+        **options_: Unpack[GgufOptions],
+    ) -> GgufInfo:
+        """Writes a language model and its tokenizer as one GGUF file of few bits.
+
+        Parameters
+        ----------
+        tokenizer : Tokenizer
+        path : path
+        rules : dict, optional
+            Formats of matrices by name or pattern; the first that matches counts.
+        importance : Importance, optional
+            What errors weigh.
+        """
+        made, info = gguf_options(options_, rules, importance), empty(_api.kd_gguf_info)
+        at = self._pointer, tokenizer._pointer, path_bytes(path)
+        check(lib.kd_model_write_gguf(*at, byref(made), byref(info)))
+        return read(GgufInfo, info)
+
+    @takes(_api.kd_gguf_options)
+    def plan_gguf(
+        self,
+        *,
+        rules: Mapping[str, int] | None = None,
+        importance: Importance | None = None,
+        **options_: Unpack[GgufOptions],
+    ) -> GgufInfo:
+        """What write_gguf would tell, without a file.
+
+        Parameters
+        ----------
+        rules : dict, optional
+            As in write_gguf.
+        importance : Importance, optional
+        """
+        made, info = gguf_options(options_, rules, importance), empty(_api.kd_gguf_info)
+        check(lib.kd_model_plan_gguf(self._pointer, byref(made), byref(info)))
+        return read(GgufInfo, info)
 
     def save_gguf(
         self,

@@ -48,10 +48,10 @@ const char *kd_status_name(kd_status status)
         "KD_ERR_DTYPE",    "KD_ERR_RANGE",    "KD_ERR_NOT_FOUND", "KD_ERR_IO",
         "KD_ERR_FORMAT",   "KD_ERR_VERSION",  "KD_ERR_CONFIG",    "KD_ERR_NONFINITE",
         "KD_ERR_STATE",    "KD_ERR_CANCELED", "KD_ERR_CALLBACK",  "KD_ERR_UNSUPPORTED",
-        "KD_ERR_MISMATCH", "KD_ERR_THREAD"
+        "KD_ERR_MISMATCH", "KD_ERR_THREAD",   "KD_ERR_PEER"
     };
     if (status == KD_END) return "KD_END";
-    if (status > 0 || status < KD_ERR_THREAD) return "unknown status";
+    if (status > 0 || status < KD_ERR_PEER) return "unknown status";
     return names[-status];
 }
 

@@ -462,6 +462,19 @@ static void axpby(float *y, float a, const float *x, float b, int64_t n)
     }
 }
 
+static void sum_across(float *to, const float *const *rows, int64_t count, int64_t n)
+{
+    enum { TILE = 512 };
+    double sum[TILE];
+    for (int64_t first = 0; first < n; first += TILE) {
+        const int64_t here = n - first < TILE ? n - first : TILE;
+        for (int64_t i = 0; i < here; i++) sum[i] = rows[0][first + i];
+        for (int64_t r = 1; r < count; r++)
+            for (int64_t i = 0; i < here; i++) sum[i] += rows[r][first + i];
+        for (int64_t i = 0; i < here; i++) to[first + i] = (float)sum[i];
+    }
+}
+
 static void relu(float *y, const float *x, const float *bias, int64_t n)
 {
     EACH_VECTOR(i, n)

@@ -8,10 +8,14 @@
 #include "../unit/textkit.h"
 #include "static_run.h"
 #include "storekit.h"
+#include "use_arrow.h"
 #include "use_audio.h"
+#include "use_exchange.h"
 #include "use_features.h"
+#include "use_gguf.h"
 #include "use_heads.h"
 #include "use_images.h"
+#include "use_many.h"
 #include "use_pairs.h"
 #include "use_relations.h"
 #include "use_samples.h"
@@ -40,6 +44,9 @@ enum {
     PART_HEADS,
     PART_TASKS,
     PART_AUDIO,
+    PART_EXCHANGE,
+    PART_ARROW,
+    PART_MANY,
     PARTS
 };
 
@@ -330,6 +337,7 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
     }
     snprintf(path, sizeof path, "%s/oom.gguf", folder);
     if (status == KD_OK) status = kd_model_save_gguf(model, t, path, KD_INT8, -1);
+    if (status == KD_OK) status = use_gguf(ctx, t, path);
     kd_model_free(model);
     model = NULL;
     kd_tokenizer_free(t);
@@ -646,6 +654,9 @@ static kd_status run_part(run_parts *r, kd_context *ctx, const char *folder, int
     case PART_HEADS: return use_heads(ctx, folder);
     case PART_TASKS: return use_tasks(ctx, folder);
     case PART_AUDIO: return use_audio(ctx, folder);
+    case PART_EXCHANGE: return use_exchange(ctx, folder);
+    case PART_ARROW: return use_arrow(ctx, folder);
+    case PART_MANY: return use_many(ctx, folder);
     default: return use_images(ctx, folder);
     }
 }

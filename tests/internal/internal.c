@@ -570,6 +570,8 @@ int main(void)
     srunner_add_suite(runner, templates_suite());
     srunner_add_suite(runner, suite);
     srunner_add_suite(runner, system_suite());
+    srunner_add_suite(runner, os_suite());
+    srunner_add_suite(runner, sorter_suite());
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);

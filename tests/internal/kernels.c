@@ -165,6 +165,12 @@ RUN(axpby)
     k->axpby(w->out, 2, w->a, 3, n);
     return 0;
 }
+RUN(sum_across)
+{
+    const float *const rows[] = { w->a, w->b, w->a };
+    k->sum_across(w->out, rows, 3, n);
+    return 0;
+}
 RUN(relu)
 {
     k->relu(w->out, w->a, w->b, n);

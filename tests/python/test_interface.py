@@ -47,6 +47,7 @@ OTHER_NAMES = {
 #: What calls no function of C itself.
 PYTHONS_OWN = {
     "Bfloat16.to_float32",
+    "distill",
     "Loader.into",
     "Mel.frame_offsets",
     "Tokenizer.encode",

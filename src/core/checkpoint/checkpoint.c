@@ -15,30 +15,14 @@
 #include "core/optimizer/optimizer.h"
 #include "core/schedule/schedule.h"
 #include "core/monitor/monitor.h"
-
-#include <kdistill/checkpoint.h>
+#include "core/checkpoint/parts.h"
 
 #define MAGIC "kdCheckp"
 #define VERSION 1
 #define BYTE_ORDER_MARK 0x01020304u
 
 /* Numbers of files: a new kind comes last. */
-enum { MODEL = 1, OPTIMIZER, LOADER, SCHEDULE, LOSS, MONITOR, BYTES, BALANCE };
-
-typedef struct {
-    int32_t kind;
-    char name[KD_NAME_BYTES];
-    void *object;
-    int64_t size; /* of bytes */
-    int32_t seen; /* in the file that is being read */
-} part;
-
-struct kd_checkpoint {
-    kd__object object;
-    kd_checkpoint_options options;
-    part *parts;
-    int64_t count, room;
-};
+enum { MODEL = 1, OPTIMIZER, LOADER, SCHEDULE, LOSS, MONITOR, BYTES, BALANCE, EXCHANGE };
 
 static const kd_checkpoint_options defaults = KD_CHECKPOINT_OPTIONS_INIT;
 void kd_checkpoint_options_init(kd_checkpoint_options *o, size_t size)
@@ -60,7 +44,7 @@ kd_status kd_checkpoint_create(kd_checkpoint **out, kd_context *context,
     return KD_OK;
 }
 
-static void free_part(const part *p)
+static void free_part(const kd__part *p)
 {
     switch (p->kind) {
     case MODEL: kd_model_free(p->object); break;
@@ -70,6 +54,7 @@ static void free_part(const part *p)
     case LOSS: kd_loss_free(p->object); break;
     case MONITOR: kd_monitor_free(p->object); break;
     case BALANCE: kd_balance_free(p->object); break;
+    case EXCHANGE: kd_exchange_free(p->object); break;
     default: break;
     }
 }
@@ -94,7 +79,7 @@ static kd_status add(kd_checkpoint *checkpoint, int32_t kind, const char *name, 
                    "checkpoint: expected a new name for a part, '%s' is one already", copy);
     KD_TRY(KD_RESERVE(checkpoint->object.context, &checkpoint->parts, &checkpoint->room,
                       checkpoint->count + 1));
-    part *made = &checkpoint->parts[checkpoint->count++];
+    kd__part *made = &checkpoint->parts[checkpoint->count++];
     made->kind = kind;
     memcpy(made->name, copy, sizeof copy);
     made->object = kind == BYTES ? object : kd__object_hold(object);
@@ -135,6 +120,19 @@ kd_status kd_checkpoint_add_balance(kd_checkpoint *checkpoint, const char *name,
     return add(checkpoint, BALANCE, name, balance, 0);
 }
 
+kd_status kd_checkpoint_add_exchange(kd_checkpoint *checkpoint, const char *name,
+                                     kd_exchange *exchange)
+{
+    KD_NEED(checkpoint);
+    KD_NEED(exchange);
+    KD_TRY(kd__exchange_check_optimizer(exchange));
+    KD_FAIL_IF(checkpoint->exchange, KD_ERR_STATE,
+               "checkpoint: expected one exchange, got a second");
+    KD_TRY(add(checkpoint, EXCHANGE, name, exchange, 0));
+    checkpoint->exchange = exchange;
+    return KD_OK;
+}
+
 kd_status kd_checkpoint_borrow_bytes(kd_checkpoint *checkpoint, const char *name, void *bytes,
                                      size_t size)
 {
@@ -145,7 +143,7 @@ kd_status kd_checkpoint_borrow_bytes(kd_checkpoint *checkpoint, const char *name
 
 /* ---- saving ---- */
 
-static kd_status save_state(const part *p, kd__text *state)
+static kd_status save_state(const kd__part *p, kd__text *state)
 {
     switch (p->kind) {
     case MODEL: return kd__model_save_state(p->object, state);
@@ -155,6 +153,8 @@ static kd_status save_state(const part *p, kd__text *state)
     case LOSS: return kd__loss_save(p->object, state);
     case MONITOR: return kd__monitor_save(p->object, state);
     case BALANCE: return kd__balance_save(p->object, state);
+    case EXCHANGE:
+        return kd__optimizer_save_numbers(((const kd_exchange *)p->object)->optimizer, state);
     default: return kd__text_append(state, p->object, (size_t)p->size);
     }
 }
@@ -170,7 +170,7 @@ typedef struct {
     uint64_t bytes;
 } part_header;
 
-static kd_status write_part(kd__output *output, const part *p)
+static kd_status write_part(kd__output *output, const kd__part *p)
 {
     kd__text state = { .context = output->context };
     kd_status status = save_state(p, &state);
@@ -198,12 +198,9 @@ static kd_status write_parts(kd__output *output, const kd_checkpoint *checkpoint
     return kd__output_commit(output);
 }
 
-kd_status kd_checkpoint_save(kd_checkpoint *checkpoint, const char *path)
+kd_status kd__checkpoint_write_file(const kd_checkpoint *checkpoint, const char *path)
 {
     kd__output output;
-    KD_NEED(checkpoint);
-    KD_FAIL_IF(!checkpoint->count, KD_ERR_STATE,
-               "the checkpoint has no parts: add what it should hold first");
     kd_status status =
         kd__output_open(&output, checkpoint->object.context, path, checkpoint->options.sync);
     if (status == KD_OK) status = write_parts(&output, checkpoint);
@@ -211,9 +208,24 @@ kd_status kd_checkpoint_save(kd_checkpoint *checkpoint, const char *path)
     return status;
 }
 
+kd_status kd_checkpoint_save(kd_checkpoint *checkpoint, const char *path)
+{
+    KD_NEED(checkpoint);
+    KD_FAIL_IF(!checkpoint->count, KD_ERR_STATE,
+               "the checkpoint has no parts: add what it should hold first");
+    return checkpoint->exchange ? kd__checkpoint_save_together(checkpoint, path)
+                                : kd__checkpoint_write_file(checkpoint, path);
+}
+
 /* ---- loading: a first walk checks everything, a second one applies it ---- */
 
-static kd_status restore_state(const part *p, kd__state_reader *reader, int apply)
+static kd_status restore_numbers(kd_exchange *exchange, kd__state_reader *reader, int apply)
+{
+    int64_t is_ready;
+    return kd__optimizer_restore_numbers(exchange->optimizer, reader, &is_ready, apply);
+}
+
+static kd_status restore_state(const kd__part *p, kd__state_reader *reader, int apply)
 {
     switch (p->kind) {
     case MODEL: return kd__model_restore_state(p->object, reader, apply);
@@ -223,11 +235,12 @@ static kd_status restore_state(const part *p, kd__state_reader *reader, int appl
     case LOSS: return kd__loss_restore(p->object, reader, apply);
     case MONITOR: return kd__monitor_restore_state(p->object, reader, apply);
     case BALANCE: return kd__balance_restore(p->object, reader, apply);
+    case EXCHANGE: return restore_numbers(p->object, reader, apply);
     default: return kd__state_get(reader, apply ? p->object : NULL, p->size);
     }
 }
 
-static part *find_part(const kd_checkpoint *checkpoint, const char *name, size_t length)
+static kd__part *find_part(const kd_checkpoint *checkpoint, const char *name, size_t length)
 {
     for (int64_t i = 0; i < checkpoint->count; i++)
         if (strlen(checkpoint->parts[i].name) == length &&
@@ -264,7 +277,7 @@ static kd_status read_part(const kd_checkpoint *checkpoint, const char *path, co
     part_header h;
     KD_TRY(read_part_header(path, *at, end, &h));
     const char *name = *at + sizeof h, *bytes = name + h.name_bytes;
-    part *p = find_part(checkpoint, name, h.name_bytes);
+    kd__part *p = find_part(checkpoint, name, h.name_bytes);
     KD_FAIL_IF(!p || (uint32_t)p->kind != h.kind, KD_ERR_MISMATCH,
                "%s: part '%.*s' is not registered in this checkpoint", path, (int)h.name_bytes,
                name);
@@ -315,14 +328,21 @@ static kd_status walk(const kd_checkpoint *checkpoint, const char *path, const c
     return KD_OK;
 }
 
+kd_status kd__checkpoint_read_bytes(const kd_checkpoint *checkpoint, const char *path,
+                                    const char *bytes, int64_t size, int apply)
+{
+    KD_TRY(read_header(checkpoint, path, bytes, size));
+    return walk(checkpoint, path, bytes, size, apply);
+}
+
 kd_status kd_checkpoint_load(kd_checkpoint *checkpoint, const char *path)
 {
     char *bytes = NULL;
     int64_t size;
     KD_NEED(checkpoint);
+    if (checkpoint->exchange) return kd__checkpoint_load_together(checkpoint, path);
     KD_TRY(kd__file_read(checkpoint->object.context, path, (int64_t)1 << 42, &bytes, &size));
-    kd_status status = read_header(checkpoint, path, bytes, size);
-    if (status == KD_OK) status = walk(checkpoint, path, bytes, size, 0);
+    kd_status status = kd__checkpoint_read_bytes(checkpoint, path, bytes, size, 0);
     if (status == KD_OK) status = walk(checkpoint, path, bytes, size, 1);
     kd__release(checkpoint->object.context, bytes);
     return status;

@@ -70,6 +70,9 @@ typedef struct kd__engine {
     kd_status (*refresh)(kd_model *model);
     kd_status (*forward)(kd_model *model, kd_batch *batch, int32_t mode);
     kd_status (*backward)(kd_model *model);
+    /* The n-th run of tensors that a backward pass tells on_gradients of, in the order of the pass;
+     * 0: there are no more. NULL: it tells of none. */
+    int (*gradient_run)(const kd_model *model, int64_t n, int64_t *first, int64_t *end);
 
     /* ---- outputs, by slot ---- */
     /* 0: there are no more. Known once the config is read. */

@@ -11,11 +11,12 @@
 #include "core/model/task_heads.h"
 
 /* A pass over no rows, as a rank without samples has in an uneven round: no outputs, and gradients
- * of 0. */
+ * of 0. It counts, so that the random numbers of the next pass are those of the other ranks. */
 static kd_status begin_nothing(kd_model *model, int32_t mode)
 {
     model->rows = 0;
     model->mode = mode;
+    model->passes += mode == KD_MODE_TRAIN && !model->rehearsal.rows;
     return KD_OK;
 }
 
@@ -47,6 +48,9 @@ static void choose_draws(kd_model *model, int32_t mode)
     model->draws = mode == KD_MODE_REHEARSE
                        ? (kd__draws){ model->passes, r->rows, r->samples }
                        : (kd__draws){ model->passes, r->trained_rows, r->trained_samples };
+    if (mode == KD_MODE_EVALUATE) return;
+    model->draws.first_row += model->rows_before;
+    model->draws.first_sample += model->samples_before;
 }
 
 static void count_pass(kd_model *model, const kd_batch *batch, int32_t mode)
@@ -146,7 +150,8 @@ static kd_status check_gradients(const kd_model *model)
 {
     KD_FAIL_IF(model->gradients_shared && !model->on_gradients, KD_ERR_STATE,
                "shared gradients: call kd_optimizer_begin_step before the backward pass");
-    KD_FAIL_IF(model->on_gradients && !model->gradients_fresh, KD_ERR_STATE,
+    KD_FAIL_IF(model->on_gradients && !model->gradients_fresh && !model->gradients_wait,
+               KD_ERR_STATE,
                "a step is open and had its backward pass: call kd_optimizer_step");
     return KD_OK;
 }
@@ -201,7 +206,7 @@ static kd_status end_nothing(kd_model *model)
     KD_TRY(check_gradients(model));
     if (model->gradients_fresh)
         memset(model->gradients, 0, (size_t)model->gradient_count * sizeof *model->gradients);
-    model->gradients_fresh = model->empty = 0;
+    model->gradients_fresh = model->gradients_wait = model->empty = 0;
     return KD_OK;
 }
 
@@ -219,7 +224,7 @@ kd_status kd_model_backward(kd_model *model)
     if (status == KD_ERR_STATE) return status;
     kd__model_forget_gradients(model);
     model->rows = 0; /* what the pass kept is consumed */
-    if (status == KD_OK) model->gradients_fresh = 0;
+    if (status == KD_OK) model->gradients_fresh = model->gradients_wait = 0;
     return status;
 }
 

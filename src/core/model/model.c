@@ -367,6 +367,7 @@ kd_status kd_model_copy_parameters(kd_model *model, kd_model *from)
     KD_FAIL_IF(!same_tensors(&model->net, &from->net), KD_ERR_MISMATCH,
                "expected two models of the same tensors, got others (%lld and %lld parameters)",
                (long long)model->net.parameters, (long long)from->net.parameters);
+    model->parameters_replaced = 1;
     memmove(model->parameters, from->parameters,
             (size_t)model->net.parameters * sizeof *model->parameters);
     return KD_OK;
@@ -389,6 +390,7 @@ kd_status kd__model_save_state(kd_model *model, kd__text *state)
     KD_FAIL_IF(pending && model->gradients_shared, KD_ERR_STATE,
                "checkpoint: a step is open: call kd_optimizer_step first");
     kd__model_end_rehearsal(model); /* as in the model that is read */
+    model->parameters_replaced = 1; /* there, too */
     KD_TRY(kd__state_put_number(state, model->net.parameters));
     KD_TRY(kd__state_put_number(state, model->net.tensor_count));
     KD_TRY(kd__state_put_number(state, (int64_t)model->seed));
@@ -414,6 +416,7 @@ kd_status kd__model_restore_state(kd_model *model, kd__state_reader *reader, int
     if (!apply) return KD_OK;
     model->seed = (uint64_t)numbers[0];
     model->passes = numbers[1];
+    model->parameters_replaced = 1;
     memset(&model->rehearsal, 0, sizeof model->rehearsal);
     model->gradients_fresh = !numbers[2];
     if (numbers[2] && !model->gradients_foreign) model->gradients_foreign = KD__FOREIGN_RESTORED;

@@ -62,6 +62,9 @@ struct kd_model {
     int32_t weights;      /* KD_FLOAT32 or KD_INT8 */
     uint64_t seed;
     float *parameters, *gradients;
+    /* 1: since a checkpoint was saved, or other numbers put in their place, no pass came: what is
+     * made of parameters over several steps begins from the start */
+    int32_t parameters_replaced;
     int64_t gradient_count;
     int32_t gradients_shared;  /* 1: by the layers, in turn */
     int32_t gradients_fresh;   /* 1: the next backward pass overwrites them */
@@ -70,6 +73,10 @@ struct kd_model {
      * nobody waits. */
     void (*on_gradients)(void *user, const kd_model *model, int64_t first, int64_t end);
     void *on_gradients_user;
+    /* 1: the coming pass may add to gradients that wait, though somebody waits for their end */
+    int32_t gradients_wait;
+    /* rows and samples of one batch of all ranks that come before this rank's */
+    int64_t rows_before, samples_before;
     int64_t rows;  /* of the last forward pass; 0: none */
     int32_t empty; /* 1: the last forward pass was of a batch without rows */
     /* 1: an output of the engine got a gradient for the coming backward pass */

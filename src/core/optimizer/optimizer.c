@@ -80,6 +80,10 @@ kd_status kd_optimizer_set(kd_optimizer *optimizer, int32_t number, double value
     KD_FAIL_IF(number == KD_STEP_MOMENTUM && optimizer->o.momentum == 0 && value > 0 &&
                    optimizer->ready,
                KD_ERR_STATE, "momentum was 0 at the first step: there is no buffer for it");
+    KD_FAIL_IF(number == KD_STEP_MAX_NORM && optimizer->is_shared && optimizer->o.max_norm == 0 &&
+                   value > 0,
+               KD_ERR_STATE,
+               "max_norm was 0 when the optimizer was added to its exchange: rows are cut");
     *number_place(optimizer, number) = value;
     return KD_OK;
 }
@@ -157,7 +161,8 @@ void kd_optimizer_free(kd_optimizer *optimizer)
 static kd_status reserve_parameters(kd_optimizer *optimizer, int64_t more)
 {
     KD_FAIL_IF(optimizer->ready, KD_ERR_STATE,
-               "models and arrays must be added before the first step");
+               "models and arrays must be added before the first step%s",
+               optimizer->is_shared ? " and kd_exchange_add_optimizer" : "");
     return KD_RESERVE(optimizer->object.context, &optimizer->parameters, &optimizer->room,
                       optimizer->count + more);
 }
@@ -221,6 +226,7 @@ kd_status kd_optimizer_add_loss(kd_optimizer *optimizer, kd_loss *loss)
         p->values = of->values + tensor->offset;
         p->gradients = of->gradients + tensor->offset;
         p->rows = tensor->rank >= 2 ? tensor->dims[0] : 0;
+        p->width = p->rows ? p->count / p->rows : 1;
     }
     return KD_OK;
 }
@@ -255,6 +261,8 @@ kd_status kd_optimizer_add_group(kd_optimizer *optimizer, const char *pattern,
     KD_NEED(optimizer);
     KD_NEED(pattern);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_group_options"));
+    KD_FAIL_IF(optimizer->is_shared, KD_ERR_STATE,
+               "groups must be added before kd_exchange_add_optimizer");
     KD_FAIL_IF(!(o.learning_rate >= 0) || !isfinite(o.learning_rate), KD_ERR_RANGE,
                "group: learning_rate: expected a finite number from 0, got %g", o.learning_rate);
     KD_TRY(check_number(KD_STEP_WEIGHT_DECAY, o.weight_decay));
@@ -282,6 +290,15 @@ kd_status kd_optimizer_get_info(kd_optimizer *optimizer, kd_optimizer_info *info
 
 /* ---- state ---- */
 
+/* May the state go into one file, or come out of it? */
+static kd_status check_whole(const kd_optimizer *optimizer)
+{
+    KD_FAIL_IF(optimizer->ready && optimizer->state_count != optimizer->total, KD_ERR_STATE,
+               "checkpoint: this rank has a part of the optimizer's state: call "
+               "kd_checkpoint_add_exchange, not kd_checkpoint_add_optimizer");
+    return KD_OK;
+}
+
 static kd_status put_block(kd_optimizer *optimizer, const float *block, kd__text *state)
 {
     KD_TRY(kd__state_put_number(state, block ? optimizer->total : 0));
@@ -297,7 +314,7 @@ static kd_status put_moments(kd_optimizer *optimizer, int number, kd__text *stat
     return kd__text_append(state, half, (size_t)optimizer->total * sizeof *half);
 }
 
-kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state)
+kd_status kd__optimizer_save_numbers(kd_optimizer *optimizer, kd__text *state)
 {
     /* a step whose pass did not come, or failed, is none yet */
     for (int64_t i = 0; i < optimizer->model_count; i++)
@@ -310,6 +327,13 @@ kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state)
     KD_TRY(kd__text_append(state, numbers, sizeof numbers));
     for (int32_t i = 1; i < NUMBERS; i++)
         KD_TRY(kd__text_append(state, number_place(optimizer, i), sizeof(double)));
+    return KD_OK;
+}
+
+kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state)
+{
+    KD_TRY(check_whole(optimizer));
+    KD_TRY(kd__optimizer_save_numbers(optimizer, state));
     KD_TRY(put_moments(optimizer, 0, state));
     KD_TRY(put_moments(optimizer, 1, state));
     return put_block(optimizer, optimizer->average, state);
@@ -348,28 +372,39 @@ static void forget_state(kd_optimizer *optimizer)
     optimizer->ready = 0;
 }
 
-kd_status kd__optimizer_restore(kd_optimizer *optimizer, kd__state_reader *reader, int apply)
+kd_status kd__optimizer_restore_numbers(kd_optimizer *optimizer, kd__state_reader *reader,
+                                        int64_t *is_ready, int apply)
 {
     int64_t numbers[5];
     KD_TRY(kd__state_expect(reader, optimizer->kind, "kind of optimizer"));
     KD_TRY(kd__state_expect(reader, optimizer->total, "parameters of the optimizer"));
     KD_TRY(kd__state_get(reader, numbers, sizeof numbers));
-    if (numbers[4]) KD_TRY(kd__optimizer_prepare(optimizer));
     for (int32_t i = 1; i < NUMBERS; i++) {
         double value;
         KD_TRY(kd__state_get(reader, &value, sizeof value));
         KD_TRY(check_number(i, value));
         if (apply) *number_place(optimizer, i) = value;
     }
+    *is_ready = numbers[4];
+    if (!apply) return KD_OK;
+    optimizer->steps = numbers[0];
+    optimizer->skipped = numbers[1];
+    optimizer->clipped = numbers[2];
+    optimizer->swapped = numbers[3] != 0;
+    return KD_OK;
+}
+
+kd_status kd__optimizer_restore(kd_optimizer *optimizer, kd__state_reader *reader, int apply)
+{
+    int64_t is_ready;
+    KD_TRY(check_whole(optimizer));
+    KD_TRY(kd__optimizer_restore_numbers(optimizer, reader, &is_ready, apply));
+    if (is_ready) KD_TRY(kd__optimizer_prepare(optimizer));
     KD_TRY(get_block(optimizer, optimizer->first, optimizer->half[0], reader, apply));
     KD_TRY(get_block(optimizer, optimizer->second, optimizer->half[1], reader, apply));
     KD_TRY(get_block(optimizer, optimizer->average, NULL, reader, apply));
     if (!apply) return KD_OK;
     kd__optimizer_let_go(optimizer);
-    if (!numbers[4]) forget_state(optimizer);
-    optimizer->steps = numbers[0];
-    optimizer->skipped = numbers[1];
-    optimizer->clipped = numbers[2];
-    optimizer->swapped = numbers[3] != 0;
+    if (!is_ready) forget_state(optimizer);
     return KD_OK;
 }

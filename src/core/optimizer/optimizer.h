@@ -27,7 +27,9 @@ typedef struct kd__parameter {
 /* A piece of a parameter that one tile of work updates. */
 typedef struct kd__piece {
     int32_t parameter;
+    int32_t is_others; /* 1: another process has its state and updates it */
     int64_t first, count;
+    int64_t state; /* where its numbers begin in the state blocks */
 } kd__piece;
 
 struct kd_optimizer {
@@ -46,6 +48,8 @@ struct kd_optimizer {
     double *partial;                 /* one sum of squares a piece */
     float *first, *second, *average; /* state; NULL: not used by the kind */
     uint16_t *half[2];               /* moments in bfloat16, in place of first and second */
+    int64_t state_count; /* numbers of a state block: total, or those of the own pieces */
+    int32_t is_shared; /* 1: an exchange takes its steps; pieces are whole rows where it matters */
     int32_t ready, swapped, last_skipped;
     int32_t begun, begun_bad; /* a step, at begun_rate; some gradients of it were not finite */
     double begun_rate;
@@ -54,6 +58,10 @@ struct kd_optimizer {
 };
 
 kd_status kd__optimizer_prepare(kd_optimizer *optimizer);
+/* Cuts the parameters into pieces. */
+kd_status kd__optimizer_cut(kd_optimizer *optimizer);
+/* Has it the state block: 0 first, 1 second moments, 2 average? */
+int kd__optimizer_wants(const kd_optimizer *optimizer, int block);
 /* ---- lazy groups ---- */
 
 /* Asks models which rows have gradients: before a step looks at any. */
@@ -70,9 +78,36 @@ void kd__half_narrow(const float *from, int64_t n, uint32_t key, int64_t number,
                      uint16_t *to);
 uint32_t kd__half_key(int64_t step);
 
+/* ---- steps that several processes take together (shared_steps.c) ---- */
+
+/* An exchange takes the steps from now on: pieces are made, cut where rows end if a row's numbers
+ * belong together, and sources and groups are closed. */
+kd_status kd__optimizer_begin_shared(kd_optimizer *optimizer);
+void kd__optimizer_end_shared(kd_optimizer *optimizer);
+/* State blocks of the pieces that are not another's alone, with what they hold now. After a failure
+ * they are as before. */
+kd_status kd__optimizer_keep_own(kd_optimizer *optimizer);
+kd_status kd__optimizer_check(kd_optimizer *optimizer, double learning_rate);
+/* Gradients that no backward pass wrote are 0. */
+void kd__optimizer_zero_stale(kd_optimizer *optimizer);
+/* Sums of squares of the pieces with owned[i] not 0 into optimizer->partial; 0: a gradient there is
+ * not finite. */
+int kd__optimizer_measure(kd_optimizer *optimizer, const uint8_t *owned);
+/* Ends the step: an update of the own pieces with this sum of squares over all, or none. */
+void kd__optimizer_finish(kd_optimizer *optimizer, double learning_rate, int finite, double sum);
+/* Gradients count as zero, whatever they are. */
+void kd__optimizer_forget(kd_optimizer *optimizer);
+int kd__parameter_is_frozen(const kd__parameter *p);
+/* The same for the average alone of the own pieces. */
+void kd__optimizer_swap_own(kd_optimizer *optimizer);
+
 /* Forgets a step that was begun. */
 void kd__optimizer_let_go(kd_optimizer *optimizer);
 kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state);
+/* Kind, steps and numbers alone, without the state's blocks. */
+kd_status kd__optimizer_save_numbers(kd_optimizer *optimizer, kd__text *state);
+kd_status kd__optimizer_restore_numbers(kd_optimizer *optimizer, kd__state_reader *reader,
+                                        int64_t *is_ready, int apply);
 kd_status kd__optimizer_restore(kd_optimizer *optimizer, kd__state_reader *reader, int apply);
 
 #endif

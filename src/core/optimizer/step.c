@@ -12,65 +12,92 @@
 
 #define PIECE 32768
 
-static kd_status make_pieces(kd_optimizer *optimizer)
+static double max_norm_of(const kd_optimizer *optimizer, const kd__parameter *p)
+{
+    return p->grouped ? p->group.max_norm : optimizer->o.max_norm;
+}
+
+/* Numbers of a piece. Those of a row that one process must have together are not cut. */
+static int64_t piece_of(const kd_optimizer *optimizer, const kd__parameter *p)
+{
+    const int whole = max_norm_of(optimizer, p) > 0 || (p->grouped && p->group.lazy);
+    if (!optimizer->is_shared || !whole || !p->rows || !p->count) return PIECE;
+    return kd__max(PIECE / p->width, 1) * p->width;
+}
+
+kd_status kd__optimizer_cut(kd_optimizer *optimizer)
 {
     kd_context *context = optimizer->object.context;
     int64_t most = 0;
     for (int64_t i = 0; i < optimizer->count; i++)
-        most += kd__ceil_div(optimizer->parameters[i].count, PIECE);
+        most += kd__ceil_div(optimizer->parameters[i].count,
+                             piece_of(optimizer, &optimizer->parameters[i]));
     KD_TRY(KD_RESERVE(context, &optimizer->pieces, &optimizer->piece_room, most + 1));
+    double *partial = NULL;
+    KD_TRY(KD_NEW(context, &partial, most + 1));
     kd__release(context, optimizer->partial);
-    optimizer->partial = NULL;
-    KD_TRY(KD_NEW(context, &optimizer->partial, most + 1));
+    optimizer->partial = partial;
     optimizer->piece_count = 0;
-    for (int64_t i = 0; i < optimizer->count; i++)
-        for (int64_t first = 0; first < optimizer->parameters[i].count; first += PIECE) {
-            int64_t left = optimizer->parameters[i].count - first;
+    for (int64_t i = 0; i < optimizer->count; i++) {
+        const kd__parameter *p = &optimizer->parameters[i];
+        const int64_t piece = piece_of(optimizer, p);
+        for (int64_t first = 0; first < p->count; first += piece)
             optimizer->pieces[optimizer->piece_count++] =
-                (kd__piece){ (int32_t)i, first, kd__min(left, PIECE) };
-        }
+                (kd__piece){ .parameter = (int32_t)i,
+                             .first = first,
+                             .count = kd__min(p->count - first, piece),
+                             .state = p->offset + first };
+    }
     return KD_OK;
 }
 
-static kd_status make_state(kd_optimizer *optimizer, float **block, int wanted)
+int kd__optimizer_wants(const kd_optimizer *optimizer, int block)
 {
-    return wanted && !*block ? KD_NEW(optimizer->object.context, block, optimizer->total) : KD_OK;
+    const int adam = optimizer->kind != KD_OPTIMIZER_SGD;
+    const int wanted[] = { adam || optimizer->o.momentum > 0, adam,
+                           optimizer->o.average_decay > 0 };
+    return wanted[block];
 }
 
-static kd_status make_moments(kd_optimizer *optimizer, int number, float **block, int wanted)
+/* number: 0, 1 moments, 2 the average. */
+static kd_status make_state(kd_optimizer *optimizer, int number, float **block)
 {
-    uint16_t **half = &optimizer->half[number];
-    if (optimizer->o.moments == KD_FLOAT32) return make_state(optimizer, block, wanted);
-    return wanted && !*half ? KD_NEW(optimizer->object.context, half, optimizer->total) : KD_OK;
+    const int64_t count = optimizer->total;
+    if (number < 2 && optimizer->o.moments == KD_BFLOAT16) {
+        uint16_t **half = &optimizer->half[number];
+        return *half ? KD_OK : KD_NEW(optimizer->object.context, half, count);
+    }
+    return *block ? KD_OK : KD_NEW(optimizer->object.context, block, count);
 }
 
 kd_status kd__optimizer_prepare(kd_optimizer *optimizer)
 {
-    const int adam = optimizer->kind != KD_OPTIMIZER_SGD;
+    float **blocks[] = { &optimizer->first, &optimizer->second, &optimizer->average };
     if (optimizer->ready) return KD_OK;
     KD_FAIL_IF(!optimizer->count, KD_ERR_STATE,
                "the optimizer has no parameters: add a model or an array");
-    KD_TRY(make_pieces(optimizer));
-    KD_TRY(make_moments(optimizer, 0, &optimizer->first, adam || optimizer->o.momentum > 0));
-    KD_TRY(make_moments(optimizer, 1, &optimizer->second, adam));
-    KD_TRY(make_state(optimizer, &optimizer->average, optimizer->o.average_decay > 0));
+    KD_TRY(kd__optimizer_cut(optimizer));
+    for (int i = 0; i < 3; i++)
+        if (kd__optimizer_wants(optimizer, i)) KD_TRY(make_state(optimizer, i, blocks[i]));
     for (int64_t i = 0; i < optimizer->count && optimizer->average; i++) {
         const kd__parameter *p = &optimizer->parameters[i];
         memcpy(optimizer->average + p->offset, p->values, (size_t)p->count * sizeof(float));
     }
+    optimizer->state_count = optimizer->total;
     optimizer->ready = 1;
     return KD_OK;
 }
 
-static int is_frozen(const kd__parameter *p)
+int kd__parameter_is_frozen(const kd__parameter *p)
 {
     return (p->grouped && p->group.frozen) || (p->model && p->model->net.tensors[p->tensor].frozen);
 }
 
 typedef struct {
     kd_optimizer *optimizer;
-    int64_t first;     /* piece */
-    float scale, clip; /* of each gradient */
+    int64_t first;        /* piece */
+    const uint8_t *owned; /* of each piece: 1: it is measured; NULL: all are */
+    float scale, clip;    /* of each gradient */
     double learning_rate;
     float correction1, correction2;
     uint32_t key; /* of what rounds moments in 16 bits */
@@ -97,8 +124,8 @@ static void add_squares(void *argument, int64_t index, int32_t worker)
     int64_t end;
     double sum = 0;
     (void)worker;
-    if (p->passed) return;
-    if (!is_frozen(p))
+    if (p->passed || (w->owned && !w->owned[w->first + index])) return;
+    if (!kd__parameter_is_frozen(p))
         for (int64_t at = piece->first; kd__optimizer_next(p, piece, &at, &end); at = end)
             sum += squares(w, p->gradients + at, end - at);
     w->optimizer->partial[w->first + index] = sum;
@@ -108,7 +135,7 @@ static int is_finite(const kd_optimizer *optimizer, const kd__piece *piece)
 {
     const kd__parameter *p = &optimizer->parameters[piece->parameter];
     int64_t end;
-    if (p->passed || is_frozen(p)) return 1;
+    if (p->passed || kd__parameter_is_frozen(p)) return 1;
     for (int64_t at = piece->first; kd__optimizer_next(p, piece, &at, &end); at = end)
         if (!isfinite(optimizer->object.context->kernels->sum(p->gradients + at, end - at)))
             return 0;
@@ -123,10 +150,11 @@ static int measure(step_work *w, int64_t count, double *sum)
     const kd_optimizer *optimizer = w->optimizer;
     *sum = 0;
     kd__parallel(optimizer->object.context, count, add_squares, w);
-    for (int64_t i = w->first; i < w->first + count; i++) *sum += optimizer->partial[i];
+    for (int64_t i = w->first; i < w->first + count; i++)
+        if (!w->owned || w->owned[i]) *sum += optimizer->partial[i];
     if (!isfinite(*sum)) return 0;
     for (int64_t i = w->first; i < w->first + count && w->clip < INFINITY; i++)
-        if (!is_finite(optimizer, &optimizer->pieces[i])) return 0;
+        if ((!w->owned || w->owned[i]) && !is_finite(optimizer, &optimizer->pieces[i])) return 0;
     return 1;
 }
 
@@ -160,7 +188,9 @@ static void update_values(const step_work *w, const kd__parameter *p, const run 
 
 #define WIDENED 1024 /* numbers of moments in 16 bits that are widened at once */
 
-static void update_half(const step_work *w, const kd__parameter *p, int64_t at, const run *all)
+/* at: where the state blocks have the run; number: of its first value among all, for the hash. */
+static void update_half(const step_work *w, const kd__parameter *p, int64_t at, int64_t number,
+                        const run *all)
 {
     uint16_t *const *half = w->optimizer->half;
     float moments[2][WIDENED];
@@ -170,18 +200,19 @@ static void update_half(const step_work *w, const kd__parameter *p, int64_t at, 
         for (int k = 0; k < 2 && half[k]; k++) kd__half_widen(half[k] + at + i, n, moments[k]);
         update_values(w, p, &r);
         for (int k = 0; k < 2 && half[k]; k++)
-            kd__half_narrow(moments[k], n, w->key, at + i, k, half[k] + at + i);
+            kd__half_narrow(moments[k], n, w->key, number + i, k, half[k] + at + i);
     }
 }
 
-/* Numbers first .. first + n - 1 of a parameter. */
-static void update_run(const step_work *w, const kd__parameter *p, int64_t first, int64_t n)
+/* Numbers first .. first + n - 1 of a piece's parameter. */
+static void update_run(const step_work *w, const kd__piece *piece, int64_t first, int64_t n)
 {
     const kd_optimizer *optimizer = w->optimizer;
-    const int64_t at = p->offset + first;
+    const kd__parameter *p = &optimizer->parameters[piece->parameter];
+    const int64_t at = piece->state + first - piece->first;
     const run r = { p->values + first, optimizer->first ? optimizer->first + at : NULL,
                     optimizer->second ? optimizer->second + at : NULL, p->gradients + first, n };
-    if (optimizer->half[0]) update_half(w, p, at, &r);
+    if (optimizer->half[0]) update_half(w, p, at, p->offset + first, &r);
     else update_values(w, p, &r);
 }
 
@@ -194,11 +225,11 @@ static void update(void *argument, int64_t index, int32_t worker)
     const double average = optimizer->o.average_decay;
     int64_t end;
     (void)worker;
-    if (p->passed || is_frozen(p)) return;
+    if (piece->is_others || p->passed || kd__parameter_is_frozen(p)) return;
     for (int64_t at = piece->first; kd__optimizer_next(p, piece, &at, &end); at = end)
-        update_run(w, p, at, end - at);
+        update_run(w, piece, at, end - at);
     if (optimizer->average && optimizer->o.max_norm == 0)
-        optimizer->object.context->kernels->axpby(optimizer->average + p->offset + piece->first,
+        optimizer->object.context->kernels->axpby(optimizer->average + piece->state,
                                                   (float)(1 - average), p->values + piece->first,
                                                   (float)average, piece->count);
 }
@@ -208,6 +239,7 @@ static void update(void *argument, int64_t index, int32_t worker)
 typedef struct {
     const kd__kernels *kernels;
     const kd__parameter *p;
+    int64_t first; /* row */
     double limit;
 } norm_work;
 
@@ -215,36 +247,52 @@ static void limit_row(void *argument, int64_t row, int32_t worker)
 {
     norm_work *w = argument;
     const int64_t width = w->p->count / w->p->rows;
-    float *values = w->p->values + row * width;
+    float *values = w->p->values + (w->first + row) * width;
     double norm = sqrt(w->kernels->sum_squares(values, width));
     (void)worker;
     if (norm > w->limit) w->kernels->axpby(values, (float)(w->limit / norm), values, 0, width);
 }
 
+/* The rows of numbers first .. first + count - 1 of a parameter. */
+static void limit_rows(kd_optimizer *optimizer, const kd__parameter *p, int64_t first,
+                       int64_t count)
+{
+    norm_work w = { optimizer->object.context->kernels, p, 0, max_norm_of(optimizer, p) };
+    if (!(w.limit > 0) || !p->rows || !count || kd__parameter_is_frozen(p)) return;
+    const int64_t width = p->count / p->rows;
+    w.first = first / width;
+    kd__parallel(optimizer->object.context, count / width, limit_row, &w);
+}
+
 static void limit_norms(kd_optimizer *optimizer)
 {
-    kd_context *context = optimizer->object.context;
-    for (int64_t i = 0; i < optimizer->count; i++) {
-        const kd__parameter *p = &optimizer->parameters[i];
-        norm_work w = { context->kernels, p,
-                        p->grouped ? p->group.max_norm : optimizer->o.max_norm };
-        if (w.limit > 0 && p->rows && !is_frozen(p)) kd__parallel(context, p->rows, limit_row, &w);
-    }
+    if (!optimizer->is_shared)
+        for (int64_t i = 0; i < optimizer->count; i++)
+            limit_rows(optimizer, &optimizer->parameters[i], 0, optimizer->parameters[i].count);
+    else
+        for (int64_t i = 0; i < optimizer->piece_count; i++) {
+            const kd__piece *piece = &optimizer->pieces[i];
+            if (piece->is_others) continue;
+            limit_rows(optimizer, &optimizer->parameters[piece->parameter], piece->first,
+                       piece->count);
+        }
 }
 
 static void average_late(kd_optimizer *optimizer)
 {
-    for (int64_t i = 0; i < optimizer->count && optimizer->average && optimizer->o.max_norm > 0;
-         i++) {
-        const kd__parameter *p = &optimizer->parameters[i];
+    for (int64_t i = 0;
+         i < optimizer->piece_count && optimizer->average && optimizer->o.max_norm > 0; i++) {
+        const kd__piece *piece = &optimizer->pieces[i];
+        if (piece->is_others) continue;
         optimizer->object.context->kernels->axpby(
-            optimizer->average + p->offset, (float)(1 - optimizer->o.average_decay), p->values,
-            (float)optimizer->o.average_decay, p->count);
+            optimizer->average + piece->state, (float)(1 - optimizer->o.average_decay),
+            optimizer->parameters[piece->parameter].values + piece->first,
+            (float)optimizer->o.average_decay, piece->count);
     }
 }
 
 /* No backward pass since the last step: what lies in the block counts as zero. */
-static void zero_stale_gradients(kd_optimizer *optimizer)
+void kd__optimizer_zero_stale(kd_optimizer *optimizer)
 {
     for (int64_t i = 0; i < optimizer->model_count; i++) {
         kd_model *model = optimizer->models[i];
@@ -254,7 +302,7 @@ static void zero_stale_gradients(kd_optimizer *optimizer)
 }
 
 /* Gradients count as zero: models overwrite them at the next backward pass, arrays are cleared. */
-static void forget_gradients(kd_optimizer *optimizer)
+void kd__optimizer_forget(kd_optimizer *optimizer)
 {
     for (int64_t i = 0; i < optimizer->model_count; i++) optimizer->models[i]->gradients_fresh = 1;
     for (int64_t i = 0; i < optimizer->count; i++)
@@ -293,7 +341,7 @@ static void take_step(kd_optimizer *optimizer, step_work *w)
     average_late(optimizer);
 }
 
-static kd_status check_step(kd_optimizer *optimizer, double learning_rate)
+kd_status kd__optimizer_check(kd_optimizer *optimizer, double learning_rate)
 {
     KD_NEED(optimizer);
     KD_FAIL_IF(!(learning_rate >= 0) || !isfinite(learning_rate), KD_ERR_RANGE,
@@ -302,6 +350,15 @@ static kd_status check_step(kd_optimizer *optimizer, double learning_rate)
         optimizer->swapped, KD_ERR_STATE,
         "the averaged weights are in place: call kd_optimizer_swap_average before the next step");
     return kd__optimizer_prepare(optimizer);
+}
+
+static kd_status check_alone(kd_optimizer *optimizer)
+{
+    KD_NEED(optimizer);
+    KD_FAIL_IF(optimizer->is_shared, KD_ERR_STATE,
+               "the optimizer is an exchange's: expected kd_exchange_step and "
+               "kd_exchange_swap_average");
+    return KD_OK;
 }
 
 /* ---- a step that is begun before the backward pass ---- */
@@ -335,7 +392,8 @@ void kd__optimizer_let_go(kd_optimizer *optimizer)
 
 kd_status kd_optimizer_begin_step(kd_optimizer *optimizer, double learning_rate)
 {
-    KD_TRY(check_step(optimizer, learning_rate));
+    KD_TRY(check_alone(optimizer));
+    KD_TRY(kd__optimizer_check(optimizer, learning_rate));
     KD_FAIL_IF(
         optimizer->o.clip_norm > 0, KD_ERR_STATE,
         "clip_norm needs all gradients at once: a step cannot be begun before the backward pass");
@@ -359,7 +417,8 @@ kd_status kd_optimizer_begin_step(kd_optimizer *optimizer, double learning_rate)
 kd_status kd_optimizer_step(kd_optimizer *optimizer, double learning_rate)
 {
     double sum;
-    KD_TRY(check_step(optimizer, learning_rate));
+    KD_TRY(check_alone(optimizer));
+    KD_TRY(kd__optimizer_check(optimizer, learning_rate));
     KD_FAIL_IF(
         optimizer->begun && learning_rate != optimizer->begun_rate, KD_ERR_INVALID,
         "kd_optimizer_begin_step had learning rate %g, kd_optimizer_step got %g: expected the same",
@@ -372,7 +431,7 @@ kd_status kd_optimizer_step(kd_optimizer *optimizer, double learning_rate)
                    "the layers share gradients: call kd_optimizer_begin_step and the backward pass "
                    "before the step");
     }
-    zero_stale_gradients(optimizer);
+    kd__optimizer_zero_stale(optimizer);
     kd__optimizer_find_touched(optimizer);
     step_work w = work_of(optimizer, learning_rate);
     const int finite = measure(&w, optimizer->piece_count, &sum);
@@ -381,25 +440,51 @@ kd_status kd_optimizer_step(kd_optimizer *optimizer, double learning_rate)
     if (optimizer->last_skipped) optimizer->skipped++;
     else take_step(optimizer, &w);
     kd__optimizer_let_go(optimizer);
-    forget_gradients(optimizer);
+    kd__optimizer_forget(optimizer);
     return KD_OK;
 }
 
-kd_status kd_optimizer_swap_average(kd_optimizer *optimizer)
+void kd__optimizer_swap_own(kd_optimizer *optimizer)
 {
-    KD_NEED(optimizer);
-    KD_FAIL_IF(!optimizer->average, KD_ERR_STATE,
-               "no averaged weights: set average_decay, and take a step");
-    KD_FAIL_IF(optimizer->begun, KD_ERR_STATE, "a step is open: call kd_optimizer_step first");
-    for (int64_t i = 0; i < optimizer->count; i++) {
-        const kd__parameter *p = &optimizer->parameters[i];
-        float *average = optimizer->average + p->offset;
-        for (int64_t j = 0; j < p->count; j++) {
-            float swap = p->values[j];
-            p->values[j] = average[j];
+    for (int64_t i = 0; i < optimizer->piece_count; i++) {
+        const kd__piece *piece = &optimizer->pieces[i];
+        float *average = optimizer->average + piece->state;
+        float *values = optimizer->parameters[piece->parameter].values + piece->first;
+        for (int64_t j = 0; j < piece->count && !piece->is_others; j++) {
+            float swap = values[j];
+            values[j] = average[j];
             average[j] = swap;
         }
     }
     optimizer->swapped = !optimizer->swapped;
+}
+
+kd_status kd_optimizer_swap_average(kd_optimizer *optimizer)
+{
+    KD_TRY(check_alone(optimizer));
+    KD_FAIL_IF(!optimizer->average, KD_ERR_STATE,
+               "no averaged weights: set average_decay, and take a step");
+    KD_FAIL_IF(optimizer->begun, KD_ERR_STATE, "a step is open: call kd_optimizer_step first");
+    kd__optimizer_swap_own(optimizer);
     return KD_OK;
+}
+
+/* ---- steps of an exchange ---- */
+
+int kd__optimizer_measure(kd_optimizer *optimizer, const uint8_t *owned)
+{
+    step_work w = work_of(optimizer, 0);
+    double sum;
+    w.owned = owned;
+    for (int64_t i = 0; i < optimizer->count; i++) optimizer->parameters[i].touched = NULL;
+    return measure(&w, optimizer->piece_count, &sum);
+}
+
+void kd__optimizer_finish(kd_optimizer *optimizer, double learning_rate, int finite, double sum)
+{
+    step_work w = work_of(optimizer, learning_rate);
+    optimizer->norm = sqrt(sum);
+    optimizer->last_skipped = !finite;
+    if (!finite) optimizer->skipped++;
+    else take_step(optimizer, &w);
 }

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/numbers.h"
+#include "language/trunk/lattice.h"
 #include "language/trunk/lora.h"
 #include "language/trunk/int8_weights.h"
 
@@ -15,6 +16,7 @@ void kd__trunk_free(kd__trunk *s, kd_context *context)
         kd__release(context, o->dlayers[i]);
     kd__trunk_pass_free(&s->pass, context);
     kd__lora_free(s->lora, context);
+    kd__lattice_free(s->lattice, context);
     kd__int8_weights_free(s->quantized);
     void *blocks[] = {
         s->config.rope.divisors, s->config.layer, s->config.windows, o->dhidden, o->dlayers,

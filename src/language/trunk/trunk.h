@@ -176,6 +176,7 @@ typedef struct kd__trunk {
     int32_t logits_known;
     kd_array head_view, head_gradient, bias_view, bias_gradient;
     struct kd__lora *lora;              /* NULL: no adapters */
+    struct kd__lattice *lattice;        /* NULL: none; not beside adapters */
     struct kd__int8_weights *quantized; /* of a frozen model, NULL: none */
     struct kd__samples *samples;        /* outputs of samples, NULL: none */
 } kd__trunk;
@@ -210,7 +211,9 @@ static inline int64_t kd__trunk_units(const kd__trunk_config *d)
 {
     return d->no_gate ? d->inner : 2 * d->inner;
 }
-/* The parameters as passes see them: with adapters, or the model's own. */
+/* The parameters as passes see them: with adapters, on a lattice, or the model's own. Made of those
+ * of now before a pass, a save, a generator. */
+kd_status kd__trunk_refresh(kd_model *model);
 const float *kd__parameters_seen(const kd_model *model);
 /* A head in the file where the config ties it to the embedding: KD_ERR_MISMATCH where it holds
  * other numbers. */
@@ -322,6 +325,8 @@ kd__attention kd__trunk_attention(const kd__trunk_config *config, const kd__trun
 kd__attention kd__trunk_layer_attention(const kd_model *model, const kd__trunk_pass *pass,
                                         int64_t layer);
 kd_status kd__trunk_backward(kd_model *model);
+/* The engine's gradient_run: layers, the last first. */
+int kd__trunk_gradient_run(const kd_model *model, int64_t n, int64_t *first, int64_t *end);
 /* The lowest part that has a trained tensor, from 0: what enters layer 0, each layer's attention
  * and feed-forward (kd__trunk_part), the last norm, what is above it. */
 int64_t kd__trunk_lowest(const kd_model *model);

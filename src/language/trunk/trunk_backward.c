@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "language/trunk/trunk.h"
+#include "language/trunk/lattice.h"
 #include "language/trunk/lora.h"
 #include "nn/embedding.h"
 #include "nn/dropout.h"
@@ -219,13 +220,31 @@ static kd_status attention(const backward *w, const kd__trunk_layer *l, int64_t 
 }
 
 /* A layer's gradients are whole when no layer before it has the same tensors. */
+static int is_whole(const kd__trunk_config *d, int64_t layer)
+{
+    return d->whole_stack ? layer < d->layers / d->repeats : layer % d->repeats == 0;
+}
+
+int kd__trunk_gradient_run(const kd_model *model, int64_t n, int64_t *first, int64_t *end)
+{
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    for (int64_t layer = d->layers; layer-- > 0;) {
+        if (!is_whole(d, layer) || n-- > 0) continue;
+        *first = d->layer[layer].first;
+        *end = d->layer[layer].end;
+        return 1;
+    }
+    return 0;
+}
+
 static kd_status finish_layer(const backward *w, int64_t layer)
 {
     const kd__trunk_config *d = w->d;
     kd_model *model = w->model;
     const int64_t first = d->layer[layer].first, end = d->layer[layer].end;
-    if (d->whole_stack ? layer >= d->layers / d->repeats : layer % d->repeats != 0) return KD_OK;
+    if (!is_whole(d, layer)) return KD_OK;
     KD_TRY(kd__lora_gradients(model, first, end));
+    kd__lattice_gradients(model, first, end);
     if (model->on_gradients) model->on_gradients(model->on_gradients_user, model, first, end);
     return KD_OK;
 }
@@ -442,6 +461,9 @@ kd_status kd__trunk_backward(kd_model *model)
         enter_layers(&w);
         KD_TRY(backward_embedding(&w));
     }
+    const int64_t last = d->layer[d->layers - 1].end, all = model->net.tensor_count;
+    kd__lattice_gradients(model, 0, d->layer[0].first);
+    kd__lattice_gradients(model, last, all);
     KD_TRY(kd__lora_gradients(model, 0, d->layer[0].first));
-    return kd__lora_gradients(model, d->layer[d->layers - 1].end, model->net.tensor_count);
+    return kd__lora_gradients(model, last, all);
 }

@@ -4,6 +4,7 @@
 
 #include "base/array.h"
 #include "base/memory.h"
+#include "language/trunk/lattice.h"
 #include "language/trunk/lora.h"
 #include "math/random.h"
 
@@ -16,10 +17,25 @@ kd_status kd__trunk_begin(kd__trunk *s, kd_context *context)
     return KD_NEW(context, &s->outside.has_dlayer, outputs);
 }
 
+/* The block that passes see in place of the parameters; NULL: the parameters themselves. */
+static float **effective_of(const kd_model *model)
+{
+    kd__trunk *trunk = kd__trunk_of(model);
+    return trunk->lora      ? &trunk->lora->effective
+           : trunk->lattice ? &trunk->lattice->effective
+                            : NULL;
+}
+
 const float *kd__parameters_seen(const kd_model *model)
 {
-    const kd__lora *lora = kd__trunk_of(model)->lora;
-    return lora ? lora->effective : model->parameters;
+    float **effective = effective_of(model);
+    return effective ? *effective : model->parameters;
+}
+
+kd_status kd__trunk_refresh(kd_model *model)
+{
+    KD_TRY(kd__lattice_refresh(model));
+    return kd__lora_refresh(model);
 }
 
 kd__gemm kd__trunk_projection(const kd_model *model, int into, int64_t rows, const float *x,
@@ -209,10 +225,10 @@ static kd_status larger(const kd_model *model, const float *values, int64_t befo
 
 static kd_status make_blocks(kd_model *model, int64_t before, float *made[3], int64_t *gradients)
 {
-    const kd__lora *lora = kd__trunk_of(model)->lora;
+    float **effective = effective_of(model);
     *gradients = model->net.parameters;
     KD_TRY(larger(model, model->parameters, before, &made[0]));
-    if (lora) KD_TRY(larger(model, lora->effective, before, &made[1]));
+    if (effective) KD_TRY(larger(model, *effective, before, &made[1]));
     if (model->frozen) return KD_OK;
     if (model->gradients_shared) KD_TRY(kd__trunk_share_gradients(&model->net, gradients));
     return KD_NEW(model->object.context, &made[2], *gradients);
@@ -226,8 +242,7 @@ static void replace(const kd_model *model, float **block, float *made)
 
 kd_status kd__trunk_grow(kd_model *model, int64_t count, int64_t before)
 {
-    kd__lora *lora = kd__trunk_of(model)->lora;
-    float *made[3] = { NULL };
+    float **effective = effective_of(model), *made[3] = { NULL };
     int64_t gradients;
     const kd_status status = make_blocks(model, before, made, &gradients);
     if (status != KD_OK) {
@@ -236,7 +251,7 @@ kd_status kd__trunk_grow(kd_model *model, int64_t count, int64_t before)
         return status;
     }
     replace(model, &model->parameters, made[0]);
-    if (lora) replace(model, &lora->effective, made[1]);
+    if (effective) replace(model, effective, made[1]);
     if (!model->frozen) replace(model, &model->gradients, made[2]);
     model->gradient_count = gradients;
     model->gradients_fresh = 1;
