@@ -204,7 +204,8 @@ START_TEST(a_published_model_is_near_its_float32_logits)
         OK(kd_model_output(models[k], "logits", &z[k]));
     }
     const double kl = divergence(z[0].data, z[1].data, z[0].dims[0], z[0].dims[1]);
-    ck_assert_msg(kl > 0 && kl < 2e-3, "%g nat a token", kl);
+    ck_assert_msg(kl > 0 && kl < 1.25e-3, /* 1.29e-3 as it is rounded without */ "%g nat a token",
+                  kl);
     for (int k = 0; k < 2; k++) kd_model_free(models[k]);
     kd_batch_free(text);
     kd_tokenizer_free(tokenizer);
