@@ -2,10 +2,10 @@
 
     KDISTILL_LIBRARY=lib/libkdistill.so python bench/prune.py SMOLLM2 DATA [STEPS]
 
-Perplexity and KL(teacher, student) a token on GSM8K; layers are chosen on 256 tokens of
-tinyshakespeare, or on random tokens. STEPS: so many of distilling the smallest of each, 1,024
-tokens of GSM8K a step. The table also lies in build/prune.json. SIZES=25,20,15,10; WITHOUT=greedy
-leaves that column out.
+Perplexity and KL(teacher, student) a token on GSM8K; layers are chosen on the first 64 tokens of
+README.md, or on random tokens. STEPS: so many of distilling the smallest of each, 1,024 tokens of
+GSM8K a step. The table also lies in build/prune.json. SIZES=25,20,15,10; WITHOUT="greedy;uniform"
+leaves these rows out.
 """
 
 import json
@@ -16,7 +16,8 @@ import time
 
 import numpy as np
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "python"))
 import kdistill as kd
 
 SIZES = [int(size) for size in os.environ.get("SIZES", "25,20,15,10").split(",")]
@@ -80,8 +81,8 @@ def distil(ctx, model, judge, tokens, steps):
 def main(folder, data, steps=0):
     ctx = kd.Context(threads=int(os.environ.get("THREADS", "0")))
     whole, tokenizer = kd.Model.load(ctx, folder, frozen=1), kd.Tokenizer(ctx, folder)
-    text = open(os.path.join(data, "text", "tinyshakespeare.txt")).read()[:4000]
-    texts = {"text": packed(ctx, tokenizer.encode(text)[:LENGTH]), None: None}
+    text = open(os.path.join(HERE, "..", "README.md")).read()
+    texts = {"text": packed(ctx, tokenizer.encode(text)[:64], 64), None: None}
     judge = Judge(ctx, whole, gsm8k(tokenizer, os.path.join(data, "gsm8k", "test.jsonl"), 1024))
     train = gsm8k(tokenizer, os.path.join(data, "gsm8k", "train.jsonl"), (steps + 2) * 1024)
     rows = [dict(choice="whole", layers=len(whole.measure_influence()))]
@@ -90,7 +91,7 @@ def main(folder, data, steps=0):
     print("|---|---|---|---|---|---|")
     print(f"| the whole model | {rows[0]['layers']} | {rows[0]['perplexity']:.4g} | 0 | | |")
     for name, choice, on in CHOICES:
-        if name.split(",")[0] in os.environ.get("WITHOUT", "").split(","):
+        if name in os.environ.get("WITHOUT", "").split(";"):
             continue
         for size in SIZES:
             start = time.perf_counter()

@@ -141,6 +141,7 @@ ENUM_MEMBERS = {
     "resample": "Resample",
     "lookup": "Lookup",
     "mean": "Mean",
+    "moments": "DType",
     "missing": "Missing",
     "mixture": "Mix",
     "nonfinite": "Nonfinite",

@@ -73,7 +73,7 @@ KD_API kd_status kd_student_create(kd_model **out, kd_model *teacher,
  *   of the logits, or without a head as the squared distance of "hidden" [SLEB, Song et al. 2024].
  *   Of equal ones the higher. From L to l layers (L (L + 1) - l (l + 1)) / 2 passes of half the
  *   layers, which the context's progress counts and may stop; beside a pass, memory for what enters
- *   each layer and for (tokens, vocabulary) logits, in blocks from 8 million numbers on.
+ *   each layer and for (tokens, vocabulary) logits, in blocks from 16 million numbers on.
  * The last two look at `calibration`, some hundred tokens; without it at 256 random ones.
  * kd_student_map_layers: map (options->layers), ascending. It is what kd_student_create takes with
  * the same options, to be given to several students as layer_map, or to terms of layers

@@ -909,6 +909,8 @@ class kd_optimizer_options(Structure):
         ("clip_value", c_double),
         ("max_norm", c_double),
         ("average_decay", c_double),
+        ("moments", c_int32),
+        ("reserved", c_int32),
     ]
     struct_size: int
     nesterov: int
@@ -921,6 +923,8 @@ class kd_optimizer_options(Structure):
     clip_value: float
     max_norm: float
     average_decay: float
+    moments: int
+    reserved: int
 
 
 class kd_group_options(Structure):
@@ -4583,7 +4587,9 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "- KD_ERR_MISMATCH: they differ; the message names what, and the first rank that has it oth"
         "erwise\n"
         "  than rank 0.\n"
-        "- KD_ERR_UNSUPPORTED: batch normalization, or shared_gradients. docs/scale.md says why."
+        "- KD_ERR_UNSUPPORTED: batch normalization, shared_gradients, or moments in bfloat16. docs/"
+        "scale.md\n"
+        "  says why."
     ),
     "kd_exchange_sum_counts": (
         c_int32, [c_void_p, c_void_p, POINTER(kd_loss_counts), POINTER(c_int64)],
@@ -5470,7 +5476,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "the\n"
         "  layers, which the context's progress counts and may stop; beside a pass, memory for what"
         " enters\n"
-        "  each layer and for (tokens, vocabulary) logits, in blocks from 8 million numbers on.\n"
+        "  each layer and for (tokens, vocabulary) logits, in blocks from 16 million numbers on.\n"
         "The last two look at `calibration`, some hundred tokens; without it at 256 random ones.\n"
         "kd_student_map_layers: map (options->layers), ascending. It is what kd_student_create take"
         "s with\n"

@@ -267,6 +267,7 @@ class OptimizerOptions(TypedDict, total=False):
     clip_value: float
     max_norm: float
     average_decay: float
+    moments: DType
 
 
 class GroupOptions(TypedDict, total=False):
@@ -1072,6 +1073,12 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "clip_value": ("float", "each gradient; 0: off"),
         "max_norm": ("float", "rows of parameters of rank 2 and more; 0: off"),
         "average_decay": ("float", "0: no averaged weights"),
+        "moments": (
+            "DType",
+            "of momentum, first and second moments: DType.FLOAT32, or DType.BFLOAT16 in half the me"
+            "mory, rounded up or down at random with an exact mean. A checkpoint keeps them as they"
+            " are. Since 0.2."
+        ),
     },
     "kd_group_options": {
         "frozen": ("int", "1: not updated"),

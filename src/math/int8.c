@@ -21,7 +21,7 @@
 /* y[i][j] = sum over groups of scales[group][j] by[i][group] (correction[group][j] + sum_k a[k][i]
  * b[k][j]), packed as a[input / 4][row][4], b[input / 4][output][4]. Always HIGH rows. */
 typedef struct {
-    int64_t groups, group;
+    int64_t groups, group, deep;
     const uint8_t *a;
     const float *by; /* (HIGH, groups) */
     const int8_t *b;
@@ -29,6 +29,12 @@ typedef struct {
     const int32_t *corrections;
 } tile_work;
 typedef void tile_function(const tile_work *w, float y[HIGH][WIDE]);
+
+/* Inputs of a group. */
+static inline int64_t depth_of(const tile_work *w, int64_t g)
+{
+    return kd__min(w->group, w->deep - g * w->group);
+}
 
 /* Sums of one group to y. */
 static void add_group(const tile_work *w, int64_t g, int32_t sums[HIGH][WIDE], float y[HIGH][WIDE])
@@ -45,8 +51,9 @@ static void tile_portable(const tile_work *w, float y[HIGH][WIDE])
     const uint8_t *a = w->a;
     memset(y, 0, HIGH * WIDE * sizeof(float));
     for (int64_t g = 0; g < w->groups; g++) {
+        const int64_t depth = depth_of(w, g);
         int32_t sums[HIGH][WIDE] = { { 0 } };
-        for (int64_t k = 0; k < w->group / 4; k++, b += 4 * WIDE, a += 4 * HIGH)
+        for (int64_t k = 0; k < depth / 4; k++, b += 4 * WIDE, a += 4 * HIGH)
             for (int i = 0; i < HIGH; i++)
                 for (int j = 0; j < WIDE; j++)
                     sums[i][j] += a[4 * i] * b[4 * j] + a[4 * i + 1] * b[4 * j + 1] +
@@ -81,10 +88,11 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) static void tile_vnni(con
     const uint8_t *a = w->a;
     EACH_ROW(BEGIN)
     for (int64_t g = 0; g < w->groups; g++) {
+        const int64_t depth = depth_of(w, g);
         const __m512i c0 = _mm512_loadu_si512(w->corrections + g * WIDE),
                       c1 = _mm512_loadu_si512(w->corrections + g * WIDE + 16);
         EACH_ROW(CORRECT)
-        for (int64_t k = 0; k < w->group / 4; k++, b += 4 * WIDE, a += 4 * HIGH) {
+        for (int64_t k = 0; k < depth / 4; k++, b += 4 * WIDE, a += 4 * HIGH) {
             const aliased *fours = (const aliased *)a;
             const __m512i b0 = _mm512_loadu_si512(b), b1 = _mm512_loadu_si512(b + 64);
             __m512i x;
@@ -131,7 +139,7 @@ static void tile_avx2(const tile_work *w, float y[HIGH][WIDE])
     memset(y, 0, HIGH * WIDE * sizeof(float));
     for (int64_t g = 0; g < w->groups; g++) {
         int32_t sums[HIGH][WIDE];
-        group_avx2(w->a + g * w->group * HIGH, w->b + g * w->group * WIDE, w->group, sums);
+        group_avx2(w->a + g * w->group * HIGH, w->b + g * w->group * WIDE, depth_of(w, g), sums);
         add_group(w, g, sums, y);
     }
 }
@@ -150,12 +158,15 @@ static tile_function *choose(const kd_context *context)
 
 /* ---- weights ---- */
 
-static int64_t group_for(int smooth) { return smooth ? KD__INT8_SMOOTH_GROUP : KD__INT8_GROUP; }
+static int64_t group_for(int smooth, int64_t inputs)
+{
+    return smooth && inputs >= KD__INT8_MANY ? KD__INT8_SMOOTH_GROUP : KD__INT8_GROUP;
+}
 
 int64_t kd__int8_bytes(int64_t outputs, int64_t inputs, int smooth)
 {
-    const int64_t rows = kd__round_up(outputs, WIDE), group = group_for(smooth);
-    return (smooth ? 4 * inputs : 0) + rows * kd__round_up(inputs, group) +
+    const int64_t rows = kd__round_up(outputs, WIDE), group = group_for(smooth, inputs);
+    return (smooth ? 4 * inputs : 0) + rows * kd__round_up(inputs, KD__INT8_GROUP) +
            rows * kd__ceil_div(inputs, group) * 8;
 }
 
@@ -178,7 +189,7 @@ static void pack_row(void *argument, int64_t n, int32_t worker)
     const packing *p = argument;
     kd__int8 *q = p->q;
     const float *w = p->w + n * q->inputs;
-    int8_t *to = q->values + n / WIDE * q->groups * q->group * WIDE + n % WIDE * 4;
+    int8_t *to = q->values + n / WIDE * q->deep * WIDE + n % WIDE * 4;
     (void)worker;
     for (int64_t g = 0; g < q->groups; g++) {
         const int64_t first = g * q->group, last = kd__min(first + q->group, q->inputs),
@@ -206,9 +217,10 @@ kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_
     *q = (kd__int8){ .outputs = outputs,
                      .inputs = inputs,
                      .panels = kd__ceil_div(outputs, WIDE),
-                     .groups = kd__ceil_div(inputs, group_for(s != NULL)),
-                     .group = group_for(s != NULL) };
-    kd_status status = KD_NEW(context, &q->values, q->panels * q->groups * q->group * WIDE);
+                     .groups = kd__ceil_div(inputs, group_for(s != NULL, inputs)),
+                     .group = group_for(s != NULL, inputs),
+                     .deep = kd__round_up(inputs, KD__INT8_GROUP) };
+    kd_status status = KD_NEW(context, &q->values, q->panels * q->deep * WIDE);
     if (status == KD_OK) status = KD_NEW(context, &q->scales, q->panels * q->groups * WIDE);
     if (status == KD_OK) status = KD_NEW(context, &q->corrections, q->panels * q->groups * WIDE);
     if (status == KD_OK && s) status = KD_NEW(context, &q->inverse, inputs);
@@ -262,7 +274,7 @@ static const float *group_of(const product *p, int64_t r, int64_t first, int64_t
 static void quantize_row(void *argument, int64_t r, int32_t worker)
 {
     const product *p = argument;
-    const int64_t n = p->q->inputs, group = p->q->group, deep = p->q->groups * group;
+    const int64_t n = p->q->inputs, group = p->q->group, deep = p->q->deep;
     uint8_t piece[MOST], *to = p->a + r / HIGH * HIGH * deep + r % HIGH * 4;
     float room[MOST];
     (void)worker;
@@ -279,7 +291,8 @@ static void quantize_row(void *argument, int64_t r, int32_t worker)
 #endif
                 to_bytes(x, count, inverse, piece);
         }
-        for (int64_t k = 0; k < group; k += 4) memcpy(to + (first + k) * HIGH, piece + k, 4);
+        for (int64_t k = 0; k < group && first + k < deep; k += 4)
+            memcpy(to + (first + k) * HIGH, piece + k, 4);
         p->by[r * p->q->groups + g] = largest / 127;
     }
 }
@@ -297,13 +310,14 @@ static void multiply(void *argument, int64_t piece, int32_t worker)
 {
     const product *p = argument;
     const kd__int8 *q = p->q;
-    const int64_t deep = q->groups * q->group, last = kd__min((piece + 1) * p->chunk, q->panels);
+    const int64_t deep = q->deep, last = kd__min((piece + 1) * p->chunk, q->panels);
     float sums[HIGH][WIDE];
     (void)worker;
     for (int64_t panel = piece * p->chunk; panel < last; panel++)
         for (int64_t first = 0; first < p->rows; first += HIGH) {
             const tile_work w = { q->groups,
                                   q->group,
+                                  deep,
                                   p->a + first * deep,
                                   p->by + first * q->groups,
                                   q->values + panel * WIDE * deep,
@@ -317,7 +331,7 @@ static void multiply(void *argument, int64_t piece, int32_t worker)
 int64_t kd__int8_scratch(int64_t rows, int64_t inputs)
 {
     const int64_t lines = kd__round_up(rows, HIGH), groups = kd__ceil_div(inputs, KD__INT8_GROUP);
-    return lines * kd__round_up(inputs, MOST) / 4 + kd__round_up(lines * groups, 16);
+    return lines * kd__round_up(inputs, KD__INT8_GROUP) / 4 + kd__round_up(lines * groups, 16);
 }
 
 kd_status kd__int8_product(kd_context *context, const kd__int8 *q, const float *x, int64_t rows,

@@ -1,7 +1,7 @@
 /* Products of 8-bit numbers: both sides in groups of inputs with a scale each, sums of a group in
  * 32-bit integers, groups added up in float. A row's bits do not depend on the rows beside it.
  * Inputs may be smoothed [Xiao et al. 2023]: x W' = (x / s) (W s)' for a number s of each input, so
- * that neither side has numbers far larger than their neighbors. Smoothed ones do with larger
+ * that neither side has numbers far larger than their neighbors. Many smoothed ones do with larger
  * groups, whose sums are scaled half as often. */
 #ifndef KD_MATH_INT8_H
 #define KD_MATH_INT8_H
@@ -12,12 +12,15 @@
 
 #define KD__INT8_GROUP 64
 #define KD__INT8_SMOOTH_GROUP 128
+#define KD__INT8_MANY 512 /* inputs */
 
 /* W (outputs, inputs) as q s, s = max |w| / 127 of a group. Panels of 32 outputs:
  * values[panel][input / 4][output][4], scales and corrections [panel][group][output]; a correction
  * is -128 sum q, for activations are stored as numbers + 128. */
 typedef struct kd__int8 {
-    int64_t outputs, inputs, panels, groups, group; /* group: inputs of one */
+    int64_t outputs, inputs, panels, groups;
+    int64_t group; /* inputs of one; the last may have fewer */
+    int64_t deep;  /* inputs, up to a multiple of KD__INT8_GROUP */
     int8_t *values;
     float *scales;
     int32_t *corrections;

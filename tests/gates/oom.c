@@ -365,6 +365,7 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     kd_term_options term = KD_TERM_OPTIONS_INIT;
     snprintf(path, sizeof path, "%s/oom-student", folder);
     kd_student_options chosen = KD_STUDENT_OPTIONS_INIT;
+    kd_optimizer_options adam = KD_OPTIMIZER_OPTIONS_INIT;
     int32_t map[2];
     so.layers = chosen.layers = 2;
     so.intermediate_size = 4;
@@ -392,7 +393,8 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     if (status == KD_OK) status = kd_model_add_lora(student, NULL, NULL);
     if (status == KD_OK) status = kd_loss_create(&loss, ctx, NULL);
     if (status == KD_OK) status = kd_loss_add(loss, KD_LOSS_CROSS_ENTROPY, 1, &term, NULL);
-    if (status == KD_OK) status = kd_optimizer_create(&optimizer, ctx, KD_OPTIMIZER_ADAMW, NULL);
+    adam.moments = KD_BFLOAT16;
+    if (status == KD_OK) status = kd_optimizer_create(&optimizer, ctx, KD_OPTIMIZER_ADAMW, &adam);
     if (status == KD_OK) status = kd_optimizer_add_model(optimizer, student);
     if (status == KD_OK) status = kd_optimizer_begin_step(optimizer, 1e-3);
     if (status == KD_OK) status = kd_model_forward(student, batch, KD_MODE_TRAIN);

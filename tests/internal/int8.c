@@ -9,7 +9,7 @@
 #include "math/int8.h"
 #include "suites.h"
 
-enum { ROWS = 13, OUT = 70, IN = 200 };
+enum { ROWS = 13, OUT = 70, IN = 560 }; /* the last group is not a whole one */
 static float x[ROWS * IN], w[OUT * IN], y[ROWS * OUT], again[ROWS * OUT];
 
 static float wave(int64_t i, double step)

@@ -28,6 +28,15 @@ class OptimizerTest(Samples):
         self.assertEqual(optimizer.get("gradient_scale"), 0.5)
         self.assertEqual(kd.Optimizer.bounds("momentum"), (0, 1))
 
+    def test_moments_may_have_16_bits(self):
+        w, g = np.zeros(9, np.float32), np.full(9, 2, np.float32)
+        optimizer = kd.Optimizer(self.ctx, kd.OptimizerKind.ADAMW, moments=kd.DType.BFLOAT16)
+        optimizer.borrow_array("w", w, g)
+        optimizer.step(0.1)
+        np.testing.assert_allclose(w, -0.1, atol=2e-3)
+        with self.assertRaisesRegex(kd.Error, "moments"):
+            kd.Optimizer(self.ctx, kd.OptimizerKind.ADAMW, moments=kd.DType.INT8)
+
     def test_models_are_added_at_once(self):
         models = [kd.Model(self.ctx, MLP) for _ in range(2)]
         self.assertEqual(kd.Optimizer(self.ctx, kd.OptimizerKind.ADAMW, *models).info.steps, 0)

@@ -111,6 +111,9 @@ static kd_status check_options(int32_t kind, const kd_optimizer_options *o)
                "nesterov: expected a momentum above 0, got 0");
     KD_FAIL_IF(!(o->beta1 >= 0 && o->beta1 < 1) || !(o->beta2 >= 0 && o->beta2 < 1), KD_ERR_RANGE,
                "betas: expected 0 to below 1, got %g and %g", o->beta1, o->beta2);
+    KD_FAIL_IF(o->moments != KD_FLOAT32 && o->moments != KD_BFLOAT16, KD_ERR_INVALID,
+               "moments: expected KD_FLOAT32 (%d) or KD_BFLOAT16 (%d), got %d", KD_FLOAT32,
+               KD_BFLOAT16, o->moments);
     KD_FAIL_IF(!(o->epsilon > 0) || !isfinite(o->epsilon), KD_ERR_RANGE,
                "epsilon: expected above 0, got %g", o->epsilon);
     KD_TRY(check_number(KD_STEP_WEIGHT_DECAY, o->weight_decay));
@@ -149,7 +152,8 @@ void kd_optimizer_free(kd_optimizer *optimizer)
     }
     void *blocks[] = { optimizer->parameters, optimizer->models,  optimizer->losses,
                        optimizer->pieces,     optimizer->partial, optimizer->first,
-                       optimizer->second,     optimizer->average };
+                       optimizer->second,     optimizer->average, optimizer->half[0],
+                       optimizer->half[1] };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
     kd__object_destroy(optimizer);
 }
@@ -301,6 +305,15 @@ static kd_status put_block(kd_optimizer *optimizer, const float *block, kd__text
     return block ? kd__text_append(state, block, (size_t)optimizer->total * sizeof *block) : KD_OK;
 }
 
+/* As many numbers below 0: in 16 bits. */
+static kd_status put_moments(kd_optimizer *optimizer, int number, kd__text *state)
+{
+    const uint16_t *half = optimizer->half[number];
+    if (!half) return put_block(optimizer, number ? optimizer->second : optimizer->first, state);
+    KD_TRY(kd__state_put_number(state, -optimizer->total));
+    return kd__text_append(state, half, (size_t)optimizer->total * sizeof *half);
+}
+
 kd_status kd__optimizer_save_numbers(kd_optimizer *optimizer, kd__text *state)
 {
     /* a step whose pass did not come, or failed, is none yet */
@@ -321,20 +334,26 @@ kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state)
 {
     KD_TRY(check_whole(optimizer));
     KD_TRY(kd__optimizer_save_numbers(optimizer, state));
-    KD_TRY(put_block(optimizer, optimizer->first, state));
-    KD_TRY(put_block(optimizer, optimizer->second, state));
+    KD_TRY(put_moments(optimizer, 0, state));
+    KD_TRY(put_moments(optimizer, 1, state));
     return put_block(optimizer, optimizer->average, state);
 }
 
-static kd_status get_block(kd_optimizer *optimizer, float *block, kd__state_reader *reader,
-                           int apply)
+static kd_status get_block(kd_optimizer *optimizer, float *block, uint16_t *half,
+                           kd__state_reader *reader, int apply)
 {
     int64_t count;
     KD_TRY(kd__state_get(reader, &count, sizeof count));
     if (!count) return KD_OK;
-    KD_FAIL_IF(!block || count != optimizer->total, KD_ERR_MISMATCH,
+    KD_FAIL_IF(
+        (block && count < 0) || (half && count > 0), KD_ERR_MISMATCH,
+        "checkpoint part '%s': the optimizer's moments were %s (kd_optimizer_options.moments)",
+        reader->name, count < 0 ? "KD_BFLOAT16" : "KD_FLOAT32");
+    KD_FAIL_IF((!block && !half) || count != (half ? -optimizer->total : optimizer->total),
+               KD_ERR_MISMATCH,
                "checkpoint part '%s': the optimizer had other state (%lld numbers)", reader->name,
                (long long)count);
+    if (half) return kd__state_get(reader, apply ? half : NULL, -count * (int64_t)sizeof *half);
     return kd__state_get(reader, apply ? block : NULL, count * (int64_t)sizeof *block);
 }
 
@@ -345,6 +364,10 @@ static void forget_state(kd_optimizer *optimizer)
     for (int i = 0; i < 3; i++) {
         kd__release(optimizer->object.context, *blocks[i]);
         *blocks[i] = NULL;
+    }
+    for (int i = 0; i < 2; i++) {
+        kd__release(optimizer->object.context, optimizer->half[i]);
+        optimizer->half[i] = NULL;
     }
     optimizer->ready = 0;
 }
@@ -377,9 +400,9 @@ kd_status kd__optimizer_restore(kd_optimizer *optimizer, kd__state_reader *reade
     KD_TRY(check_whole(optimizer));
     KD_TRY(kd__optimizer_restore_numbers(optimizer, reader, &is_ready, apply));
     if (is_ready) KD_TRY(kd__optimizer_prepare(optimizer));
-    KD_TRY(get_block(optimizer, optimizer->first, reader, apply));
-    KD_TRY(get_block(optimizer, optimizer->second, reader, apply));
-    KD_TRY(get_block(optimizer, optimizer->average, reader, apply));
+    KD_TRY(get_block(optimizer, optimizer->first, optimizer->half[0], reader, apply));
+    KD_TRY(get_block(optimizer, optimizer->second, optimizer->half[1], reader, apply));
+    KD_TRY(get_block(optimizer, optimizer->average, NULL, reader, apply));
     if (!apply) return KD_OK;
     kd__optimizer_let_go(optimizer);
     if (!is_ready) forget_state(optimizer);

@@ -47,6 +47,7 @@ struct kd_optimizer {
     int64_t piece_count, piece_room;
     double *partial;                 /* one sum of squares a piece */
     float *first, *second, *average; /* state; NULL: not used by the kind */
+    uint16_t *half[2];               /* moments in bfloat16, in place of first and second */
     int64_t state_count; /* numbers of a state block: total, or those of the own pieces */
     int32_t is_shared; /* 1: an exchange takes its steps; pieces are whole rows where it matters */
     int32_t ready, swapped, last_skipped;
@@ -68,6 +69,14 @@ void kd__optimizer_find_touched(kd_optimizer *optimizer);
 /* The numbers *at .. *end - 1 of a piece that a step changes next, from *at on: all of them, or,
  * where the group is lazy, those of one row with a gradient. 0: no more. */
 int kd__optimizer_next(const kd__parameter *p, const kd__piece *piece, int64_t *at, int64_t *end);
+
+/* ---- moments in bfloat16 (half_moments.c) ---- */
+
+void kd__half_widen(const uint16_t *from, int64_t n, float *to);
+/* Of numbers `number`, `number` + 1, ...: rounded at random, the same for the same key and number. */
+void kd__half_narrow(const float *from, int64_t n, uint32_t key, int64_t number, int second,
+                     uint16_t *to);
+uint32_t kd__half_key(int64_t step);
 
 /* ---- steps that several processes take together (shared_steps.c) ---- */
 

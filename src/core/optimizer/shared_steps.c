@@ -9,6 +9,9 @@ kd_status kd__optimizer_begin_shared(kd_optimizer *optimizer)
 {
     KD_FAIL_IF(!optimizer->count, KD_ERR_STATE,
                "the optimizer has no parameters: add a model or an array");
+    KD_FAIL_IF(optimizer->o.moments != KD_FLOAT32, KD_ERR_UNSUPPORTED,
+               "moments: ranks share them in float32 only: expected KD_FLOAT32 (%d), got %d",
+               KD_FLOAT32, optimizer->o.moments);
     optimizer->is_shared = 1;
     const kd_status status = kd__optimizer_cut(optimizer);
     if (status == KD_OK) return KD_OK;

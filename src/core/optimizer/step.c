@@ -59,6 +59,17 @@ int kd__optimizer_wants(const kd_optimizer *optimizer, int block)
     return wanted[block];
 }
 
+/* number: 0, 1 moments, 2 the average. */
+static kd_status make_state(kd_optimizer *optimizer, int number, float **block)
+{
+    const int64_t count = optimizer->total;
+    if (number < 2 && optimizer->o.moments == KD_BFLOAT16) {
+        uint16_t **half = &optimizer->half[number];
+        return *half ? KD_OK : KD_NEW(optimizer->object.context, half, count);
+    }
+    return *block ? KD_OK : KD_NEW(optimizer->object.context, block, count);
+}
+
 kd_status kd__optimizer_prepare(kd_optimizer *optimizer)
 {
     float **blocks[] = { &optimizer->first, &optimizer->second, &optimizer->average };
@@ -67,8 +78,7 @@ kd_status kd__optimizer_prepare(kd_optimizer *optimizer)
                "the optimizer has no parameters: add a model or an array");
     KD_TRY(kd__optimizer_cut(optimizer));
     for (int i = 0; i < 3; i++)
-        if (kd__optimizer_wants(optimizer, i) && !*blocks[i])
-            KD_TRY(KD_NEW(optimizer->object.context, blocks[i], optimizer->total));
+        if (kd__optimizer_wants(optimizer, i)) KD_TRY(make_state(optimizer, i, blocks[i]));
     for (int64_t i = 0; i < optimizer->count && optimizer->average; i++) {
         const kd__parameter *p = &optimizer->parameters[i];
         memcpy(optimizer->average + p->offset, p->values, (size_t)p->count * sizeof(float));
@@ -90,6 +100,7 @@ typedef struct {
     float scale, clip;    /* of each gradient */
     double learning_rate;
     float correction1, correction2;
+    uint32_t key; /* of what rounds moments in 16 bits */
 } step_work;
 
 static double squares(const step_work *w, const float *g, int64_t count)
@@ -147,31 +158,62 @@ static int measure(step_work *w, int64_t count, double *sum)
     return 1;
 }
 
-/* Numbers first .. first + n - 1 of a piece's parameter. */
-static void update_run(const step_work *w, const kd__piece *piece, int64_t first, int64_t n)
+/* What a step changes of a parameter: n values with their gradients and moments. */
+typedef struct {
+    float *values, *first, *second;
+    const float *g;
+    int64_t n;
+} run;
+
+static void update_values(const step_work *w, const kd__parameter *p, const run *r)
 {
-    kd_optimizer *optimizer = w->optimizer;
+    const kd_optimizer *optimizer = w->optimizer;
     const kd__kernels *kernels = optimizer->object.context->kernels;
     const kd_optimizer_options *o = &optimizer->o;
-    const kd__parameter *p = &optimizer->parameters[piece->parameter];
-    const int64_t at = piece->state + first - piece->first;
     const float rate = (float)(w->learning_rate * (p->grouped ? p->group.learning_rate : 1));
     const float decay = (float)(p->grouped ? p->group.weight_decay : o->weight_decay);
-    float *values = p->values + first;
-    const float *g = p->gradients + first;
-    if (optimizer->kind == KD_OPTIMIZER_SGD && !optimizer->first)
-        kernels->sgd(values, g, n, w->scale, rate, decay, w->clip);
+    if (optimizer->kind == KD_OPTIMIZER_SGD && !r->first)
+        kernels->sgd(r->values, r->g, r->n, w->scale, rate, decay, w->clip);
     else if (optimizer->kind == KD_OPTIMIZER_SGD)
-        kernels->momentum(values, g, optimizer->first + at, n, w->scale, rate, decay, w->clip,
+        kernels->momentum(r->values, r->g, r->first, r->n, w->scale, rate, decay, w->clip,
                           (float)o->momentum, o->nesterov);
     else {
         const kd__adam_step step = {
             rate,  (float)o->beta1, (float)o->beta2, (float)o->epsilon,
             decay, w->correction1,  w->correction2,  optimizer->kind == KD_OPTIMIZER_ADAMW
         };
-        kernels->adam(values, g, optimizer->first + at, optimizer->second + at, n, w->scale,
-                      w->clip, &step);
+        kernels->adam(r->values, r->g, r->first, r->second, r->n, w->scale, w->clip, &step);
     }
+}
+
+#define WIDENED 1024 /* numbers of moments in 16 bits that are widened at once */
+
+/* at: where the state blocks have the run; number: of its first value among all, for the hash. */
+static void update_half(const step_work *w, const kd__parameter *p, int64_t at, int64_t number,
+                        const run *all)
+{
+    uint16_t *const *half = w->optimizer->half;
+    float moments[2][WIDENED];
+    for (int64_t i = 0; i < all->n; i += WIDENED) {
+        const int64_t n = kd__min(all->n - i, WIDENED);
+        const run r = { all->values + i, moments[0], moments[1], all->g + i, n };
+        for (int k = 0; k < 2 && half[k]; k++) kd__half_widen(half[k] + at + i, n, moments[k]);
+        update_values(w, p, &r);
+        for (int k = 0; k < 2 && half[k]; k++)
+            kd__half_narrow(moments[k], n, w->key, number + i, k, half[k] + at + i);
+    }
+}
+
+/* Numbers first .. first + n - 1 of a piece's parameter. */
+static void update_run(const step_work *w, const kd__piece *piece, int64_t first, int64_t n)
+{
+    const kd_optimizer *optimizer = w->optimizer;
+    const kd__parameter *p = &optimizer->parameters[piece->parameter];
+    const int64_t at = piece->state + first - piece->first;
+    const run r = { p->values + first, optimizer->first ? optimizer->first + at : NULL,
+                    optimizer->second ? optimizer->second + at : NULL, p->gradients + first, n };
+    if (optimizer->half[0]) update_half(w, p, at, p->offset + first, &r);
+    else update_values(w, p, &r);
 }
 
 static void update(void *argument, int64_t index, int32_t worker)
@@ -279,7 +321,8 @@ static step_work work_of(kd_optimizer *optimizer, double learning_rate)
                         .clip = o->clip_value > 0 ? (float)o->clip_value : INFINITY,
                         .learning_rate = learning_rate,
                         .correction1 = (float)(1 / (1 - pow(o->beta1, step))),
-                        .correction2 = (float)(1 / (1 - pow(o->beta2, step))) };
+                        .correction2 = (float)(1 / (1 - pow(o->beta2, step))),
+                        .key = kd__half_key(optimizer->steps + 1) };
 }
 
 static void take_step(kd_optimizer *optimizer, step_work *w)

@@ -14,7 +14,7 @@
 #include "core/teacher/teacher.h"
 #include "language/students/cutter.h"
 
-#define BLOCK_FLOATS (8 << 20) /* of logits, on each side */
+#define BLOCK_FLOATS (16 << 20) /* of logits, on each side */
 
 typedef struct {
     kd_model *teacher;

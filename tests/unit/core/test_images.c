@@ -144,6 +144,59 @@ START_TEST(gradients_match_central_differences)
 }
 END_TEST
 
+static void push_back(kd_model *model)
+{
+    kd_array z;
+    float slopes[ROWS * 3];
+    OK(kd_model_forward(model, batch, KD_MODE_TRAIN));
+    OK(kd_model_output(model, "logits", &z));
+    for (int i = 0; i < ROWS * 3; i++) slopes[i] = (float)cos(i);
+    z.data = slopes;
+    OK(kd_model_add_output_gradient(model, "logits", &z));
+    OK(kd_model_backward(model));
+}
+
+/* What is trained has the gradients of a model without frozen layers, what is frozen none, below the
+ * lowest trained layer and above it. */
+START_TEST(frozen_layers_get_no_gradients)
+{
+    static const char *const frozen[] = { "layers.0.*",      "layers.[01]*", "layers.1.*",
+                                          "layers.2.weight", "layers.5.*",   "*" };
+    for (size_t k = 0; k < sizeof frozen / sizeof *frozen; k++) {
+        kd_model *model = make(SMOOTH, 0), *free_one = make(SMOOTH, 0);
+        int32_t count;
+        push_back(model); /* old gradients everywhere */
+        push_back(free_one);
+        OK(kd_model_zero_gradients(free_one));
+        OK(kd_model_zero_gradients(model));
+        push_back(model);
+        if (k == 1) {
+            OK(kd_model_freeze(model, "layers.0.*", 1));
+            OK(kd_model_freeze(model, "layers.1.*", 1));
+        } else OK(kd_model_freeze(model, frozen[k], 1));
+        push_back(model); /* the second of two that are added up */
+        push_back(free_one);
+        push_back(free_one);
+        OK(kd_model_tensor_count(model, &count));
+        for (int32_t i = 0; i < count; i++) {
+            const char *name;
+            kd_array g, f;
+            OK(kd_model_tensor(model, i, &name, NULL));
+            OK(kd_model_tensor_gradient(model, i, &g));
+            OK(kd_model_tensor_gradient(free_one, i, &f));
+            const int is_frozen = k == 1 ? name[7] < '2'
+                                         : k == 5 ||
+                                               !strncmp(name, frozen[k], strcspn(frozen[k], "*"));
+            for (int64_t j = 0; j < kd_array_count(&g); j++)
+                ck_assert_msg(((float *)g.data)[j] == (is_frozen ? 0 : ((float *)f.data)[j]),
+                              "%s: %s", frozen[k], name);
+        }
+        kd_model_free(free_one);
+        kd_model_free(model);
+    }
+}
+END_TEST
+
 static kd_model *trained(int32_t threads, kd_context **own)
 {
     static run_parts r;
@@ -354,6 +407,7 @@ Suite *images_suite(void)
     tcase_add_test(tests, running_statistics_are_of_every_training_pass);
     tcase_add_test(tests, no_optimizer_moves_running_statistics);
     tcase_add_test(tests, gradients_match_central_differences);
+    tcase_add_test(tests, frozen_layers_get_no_gradients);
     tcase_add_test(tests, threads_do_not_change_bits);
     tcase_add_test(tests, a_frozen_folder_folds_its_norms);
     tcase_add_test(tests, a_layer_that_two_read_gets_both_gradients);
