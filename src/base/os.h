@@ -32,7 +32,7 @@ int kd__os_sync(int file);
 int kd__os_sync_folder_of(const char *path);
 /* Moves a file into the place of another. */
 int kd__os_replace(const char *from, const char *to);
-int kd__os_remove(const char *path);
+int kd__os_remove(const char *path); /* a file or an empty folder */
 int kd__os_make_folder(const char *path);
 
 enum { KD__OS_FILE, KD__OS_FOLDER, KD__OS_OTHER };

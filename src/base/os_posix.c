@@ -75,7 +75,7 @@ int kd__os_sync_folder_of(const char *path)
 
 int kd__os_replace(const char *from, const char *to) { return rename(from, to); }
 
-int kd__os_remove(const char *path) { return unlink(path); }
+int kd__os_remove(const char *path) { return remove(path); }
 
 int kd__os_make_folder(const char *path) { return mkdir(path, 0777); }
 

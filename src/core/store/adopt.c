@@ -1,10 +1,10 @@
 /* Shards that a manifest does not name: which of them count, and naming them. */
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "core/store/store.h"
 
 /* The first record is enough. */
@@ -51,18 +51,27 @@ static kd_status adopt_file(kd_context *context, const char *folder, const char 
     return KD_OK;
 }
 
+typedef struct {
+    kd_context *context;
+    const char *folder;
+    int64_t added;
+    kd_status status;
+} adoption;
+
+static int adopt_name(void *user, const char *name)
+{
+    adoption *a = user;
+    a->status = adopt_file(a->context, a->folder, name, &a->added);
+    return a->status != KD_OK;
+}
+
 kd_status kd_store_adopt(kd_context *context, const char *folder, int64_t *added)
 {
-    int64_t count = 0;
-    kd_status status = KD_OK;
+    adoption a = { context, folder, 0, KD_OK };
     KD_NEED(context);
     KD_NEED(folder);
-    DIR *directory = opendir(folder);
-    KD_FAIL_IF(!directory, errno == ENOENT ? KD_ERR_NOT_FOUND : KD_ERR_IO, "%s: %s", folder,
-               strerror(errno));
-    for (struct dirent *entry; status == KD_OK && (entry = readdir(directory));)
-        status = adopt_file(context, folder, entry->d_name, &count);
-    closedir(directory);
-    if (added) *added = count;
-    return status;
+    KD_FAIL_IF(kd__os_list(folder, adopt_name, &a), errno == ENOENT ? KD_ERR_NOT_FOUND : KD_ERR_IO,
+               "%s: %s", folder, strerror(errno));
+    if (added) *added = a.added;
+    return a.status;
 }
