@@ -235,7 +235,7 @@ KD_API kd_status kd_model_tensor_gradient(kd_model *model, int32_t index, kd_arr
 
 /* Makes optimizers skip (on = 1) or update (0) parameters whose name matches the pattern (* and ?).
  * - Their gradients become 0. A backward pass ends at the lowest layer that is trained, and leaves
- *   the gradients of frozen layers as they are.
+ *   the gradients of frozen layers unchanged.
  * - KD_ERR_NOT_FOUND: nothing matches. */
 KD_API kd_status kd_model_freeze(kd_model *model, const char *pattern, int32_t on);
 
