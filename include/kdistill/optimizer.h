@@ -53,7 +53,7 @@ typedef struct kd_optimizer_options {
     double max_norm;      /* rows of parameters of rank 2 and more; 0: off */
     double average_decay; /* 0: no averaged weights */
     /* of momentum, first and second moments: KD_FLOAT32, or KD_BFLOAT16 in half the memory, rounded
-     * up or down at random with an exact mean. A checkpoint keeps these bits. Since 0.2. */
+     * up or down at random with an exact mean. A checkpoint keeps them unchanged. Since 0.2. */
     int32_t moments;
     int32_t reserved;
 } kd_optimizer_options;

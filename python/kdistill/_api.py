@@ -3777,7 +3777,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "and ?).\n"
         "- Their gradients become 0. A backward pass ends at the lowest layer that is trained, and "
         "leaves\n"
-        "  the gradients of frozen layers as they are.\n"
+        "  the gradients of frozen layers unchanged.\n"
         "- KD_ERR_NOT_FOUND: nothing matches."
     ),
     "kd_model_count_nonfinite": (

@@ -1076,8 +1076,8 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "moments": (
             "DType",
             "of momentum, first and second moments: DType.FLOAT32, or DType.BFLOAT16 in half the me"
-            "mory, rounded up or down at random with an exact mean. A checkpoint keeps them as they"
-            " are. Since 0.2."
+            "mory, rounded up or down at random with an exact mean. A checkpoint keeps them unchang"
+            "ed. Since 0.2."
         ),
     },
     "kd_group_options": {

@@ -103,7 +103,7 @@ int kd__os_remove(const char *path)
 {
     wchar_t wide[LONGEST];
     if (widen(path, wide)) return -1;
-    return DeleteFileW(wide) ? 0 : fail(GetLastError());
+    return DeleteFileW(wide) || RemoveDirectoryW(wide) ? 0 : fail(GetLastError());
 }
 
 int kd__os_make_folder(const char *path)
