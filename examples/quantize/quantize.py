@@ -1,5 +1,5 @@
-"""A language model in four bits: rounded after training, with and without importance, and trained on
-the numbers that the file holds, at the same bytes.
+"""A language model in four bits: rounded after training, with and without importance, and trained
+on the numbers that the file holds, at the same bytes.
 
     quantize.py MODEL OUT [--format Q4_0] [--steps 300] [--rate 1e-3] [--texts 600]
 

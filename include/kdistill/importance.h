@@ -7,8 +7,8 @@
  *   4.  options.importance = importance;                   of kd_model_write_gguf
  *
  * For each matrix W of a language model's layers the sum of squares of each of its inputs x_j. An
- * error in column j of W costs about mean(x_j^2) times its square, which is what a search for scales
- * should weigh. Files are those of llama.cpp's llama-imatrix, in GGUF form, both ways. */
+ * error in column j of W costs about mean(x_j^2) times its square, which is what a search for
+ * scales should weigh. Files are those of llama.cpp's llama-imatrix, in GGUF form, both ways. */
 #ifndef KDISTILL_IMPORTANCE_H
 #define KDISTILL_IMPORTANCE_H
 

@@ -9,9 +9,9 @@
  *
  * What the loss saw is what the file holds, bit for bit. The parameters stay float32: passes see of
  * a matrix W its nearest point Q(W) in a block format (block.h), rounded again whenever W changed,
- * and the file gets the blocks that passes saw. A gradient of Q(W) goes straight through to W, except
- * for numbers beyond the ends of their block's codes, by more than half a step, which get 0. [Bengio
- * et al. 2013; Gemma 3's quantization-aware training] */
+ * and the file gets the blocks that passes saw. A gradient of Q(W) goes straight through to W,
+ * except for numbers beyond the ends of their block's codes, by more than half a step, which get 0.
+ * [Bengio et al. 2013; Gemma 3's quantization-aware training] */
 #ifndef KDISTILL_LATTICE_H
 #define KDISTILL_LATTICE_H
 
@@ -37,8 +37,8 @@ typedef struct kd_lattice_options {
     }
 KD_API void kd_lattice_options_init(kd_lattice_options *options, size_t size);
 
-/* Puts the matrices whose name matches the pattern (* and ?; NULL: "*_proj.weight") on a lattice, or
- * with format 0 off it. Another call may put others on another format: "*embed_tokens.weight" in
+/* Puts the matrices whose name matches the pattern (* and ?; NULL: "*_proj.weight") on a lattice,
+ * or with format 0 off it. Another call may put others on another format: "*embed_tokens.weight" in
  * Q8_0. Passes, generators, kd_model_save and kd_model_write_gguf see the lattice's points;
  * kd_model_parameters, optimizers and checkpoints the float32 numbers.
  * - Takes 4 bytes for each parameter, and the blocks.

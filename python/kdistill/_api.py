@@ -5759,9 +5759,9 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     "kd_model_set_lattice": (
         c_int32, [c_void_p, c_char_p, POINTER(kd_lattice_options)],
         'Puts the matrices whose name matches the pattern (* and ?; NULL: "*_proj.weight") on a lat'
-        "tice, or\n"
-        'with format 0 off it. Another call may put others on another format: "*embed_tokens.weight'
-        '" in\n'
+        "tice,\n"
+        'or with format 0 off it. Another call may put others on another format: "*embed_tokens.wei'
+        'ght" in\n'
         "Q8_0. Passes, generators, kd_model_save and kd_model_write_gguf see the lattice's points;"
         "\n"
         "kd_model_parameters, optimizers and checkpoints the float32 numbers.\n"

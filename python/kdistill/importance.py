@@ -50,7 +50,5 @@ class Importance(Handle):
     def get(self, tensor: str) -> tuple[NDArray[numpy.float32], int]:
         """The mean square of each input of a matrix, and how many rows were added."""
         values, count = _api.kd_array(), c_int64()
-        check(
-            lib.kd_importance_get(self._pointer, tensor.encode(), byref(values), byref(count))
-        )
+        check(lib.kd_importance_get(self._pointer, tensor.encode(), byref(values), byref(count)))
         return array(values, self).copy(), count.value

@@ -389,9 +389,7 @@ class Model(Handle):
         return self._wrap(make(lib.kd_student_create_static, *at), *self._alive)
 
     @takes(_api.kd_lattice_options)
-    def set_lattice(
-        self, pattern: str | None = None, **options_: Unpack[LatticeOptions]
-    ) -> None:
+    def set_lattice(self, pattern: str | None = None, **options_: Unpack[LatticeOptions]) -> None:
         """Lets passes see matrices as points of a block format; format 0: as float32 again.
 
         Parameters

@@ -75,7 +75,9 @@ def importance():
     """Of a model of one layer: 4 wide, 3 in the middle."""
     keys = [pair("general.type", 8, text("imatrix"))]
     keys.append(pair("imatrix.datasets", 9, struct.pack("<IQ", 8, 1) + text("a")))
-    keys += [pair("imatrix." + key, 4, struct.pack("<I", 9)) for key in ("chunk_count", "chunk_size")]
+    keys += [
+        pair("imatrix." + key, 4, struct.pack("<I", 9)) for key in ("chunk_count", "chunk_size")
+    ]
     widths = {"attn_q": 4, "attn_k": 4, "attn_v": 4, "attn_output": 4, "ffn_gate": 4, "ffn_up": 4,
               "ffn_down": 3}  # fmt: skip
     infos, data = b"", b""

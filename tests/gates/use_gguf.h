@@ -1,5 +1,5 @@
-/* A GGUF file of few bits: planned, written and read again, blocks alone: for the test that runs out
- * of memory. */
+/* A GGUF file of few bits: planned, written and read again, importance, a lattice, blocks alone:
+ * for the test that runs out of memory. */
 #ifndef USE_GGUF_H
 #define USE_GGUF_H
 

@@ -207,9 +207,7 @@ def check_importance(context, tokenizer, given, folder):
             sys.exit(f"{name}: llama.cpp does not quantize it")
         compare_files(ours, theirs, f"{name} with importance", ("Q8_0", "F32"))
         mine, other = tensors(ours), tensors(theirs)
-        same = [
-            (mine[key].data == other[key].data).mean() for _, key in matrices(given)
-        ]
+        same = [(mine[key].data == other[key].data).mean() for _, key in matrices(given)]
         print(f"{name} with importance: {numpy.mean(same):.6f} of the bytes are llama.cpp's")
         if numpy.mean(same) < 0.999:
             sys.exit(f"{name} with importance: other blocks")

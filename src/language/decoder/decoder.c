@@ -1,7 +1,6 @@
 /* The engine of decoder language models: a trunk with a config and a folder of its own. */
 #include "language/decoder/decoder.h"
 
-
 static void free_state(kd__network *net, kd_context *context)
 {
     kd__trunk *trunk = net->state;

@@ -303,7 +303,7 @@ static kd_status measure(kd_model *model, const kd__lattice_matrix *m, double to
     return KD_OK;
 }
 
-/* Codes that differ, of blocks and those of before: of codes of more than four bits the low four. */
+/* Codes that differ from those of before: of codes of more than four bits the low four. */
 static int64_t changed_codes(const kd__lattice *l, const kd__lattice_matrix *m, int64_t count)
 {
     const kd__block_format *f = m->format;

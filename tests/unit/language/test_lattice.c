@@ -1,5 +1,5 @@
-/* Training on the numbers that a file holds: what passes see, what gradients are, what is written and
- * read again. */
+/* Training on the numbers that a file holds: what passes see, what gradients are, what is written
+ * and read again. */
 #include "textkit.h"
 #include "unit.h"
 
