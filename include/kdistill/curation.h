@@ -161,7 +161,9 @@ typedef struct kd_curation_options {
      * the filter, and removed. The result is the same; records are read once more. NULL: all in
      * memory */
     const char *folder;
-    int64_t memory; /* bytes that near duplicates may take with `folder`, at least 2^20 */
+    /* bytes that near duplicates may take with `folder`, at least 2^20. KD_ERR_MEMORY: too few for
+     * what the kept texts of one 64th of the records have in common with later ones */
+    int64_t memory;
 } kd_curation_options;
 #define KD_CURATION_OPTIONS_INIT                                                                   \
     {                                                                                              \

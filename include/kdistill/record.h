@@ -130,16 +130,16 @@ typedef struct kd_record_options {
     /* KD_MEMBERS_KEEP ..: unknown members of a turn; if kept, a template may read them */
     int32_t unknown;
     int32_t reasoning; /* KD_REASONING_TAGS .. */
+    int32_t reserved;
     /* only records whose prompt_key[0] is `part` modulo `parts`: each of several workers reads its
      * own, a prompt's answers together, whatever file and order they come in */
     int32_t part;
     int32_t parts;
-    int32_t reserved;
 } kd_record_options;
 #define KD_RECORD_OPTIONS_INIT                                                                     \
     {                                                                                              \
         (uint32_t)sizeof(kd_record_options), KD_BAD_LINES_REFUSE, 64 << 20, NULL, NULL, NULL,      \
-            NULL, KD_MEMBERS_REFUSE, KD_MEMBERS_KEEP, KD_REASONING_TAGS, 0, 1, 0                   \
+            NULL, KD_MEMBERS_REFUSE, KD_MEMBERS_KEEP, KD_REASONING_TAGS, 0, 0, 1                   \
     }
 KD_API void kd_record_options_init(kd_record_options *options, size_t size);
 

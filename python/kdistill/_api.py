@@ -1801,9 +1801,9 @@ class kd_record_options(Structure):
         ("unsupported", c_int32),
         ("unknown", c_int32),
         ("reasoning", c_int32),
+        ("reserved", c_int32),
         ("part", c_int32),
         ("parts", c_int32),
-        ("reserved", c_int32),
     ]
     struct_size: int
     bad_lines: int
@@ -1815,9 +1815,9 @@ class kd_record_options(Structure):
     unsupported: int
     unknown: int
     reasoning: int
+    reserved: int
     part: int
     parts: int
-    reserved: int
 
 
 class kd_record_counts(Structure):

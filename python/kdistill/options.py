@@ -1434,7 +1434,12 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "hat comes to the filter, and removed. The result is the same; records are read once mo"
             "re. None: all in memory"
         ),
-        "memory": ("int", "bytes that near duplicates may take with `folder`, at least 2^20"),
+        "memory": (
+            "int",
+            "bytes that near duplicates may take with `folder`, at least 2^20. Status.ERR_MEMORY: t"
+            "oo few for what the kept texts of one 64th of the records have in common with later on"
+            "es"
+        ),
     },
     "kd_augment_options": {
         "copies": ("int", "NUMBERS: new prompts per prompt"),
