@@ -75,7 +75,10 @@ $(BUILD)/obj/math/kernels_avx512.o: ISA_FLAGS := $(KERNEL_FLAGS) -mavx512f -mavx
 
 # What a program that links statically needs: names, without the places of this machine.
 STATIC_LIBS = $(filter-out -L% -Wl%,$(LIBS))
-PC_VALUES = sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' \
+# kdistill.pc finds its prefix from its own place, but for /usr, which pkg-config must recognize.
+PC_FROM = $(shell realpath -m --relative-to=$(1) $(2))
+PC_PREFIX = $(if $(filter /usr,$(prefix)),/usr,$${pcfiledir}/$(call PC_FROM,$(libdir)/pkgconfig,$(prefix)))
+PC_VALUES = sed -e 's|@prefix@|$(PC_PREFIX)|' -e 's|@libdir@|$${prefix}/$(call PC_FROM,$(prefix),$(libdir))|' -e 's|@includedir@|$${prefix}/$(call PC_FROM,$(prefix),$(includedir))|' -e 's|@version@|$(VERSION)|' \
 	-e 's|@libs@|$(STATIC_LIBS)|' -e 's|@soversion@|$(SOVERSION)|' -e 's|@include_from_here@|$(INCLUDE_FROM_CMAKE)|'
 INCLUDE_FROM_CMAKE = $(shell realpath -m --relative-to=$(libdir)/cmake/kdistill $(includedir))
 
@@ -83,10 +86,11 @@ SHARED := $(LIB)/libkdistill.so.$(VERSION)
 STATIC := $(LIB)/libkdistill.a
 HEADERS := include/kdistill.h $(sort $(wildcard include/kdistill/*.h))
 
-TOOL := $(BUILD)/kdistill-store
+TOOL := $(BUILD)/kdistill
+PLAN_TOOL := $(BUILD)/kdistill-plan
 
 .PHONY: all clean install uninstall check-inference
-all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc $(TOOL)
+all: $(SHARED) $(STATIC) $(LIB)/kdistill.pc $(TOOL) $(PLAN_TOOL)
 
 # Rebuilt when the compiler or a flag changes.
 FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(LIBS) $(LDFLAGS)
@@ -114,10 +118,18 @@ $(STATIC): $(OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $(BUILD)/kdistill.o
 
+COMMANDS := train store generate judge report
+MAN_PAGES := $(sort $(wildcard docs/kdistill*.1))
 # The command carries the library, so that it runs wherever it is put.
 TOOL_SOURCES := $(sort $(wildcard src/tool/*.c))
-$(TOOL): $(TOOL_SOURCES) src/tool/tool.h $(OBJECTS)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(TOOL_SOURCES) -o $@ $(OBJECTS) $(LIBS)
+TOOL_OBJECTS := $(TOOL_SOURCES:src/%.c=$(BUILD)/obj/%.o)
+$(TOOL): $(TOOL_OBJECTS) $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(TOOL_OBJECTS) -o $@ $(OBJECTS) $(LIBS)
+	ln -sf kdistill $(BUILD)/kdistill-store
+
+PLAN_SOURCES := $(sort $(wildcard src/tool/plan/*.c))
+$(PLAN_TOOL): $(PLAN_SOURCES) src/tool/plan/plan_tool.h $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PLAN_SOURCES) -o $@ $(OBJECTS) $(LIBS)
 
 $(LIB)/kdistill.pc: pkgconfig/kdistill.pc.in $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -158,9 +170,12 @@ install: all
 	install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(libdir)/cmake/kdistill $(DESTDIR)$(includedir)/kdistill
 	install -m 644 include/kdistill.h $(DESTDIR)$(includedir)/
 	install -m 644 include/kdistill/*.h $(DESTDIR)$(includedir)/kdistill/
-	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1
-	install -m 755 $(TOOL) $(DESTDIR)$(prefix)/bin/kdistill-store
-	install -m 644 docs/kdistill-store.1 $(DESTDIR)$(prefix)/share/man/man1/
+	install -d $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/share/man/man1 $(DESTDIR)$(prefix)/share/man/man3
+	install -m 755 $(TOOL) $(DESTDIR)$(prefix)/bin/kdistill
+	ln -sf kdistill $(DESTDIR)$(prefix)/bin/kdistill-store
+	install -m 755 $(PLAN_TOOL) $(DESTDIR)$(prefix)/bin/kdistill-plan
+	install -m 644 $(MAN_PAGES) $(DESTDIR)$(prefix)/share/man/man1/
+	install -m 644 docs/libkdistill.3 $(DESTDIR)$(prefix)/share/man/man3/
 	install -m 755 $(SHARED) $(DESTDIR)$(libdir)/
 	install -m 644 $(STATIC) $(DESTDIR)$(libdir)/
 	ln -sf libkdistill.so.$(VERSION) $(DESTDIR)$(libdir)/libkdistill.so.$(SOVERSION)
@@ -172,7 +187,8 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(includedir)/kdistill.h $(DESTDIR)$(libdir)/libkdistill.so* $(DESTDIR)$(libdir)/libkdistill.a $(DESTDIR)$(libdir)/pkgconfig/kdistill.pc $(DESTDIR)$(libdir)/libkdistill-mpi.* $(DESTDIR)$(libdir)/pkgconfig/kdistill-mpi.pc
 	rm -rf $(DESTDIR)$(includedir)/kdistill $(DESTDIR)$(libdir)/cmake/kdistill
-	rm -f $(DESTDIR)$(prefix)/bin/kdistill-store $(DESTDIR)$(prefix)/share/man/man1/kdistill-store.1
+	rm -f $(DESTDIR)$(prefix)/bin/kdistill $(DESTDIR)$(prefix)/bin/kdistill-store $(DESTDIR)$(prefix)/bin/kdistill-plan $(addprefix $(DESTDIR)$(prefix)/share/man/man1/,$(notdir $(MAN_PAGES)))
+	rm -f $(DESTDIR)$(prefix)/share/man/man3/libkdistill.3
 
 clean:
 	rm -rf build $(wildcard lib/*.so* lib/*.a lib/*.pc)
@@ -208,7 +224,7 @@ dist:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton
+.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton demo-quantize bench-rows bench-prune
 
 DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
 build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
@@ -234,6 +250,12 @@ demo-lm: $(BUILD)/examples/lm_distil
 demo-embed: all
 	@test -n "$(KD_MINILM)" -a -n "$(KD_DATA)" || { echo "demo-embed: set KD_MINILM (python bench/minilm.py FOLDER) and KD_DATA"; exit 1; }
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/embed/embed.py $(KD_MINILM) $(KD_DATA) build/demo-embed $(EMBED)
+
+# A small language model in four bits: rounded, weighed by importance, and trained on the numbers that the file holds (a few minutes):
+# KD_DATA; QUANTIZE: options of examples/quantize/quantize.py, as --format IQ4_NL.
+demo-quantize: all
+	@test -n "$(KD_DATA)" || { echo "demo-quantize: set KD_DATA"; exit 1; }
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/quantize/quantize.py $(KD_DATA)/tinystories-656k build/demo-quantize $(QUANTIZE)
 
 # The course in miniature, three seeds (under ten minutes): SEEDS, STEPS. reproduce-course is the long one (about two hours); both go on where they were killed.
 COURSE := $(wildcard examples/course/*.c)
@@ -305,6 +327,12 @@ bench-windows: all
 # Ranks of this machine beside torch's DistributedDataParallel over gloo: RANKS, ROUNDS. Worth nothing where other work runs.
 bench-ranks: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/ranks.py $(or $(RANKS),2) $(or $(ROUNDS),5)
+# Steps in which rows are masked or layers are frozen, beside whole ones. THREADS, ROUNDS; SHORT=1.
+bench-rows: all
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) bench/rows.py
+# SMOLLM2, KD_DATA: students of fewer layers, by how the layers are chosen; STEPS of distilling.
+bench-prune: all
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) bench/prune.py $(SMOLLM2) $(KD_DATA) $(STEPS)
 
 bench-curation: all
 	$(PYTHON) bench/curation.py $(KD_DATA)
@@ -318,7 +346,10 @@ docs: all
 	$(PYTHON) python/generate.py --docs
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) python/reference.py
 	$(PYTHON) docs/architecture.py
+	$(TOOL) --help-man > docs/kdistill.1
+	for command in $(COMMANDS); do $(TOOL) $$command --help-man > docs/kdistill-$$command.1; done
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d)
 include tests/tests.mk
+include packaging/packaging.mk
 endif

@@ -160,7 +160,7 @@ def ours(
             if fresh:  # torch makes a new gradient as well; the products alone add to what is there
                 self.dw[:] = 0
             head = kd.Head(weight, None, self.dw, skip_bound=bound)
-            self.result = loss.eval(
+            self.result = loss.evaluate(
                 {"logits": hidden},
                 batch,
                 targets,
@@ -346,7 +346,7 @@ def blocks(hidden, weight, teacher):
     times = time_all(works)
     for limit, mine in zip(limits, times):
         loss = kd.Loss(context, memory_limit=limit << 20)
-        size, block = loss.memory(len(hidden), len(weight), hidden.shape[1], 0)
+        size, block = loss.estimate_memory(len(hidden), len(weight), hidden.shape[1], 0)
         row(
             f"  memory limit {limit} MiB: blocks of {block} rows",
             mine,
@@ -404,7 +404,7 @@ def large():
         + [products(hidden, weight)]
     )
     for limit, mine in zip(limits, times):
-        size, block = kd.Loss(context, memory_limit=limit).memory(TOKENS, v, d, 0)
+        size, block = kd.Loss(context, memory_limit=limit).estimate_memory(TOKENS, v, d, 0)
         row(
             f"head 896 -> 151,936, dense KL, limit {limit >> 20} MiB",
             mine,

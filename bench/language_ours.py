@@ -244,7 +244,7 @@ def operations(shape, length):
 
 
 def product_speeds():
-    return ours_context()[1].measure_products()
+    return ours_context()[1].measure_matmul()
 
 
 def write_q8(folder, path):
@@ -252,9 +252,8 @@ def write_q8(folder, path):
     import kdistill as kd
 
     context = kd.Context()
-    kd.gguf_save(
-        kd.Model.load(context, folder, frozen=1), kd.Tokenizer(context, folder), path, kd.DType.INT8
-    )
+    model = kd.Model.load(context, folder, frozen=1)
+    model.save_gguf(kd.Tokenizer(context, folder), path, kd.DType.INT8)
     return 0
 
 

@@ -117,7 +117,7 @@ def gradients(h, targets, **term):
     loss, dh, dw = kd.Loss(two), numpy.zeros_like(h), numpy.zeros_like(head)
     loss.add(kd.LossKind.FORWARD_KL, **term)
     batch = kd.Batch(two).begin(len(h))
-    loss.eval(
+    loss.evaluate(
         {"logits": h},
         batch,
         targets,
@@ -145,7 +145,7 @@ def measure(name, field, tail="uniform tail"):
         cache.clear()
         with kd.StoreWriter(one, path, [field], vocabulary=V, align=kd.Align.NEXT) as writer:
             if field["kind"] == kd.StoreKind.HIDDEN:
-                writer.head(head, kd.DType.FLOAT16)
+                writer.set_head(head, kd.DType.FLOAT16)
             spent = rows = 0
             for key, h in pieces(kind):
                 batch, targets = (
@@ -163,7 +163,7 @@ def measure(name, field, tail="uniform tail"):
                 spent += time.perf_counter() - start
                 rows += len(h)
         with kd.Store(one, path) as store:
-            part = sum(store.part_bytes(i, field["name"]) for i in range(len(store)))
+            part = sum(store.field_bytes(i, field["name"]) for i in range(len(store)))
             kls, codings = [], []
             targets = kd.Targets(one)
             for number, (_, h) in enumerate(pieces(kind)):
@@ -193,16 +193,16 @@ def measure(name, field, tail="uniform tail"):
             for i in order:
                 store.find(store.record(int(i)).key)
             look_up = (time.perf_counter() - start) / len(store)
-        kls = numpy.concatenate(kls)
+        errors = numpy.concatenate(kls)
         shown.append(
             {
                 "data": NAMES[kind],
                 "bytes": part / rows,
                 "entry": part / entries if entries else None,
                 "coding": float(numpy.mean(codings)) if codings else None,
-                "kl": float(kls.mean()),
-                "kl99": float(numpy.percentile(kls, 99)),
-                "worst": float(kls.max()),
+                "kl": float(errors.mean()),
+                "kl99": float(numpy.percentile(errors, 99)),
+                "worst": float(errors.max()),
                 "dw": exact[1],
                 "dh": exact[0],
                 "written": rows / spent,

@@ -53,7 +53,7 @@ def store(field):
     name = "hidden" if field["kind"] == HIDDEN else "kept"
     with kd.StoreWriter(ctx, path, [dict(field, name=name)], vocabulary=V) as writer:
         if field["kind"] == HIDDEN:
-            writer.head(head)
+            writer.set_head(head)
         for first in range(0, len(train), 512):
             rows = numpy.arange(first, min(first + 512, len(train)))
             batch, targets = (
@@ -66,7 +66,7 @@ def store(field):
             writer.add(batch, targets)
     opened = kd.Store(ctx, path)
     return kd.Teacher.from_store(opened), sum(
-        opened.part_bytes(i, name) for i in range(0, len(train), 8)
+        opened.field_bytes(i, name) for i in range(0, len(train), 8)
     ) / len(train[::8])
 
 
@@ -89,7 +89,7 @@ def distil(seed, teacher, field):
         else:
             teacher.read(batch, targets)
         states, gradient = ctx.matmul(x, matrix), numpy.zeros((ROWS, D), numpy.float32)
-        loss.eval(
+        loss.evaluate(
             {"logits": states},
             batch,
             targets,
@@ -105,7 +105,7 @@ def distil(seed, teacher, field):
     dense = kd.Targets(ctx).begin(len(held)).borrow("logits", ctx.matmul(hidden[held], head_t))
     judge, states = kd.Loss(ctx), ctx.matmul(inputs[held], matrix)
     judge.add(kd.LossKind.FORWARD_KL)
-    return judge.eval(
+    return judge.evaluate(
         {"logits": states}, kd.Batch(ctx).begin(len(held)), dense, heads={"logits": kd.Head(head)}
     ).value
 

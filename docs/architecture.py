@@ -21,7 +21,7 @@ SAID = {
     "measure": "comparisons, reports",
     "course": "records, verdicts, curation, packed batches",
     "engines": "which kinds of models this build knows",
-    "tool": "the command kdistill-store",
+    "tool": "the command kdistill",
 }
 
 

@@ -7,28 +7,7 @@ import sys
 import torch
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
-import kdistill as kd
-
-
-class Distillation(torch.autograd.Function):
-    """Value and gradient with respect to the logits from kd_loss_evaluate, on PyTorch's memory."""
-
-    @staticmethod
-    def forward(context, logits, loss, batch, targets):
-        gradient = torch.empty_like(logits)
-        result = loss.evaluate(
-            {"logits": logits.detach().numpy()},
-            batch,
-            targets,
-            gradients={"logits": gradient.numpy()},
-        )
-        context.save_for_backward(gradient)
-        return logits.new_tensor(result.value)
-
-    @staticmethod
-    def backward(context, upstream):
-        (gradient,) = context.saved_tensors
-        return upstream * gradient, None, None, None
+from kdistill.torch import DistillLoss
 
 
 torch.manual_seed(0)
@@ -39,17 +18,12 @@ with torch.no_grad():
     v = 3 * teacher(x)
 labels = v.argmax(1)
 
-ctx = kd.Context()
-loss = kd.Loss(ctx)
-loss.add(kd.LossKind.FORWARD_KL, 0.9, temperature=4)
-loss.add(kd.LossKind.CROSS_ENTROPY, 0.1)
-batch = kd.Batch(ctx).begin(512).set("label", labels.numpy())
-targets = kd.Targets(ctx).begin(512).set("logits", v.numpy())
+criterion = DistillLoss().add("forward_kl", 0.9, temperature=4).add("cross_entropy", 0.1)
 
 # The same objective in PyTorch, to compare once.
 F = torch.nn.functional
 z = student(x)
-ours = Distillation.apply(z, loss, batch, targets)
+ours = criterion(z, labels, teacher=v)
 theirs = 0.9 * 16 * F.kl_div(
     F.log_softmax(z / 4, 1), F.log_softmax(v / 4, 1), reduction="batchmean", log_target=True
 ) + 0.1 * F.cross_entropy(z, labels)
@@ -64,7 +38,7 @@ assert torch.allclose(mine, other, atol=1e-7) and torch.allclose(ours, theirs, a
 optimizer = torch.optim.AdamW(student.parameters(), 1e-2)
 for step in range(200):
     optimizer.zero_grad()
-    value = Distillation.apply(student(x), loss, batch, targets)
+    value = criterion(student(x), labels, teacher=v)
     value.backward()
     optimizer.step()
 agreement = (student(x).argmax(1) == labels).float().mean().item()

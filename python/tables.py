@@ -16,6 +16,8 @@ ENUMS = {
     "Gemm": ("IntEnum", r"KD_GEMM_\w+", "Who computes matrix products."),
     "Products": ("IntEnum", r"KD_PRECISION_\w+", "In what numbers products are computed."),
     "Resample": ("IntEnum", r"KD_RESAMPLE_\w+", "Filters of a resize."),
+    "Block": ("IntEnum", r"KD_BLOCK_\w+", "Formats of numbers in blocks."),
+    "Mix": ("IntEnum", r"KD_MIX_\w+", "Which matrices of a GGUF file get more bits."),
     "Mode": ("IntEnum", r"KD_MODE_\w+", "What a forward pass is for."),
     "OutputUnit": ("IntEnum", r"KD_UNIT_OF_\w+", "What an output has one row for."),
     "LayerChoice": ("IntEnum", r"KD_LAYERS_\w+", "Which layer belongs to a student's layer."),
@@ -76,6 +78,7 @@ ENUMS = {
     "MetricKind": ("IntEnum", r"KD_METRIC_\w+", "Kinds of metrics."),
     "RetrievalKind": ("IntEnum", r"KD_RETRIEVAL_\w+", "How retrieval is judged."),
     "CorrelationKind": ("IntEnum", r"KD_CORRELATION_\w+", "Kinds of correlation."),
+    "PlanAdvice": ("IntFlag", r"KD_PLAN_\w+", "What the numbers of a plan say."),
     "Picture": ("IntEnum", r"KD_PICTURE_\w+", "How a series is drawn."),
     "RecipeKind": ("IntEnum", r"KD_RECIPE_\w+", "Ready numbers of a training run."),
     "FilterKind": ("IntEnum", r"KD_FILTER_\w+", "Kinds of filters."),
@@ -127,6 +130,9 @@ ENUM_MEMBERS = {
     "kd_pair_options.positives": "Positives",
     "kd_resample_options.window": "SincWindow",
     "kd_sparse.kind": "SparseKind",
+    "kd_plan_info.advice": "PlanAdvice",
+    "kd_plan_options.kind": "StoreKind",
+    "kd_plan_options.wire": "DType",
     "kd_store_field.kind": "StoreKind",
     "kd_student_options.choose": "LayerChoice",
     "kd_term_options.count": "Count",
@@ -136,6 +142,7 @@ ENUM_MEMBERS = {
     "lookup": "Lookup",
     "mean": "Mean",
     "missing": "Missing",
+    "mixture": "Mix",
     "nonfinite": "Nonfinite",
     "optimizer": "OptimizerKind",
     "matmul_precision": "Products",
@@ -153,7 +160,11 @@ ENUM_MEMBERS = {
 }
 
 #: Members beside the enumeration's values mean something else (-1: the default).
-PLAIN_MEMBERS = {"kd_filter_options.unit", "kd_store_open_options.align"}
+PLAIN_MEMBERS = {
+    "kd_filter_options.unit",
+    "kd_plan_options.kind",
+    "kd_store_open_options.align",
+}
 
 #: Members that a wrapper takes as a parameter of its own, in Python's form.
 SPELLED_OUT = {
@@ -161,6 +172,11 @@ SPELLED_OUT = {
     "kd_chat_options.tools",
     "kd_chat_options.variables",
     "kd_csv_options.separator",
+    "kd_gguf_options.importance",
+    "kd_gguf_options.rule_count",
+    "kd_gguf_options.rules",
+    "kd_plan_options.student",
+    "kd_plan_options.teacher",
     "kd_student_options.config",
 }
 

@@ -9,11 +9,11 @@ LINK = -L$(LIB) -Wl,-rpath,$(abspath $(LIB)) -lkdistill
 SCRATCH = $(abspath $(or $(SCRATCH_ROOT),.)/$(BUILD)/tests/scratch)
 TEST_ENV = KD_OLD_FILES=$(abspath tests/old) KD_TEST_DIR=$(SCRATCH)
 
-.PHONY: check built unit internal check-headers check-symbols check-abi check-layers check-names check-words check-room check-core check-install check-threads check-kill-course check-oom check-dlopen check-examples \
+.PHONY: check built unit internal check-headers check-symbols check-abi check-layers check-names check-words check-room check-core check-install check-threads check-kill-course check-oom check-dlopen check-examples check-command \
 	check-python check-asan check-tsan check-valgrind check-blas check-faults check-kill check-mpi check-long check-arm64 check-musl check-gates check-dist check-pages nightly fuzz-smoke fuzz-long fuzz-corpus coverage style check-python-style \
 	record-symbols record-abi
 
-check: built unit internal check-headers check-names check-words check-room check-symbols check-abi check-layers check-core check-threads check-oom check-dlopen check-faults check-kill check-kill-course fuzz-corpus check-examples check-python
+check: built unit internal check-headers check-names check-words check-room check-symbols check-abi check-layers check-core check-threads check-oom check-command check-dlopen check-faults check-kill check-kill-course fuzz-corpus check-examples check-python
 
 # ---- suites ----
 # tests/unit mirrors src: a test lies in the folder of what it tests. The files are compiled one by
@@ -111,6 +111,15 @@ check-oom: $(BUILD)/tests/oom
 check-dlopen: $(BUILD)/tests/dlopen
 	$< $(abspath $(SHARED))
 
+# The command with allocations that fail.
+COMMAND_TRIALS ?= 120
+$(BUILD)/tests/kdistill-oom: tests/gates/command_oom.c $(TOOL_OBJECTS) $(OBJECTS)
+	@mkdir -p $(SCRATCH)
+	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< $(TOOL_OBJECTS) $(OBJECTS) -o $@ -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc $(LIBS)
+
+check-command: $(BUILD)/tests/kdistill-oom
+	$(PYTHON) tests/gates/command_oom.py $< $(SCRATCH)/command $(COMMAND_TRIALS)
+
 # Every write, fsync, close, rename and open of saving fails in turn (the linker puts the faults in between).
 WRAP := -Wl,--wrap=write,--wrap=fsync,--wrap=rename,--wrap=close,--wrap=open,--wrap=read
 $(BUILD)/tests/faults: tests/gates/faults.c tests/unit/run.h $(OBJECTS)
@@ -128,8 +137,16 @@ check-faults: $(BUILD)/tests/faults $(BUILD)/tests/store_faults
 
 # A writer of a store killed at random moments.
 KILLS ?= 20
-check-kill: $(BUILD)/tests/kill
+# Workers of one folder of answers, one of them killed.
+check-kill: $(BUILD)/tests/kill $(BUILD)/tests/kill_writers $(BUILD)/tests/kill_answers
 	$< $(SCRATCH) $(KILLS)
+	$(BUILD)/tests/kill_writers $(SCRATCH) $(KILLS)
+	$(BUILD)/tests/kill_answers $(SCRATCH) $(shell expr $(KILLS) / 4)
+
+# Writers of one folder, one of them killed; every second time without locks.
+$(BUILD)/tests/kill_writers: tests/gates/kill_writers.c tests/gates/storekit.h $(OBJECTS)
+	@mkdir -p $(SCRATCH)
+	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< $(OBJECTS) -o $@ -Wl,--wrap=flock $(LIBS)
 
 # The course in miniature, killed at random moments.
 COURSE_KILLS ?= 5
@@ -140,9 +157,9 @@ check-kill-course: $(BUILD)/examples/course
 LONG ?= full
 long = $(if $(filter ci,$(LONG)),$(1),$(2))
 CASES ?= $(call long,1000,4000)
-STRINGS ?= $(call long,20000,100000)
+STRINGS ?= $(call long,5000,100000)
 PAIRS ?= $(call long,4000,20000)
-TEMPLATES ?= $(call long,4000,20000)
+TEMPLATES ?= $(call long,2000,20000)
 RECORDS ?= $(call long,5000,20000)
 TRIALS ?= $(call long,100,400)
 check-long: all $(BUILD)/examples/course
@@ -153,8 +170,8 @@ check-long: all $(BUILD)/examples/course
 	$(foreach script,$(LONG_SCRIPTS),$(call timed,$(script)) &&) true
 
 # Each script with its count; what has none runs whole.
-LONG_SCRIPTS = losses.py:$(CASES) features.py:$(CASES) pair_terms.py:$(CASES) stores.py:$(RECORDS) near.py:$(CASES) public.py decoders.py layer_outputs.py encoders.py:$(call long,40,200) image_models.py:$(call long,45,200) towers.py:$(call long,20,200) encoder_students.py:$(call long,10,100) heads.py:$(call long,12,100) sentence_folders.py real_models.py folder_configs.py \
-	gguf_files.py gguf_round.py:$(call long,100,400) tails.py arrays.py:$(CASES) records.py:$(CASES) scripts.py chat_templates.py \
+LONG_SCRIPTS = losses.py:$(CASES) features.py:$(CASES) pair_terms.py:$(CASES) stores.py:$(RECORDS) near.py:$(CASES) public.py decoders.py layer_outputs.py encoders.py:$(call long,40,200) image_models.py:$(call long,45,200) towers.py:$(call long,20,200) encoder_students.py:$(call long,10,100) heads.py:$(call long,12,100) sentence_folders.py real_models.py folder_configs.py:$(call long,40,100) head_rows.py:$(CASES) \
+	gguf_files.py gguf_round.py:$(call long,100,400) tails.py arrays.py:$(CASES) records.py:$(CASES) scripts.py:$(call long,120,300) chat_templates.py \
 	template_engine.py:$(TEMPLATES) verdicts.py mathematics.py verdicts_beside.py text_metrics.py retrieval_metrics.py:$(CASES) runs.py:$(TRIALS) \
 	tokenizers_equal.py:$(STRINGS) wordpiece_equal.py:$(STRINGS) tokenizer_forms.py:$(PAIRS) json_equal.py:$(CASES) \
 	static_embeddings.py image_networks.py:$(call long,30,200) audio.py:$(call long,20,100)
@@ -220,8 +237,10 @@ check-blas:
 	$(MAKE) --no-print-directory BLAS=blis BUILD=build/blis LIB=build/blis/lib built unit internal check-threads
 	$(MAKE) --no-print-directory BLAS=none BUILD=build/none LIB=build/none/lib built unit internal
 
+# CLANG=none: without BLAS as well, one run for both.
+CLANG ?= $(BLAS)
 check-clang:
-	$(MAKE) --no-print-directory CC=clang CXX=clang++ BUILD=build/clang LIB=build/clang/lib built unit internal check-symbols
+	$(MAKE) --no-print-directory CC=clang CXX=clang++ BLAS=$(CLANG) BUILD=build/clang LIB=build/clang/lib built unit internal check-symbols
 
 check-arm64:
 	sh tests/gates/arm64.sh
@@ -266,8 +285,10 @@ fuzz-program: $(OBJECTS)
 	clang $(CFLAGS) -fsanitize=fuzzer -D_GNU_SOURCE -std=gnu11 -Iinclude -Isrc $(FUZZ) $(OBJECTS) -o $(BUILD)/fuzz $(LIBS)
 
 # ---- style and coverage ----
+# COVERED=blis: with BLIS as well, one run for both.
+COVERED ?= $(BLAS)
 coverage:
-	CK_FORK=no $(MAKE) --no-print-directory BUILD=build/coverage LIB=build/coverage/lib CFLAGS="-O0 -g --coverage" SANITIZE=--coverage built unit internal check-oom check-threads check-faults
+	CK_FORK=no $(MAKE) --no-print-directory BLAS=$(COVERED) BUILD=build/coverage LIB=build/coverage/lib CFLAGS="-O0 -g --coverage" SANITIZE=--coverage built unit internal check-oom check-threads check-faults
 	gcovr -r . --object-directory build/coverage/obj --filter src/ --fail-under-line 90 --print-summary -o build/coverage/report.txt
 	@tail -n 4 build/coverage/report.txt
 
@@ -285,9 +306,10 @@ style: check-pages
 # The package by all rules of python/pyproject.toml and by mypy; what else is Python by the formatter and by length.
 RUFF ?= $(or $(wildcard $(PEERS)/bin/ruff),ruff)
 MYPY ?= $(or $(wildcard $(PEERS)/bin/mypy),mypy)
-SCRIPTS = bench examples lib tests/fuzz tests/gates tests/goldens tests/property
+SCRIPTS = bench examples lib packaging tests/fuzz tests/gates tests/goldens tests/property
 check-python-style:
 	$(RUFF) check --config python/pyproject.toml python tests/python
 	$(RUFF) check --config python/scripts.toml $(SCRIPTS)
 	$(RUFF) format --check --config python/pyproject.toml python tests/python $(SCRIPTS)
 	cd python && $(abspath $(MYPY)) kdistill generate.py headers.py reference.py tables.py
+	! MYPYPATH=python $(MYPY) --check-untyped-defs --ignore-missing-imports --explicit-package-bases bench/*.py examples/*.py examples/*/*.py | grep attr-defined # names that are gone

@@ -39,9 +39,9 @@ pairs = sorted(
     key=lambda p: hash(p) * 2654435761 % 4093,
 )
 for name, some in (("test", pairs[:100]), ("worked", pairs[100:1100]), ("problems", pairs[100:])):
-    with kd.RecordWriter(ctx, f"{folder}/{name}.jsonl") as file:
+    with kd.RecordWriter(ctx, f"{folder}/{name}.jsonl") as records:
         for a, b in some:
-            file.add(
+            records.add(
                 prompt=f"{a}*{b}=",
                 completion=worked(a, b) if name == "worked" else "",
                 expected=str(a * b),

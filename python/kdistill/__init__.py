@@ -25,22 +25,33 @@ The rules:
   the library's memory and keep their owner alive.
 - Every handle is a context manager with `close`. A failing call raises `Error` with the library's
   message and status.
+- What needs another package is a module by itself, imported when it is asked for: `kd.torch`,
+  `kd.hf`, `kd.sklearn`, `kd.Distiller` of it, `kd.log`; `kd.capture` needs none.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import _deprecated, enums, options, results, transport
+from . import _deprecated, _looks, enums, options, results, transport
 from ._arrays import Bfloat16
+from ._arrow import ArrowStream
+from ._distill import History, distill
 from ._library import Error, lib, library_path
 from ._numbers import Bounds
 from .align import align_find_chunks, align_sum_chunks
-from .answers import answers_collect, answers_judge
+from .answers import (
+    answers_collect,
+    answers_collect_chunks,
+    answers_concat,
+    answers_judge,
+)
 from .audio import Audio
 from .augment import augment_prompts
 from .balance import Balance
 from .batch import Batch, BatchCounts, BatchOrigin, BatchSamples
+from .block import block_bytes, block_decode, block_encode
 from .chat import chat_encode, chat_render
 from .checkpoint import Checkpoint
 from .compare import (
@@ -58,6 +69,7 @@ from .exchange import Exchange
 from .generator import Generated, Generator
 from .head import Head
 from .image import ImageProcessor, image_crop, image_resize
+from .importance import Importance
 from .loader import Loader
 from .loss import Loss, LossCounts, LossMemory, TaskGradients, Term
 from .mel import Mel
@@ -72,13 +84,14 @@ from .model import Model
 from .monitor import Best, Monitor
 from .optimizer import Optimizer
 from .packer import Packer, TaskInfo
+from .plan import plan_estimate, plan_measure_machine, plan_to_json, plan_to_text
 from .recipe import Recipe
 from .record import Record, RecordReader, RecordWriter, record_to_json
 from .report import Report
 from .results import *  # noqa: F403
 from .schedule import Schedule
 from .status import build_info, status_name, version
-from .store import Store, store_key
+from .store import Store, store_adopt, store_key
 from .store_writer import StoreWriter
 from .student import student_preset
 from .targets import SparseField, Targets
@@ -95,6 +108,7 @@ from .verify import (
 )
 
 __all__ = [
+    "ArrowStream",
     "Audio",
     "Balance",
     "Batch",
@@ -115,7 +129,9 @@ __all__ = [
     "Generated",
     "Generator",
     "Head",
+    "History",
     "ImageProcessor",
+    "Importance",
     "Loader",
     "Loss",
     "LossCounts",
@@ -146,8 +162,13 @@ __all__ = [
     "align_find_chunks",
     "align_sum_chunks",
     "answers_collect",
+    "answers_collect_chunks",
+    "answers_concat",
     "answers_judge",
     "augment_prompts",
+    "block_bytes",
+    "block_decode",
+    "block_encode",
     "build_info",
     "chat_encode",
     "chat_render",
@@ -157,6 +178,7 @@ __all__ = [
     "compare_runs",
     "compare_texts",
     "curation_is_held_out",
+    "distill",
     "image_crop",
     "image_resize",
     "lib",
@@ -166,8 +188,13 @@ __all__ = [
     "metrics_measure_correlation",
     "metrics_measure_retrieval",
     "options",
+    "plan_estimate",
+    "plan_measure_machine",
+    "plan_to_json",
+    "plan_to_text",
     "record_to_json",
     "status_name",
+    "store_adopt",
     "store_key",
     "student_preset",
     "transport",
@@ -182,9 +209,17 @@ __all__ += enums.__all__
 __all__ += results.__all__
 
 _deprecated.install()
+_looks.install()
 
 if not TYPE_CHECKING:
     verify = _deprecated.function("verify")  # in place of the module of that name
 
+    #: modules that need a package beside numpy
+    _NEIGHBORS = {"capture", "hf", "log", "sklearn", "torch"}
+
     def __getattr__(name: str) -> Any:
+        if name in _NEIGHBORS:
+            return importlib.import_module("." + name, __name__)
+        if name == "Distiller":
+            return importlib.import_module(".sklearn", __name__).Distiller
         return _deprecated.find(name)

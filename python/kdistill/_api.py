@@ -1212,6 +1212,8 @@ class kd_store_open_options(Structure):
         ("token_count", c_int64),
         ("exceptions", POINTER(c_int64)),
         ("exception_count", c_int64),
+        ("part", c_int32),
+        ("parts", c_int32),
     ]
     struct_size: int
     pread: int
@@ -1223,6 +1225,8 @@ class kd_store_open_options(Structure):
     token_count: int
     exceptions: Any
     exception_count: int
+    part: int
+    parts: int
 
 
 class kd_store_info(Structure):
@@ -1619,6 +1623,105 @@ class kd_mask_options(Structure):
     mask_field: Any
 
 
+class kd_lattice_options(Structure):
+    """`kd_lattice_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("format", c_int32),
+        ("every", c_int32),
+        ("reserved", c_int32),
+    ]
+    struct_size: int
+    format: int
+    every: int
+    reserved: int
+
+
+class kd_lattice_info(Structure):
+    """`kd_lattice_info` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("matrices", c_int32),
+        ("numbers", c_int64),
+        ("bits", c_double),
+        ("error", c_double),
+        ("changed_share", c_double),
+        ("clipped_share", c_double),
+    ]
+    struct_size: int
+    matrices: int
+    numbers: int
+    bits: float
+    error: float
+    changed_share: float
+    clipped_share: float
+
+
+class kd_gguf_rule(Structure):
+    """`kd_gguf_rule` of the headers."""
+
+    _fields_ = [
+        ("pattern", c_char_p),
+        ("format", c_int32),
+        ("reserved", c_int32),
+    ]
+    pattern: _Text | None
+    format: int
+    reserved: int
+
+
+class kd_gguf_options(Structure):
+    """`kd_gguf_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("format", c_int32),
+        ("mixture", c_int32),
+        ("head", c_int32),
+        ("end_token", c_int32),
+        ("rule_count", c_int32),
+        ("rules", POINTER(kd_gguf_rule)),
+        ("name", c_char_p),
+        ("importance", c_void_p),
+    ]
+    struct_size: int
+    format: int
+    mixture: int
+    head: int
+    end_token: int
+    rule_count: int
+    rules: Any
+    name: _Text | None
+    importance: Any
+
+
+class kd_gguf_info(Structure):
+    """`kd_gguf_info` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("fallbacks", c_int32),
+        ("fallback", c_char_p),
+        ("wanted", c_int32),
+        ("used", c_int32),
+        ("bytes", c_int64),
+        ("bits", c_double),
+        ("error", c_double),
+        ("vanished", c_int64),
+    ]
+    struct_size: int
+    fallbacks: int
+    fallback: _Text | None
+    wanted: int
+    used: int
+    bytes: int
+    bits: float
+    error: float
+    vanished: int
+
+
 class kd_record(Structure):
     """`kd_record` of the headers."""
 
@@ -1694,6 +1797,8 @@ class kd_record_options(Structure):
         ("unsupported", c_int32),
         ("unknown", c_int32),
         ("reasoning", c_int32),
+        ("part", c_int32),
+        ("parts", c_int32),
         ("reserved", c_int32),
     ]
     struct_size: int
@@ -1706,6 +1811,8 @@ class kd_record_options(Structure):
     unsupported: int
     unknown: int
     reasoning: int
+    part: int
+    parts: int
     reserved: int
 
 
@@ -1724,6 +1831,7 @@ class kd_record_counts(Structure):
         ("broken_files", c_int64),
         ("unsupported", c_int64),
         ("unknown", c_int64),
+        ("other_parts", c_int64),
     ]
     struct_size: int
     files: int
@@ -1736,6 +1844,7 @@ class kd_record_counts(Structure):
     broken_files: int
     unsupported: int
     unknown: int
+    other_parts: int
 
 
 class kd_record_writer_options(Structure):
@@ -1834,6 +1943,9 @@ class kd_answers_options(Structure):
         ("teacher", c_char_p),
         ("progress", CFUNCTYPE(c_int32, c_void_p, POINTER(kd_answers_progress))),
         ("progress_user", c_void_p),
+        ("first", c_int64),
+        ("chunk_prompts", c_int64),
+        ("lease", c_double),
     ]
     struct_size: int
     samples: int
@@ -1847,6 +1959,9 @@ class kd_answers_options(Structure):
     teacher: _Text | None
     progress: Any
     progress_user: Any
+    first: int
+    chunk_prompts: int
+    lease: float
 
 
 class kd_answers_result(Structure):
@@ -1919,6 +2034,19 @@ class kd_import_counts(Structure):
     duplicates: int
 
 
+class kd_arrow_options(Structure):
+    """`kd_arrow_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("once", c_int32),
+        ("records", POINTER(kd_record_options)),
+    ]
+    struct_size: int
+    once: int
+    records: Any
+
+
 class kd_filter_options(Structure):
     """`kd_filter_options` of the headers."""
 
@@ -1961,12 +2089,16 @@ class kd_curation_options(Structure):
         ("seed", c_uint64),
         ("validation", c_double),
         ("tokenizer", c_void_p),
+        ("folder", c_char_p),
+        ("memory", c_int64),
     ]
     struct_size: int
     reserved: int
     seed: int
     validation: float
     tokenizer: Any
+    folder: _Text | None
+    memory: int
 
 
 class kd_funnel(Structure):
@@ -2292,6 +2424,183 @@ class kd_difference(Structure):
     only_b: int
 
 
+class kd_plan_options(Structure):
+    """`kd_plan_options` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("ranks", c_int32),
+        ("student", c_char_p),
+        ("teacher", c_char_p),
+        ("samples", c_int64),
+        ("tokens", c_int64),
+        ("length_deviation", c_double),
+        ("answer_share", c_double),
+        ("token_bytes", c_double),
+        ("epochs", c_double),
+        ("batch_tokens", c_int64),
+        ("pass_tokens", c_int64),
+        ("recompute", c_int32),
+        ("recompute_layers", c_int32),
+        ("activations", c_int32),
+        ("shared_gradients", c_int32),
+        ("state_bytes", c_int32),
+        ("shard", c_int32),
+        ("wire", c_int32),
+        ("clip", c_int32),
+        ("bucket_bytes", c_int64),
+        ("kind", c_int32),
+        ("bits", c_int32),
+        ("encoding", c_int32),
+        ("reserved", c_int32),
+        ("entries", c_int64),
+        ("position_bytes", c_double),
+        ("flops", c_double),
+        ("efficiency", c_double),
+        ("memory_bytes", c_double),
+        ("disk_bytes", c_double),
+        ("link_bytes", c_double),
+        ("latency", c_double),
+        ("decode_rate", c_double),
+        ("failure_hours", c_double),
+    ]
+    struct_size: int
+    ranks: int
+    student: _Text | None
+    teacher: _Text | None
+    samples: int
+    tokens: int
+    length_deviation: float
+    answer_share: float
+    token_bytes: float
+    epochs: float
+    batch_tokens: int
+    pass_tokens: int
+    recompute: int
+    recompute_layers: int
+    activations: int
+    shared_gradients: int
+    state_bytes: int
+    shard: int
+    wire: int
+    clip: int
+    bucket_bytes: int
+    kind: int
+    bits: int
+    encoding: int
+    reserved: int
+    entries: int
+    position_bytes: float
+    flops: float
+    efficiency: float
+    memory_bytes: float
+    disk_bytes: float
+    link_bytes: float
+    latency: float
+    decode_rate: float
+    failure_hours: float
+
+
+class kd_plan_info(Structure):
+    """`kd_plan_info` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("ranks", c_int32),
+        ("advice", c_int32),
+        ("reserved", c_int32),
+        ("parameters", c_int64),
+        ("keys", c_double),
+        ("forward_flops", c_double),
+        ("train_flops", c_double),
+        ("attention_share", c_double),
+        ("steps", c_int64),
+        ("rank_tokens", c_double),
+        ("step_seconds", c_double),
+        ("tokens_per_second", c_double),
+        ("hours", c_double),
+        ("parameter_bytes", c_int64),
+        ("gradient_bytes", c_int64),
+        ("state_bytes", c_int64),
+        ("activation_bytes", c_int64),
+        ("loss_bytes", c_int64),
+        ("target_bytes", c_int64),
+        ("buffer_bytes", c_int64),
+        ("data_bytes", c_int64),
+        ("total_bytes", c_int64),
+        ("sent_bytes", c_double),
+        ("exchange_seconds", c_double),
+        ("exposed_seconds", c_double),
+        ("network_share", c_double),
+        ("unhidden_share", c_double),
+        ("teacher_forward_flops", c_double),
+        ("capture_hours", c_double),
+        ("position_bytes", c_double),
+        ("store_bytes", c_double),
+        ("text_bytes", c_double),
+        ("store_read_seconds", c_double),
+        ("checkpoint_bytes", c_double),
+        ("save_seconds", c_double),
+        ("save_interval", c_double),
+    ]
+    struct_size: int
+    ranks: int
+    advice: int
+    reserved: int
+    parameters: int
+    keys: float
+    forward_flops: float
+    train_flops: float
+    attention_share: float
+    steps: int
+    rank_tokens: float
+    step_seconds: float
+    tokens_per_second: float
+    hours: float
+    parameter_bytes: int
+    gradient_bytes: int
+    state_bytes: int
+    activation_bytes: int
+    loss_bytes: int
+    target_bytes: int
+    buffer_bytes: int
+    data_bytes: int
+    total_bytes: int
+    sent_bytes: float
+    exchange_seconds: float
+    exposed_seconds: float
+    network_share: float
+    unhidden_share: float
+    teacher_forward_flops: float
+    capture_hours: float
+    position_bytes: float
+    store_bytes: float
+    text_bytes: float
+    store_read_seconds: float
+    checkpoint_bytes: float
+    save_seconds: float
+    save_interval: float
+
+
+class kd_plan_machine(Structure):
+    """`kd_plan_machine` of the headers."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("threads", c_int32),
+        ("flops", c_double),
+        ("efficiency", c_double),
+        ("disk_bytes", c_double),
+        ("seconds", c_double),
+    ]
+    struct_size: int
+    threads: int
+    flops: float
+    efficiency: float
+    disk_bytes: float
+    seconds: float
+
+
 STRUCTS: list[type[Structure]] = [
     kd_array,
     kd_allocator,
@@ -2361,6 +2670,11 @@ STRUCTS: list[type[Structure]] = [
     kd_static_options,
     kd_lora_options,
     kd_mask_options,
+    kd_lattice_options,
+    kd_lattice_info,
+    kd_gguf_rule,
+    kd_gguf_options,
+    kd_gguf_info,
     kd_record,
     kd_record_options,
     kd_record_counts,
@@ -2372,6 +2686,7 @@ STRUCTS: list[type[Structure]] = [
     kd_answers_result,
     kd_import_options,
     kd_import_counts,
+    kd_arrow_options,
     kd_filter_options,
     kd_curation_options,
     kd_funnel,
@@ -2385,6 +2700,9 @@ STRUCTS: list[type[Structure]] = [
     kd_resample_options,
     kd_mel_options,
     kd_difference,
+    kd_plan_options,
+    kd_plan_info,
+    kd_plan_machine,
 ]
 
 #: constant of C: its enumeration and member here
@@ -2438,6 +2756,22 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_RESAMPLE_BILINEAR": ("Resample", "BILINEAR"),
     "KD_RESAMPLE_BICUBIC": ("Resample", "BICUBIC"),
     "KD_RESAMPLE_BOX": ("Resample", "BOX"),
+    "KD_BLOCK_Q4_0": ("Block", "Q4_0"),
+    "KD_BLOCK_Q4_1": ("Block", "Q4_1"),
+    "KD_BLOCK_Q5_0": ("Block", "Q5_0"),
+    "KD_BLOCK_Q5_1": ("Block", "Q5_1"),
+    "KD_BLOCK_Q8_0": ("Block", "Q8_0"),
+    "KD_BLOCK_Q2_K": ("Block", "Q2_K"),
+    "KD_BLOCK_Q3_K": ("Block", "Q3_K"),
+    "KD_BLOCK_Q4_K": ("Block", "Q4_K"),
+    "KD_BLOCK_Q5_K": ("Block", "Q5_K"),
+    "KD_BLOCK_Q6_K": ("Block", "Q6_K"),
+    "KD_BLOCK_IQ4_NL": ("Block", "IQ4_NL"),
+    "KD_BLOCK_IQ4_XS": ("Block", "IQ4_XS"),
+    "KD_BLOCK_MXFP4": ("Block", "MXFP4"),
+    "KD_MIX_PURE": ("Mix", "PURE"),
+    "KD_MIX_SMALL": ("Mix", "SMALL"),
+    "KD_MIX_MEDIUM": ("Mix", "MEDIUM"),
     "KD_MODE_EVALUATE": ("Mode", "EVALUATE"),
     "KD_MODE_TRAIN": ("Mode", "TRAIN"),
     "KD_MODE_REHEARSE": ("Mode", "REHEARSE"),
@@ -2448,6 +2782,8 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_LAYERS_FIRST": ("LayerChoice", "FIRST"),
     "KD_LAYERS_LAST": ("LayerChoice", "LAST"),
     "KD_LAYERS_BLOCKS": ("LayerChoice", "BLOCKS"),
+    "KD_LAYERS_INFLUENCE": ("LayerChoice", "INFLUENCE"),
+    "KD_LAYERS_GREEDY": ("LayerChoice", "GREEDY"),
     "KD_ALIGN_SAME": ("Align", "SAME"),
     "KD_ALIGN_NEXT": ("Align", "NEXT"),
     "KD_LOOKUP_INDEX": ("Lookup", "INDEX"),
@@ -2644,6 +2980,12 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_RETRIEVAL_VOTE": ("RetrievalKind", "VOTE"),
     "KD_CORRELATION_PEARSON": ("CorrelationKind", "PEARSON"),
     "KD_CORRELATION_SPEARMAN": ("CorrelationKind", "SPEARMAN"),
+    "KD_PLAN_MEMORY": ("PlanAdvice", "MEMORY"),
+    "KD_PLAN_TIME": ("PlanAdvice", "TIME"),
+    "KD_PLAN_NETWORK": ("PlanAdvice", "NETWORK"),
+    "KD_PLAN_STORE": ("PlanAdvice", "STORE"),
+    "KD_PLAN_ATTENTION": ("PlanAdvice", "ATTENTION"),
+    "KD_PLAN_BATCH": ("PlanAdvice", "BATCH"),
     "KD_PICTURE_LINES": ("Picture", "LINES"),
     "KD_PICTURE_POINTS": ("Picture", "POINTS"),
     "KD_PICTURE_BARS": ("Picture", "BARS"),
@@ -3265,9 +3607,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "- a folder of static embeddings: model2vec's, or one whose modules.json names a StaticEmbe"
         "dding\n"
         "  and a Normalize or nothing after it. Since 0.2;\n"
-        "- a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_"
-        "0,\n"
-        "  Q5_1, Q4_K, Q5_K, Q6_K). Since 0.2."
+        "- a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, and the formats of\n"
+        "  block.h). Since 0.2."
     ),
     "kd_model_free": (
         None, [c_void_p],
@@ -3280,9 +3621,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "- a folder of static embeddings: model2vec's, or one whose modules.json names a StaticEmbe"
         "dding\n"
         "  and a Normalize or nothing after it. Since 0.2;\n"
-        "- a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_"
-        "0,\n"
-        "  Q5_1, Q4_K, Q5_K, Q6_K). Since 0.2."
+        "- a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, and the formats of\n"
+        "  block.h). Since 0.2."
     ),
     "kd_model_save_options_init": (
         None, [POINTER(kd_model_save_options), c_size_t],
@@ -3431,7 +3771,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [c_void_p, c_char_p, c_int32],
         "Makes optimizers skip (on = 1) or update (0) parameters whose name matches the pattern (* "
         "and ?).\n"
-        "KD_ERR_NOT_FOUND: nothing matches."
+        "- Their gradients become 0. A backward pass ends at the lowest layer that is trained, and "
+        "leaves\n"
+        "  the gradients of frozen layers as they are.\n"
+        "- KD_ERR_NOT_FOUND: nothing matches."
     ),
     "kd_model_count_nonfinite": (
         c_int32, [c_void_p, POINTER(c_int64), POINTER(c_char_p)],
@@ -4719,13 +5062,23 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_store_refresh": (
         c_int32, [c_void_p, POINTER(c_int64)],
-        "Picks up what a writer has committed since. *added may be NULL."
+        "Picks up what writers have committed since, and shards that the folders' manifests name by"
+        " now.\n"
+        "*added may be NULL."
     ),
     "kd_store_verify": (
         c_int32, [c_void_p, POINTER(c_int64)],
         "Reads and checks every byte; *bad is the number of damaged records, and the message names "
         "the\n"
         "first."
+    ),
+    "kd_store_adopt": (
+        c_int32, [c_void_p, c_char_p, POINTER(c_int64)],
+        "Names in the folder's manifest every shard that has records and that it does not name: fil"
+        "es that\n"
+        "were copied in, or written where files have no locks. Nothing is rewritten. *added (may be"
+        " NULL):\n"
+        "how many. Files that cannot be read as a store are left alone. Since 0.2."
     ),
     "kd_store_compact": (
         c_int32, [c_void_p, c_char_p],
@@ -5100,6 +5453,38 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "\n"
         "  positions, types or other labels than the teacher has."
     ),
+    "kd_student_map_layers": (
+        c_int32, [c_void_p, POINTER(kd_student_options), POINTER(c_int32)],
+        "Which of the teacher's layers a student has, `choose`:\n"
+        "- KD_LAYERS_UNIFORM, _FIRST, _LAST, _BLOCKS: by number.\n"
+        "- KD_LAYERS_INFLUENCE: those that change what goes through them most, 1 - mean cosine of w"
+        "hat\n"
+        "  enters a layer and what it leaves, and the last one [ShortGPT, Men et al. 2024]. Of equa"
+        "l ones\n"
+        "  the lower. One pass.\n"
+        "- KD_LAYERS_GREEDY: again and again the layer goes whose loss costs least, as KL(teacher, "
+        "rest)\n"
+        '  of the logits, or without a head as the squared distance of "hidden" [SLEB, Song et al. '
+        "2024].\n"
+        "  Of equal ones the higher. From L to l layers (L (L + 1) - l (l + 1)) / 2 passes of half "
+        "the\n"
+        "  layers, which the context's progress counts and may stop; beside a pass, memory for what"
+        " enters\n"
+        "  each layer and for (tokens, vocabulary) logits, in blocks from 8 million numbers on.\n"
+        "The last two look at `calibration`, some hundred tokens; without it at 256 random ones.\n"
+        "kd_student_map_layers: map (options->layers), ascending. It is what kd_student_create take"
+        "s with\n"
+        "the same options, to be given to several students as layer_map, or to terms of layers\n"
+        "(kd_loss_add_mapped). KD_ERR_INVALID: a teacher of images and no calibration. Since 0.2."
+    ),
+    "kd_student_measure_influence": (
+        c_int32, [c_void_p, c_void_p, POINTER(c_double), c_int32, POINTER(c_int32)],
+        "influence (capacity; NULL: only *count): of each layer, from 0 (it changes nothing) to 2; "
+        "*count:\n"
+        "the teacher's layers. calibration NULL: 256 random tokens. KD_ERR_RANGE: a smaller capacit"
+        "y.\n"
+        "Since 0.2."
+    ),
     "kd_static_options_init": (
         None, [POINTER(kd_static_options), c_size_t],
         ""
@@ -5301,20 +5686,136 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "uch\n"
         "  field of tokens. The batch is then unchanged."
     ),
-    "kd_model_save_gguf": (
-        c_int32, [c_void_p, c_void_p, c_char_p, c_int32, c_int32],
+    "kd_block_bytes": (
+        c_int64, [c_int32, c_int64],
+        "Bytes of `count` numbers of a format; 0: no such format, or count is no whole number of\n"
+        "blocks."
+    ),
+    "kd_block_encode": (
+        c_int32, [c_void_p, c_int32, POINTER(kd_array), POINTER(kd_array), c_void_p, c_int64],
+        "Writes `values`, contiguous float32 (rows, n) or (n), as blocks, row by row.\n"
+        "- importance: (n) float32, 0 or more: what the squared errors of each column weigh in the "
+        "search\n"
+        "  for scales, as llama.cpp's importance matrices say. NULL: none.\n"
+        "- bytes, size: the caller's, size = kd_block_bytes(format, rows * n).\n"
+        "Equal to ggml's own bytes for Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0; the others search, and may "
+        "differ\n"
+        "from ggml in the last bits of sums that decide between two candidates of the same error.\n"
+        "Errors: KD_ERR_UNSUPPORTED (a format that is only read), KD_ERR_SHAPE, KD_ERR_RANGE (a num"
+        "ber\n"
+        "that is not finite, or scales beyond float16: nothing is written)."
+    ),
+    "kd_block_decode": (
+        c_int32, [c_void_p, c_int32, c_void_p, c_int64, POINTER(kd_array)],
+        "Reads blocks into `values`, contiguous float32, whose count the bytes must have."
+    ),
+    "kd_importance_create": (
+        c_int32, [POINTER(c_void_p), c_void_p],
+        "Nothing known yet. KD_ERR_UNSUPPORTED: the model is not a llama, mistral, qwen2 or qwen3."
+    ),
+    "kd_importance_load": (
+        c_int32, [POINTER(c_void_p), c_void_p, c_char_p],
+        "A file of llama-imatrix (GGUF) for this model.\n"
+        "- KD_ERR_MISMATCH: an entry that is none of the model's matrices; KD_ERR_SHAPE: another wi"
+        "dth.\n"
+        "- Matrices without an entry are known as such: kd_importance_get says a count of 0."
+    ),
+    "kd_importance_free": (
+        None, [c_void_p],
+        "A file of llama-imatrix (GGUF) for this model.\n"
+        "- KD_ERR_MISMATCH: an entry that is none of the model's matrices; KD_ERR_SHAPE: another wi"
+        "dth.\n"
+        "- Matrices without an entry are known as such: kd_importance_get says a count of 0."
+    ),
+    "kd_importance_add": (
+        c_int32, [c_void_p, c_void_p],
+        "Runs the model over a batch, without dropout, in a pass of its own that keeps all layers' "
+        "values,\n"
+        "and adds what enters the matrices. What kd_model_output views stays."
+    ),
+    "kd_importance_save": (
+        c_int32, [c_void_p, c_char_p],
+        "Writes what was added, to a temporary name that is then renamed. KD_ERR_STATE: nothing was"
+        "."
+    ),
+    "kd_importance_get": (
+        c_int32, [c_void_p, c_char_p, POINTER(kd_array), POINTER(c_int64)],
+        "The mean square of each input of a matrix, by the model's name of it, and how many rows we"
+        "re\n"
+        "added. *mean_square is a view (inputs) float32 that lives until the next call with this ha"
+        "ndle;\n"
+        "zeros if *count is 0. KD_ERR_NOT_FOUND: it is not a matrix of a layer."
+    ),
+    "kd_lattice_options_init": (
+        None, [POINTER(kd_lattice_options), c_size_t],
+        ""
+    ),
+    "kd_model_set_lattice": (
+        c_int32, [c_void_p, c_char_p, POINTER(kd_lattice_options)],
+        'Puts the matrices whose name matches the pattern (* and ?; NULL: "*_proj.weight") on a lat'
+        "tice, or\n"
+        'with format 0 off it. Another call may put others on another format: "*embed_tokens.weight'
+        '" in\n'
+        "Q8_0. Passes, generators, kd_model_save and kd_model_write_gguf see the lattice's points;"
+        "\n"
+        "kd_model_parameters, optimizers and checkpoints the float32 numbers behind them.\n"
+        "- Takes 4 bytes for each parameter, and the blocks.\n"
+        "- Optimizers: a weight decay moves numbers over thresholds to no purpose; leave it 0 for t"
+        "hese.\n"
+        "Errors: KD_ERR_NOT_FOUND (nothing matches), KD_ERR_SHAPE (a matrix whose rows do not fit: "
+        "the\n"
+        "message names it), KD_ERR_UNSUPPORTED (not a language model, a format that is only read, 8"
+        "-bit\n"
+        "weights), KD_ERR_STATE (adapters; a step is open). After an error the model is as before."
+    ),
+    "kd_model_get_lattice_info": (
+        c_int32, [c_void_p, POINTER(kd_lattice_info)],
+        "About the lattice of now. KD_ERR_STATE: the model has none."
+    ),
+    "kd_gguf_options_init": (
+        None, [POINTER(kd_gguf_options), c_size_t],
+        ""
+    ),
+    "kd_model_write_gguf": (
+        c_int32, [c_void_p, c_void_p, c_char_p, POINTER(kd_gguf_options), POINTER(kd_gguf_info)],
         "Writes a model and its tokenizer as one GGUF file (version 3), to a temporary name that is"
         " then\n"
-        "renamed. Shared layers are written out.\n"
+        "renamed. Shared layers are written out, vectors are float32. options NULL: the defaults; i"
+        "nfo\n"
+        "NULL: not wanted.\n"
+        "- A matrix whose rows do not fit a format gets llama.cpp's own substitute: Q4_K becomes Q5"
+        "_0,\n"
+        "  Q5_K Q5_1, Q6_K Q8_0; where rows are not a multiple of 32 it is float16. info counts the"
+        "m, the\n"
+        "  context's logger gets a warning for each. With KD_MIX_PURE that is KD_ERR_SHAPE, except "
+        "for\n"
+        "  float16.\n"
+        "- KD_ERR_RANGE: a number that is not finite, or scales beyond float16; the message has the"
+        "\n"
+        "  tensor's name, and no file is left.\n"
+        "- Matrices on a lattice are written as passes see them, nothing is rounded again;\n"
+        "  KD_ERR_MISMATCH: another format is asked for.\n"
+        "- KD_ERR_NOT_FOUND: a rule that matches nothing.\n"
+        "- KD_ERR_UNSUPPORTED: sliding windows, dynamic rope scaling, or a tokenizer whose pre-toke"
+        "nizer\n"
+        "  has no name in GGUF (known: GPT-2, Llama 3, Qwen2, SmolLM and character models); a forma"
+        "t that\n"
+        "  is only read."
+    ),
+    "kd_model_plan_gguf": (
+        c_int32, [c_void_p, POINTER(kd_gguf_options), POINTER(kd_gguf_info)],
+        "The same info, and the same errors of the model, but nothing is written."
+    ),
+    "kd_model_save_gguf": (
+        c_int32, [c_void_p, c_void_p, c_char_p, c_int32, c_int32],
+        "Writes every matrix in one format, without options.\n"
         "- dtype: KD_FLOAT32, KD_FLOAT16, or KD_INT8: Q8_0, 8 bits with one scale per 32 numbers (m"
         "atrices\n"
         "  whose rows are not a multiple of 32 stay float16). Vectors are float32.\n"
         "- end_token: the id that ends a text. KD_END_TOKEN_DEFAULT: the tokenizer's own, and the t"
         "oken\n"
         "  that ends a chat turn if it is a different one. KD_END_TOKEN_NONE: none is written.\n"
-        "- KD_ERR_UNSUPPORTED: sliding windows, dynamic rope scaling, or a tokenizer whose pre-toke"
-        "nizer\n"
-        "  has no name in GGUF (known: GPT-2, Llama 3, Qwen2, SmolLM and character models)."
+        "Errors: those of kd_model_write_gguf."
     ),
     "kd_record_init": (
         None, [POINTER(kd_record), c_size_t],
@@ -5458,6 +5959,31 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "  with another seed or temperature.\n"
         "- KD_ERR_INVALID: a prompt that has only ids."
     ),
+    "kd_answers_collect_chunks": (
+        c_int32, [
+            c_void_p, c_void_p, c_void_p, c_char_p, POINTER(kd_answers_options),
+            POINTER(kd_answers_progress),
+        ],
+        "The same by many workers (processes, machines) that share a folder, each with all prompts "
+        "in the\n"
+        "same order: a worker takes chunks of prompts that nobody has answered or holds, until ther"
+        "e is\n"
+        "none. The file of a chunk appears as a whole; a worker that is killed loses its chunk alon"
+        "e, which\n"
+        "another takes when the lease is over. Since 0.2.\n"
+        "- done->done < done->total: chunks are still held by others; call again, or leave it to th"
+        "em.\n"
+        "- max_prompts limits all workers together; `first` must be 0.\n"
+        "- KD_ERR_MISMATCH: other prompts, samples, chunks or sampling than those who began in that"
+        " folder\n"
+        "  (plan.json)."
+    ),
+    "kd_answers_concat": (
+        c_int32, [c_void_p, c_char_p, c_char_p],
+        "One file of a folder's chunks, moved into its place: the bytes that kd_answers_collect wou"
+        "ld have\n"
+        "written, whoever answered. KD_ERR_STATE: chunks are missing. Since 0.2."
+    ),
     "kd_answers_judge": (
         c_int32, [
             c_void_p, POINTER(kd_verify_options), c_int32, POINTER(c_int32), c_int64,
@@ -5488,6 +6014,62 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "it). counts may be NULL. KD_ERR_FORMAT names the line; the records of the lines before it "
         "are\n"
         "committed."
+    ),
+    "kd_arrow_options_init": (
+        None, [POINTER(kd_arrow_options), c_size_t],
+        ""
+    ),
+    "kd_record_reader_from_arrow": (
+        c_int32, [POINTER(c_void_p), c_void_p, c_void_p, POINTER(kd_arrow_options)],
+        "A reader of the rows of a stream: each row is what a line's object is in a file, its colum"
+        "ns are\n"
+        "the members (kdistill/record.h), null is absent. `stream` is moved: its release becomes NU"
+        "LL,\n"
+        "also if the call fails after the stream was looked at.\n"
+        "- Types: texts (utf8, large_utf8, utf8_view), numbers and bools, nulls, lists (list, large"
+        "_list,\n"
+        "  their views, fixed_size_list) and structs of these, dictionaries. KD_ERR_UNSUPPORTED nam"
+        "es a\n"
+        "  column of another type. NaN is null; infinity is refused.\n"
+        '- A column "extra" of texts, of the rows or in a list of turns, holds further members as a'
+        " JSON\n"
+        '  object; columns whose names begin with "kd_" are left out. So a stream of\n'
+        "  kd_record_reader_to_arrow is read as the same records.\n"
+        "- KD_ERR_FORMAT: offsets, lengths or children of an array that do not fit; KD_ERR_IO: the "
+        "stream\n"
+        "  reports an error. The rest is not read then."
+    ),
+    "kd_record_reader_to_arrow": (
+        c_int32, [c_void_p, c_void_p],
+        "Fills `stream`, whose old content is ignored, with the reader's remaining records, in batc"
+        "hes of\n"
+        "about 1,000. The stream keeps the reader alive and moves it. Columns:\n"
+        "- id, domain, expected, teacher, finish, tools, chat_template_kwargs, extra: texts, null i"
+        "f empty;\n"
+        "  the last three are JSON. messages: list of {role, content, extra, weight}, weight 0 wher"
+        "e a turn\n"
+        "  is not learned. passed: list of texts. sample int32, seed uint64, temperature and score "
+        "float64,\n"
+        "  null if unknown. input_ids (int32), mask (bool), logprobs (float64), logprob_ends (int64"
+        "): lists.\n"
+        "- kd_key and kd_prompt_key (32 hexadecimal digits, the first number first), kd_prompt,\n"
+        "  kd_completion, kd_line (int64): facts for queries, which a reader leaves out.\n"
+        "A record that cannot be read ends the stream with an error and the reader's message."
+    ),
+    "kd_store_to_arrow": (
+        c_int32, [c_void_p, c_void_p, POINTER(c_char_p), c_int32],
+        "Fills `stream` with a store's records, one a row, in batches. The stream keeps the store a"
+        "live.\n"
+        "- kd_key (32 hexadecimal digits), view, first, positions, bytes.\n"
+        "- fields: names of what else is wanted; NULL: all but dense logits, hidden states and vect"
+        "ors.\n"
+        "  Top-k and counts are NAME.ids (lists of uint32, one a position), NAME.values (lists of f"
+        "loat32)\n"
+        "  and NAME.tail; labels lists of int64, rows of numbers lists of lists of float32, embeddi"
+        "ngs\n"
+        "  lists of float32; texts, scores (float64) and seeds (uint64) plain columns. Absent: null"
+        ".\n"
+        "- KD_ERR_NOT_FOUND: the store has no field of that name."
     ),
     "kd_report_create": (
         c_int32, [POINTER(c_void_p), c_void_p],
@@ -5946,5 +6528,36 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "the two numbers of words (0.1 s for 50,000 and 50,000); the others are linear in the numbe"
         "r of\n"
         "bytes. KD_ERR_RANGE: count below 1, an unknown kind."
+    ),
+    "kd_plan_options_init": (
+        None, [POINTER(kd_plan_options), c_size_t],
+        ""
+    ),
+    "kd_plan_estimate": (
+        c_int32, [c_void_p, POINTER(kd_plan_options), POINTER(kd_plan_info)],
+        "Fills in a plan; pure arithmetic, beside the library's estimates of memory.\n"
+        "- KD_ERR_INVALID: no student. KD_ERR_RANGE: a number out of bounds; flops is 0.\n"
+        "- KD_ERR_CONFIG: a config that kd_model_create would refuse, too.\n"
+        "- KD_ERR_UNSUPPORTED: a kind of network whose tokens are not counted here (images,\n"
+        "  convolutions, towers, static embeddings); shared_gradients where kd_model_options refuse"
+        "s."
+    ),
+    "kd_plan_to_text": (
+        c_int32, [c_void_p, POINTER(kd_plan_info), POINTER(c_char_p)],
+        "The plan as a text of lines, and what `advice` means; as one line of JSON. Freed by\n"
+        "kd_context_free_text."
+    ),
+    "kd_plan_to_json": (
+        c_int32, [c_void_p, POINTER(kd_plan_info), POINTER(c_char_p)],
+        "The plan as a text of lines, and what `advice` means; as one line of JSON. Freed by\n"
+        "kd_context_free_text."
+    ),
+    "kd_plan_measure_machine": (
+        c_int32, [c_void_p, c_char_p, c_double, POINTER(kd_plan_machine)],
+        "Measures products (kd_context_measure_matmul), steps of a small Llama (288 wide, 6 layers,"
+        " 512\n"
+        "tokens) for at most `seconds` (up to 60) and no less than two of them, and a file of 64 Mi"
+        "B in\n"
+        "`folder` (NULL: no file), which is removed. A quiet machine is the caller's business."
     ),
 }

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 
 from . import _api
 from .enums import Status
 
-SONAME = "libkdistill.so.0"
+#: The library's name, which changes only when its ABI breaks.
+SONAME = {"win32": "kdistill-0.dll", "darwin": "libkdistill.0.dylib"}.get(
+    sys.platform, "libkdistill.so.0"
+)
 INSTALLED = "/usr/local/lib/" + SONAME  # where `make install` puts it, before ldconfig ran
 
 
@@ -32,9 +36,9 @@ def library_path() -> str:
     Returns
     -------
     str
-        The environment's KDISTILL_LIBRARY; else the file beside this package (lib/) or in the
-        source tree that the package lies in; else the bare name, which the system's loader looks
-        for (LD_LIBRARY_PATH, ld.so.conf).
+        The environment's KDISTILL_LIBRARY; else the file beside this package (lib/, in wheels) or
+        in the source tree that the package lies in; else the bare name, which the system's loader
+        looks for (LD_LIBRARY_PATH, ld.so.conf). Its version must be the package's own.
     """
     if os.environ.get("KDISTILL_LIBRARY"):
         return os.environ["KDISTILL_LIBRARY"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import CFUNCTYPE, POINTER, byref, c_int32, c_int64, c_uint64, c_void_p
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, TypedDict
 
 import numpy
 
@@ -60,6 +60,43 @@ def _progress_callback(kind: Any, progress: Callable[[AnswersProgress], object])
     return kind(guarded(call, 1))
 
 
+class _Asked(TypedDict, total=False):
+    """Who answers, and how: what both ways of collecting take beside their options."""
+
+    generator: Generator | None
+    function: AnswerFunction | None
+    sampling: Sampling | None
+    stop_tokens: Sequence[int] | None
+    verify: VerifyOptions | None
+    verify_function: VerifyFunction | None
+    progress: Callable[[AnswersProgress], object] | None
+
+
+def _collect(
+    call: Any,
+    ctx: Context,
+    reader: RecordReader,
+    place: StrPath,
+    asked: _Asked,
+    options_: Any,
+) -> AnswersProgress:
+    made, done = options(_api.kd_answers_options, options_), empty(_api.kd_answers_progress)
+    drawn: Any = {"temperature": 0.6, "top_p": 0.95, **(asked["sampling"] or {})}
+    made.sampling = ctypes.pointer(sampling_struct(drawn, asked["stop_tokens"]))
+    function, progress = asked["function"], asked["progress"]
+    verify, verify_function = asked["verify"], asked["verify_function"]
+    answer = None if function is None else _answer_callback(function)
+    if answer is not None:
+        made.function = ctypes.cast(answer, c_void_p)
+    if verify is not None or verify_function is not None:
+        made.verify = ctypes.pointer(verify_options(verify or {}, verify_function))
+    if progress is not None:
+        made.progress = _progress_callback(type(made.progress), progress)
+    at = ctx._pointer, pointer_of(asked["generator"]), reader._pointer, path_bytes(place)
+    check(call(*at, byref(made), byref(done)))
+    return read(AnswersProgress, done)
+
+
 @takes(_api.kd_answers_options)
 def answers_collect(
     ctx: Context,
@@ -99,19 +136,60 @@ def answers_collect(
     progress : callable, optional
         progress(AnswersProgress) after each prompt; a true result ends the call.
     """
-    made, done = options(_api.kd_answers_options, options_), empty(_api.kd_answers_progress)
-    drawn: Any = {"temperature": 0.6, "top_p": 0.95, **(sampling or {})}
-    made.sampling = ctypes.pointer(sampling_struct(drawn, stop_tokens))
-    answer = None if function is None else _answer_callback(function)
-    if answer is not None:
-        made.function = ctypes.cast(answer, c_void_p)
-    if verify is not None or verify_function is not None:
-        made.verify = ctypes.pointer(verify_options(verify or {}, verify_function))
-    if progress is not None:
-        made.progress = _progress_callback(type(made.progress), progress)
-    at = ctx._pointer, pointer_of(generator), reader._pointer, path_bytes(path)
-    check(lib.kd_answers_collect(*at, byref(made), byref(done)))
-    return read(AnswersProgress, done)
+    asked: _Asked = {
+        "generator": generator,
+        "function": function,
+        "sampling": sampling,
+        "stop_tokens": stop_tokens,
+        "verify": verify,
+        "verify_function": verify_function,
+        "progress": progress,
+    }
+    return _collect(lib.kd_answers_collect, ctx, reader, path, asked, options_)
+
+
+@takes(_api.kd_answers_options)
+def answers_collect_chunks(
+    ctx: Context,
+    reader: RecordReader,
+    folder: StrPath,
+    *,
+    generator: Generator | None = None,
+    function: AnswerFunction | None = None,
+    sampling: Sampling | None = None,
+    stop_tokens: Sequence[int] | None = None,
+    verify: VerifyOptions | None = None,
+    verify_function: VerifyFunction | None = None,
+    progress: Callable[[AnswersProgress], object] | None = None,
+    **options_: Unpack[AnswersOptions],
+) -> AnswersProgress:
+    """Collects answers with other workers that share a folder: chunks that nobody has or holds.
+
+    Parameters
+    ----------
+    ctx : Context
+    reader : RecordReader
+        All prompts, the same for all workers.
+    folder : path
+        Of the chunks' files; `answers_concat` makes one of them.
+    generator, function, sampling, stop_tokens, verify, verify_function, progress
+        As of `answers_collect`.
+    """
+    asked: _Asked = {
+        "generator": generator,
+        "function": function,
+        "sampling": sampling,
+        "stop_tokens": stop_tokens,
+        "verify": verify,
+        "verify_function": verify_function,
+        "progress": progress,
+    }
+    return _collect(lib.kd_answers_collect_chunks, ctx, reader, folder, asked, options_)
+
+
+def answers_concat(ctx: Context, folder: StrPath, path: StrPath) -> None:
+    """One file of a folder's chunks: the bytes that a single worker would have written."""
+    check(lib.kd_answers_concat(ctx._pointer, path_bytes(folder), path_bytes(path)))
 
 
 @takes(_api.kd_verify_options)

@@ -12,6 +12,7 @@ from . import _api
 from ._convert import empty, numbers_of, options, read, takes
 from ._handle import Handle, guarded, make
 from ._library import check, lib
+from ._progress import Bars
 from .enums import LogLevel, Status
 from .results import ContextInfo
 
@@ -33,8 +34,9 @@ class Context(Handle):
         alone.
     log : callable, optional
         log(level, line) gets log lines, from any thread that calls the library.
-    progress : callable, optional
-        progress(stage, done, total) during long calls; a true result ends the call.
+    progress : callable, "tqdm" or "rich", optional
+        progress(stage, done, total) during long calls; a true result ends the call, and so does
+        Ctrl-C. A name: bars of that package.
     matmul : callable, optional
         The host's own matrix product in place of BLAS, with the arguments of kd_matmul.
     """
@@ -47,7 +49,7 @@ class Context(Handle):
         *,
         blas_threads: int | None = 1,
         log: Callable[[LogLevel, str], object] | None = None,
-        progress: Callable[[str, int, int], object] | None = None,
+        progress: Callable[[str, int, int], object] | str | None = None,
         matmul: Callable[..., object] | None = None,
         **options_: Unpack[ContextOptions],
     ) -> None:
@@ -56,7 +58,8 @@ class Context(Handle):
         if log:
             made.logger = self._logger(log)
         if progress:
-            made.progress = self._progress(progress)
+            bars = Bars(progress) if isinstance(progress, str) else progress
+            made.progress = self._progress(bars)
         if matmul:
             call = guarded(lambda user, *rest: matmul(*rest), Status.ERR_CALLBACK)
             made.matmul = self._keep(_api.kd_matmul, matmul=call)

@@ -21,6 +21,7 @@ __all__ = [
     "AugmentKind",
     "BadLines",
     "BalanceKind",
+    "Block",
     "ChatFormat",
     "ChatPrompt",
     "Choose",
@@ -48,6 +49,7 @@ __all__ = [
     "Members",
     "MetricKind",
     "Missing",
+    "Mix",
     "Mode",
     "Nonfinite",
     "Normalize",
@@ -56,6 +58,7 @@ __all__ = [
     "OutputUnit",
     "PairDirection",
     "Picture",
+    "PlanAdvice",
     "Positives",
     "Products",
     "Projection",
@@ -207,6 +210,35 @@ class Resample(IntEnum):
     BOX = 4
 
 
+class Block(IntEnum):
+    """Formats of numbers in blocks. C: `KD_BLOCK_...`."""
+
+    Q4_0 = 258
+    Q4_1 = 259
+    Q5_0 = 262
+    Q5_1 = 263
+    Q8_0 = 264
+    Q2_K = 266
+    Q3_K = 267
+    Q4_K = 268
+    Q5_K = 269
+    Q6_K = 270
+    IQ4_NL = 276
+    IQ4_XS = 279
+    MXFP4 = 295
+
+
+class Mix(IntEnum):
+    """Which matrices of a GGUF file get more bits. C: `KD_MIX_...`."""
+
+    #: none: every matrix is in the format
+    PURE = 0
+    #: as llama-quantize does for Q4_K_S, Q5_K_S and Q4_0
+    SMALL = 1
+    #: as it does for Q4_K_M, Q5_K_M; other formats have one mixture
+    MEDIUM = 2
+
+
 class Mode(IntEnum):
     """What a forward pass is for. C: `KD_MODE_...`."""
 
@@ -239,6 +271,9 @@ class LayerChoice(IntEnum):
     LAST = 2
     #: (i + 1) L / l - 1: the ends of l equal blocks
     BLOCKS = 3
+    #: found on texts, for kd_student_options.choose alone: see there
+    INFLUENCE = 4
+    GREEDY = 5
 
 
 class Align(IntEnum):
@@ -847,6 +882,23 @@ class CorrelationKind(IntEnum):
     #: of ranks; equal values share the mean of their ranks. Sentence embeddings are judged by that
     #: of cosines and scores (STS-B)
     SPEARMAN = 2
+
+
+class PlanAdvice(IntFlag):
+    """What the numbers of a plan say. C: `KD_PLAN_...`."""
+
+    #: a rank needs more than memory_bytes
+    MEMORY = 1
+    #: more than 90 days
+    TIME = 2
+    #: ranks wait for the network for more than a fifth of the time
+    NETWORK = 4
+    #: the store has more than a hundred times the bytes of the texts
+    STORE = 8
+    #: attention takes a third of the training or more: windows save it
+    ATTENTION = 16
+    #: fewer tokens in a batch than there are ranks
+    BATCH = 32
 
 
 class Picture(IntEnum):

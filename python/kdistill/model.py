@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
-from ctypes import byref, c_char_p, c_int32, c_int64
+from ctypes import byref, c_char_p, c_double, c_int32, c_int64
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -14,8 +14,9 @@ from ._arrays import array, reference, view
 from ._convert import empty, number_array, options, path_bytes, read, takes
 from ._handle import Handle, handle_array, make, pointer_of
 from ._library import check, lib
-from .enums import DType, EndToken, Mode
-from .results import Latency, ModelInfo, ModelMemoryInfo, OutputInfo, Speed
+from .block import gguf_options
+from .enums import DType, EndToken, LayerChoice, Mode
+from .results import GgufInfo, Latency, LatticeInfo, ModelInfo, ModelMemoryInfo, OutputInfo, Speed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from .batch import Batch
     from .context import Context
     from .dataset import Dataset
+    from .importance import Importance
     from .loss import Loss
     from .options import (
+        GgufOptions,
+        LatticeOptions,
         LoraOptions,
         ModelOptions,
         ModelSaveOptions,
@@ -324,6 +328,44 @@ class Model(Handle):
         made.config = config_bytes(config) if config is not None else None
         return self._wrap(make(lib.kd_student_create, self._pointer, byref(made)), *self._alive)
 
+    def map_layers(
+        self,
+        layers: int,
+        choose: LayerChoice = LayerChoice.INFLUENCE,
+        calibration: Batch | None = None,
+    ) -> list[int]:
+        """Layers of the model for each layer of a student, as `student` chooses them.
+
+        Parameters
+        ----------
+        layers : int
+            Of the student.
+        choose : LayerChoice
+        calibration : Batch, optional
+            Some hundred tokens, or images, that INFLUENCE and GREEDY look at; without them at 256
+            random tokens.
+        """
+        made = options(_api.kd_student_options, {"layers": layers, "choose": choose})
+        made.calibration = pointer_of(calibration)
+        to = (c_int32 * max(layers, 1))()
+        check(lib.kd_student_map_layers(self._pointer, byref(made), to))
+        return list(to)
+
+    def measure_influence(self, calibration: Batch | None = None) -> list[float]:
+        """How much each layer changes what goes through it: 1 - mean cosine.
+
+        Parameters
+        ----------
+        calibration : Batch, optional
+            Without it: 256 random tokens.
+        """
+        count, texts = c_int32(), pointer_of(calibration)
+        check(lib.kd_student_measure_influence(self._pointer, None, None, 0, byref(count)))
+        to = (c_double * count.value)()
+        at = self._pointer, texts, to, count, byref(count)
+        check(lib.kd_student_measure_influence(*at))
+        return list(to)
+
     @takes(_api.kd_static_options)
     def static_student(
         self,
@@ -345,6 +387,74 @@ class Model(Handle):
         made.model = options(_api.kd_model_options, model or {})
         at = self._pointer, tokenizer._pointer, byref(made)
         return self._wrap(make(lib.kd_student_create_static, *at), *self._alive)
+
+    @takes(_api.kd_lattice_options)
+    def set_lattice(
+        self, pattern: str | None = None, **options_: Unpack[LatticeOptions]
+    ) -> None:
+        """Lets passes see matrices as points of a block format; format 0: as they are.
+
+        Parameters
+        ----------
+        pattern : str, optional
+            Of the matrices' names (* and ?). None: those of the layers.
+        """
+        made = options(_api.kd_lattice_options, options_)
+        name = ctypes.c_char_p(pattern.encode()) if pattern is not None else None
+        check(lib.kd_model_set_lattice(self._pointer, name, byref(made)))
+
+    @property
+    def lattice_info(self) -> LatticeInfo:
+        """How far the lattice is from the parameters, and what moved since the last question."""
+        info = empty(_api.kd_lattice_info)
+        check(lib.kd_model_get_lattice_info(self._pointer, byref(info)))
+        return read(LatticeInfo, info)
+
+    @takes(_api.kd_gguf_options)
+    def write_gguf(
+        self,
+        tokenizer: Tokenizer,
+        path: StrPath,
+        *,
+        rules: Mapping[str, int] | None = None,
+        importance: Importance | None = None,
+        **options_: Unpack[GgufOptions],
+    ) -> GgufInfo:
+        """Writes a language model and its tokenizer as one GGUF file of few bits.
+
+        Parameters
+        ----------
+        tokenizer : Tokenizer
+        path : path
+        rules : dict, optional
+            Formats of matrices by name or pattern; the first that matches counts.
+        importance : Importance, optional
+            What errors weigh.
+        """
+        made, info = gguf_options(options_, rules, importance), empty(_api.kd_gguf_info)
+        at = self._pointer, tokenizer._pointer, path_bytes(path)
+        check(lib.kd_model_write_gguf(*at, byref(made), byref(info)))
+        return read(GgufInfo, info)
+
+    @takes(_api.kd_gguf_options)
+    def plan_gguf(
+        self,
+        *,
+        rules: Mapping[str, int] | None = None,
+        importance: Importance | None = None,
+        **options_: Unpack[GgufOptions],
+    ) -> GgufInfo:
+        """What write_gguf would tell, without a file.
+
+        Parameters
+        ----------
+        rules : dict, optional
+            As in write_gguf.
+        importance : Importance, optional
+        """
+        made, info = gguf_options(options_, rules, importance), empty(_api.kd_gguf_info)
+        check(lib.kd_model_plan_gguf(self._pointer, byref(made), byref(info)))
+        return read(GgufInfo, info)
 
     def save_gguf(
         self,

@@ -29,6 +29,7 @@ from .enums import (
     MelScale,
     Members,
     Missing,
+    Mix,
     Nonfinite,
     PairDirection,
     Positives,
@@ -351,6 +352,8 @@ class StoreOpenOptions(TypedDict, total=False):
     align: int
     tokenizer: str | None
     chat_template: str | None
+    part: int
+    parts: int
 
 
 class ChatOptions(TypedDict, total=False):
@@ -447,6 +450,23 @@ class MaskOptions(TypedDict, total=False):
     tokens_field: str | None
 
 
+class LatticeOptions(TypedDict, total=False):
+    """Options of `kd_lattice_options`."""
+
+    format: int
+    every: int
+
+
+class GgufOptions(TypedDict, total=False):
+    """Options of `kd_gguf_options`."""
+
+    format: int
+    mixture: Mix
+    head: int
+    end_token: int
+    name: str | None
+
+
 class RecordOptions(TypedDict, total=False):
     """Options of `kd_record_options`."""
 
@@ -459,6 +479,8 @@ class RecordOptions(TypedDict, total=False):
     unsupported: Members
     unknown: Members
     reasoning: Reasoning
+    part: int
+    parts: int
 
 
 class RecordWriterOptions(TypedDict, total=False):
@@ -485,6 +507,9 @@ class AnswersOptions(TypedDict, total=False):
     window: int
     max_prompts: int
     teacher: str | None
+    first: int
+    chunk_prompts: int
+    lease: float
 
 
 class ImportOptions(TypedDict, total=False):
@@ -496,6 +521,12 @@ class ImportOptions(TypedDict, total=False):
     max_unmapped: float
     k: int
     positions: int
+
+
+class ArrowOptions(TypedDict, total=False):
+    """Options of `kd_arrow_options`."""
+
+    once: int
 
 
 class FilterOptions(TypedDict, total=False):
@@ -512,6 +543,8 @@ class CurationOptions(TypedDict, total=False):
 
     seed: int
     validation: float
+    folder: str | None
+    memory: int
 
 
 class AugmentOptions(TypedDict, total=False):
@@ -584,6 +617,42 @@ class MelOptions(TypedDict, total=False):
     normalize: MelNormalize
     mean: float
     std: float
+
+
+class PlanOptions(TypedDict, total=False):
+    """Options of `kd_plan_options`."""
+
+    ranks: int
+    samples: int
+    tokens: int
+    length_deviation: float
+    answer_share: float
+    token_bytes: float
+    epochs: float
+    batch_tokens: int
+    pass_tokens: int
+    recompute: int
+    recompute_layers: int
+    activations: DType
+    shared_gradients: int
+    state_bytes: int
+    shard: int
+    wire: DType
+    clip: int
+    bucket_bytes: int
+    kind: int
+    bits: int
+    encoding: DType
+    entries: int
+    position_bytes: float
+    flops: float
+    efficiency: float
+    memory_bytes: float
+    disk_bytes: float
+    link_bytes: float
+    latency: float
+    decode_rate: float
+    failure_hours: float
 
 
 class TermNumbers(TypedDict, total=False):
@@ -784,8 +853,9 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "weights": (
             "DType",
             "DType.FLOAT32, or DType.INT8 for a frozen language model: 8-bit weights times 8-bit ac"
-            "tivations, one scale per 64 inputs, logits included; kept in addition to the parameter"
-            "s, which must not change"
+            "tivations, one scale per 64 or 128 inputs, logits included; kept in addition to the pa"
+            "rameters, which must not change. Loading runs 256 random tokens through the model: lou"
+            "d inputs are evened out before they are rounded [Xiao et al. 2023]"
         ),
         "recompute": (
             "int",
@@ -1121,6 +1191,13 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "expected hashes (kd_tokenizer_hash if the library filled them in); None: not checked"
         ),
         "chat_template": ("str | None", ""),
+        "part": (
+            "int",
+            "only records of shards whose number is `part` modulo `parts`; of files, by their place"
+            " among the paths. Each of several ranks then holds its part of the index; a head is fo"
+            "und wherever it is"
+        ),
+        "parts": ("int", ""),
     },
     "kd_chat_options": {
         "format": ("ChatFormat", ""),
@@ -1183,7 +1260,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "kd_student_options": {
         "layers": ("int", "of the student; 0: all"),
-        "choose": ("LayerChoice", "LayerChoice.UNIFORM ..."),
+        "choose": ("LayerChoice", "LayerChoice.UNIFORM ...; how layers are chosen: see below"),
         "hidden_size": ("int", "how many of each to keep; 0: all"),
         "intermediate_size": ("int", ""),
         "key_value_heads": ("int", "each with its group of query heads; encoders: see below"),
@@ -1219,6 +1296,30 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "epoch": ("int", "another epoch hides others"),
         "tokens_field": ("str | None", 'None: "tokens", "label", "mask"'),
     },
+    "kd_lattice_options": {
+        "format": ("int", "a block format that is written; 0: the matrices are float32 again"),
+        "every": (
+            "int",
+            "of IQ4_NL, Q4_K and Q5_K, whose scales take a search: after how many optimizer steps i"
+            "t is done again; in between only codes are rounded. 0: 16. Other formats have new scal"
+            "es in every pass"
+        ),
+    },
+    "kd_gguf_options": {
+        "format": (
+            "int",
+            "DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16 or a block format; 0: for a model on a la"
+            "ttice (lattice.h), its blocks as they are, and the other matrices, embeddings and head"
+            ", in Q8_0"
+        ),
+        "mixture": ("Mix", "Mix.PURE .."),
+        "head": (
+            "int",
+            "of embeddings and head; 0: what the mixture says (Q6_K, or Q8_0 where rows do not fit)"
+        ),
+        "end_token": ("int", "as in kd_model_save_gguf"),
+        "name": ("str | None", "general.name; None: none"),
+    },
     "kd_record_options": {
         "bad_lines": (
             "BadLines",
@@ -1239,6 +1340,12 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "Members.KEEP ..: unknown members of a turn; if kept, a template may read them"
         ),
         "reasoning": ("Reasoning", "Reasoning.TAGS .."),
+        "part": (
+            "int",
+            "only records whose prompt_key[0] is `part` modulo `parts`: each of several workers rea"
+            "ds its own, a prompt's answers together, whatever file and order they come in"
+        ),
+        "parts": ("int", ""),
     },
     "kd_record_writer_options": {
         "append": (
@@ -1263,6 +1370,14 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "window": ("int", "prompts in progress at once"),
         "max_prompts": ("int", "at most this many; 0: all"),
         "teacher": ("str | None", "name written into the records"),
+        "first": ("int", "this many prompts are read over; max_prompts counts from here"),
+        "chunk_prompts": (
+            "int",
+            "of kd_answers_collect_chunks: prompts a chunk; seconds after which a worker that was n"
+            "ot heard of counts as gone, more than the longest window of prompts takes and than clo"
+            "cks differ"
+        ),
+        "lease": ("float", ""),
     },
     "kd_import_options": {
         "byte_level": (
@@ -1278,6 +1393,13 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "max_unmapped": ("float", "fails if a larger share of the strings has no id"),
         "k": ("int", "flat files"),
         "positions": ("int", "flat files"),
+    },
+    "kd_arrow_options": {
+        "once": (
+            "int",
+            "1: a batch is released when it was read; kd_record_reader_rewind is then Status.ERR_ST"
+            "ATE. 0: all batches are kept, uncopied, while the reader lives"
+        ),
     },
     "kd_filter_options": {
         "unit": (
@@ -1298,6 +1420,14 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "float",
             "share of prompts, with all their records, that goes to the second writer; 0: none"
         ),
+        "folder": (
+            "str | None",
+            "a folder for files of near duplicates, where memory does not hold them: signatures and"
+            " bands are sorted there, about 512 + 48 bytes a band (11 bands at .8) of each record t"
+            "hat comes to the filter, and removed. The result is the same; records are read once mo"
+            "re. None: all in memory"
+        ),
+        "memory": ("int", "bytes that near duplicates may take with `folder`, at least 2^20"),
     },
     "kd_augment_options": {
         "copies": ("int", "NUMBERS: new prompts per prompt"),
@@ -1380,6 +1510,63 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "normalize": ("MelNormalize", "MelNormalize.NONE .."),
         "mean": ("float", ""),
         "std": ("float", ""),
+    },
+    "kd_plan_options": {
+        "ranks": ("int", ""),
+        "samples": ("int", "the data"),
+        "tokens": ("int", "of all samples"),
+        "length_deviation": ("float", "standard deviation of a sample's tokens"),
+        "answer_share": ("float", "of tokens, those that are learned"),
+        "token_bytes": ("float", "of text, a token; 3.6"),
+        "epochs": ("float", ""),
+        "batch_tokens": ("int", "of all ranks"),
+        "pass_tokens": (
+            "int",
+            "that a rank takes through the model at once; 0: all of its part of the batch"
+        ),
+        "recompute": ("int", "of kd_model_options"),
+        "recompute_layers": ("int", ""),
+        "activations": ("DType", ""),
+        "shared_gradients": ("int", ""),
+        "state_bytes": (
+            "int",
+            "of the optimizer, a parameter: 8 for Adam, 4 for SGD with momentum"
+        ),
+        "shard": ("int", "1: each rank keeps the optimizer's state of its part of the parameters"),
+        "wire": ("DType", "gradients travel as DType.FLOAT32 or DType.BFLOAT16"),
+        "clip": (
+            "int",
+            "1: clipped by the norm of all, so that parameters travel after the last one"
+        ),
+        "bucket_bytes": ("int", ""),
+        "kind": (
+            "int",
+            "what is kept of the teacher: StoreKind.TOPK (entries: k), StoreKind.COUNTS (entries: d"
+            "raws), StoreKind.HIDDEN (bits), StoreKind.DENSE (encoding); 0: texts alone"
+        ),
+        "bits": ("int", ""),
+        "encoding": ("DType", ""),
+        "entries": ("int", ""),
+        "position_bytes": (
+            "float",
+            "as `kdistill-store stats` prints them for a first shard; 0: what docs/store-figures.md"
+            " measured"
+        ),
+        "flops": ("float", "attained by products alone, a second"),
+        "efficiency": ("float", "share of it that whole steps attain"),
+        "memory_bytes": ("float", "0: not known"),
+        "disk_bytes": ("float", "a second"),
+        "link_bytes": ("float", "a second, each way"),
+        "latency": ("float", "seconds"),
+        "decode_rate": (
+            "float",
+            "that a teacher of all ranks generates, a second and rank; 0: its answers are there alr"
+            "eady"
+        ),
+        "failure_hours": (
+            "float",
+            "mean time between failures of the whole job; 0: none are expected"
+        ),
     },
 }
 

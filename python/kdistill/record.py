@@ -8,6 +8,7 @@ from ctypes import byref, c_char_p, c_int32
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from . import _api
+from ._arrow import ArrowStream, stream_of
 from ._convert import defaults, empty, number_array, options, path_array, path_bytes, read, takes
 from ._handle import Handle, Writer, make
 from ._library import check, lib
@@ -179,6 +180,38 @@ class RecordReader(Handle):
             data = text.encode()
             pointer = make(lib.kd_record_reader_open_text, ctx._pointer, data, len(data), made)
         self._adopt(pointer, ctx)
+
+    @classmethod
+    @takes(_api.kd_record_options)
+    def from_arrow(
+        cls, ctx: Context, source: Any, once: bool = False, **options_: Unpack[RecordOptions]
+    ) -> Self:
+        """A reader of the rows of a table, frame or stream of Apache Arrow.
+
+        Parameters
+        ----------
+        ctx : Context
+        source : object with __arrow_c_stream__
+            A table or reader of pyarrow, a frame of polars or pandas, a relation of DuckDB; also a
+            pyarrow.parquet.ParquetFile, and a Dataset of Hugging Face.
+        once : bool
+            Batches are let go when they were read, and the reader cannot be rewound. False: they
+            are kept.
+        """
+        records = options(_api.kd_record_options, options_)
+        made = options(_api.kd_arrow_options, {"once": once})
+        made.records = ctypes.pointer(records)
+        _capsule, address = stream_of(source)
+        at = ctx._pointer, address, byref(made)
+        return cls._wrap(make(lib.kd_record_reader_from_arrow, *at), ctx)
+
+    def to_arrow(self) -> ArrowStream:
+        """The remaining records as a stream: `pyarrow.table(reader.to_arrow())`."""
+
+        def fill(stream: Any) -> None:
+            check(lib.kd_record_reader_to_arrow(self._pointer, stream))
+
+        return ArrowStream(fill)
 
     def next(self) -> Record | None:
         """The next record; None at the end."""

@@ -12,6 +12,7 @@ from .enums import (
     Gemm,
     Isa,
     OutputUnit,
+    PlanAdvice,
     Products,
 )
 
@@ -24,8 +25,10 @@ __all__ = [
     "Difference",
     "ExchangeInfo",
     "GeneratorInfo",
+    "GgufInfo",
     "ImportCounts",
     "Latency",
+    "LatticeInfo",
     "LossDiagnostics",
     "LossResult",
     "Metric",
@@ -35,6 +38,8 @@ __all__ = [
     "OutputInfo",
     "PackerInfo",
     "PassAtK",
+    "PlanInfo",
+    "PlanMachine",
     "PseudoLabelCounts",
     "RecordCounts",
     "Speed",
@@ -392,6 +397,46 @@ class Speed:
 
 
 @dataclass(frozen=True)
+class LatticeInfo:
+    """What `kd_lattice_info` tells."""
+
+    matrices: int
+    #: of theirs
+    numbers: int
+    #: for each of them
+    bits: float
+    #: root of the mean squared difference to the float32 numbers, over these
+    error: float
+    #: share of numbers with another code than at the last call; 0 at the first: training that
+    #: swings over thresholds shows here
+    changed_share: float
+    #: of numbers beyond their block's ends, whose gradient is 0
+    clipped_share: float
+
+
+@dataclass(frozen=True)
+class GgufInfo:
+    """What `kd_gguf_info` tells."""
+
+    #: matrices that got another format because their rows are no multiple of 256, or of 32
+    fallbacks: int
+    #: the model's name of the first of them, as long as the model lives; None: there is none
+    fallback: str
+    #: its formats: what it should have got, and what it got
+    wanted: int
+    #: its formats: what it should have got, and what it got
+    used: int
+    #: of all tensors in the file
+    bytes: int
+    #: for each number of a matrix
+    bits: float
+    #: root of the mean squared error of the matrices, over their own
+    error: float
+    #: blocks so small that their float16 scale is 0, and all became 0
+    vanished: int
+
+
+@dataclass(frozen=True)
 class RecordCounts:
     """What `kd_record_counts` tells."""
 
@@ -412,6 +457,8 @@ class RecordCounts:
     unsupported: int
     #: unknown members of turns, kept or left out
     unknown: int
+    #: records of other parts (kd_record_options.parts)
+    other_parts: int
 
 
 @dataclass(frozen=True)
@@ -555,3 +602,81 @@ class Difference:
     only_a: int
     #: questions that only one got right (McNemar)
     only_b: int
+
+
+@dataclass(frozen=True)
+class PlanInfo:
+    """What `kd_plan_info` tells."""
+
+    ranks: int
+    #: KD_PLAN_...
+    advice: PlanAdvice
+    #: the student, a token; FLOP: a multiplication and an addition are two
+    parameters: int
+    #: that a token sees, a mean over tokens and layers
+    keys: float
+    forward_flops: float
+    train_flops: float
+    #: of train_flops
+    attention_share: float
+    #: steps
+    steps: int
+    #: of one step
+    rank_tokens: float
+    #: computing alone
+    step_seconds: float
+    #: of all ranks, waits for the network included
+    tokens_per_second: float
+    #: saving included
+    hours: float
+    #: memory of a rank, bytes
+    parameter_bytes: int
+    gradient_bytes: int
+    state_bytes: int
+    activation_bytes: int
+    loss_bytes: int
+    #: the teacher's side of one pass, decoded
+    target_bytes: int
+    #: of the exchange
+    buffer_bytes: int
+    #: packed tokens, and entries of the store's index
+    data_bytes: int
+    total_bytes: int
+    #: the network: a rank, a step
+    sent_bytes: float
+    #: were nothing else going on
+    exchange_seconds: float
+    #: of these, not hidden by the backward pass
+    exposed_seconds: float
+    #: exposed / (step + exposed)
+    network_share: float
+    #: exchange / step: 1.33 R / (B t) where products take all parameters
+    unhidden_share: float
+    #: the teacher
+    teacher_forward_flops: float
+    #: of forward passes for all tokens, and of what it generates
+    capture_hours: float
+    #: of the store, without the records' own
+    position_bytes: float
+    store_bytes: float
+    text_bytes: float
+    #: of one epoch, a rank's part
+    store_read_seconds: float
+    #: that a rank writes
+    checkpoint_bytes: float
+    save_seconds: float
+    #: best, seconds; 0: no failures are expected [Young 1974]
+    save_interval: float
+
+
+@dataclass(frozen=True)
+class PlanMachine:
+    """What `kd_plan_machine` tells."""
+
+    threads: int
+    flops: float
+    efficiency: float
+    #: written and on disk; 0: no folder was given
+    disk_bytes: float
+    #: that measuring took
+    seconds: float

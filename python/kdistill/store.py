@@ -11,6 +11,7 @@ import numpy
 
 from . import _api
 from ._arrays import array, describe, reference
+from ._arrow import ArrowStream
 from ._convert import empty, number_array, options, path_array, path_bytes, read, takes, text_array
 from ._handle import Handle, make
 from ._library import check, lib
@@ -37,6 +38,13 @@ def store_key(ctx: Context, content: bytes | bytearray | ArrayLike) -> tuple[int
     first, second = c_uint64(), c_uint64()
     check(lib.kd_store_key(ctx._pointer, reference(values), byref(first), byref(second)))
     return first.value, second.value
+
+
+def store_adopt(ctx: Context, folder: StrPath) -> int:
+    """Names shards in a folder's manifest that it does not name; how many."""
+    added = c_int64()
+    check(lib.kd_store_adopt(ctx._pointer, path_bytes(folder), byref(added)))
+    return added.value
 
 
 class Store(Handle):
@@ -149,6 +157,23 @@ class Store(Handle):
         size = c_int64()
         check(lib.kd_store_field_bytes(self._pointer, record, field.encode(), byref(size)))
         return size.value
+
+    def to_arrow(self, fields: Sequence[str] | None = None) -> ArrowStream:
+        """The records as a stream: `duckdb.from_arrow(store.to_arrow())`.
+
+        Parameters
+        ----------
+        fields : sequence of str, optional
+            What is wanted beside key, view, first, positions and bytes; None: all but dense logits,
+            hidden states and vectors.
+        """
+
+        def fill(stream: Any) -> None:
+            names = None if fields is None else text_array(fields)
+            at = self._pointer, stream, names, len(fields or ())
+            check(lib.kd_store_to_arrow(*at))
+
+        return ArrowStream(fill)
 
     def refresh(self) -> int:
         """Reads what was committed since; the number of records that are new."""

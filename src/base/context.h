@@ -4,7 +4,6 @@
 #define KD_BASE_CONTEXT_H
 
 #include <kdistill/context.h>
-#include <locale.h>
 #include <stdatomic.h>
 
 struct kd__pool;
@@ -28,7 +27,7 @@ struct kd_context {
     uint32_t cpu;
     const struct kd__tiles *bfloat16; /* of products; NULL: float32 */
     struct kd__pool *pool;
-    locale_t locale; /* "C": numbers in files do not depend on the host's locale */
+    void *locale; /* "C": numbers in files do not depend on the host's locale */
     atomic_uint_fast64_t allocations;
     atomic_uint_fast64_t bytes;
     atomic_uint_fast64_t peak_bytes;

@@ -1,22 +1,17 @@
 /* Decimal numbers in text, in the context's locale. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/context.h"
 #include "base/numbers.h"
+#include "base/os.h"
 
 double kd__parse_double(kd_context *context, const char *text, char **end)
 {
-    locale_t before = uselocale(context->locale);
-    double value = strtod(text, end);
-    uselocale(before);
-    return value;
+    return kd__os_parse_double(context->locale, text, end);
 }
 
 void kd__format_double(kd_context *context, char text[32], double value)
 {
-    locale_t before = uselocale(context->locale);
-    snprintf(text, 32, "%.15g", value);
-    if (strtod(text, NULL) != value) snprintf(text, 32, "%.17g", value);
-    uselocale(before);
+    void *locale = context->locale;
+    kd__os_print_double(locale, text, 32, "%.*g", 15, value);
+    if (kd__os_parse_double(locale, text, NULL) != value)
+        kd__os_print_double(locale, text, 32, "%.*g", 17, value);
 }

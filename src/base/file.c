@@ -2,17 +2,14 @@
 #include "base/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/context.h"
 #include "base/io.h"
 #include "base/memory.h"
 #include "base/numbers.h"
+#include "base/os.h"
 #include "base/text.h"
 
 #ifdef KD_WITH_ZLIB
@@ -44,7 +41,7 @@ static kd_status system_error(const char *doing, const char *path)
                        : error == ENOMEM                   ? KD_ERR_MEMORY
                                                            : KD_ERR_IO;
     char text[100];
-    if (strerror_r(error, text, sizeof text) != 0) snprintf(text, sizeof text, "error %d", error);
+    kd__os_error_text(error, text, sizeof text);
     return kd__fail(status, "%s: %s: %s", path, doing, text);
 }
 
@@ -161,14 +158,14 @@ static kd_status look_at_start(kd__input *input)
 {
     unsigned char magic[2];
     int64_t got;
-    struct stat facts;
-    input->file = open(input->path, O_RDONLY | O_CLOEXEC);
+    kd__os_facts facts;
+    input->file = kd__os_open(input->path, KD__OS_READ);
     if (input->file < 0) return system_error("cannot open", input->path);
-    if (fstat(input->file, &facts) != 0) return system_error("cannot stat", input->path);
-    KD_FAIL_IF(!S_ISREG(facts.st_mode), KD_ERR_IO, "%s: expected a regular file, got %s",
-               input->path, S_ISDIR(facts.st_mode) ? "a folder" : "a device or a pipe");
+    if (kd__os_look(input->file, &facts)) return system_error("cannot stat", input->path);
+    KD_FAIL_IF(facts.kind != KD__OS_FILE, KD_ERR_IO, "%s: expected a regular file, got %s",
+               input->path, facts.kind == KD__OS_FOLDER ? "a folder" : "a device or a pipe");
     KD_TRY(read_file(input, magic, 2, &got));
-    if (lseek(input->file, 0, SEEK_SET) != 0) return system_error("cannot seek", input->path);
+    if (kd__os_rewind(input->file)) return system_error("cannot seek", input->path);
     input->gzip = got == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
     return input->gzip ? begin_inflate(input) : KD_OK;
 }
@@ -196,7 +193,7 @@ void kd__input_close(kd__input *input)
 #ifdef KD_WITH_ZLIB
     if (input->open) inflateEnd(&input->stream);
 #endif
-    if (input->file >= 0) close(input->file);
+    if (input->file >= 0) kd__os_close(input->file);
     kd__release(input->context, input->path);
     kd__release(input->context, input);
 }
@@ -222,9 +219,9 @@ kd_status kd__input_read(kd__input *input, void *to, int64_t size, const char *w
 
 int64_t kd__input_left(kd__input *input)
 {
-    struct stat facts;
-    if (input->gzip || fstat(input->file, &facts) != 0) return -1;
-    return (int64_t)facts.st_size - input->taken;
+    kd__os_facts facts;
+    if (input->gzip || kd__os_look(input->file, &facts)) return -1;
+    return facts.size - input->taken;
 }
 
 kd_status kd__input_read_block(kd__input *input, void **out, int64_t size, const char *what)
@@ -295,8 +292,9 @@ kd_status kd__output_open(kd__output *output, kd_context *context, const char *p
     KD_TRY(kd__allocate(context, (void **)&output->temporary, (int64_t)room, 1));
     for (int attempt = 0; attempt < 100 && output->file < 0; attempt++) {
         unsigned long long number = (unsigned long long)atomic_fetch_add(&context->temporary, 1);
-        snprintf(output->temporary, room, "%s.%ld.%llu.tmp", path, (long)getpid(), number);
-        output->file = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        snprintf(output->temporary, room, "%s.%lld.%llu.tmp", path, (long long)kd__os_process(),
+                 number);
+        output->file = kd__os_open(output->temporary, KD__OS_NEW);
         if (output->file < 0 && errno != EEXIST) return system_error("cannot write", path);
     }
     return output->file < 0 ? system_error("cannot write", path) : KD_OK;
@@ -308,38 +306,25 @@ kd_status kd__output_write(kd__output *output, const void *bytes, int64_t size)
     return failed ? system_error("cannot write", output->path) : KD_OK;
 }
 
-static kd_status sync_folder(const char *path)
-{
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    size_t length = slash ? (size_t)(slash - path) : 0;
-    if (length >= sizeof folder) return KD_OK;
-    memcpy(folder, path, length);
-    folder[length] = 0;
-    int file = open(slash ? (length ? folder : "/") : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0) return KD_OK; /* a folder that may be written but not read */
-    int failed = fsync(file) != 0 && errno != EINVAL;
-    close(file);
-    return failed ? system_error("cannot sync the folder", path) : KD_OK;
-}
-
 kd_status kd__output_commit(kd__output *output)
 {
-    if (output->sync && fsync(output->file) != 0) return system_error("cannot sync", output->path);
-    int closed = close(output->file);
+    if (output->sync && kd__os_sync(output->file)) return system_error("cannot sync", output->path);
+    int closed = kd__os_close(output->file);
     output->file = -1;
     if (closed != 0) return system_error("cannot close", output->path);
-    if (rename(output->temporary, output->path) != 0)
+    if (kd__os_replace(output->temporary, output->path))
         return system_error("cannot move the file into its place", output->path);
     kd__release(output->context, output->temporary);
     output->temporary = NULL;
-    return output->sync ? sync_folder(output->path) : KD_OK;
+    if (output->sync && kd__os_sync_folder_of(output->path))
+        return system_error("cannot sync the folder", output->path);
+    return KD_OK;
 }
 
 void kd__output_abandon(kd__output *output)
 {
-    if (output->file >= 0) close(output->file);
-    if (output->temporary) unlink(output->temporary);
+    if (output->file >= 0) kd__os_close(output->file);
+    if (output->temporary) kd__os_remove(output->temporary);
     kd__release(output->context, output->temporary);
     output->temporary = NULL;
     output->file = -1;
@@ -357,25 +342,25 @@ kd_status kd__file_replace(kd_context *context, const char *path, const void *by
 
 kd_status kd__folder_make(const char *path)
 {
-    struct stat facts;
     KD_TRY(kd__name_given(path, "path"));
-    if (mkdir(path, 0777) == 0) return KD_OK;
+    if (kd__os_make_folder(path) == 0) return KD_OK;
     if (errno != EEXIST) return system_error("cannot make the folder", path);
-    KD_FAIL_IF(stat(path, &facts) != 0 || !S_ISDIR(facts.st_mode), KD_ERR_IO,
-               "%s: expected a folder, got a file of another kind", path);
+    KD_FAIL_IF(!kd__is_folder(path), KD_ERR_IO, "%s: expected a folder, got a file of another kind",
+               path);
     return KD_OK;
 }
 
 int kd__is_folder(const char *path)
 {
-    struct stat facts;
-    return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+    kd__os_facts facts;
+    return kd__os_look_at(path, &facts) == 0 && facts.kind == KD__OS_FOLDER;
 }
 
 int kd__same_file(const char *a, const char *b)
 {
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    kd__os_facts x, y;
+    return kd__os_look_at(a, &x) == 0 && kd__os_look_at(b, &y) == 0 && x.device == y.device &&
+           x.number == y.number;
 }
 
 kd_status kd__path_join(kd_context *context, char **out, const char *folder, const char *name)
@@ -393,25 +378,25 @@ kd_status kd__path_join(kd_context *context, char **out, const char *folder, con
 
 kd_status kd__file_map(kd__map *map, const char *path)
 {
-    struct stat facts = { 0 };
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    kd__os_facts facts = { 0 };
+    const int file = kd__os_open(path, KD__OS_READ);
     *map = (kd__map){ 0 };
     if (file < 0)
         return kd__fail(errno == ENOENT ? KD_ERR_NOT_FOUND : KD_ERR_IO, "cannot open %s: %s", path,
                         strerror(errno));
-    void *bytes = MAP_FAILED;
-    if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size > 0)
-        bytes = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    close(file);
-    KD_FAIL_IF(bytes == MAP_FAILED, facts.st_size ? KD_ERR_IO : KD_ERR_FORMAT, "%s: %s", path,
-               facts.st_size ? "cannot be mapped" : "the file is empty");
-    *map = (kd__map){ bytes, (int64_t)facts.st_size };
+    const void *bytes = NULL;
+    if (kd__os_look(file, &facts) == 0 && facts.kind == KD__OS_FILE && facts.size > 0)
+        bytes = kd__os_map(file, facts.size);
+    kd__os_close(file);
+    KD_FAIL_IF(!bytes, facts.size ? KD_ERR_IO : KD_ERR_FORMAT, "%s: %s", path,
+               facts.size ? "cannot be mapped" : "the file is empty");
+    *map = (kd__map){ bytes, facts.size };
     return KD_OK;
 }
 
 void kd__file_unmap(kd__map *map)
 {
-    if (map->bytes) munmap((void *)(uintptr_t)map->bytes, (size_t)map->size);
+    if (map->bytes) kd__os_unmap(map->bytes, map->size);
     *map = (kd__map){ 0 };
 }
 

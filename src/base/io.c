@@ -2,7 +2,8 @@
 #include "base/io.h"
 
 #include <errno.h>
-#include <unistd.h>
+
+#include "base/os.h"
 
 enum { FROM_POSITION = -1 };
 
@@ -10,9 +11,10 @@ static int read_from(int file, char *to, int64_t size, int64_t offset, int64_t *
 {
     *got = 0;
     while (*got < size) {
-        const size_t left = (size_t)(size - *got);
-        const ssize_t n = offset == FROM_POSITION ? read(file, to + *got, left)
-                                                  : pread(file, to + *got, left, offset + *got);
+        const int64_t left = size - *got;
+        const int64_t n = offset == FROM_POSITION
+                              ? kd__os_read(file, to + *got, left)
+                              : kd__os_read_at(file, to + *got, left, offset + *got);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return -1;
         if (n == 0) return 0;
@@ -34,7 +36,7 @@ int kd__read_all_at(int file, void *to, int64_t size, int64_t offset, int64_t *g
 int kd__write_all(int file, const void *bytes, int64_t size)
 {
     for (int64_t done = 0; done < size;) {
-        const ssize_t n = write(file, (const char *)bytes + done, (size_t)(size - done));
+        const int64_t n = kd__os_write(file, (const char *)bytes + done, size - done);
         if (n < 0 && errno == EINTR) continue;
         if (n == 0) errno = EIO;
         if (n <= 0) return -1;

@@ -4,15 +4,8 @@
 
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 
-/* Seconds of a clock that never goes back. */
-static inline double kd__now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+#include "base/os.h"
 
 static inline int kd__compare_doubles(const void *a, const void *b)
 {

@@ -1,41 +1,34 @@
 /* How many processors this process may use: those it is bound to (sched_setaffinity, mpirun,
  * taskset), less what a control group's quota leaves (containers). docs.kernel.org: cgroup-v2,
  * "cpu.max"; scheduler/sched-bwc, "cpu.cfs_quota_us". */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/io.h"
 #include "base/numbers.h"
+#include "base/os.h"
 #include "base/thread.h"
 
 enum { MOST = 64, LONGEST = 4096 };
 
-static int64_t bound_to(void)
+/* The beginning of a file of the kernel's, as text; 0: it is not there, or empty. */
+static int read_text(const char *path, char *text, int64_t room)
 {
-    int64_t online = sysconf(_SC_NPROCESSORS_ONLN);
-#ifdef __linux__
-    cpu_set_t *set = CPU_ALLOC(8192);
-    const size_t size = CPU_ALLOC_SIZE(8192);
-    if (set && sched_getaffinity(0, size, set) == 0) online = CPU_COUNT_S(size, set);
-    if (set) CPU_FREE(set);
-#endif
-    return kd__max(online, 1);
+    int64_t got = 0;
+    const int file = kd__os_open(path, KD__OS_READ);
+    if (file < 0) return 0;
+    kd__read_all(file, text, room - 1, &got);
+    text[got] = 0;
+    kd__os_close(file);
+    return got > 0;
 }
 
-/* The file's first line; 0: it is not there. */
 static int first_line(const char *folder, const char *name, char line[LONGEST])
 {
     char path[2 * LONGEST + 64];
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "re");
-    const int found = file && fgets(line, LONGEST, file);
-    if (file) fclose(file);
-    return found;
+    return read_text(path, line, LONGEST);
 }
 
 /* Processors that the group in a folder leaves, rounded up; `MOST` for no quota. */
@@ -87,7 +80,6 @@ static int64_t quota_of_line(const char *root, char *line)
     char *controllers = strchr(line, ':'),
          *group = controllers ? strchr(controllers + 1, ':') : NULL;
     if (!group) return MOST;
-    line[strcspn(line, "\n")] = 0;
     const int second = group == controllers + 1;
     if (!second && !has_cpu(controllers + 1, group)) return MOST;
     *group++ = 0;
@@ -102,14 +94,16 @@ static int64_t quota_of_line(const char *root, char *line)
 
 int32_t kd__processors(const char *root)
 {
-    char path[LONGEST], line[LONGEST];
-    int64_t count = bound_to();
+    char path[LONGEST], text[4 * LONGEST];
+    int64_t count = kd__os_processors();
     snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-    FILE *file = fopen(path, "re");
-    while (file && fgets(line, sizeof line, file)) {
+    if (!read_text(path, text, sizeof text)) *text = 0;
+    for (char *line = text, *end; *line; line = end) {
+        end = line + strcspn(line, "\n");
+        if (*end) *end++ = 0;
+        if (end - line > LONGEST) continue; /* no group's name is as long */
         const int64_t quota = quota_of_line(root, line);
         count = kd__min(quota, count);
     }
-    if (file) fclose(file);
     return count > MOST ? MOST : (int32_t)count;
 }

@@ -2,11 +2,10 @@
 #include "base/thread.h"
 
 #include <pthread.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include "base/context.h"
 #include "base/memory.h"
+#include "base/os.h"
 
 /* Threads start at the first loop. `gate` holds (generation << 16) + (open << 15) + active workers:
  * a worker enters a loop by raising `active` while the gate is open, and the caller closes the gate
@@ -17,7 +16,7 @@
 #define SPINS 4000
 
 typedef struct kd__pool {
-    pid_t pid; /* the process that the threads live in: after a fork there are none */
+    int64_t process; /* the process that the threads live in: after a fork there are none */
     int32_t workers;
     atomic_int busy;
     atomic_int stop;
@@ -34,7 +33,7 @@ typedef struct kd__pool {
         struct kd__pool *pool;
         int32_t number;
     } * arguments;
-} kd__pool;
+} thread_pool;
 
 static void pause_briefly(void)
 {
@@ -45,14 +44,14 @@ static void pause_briefly(void)
 #endif
 }
 
-static void run_tiles(kd__pool *pool, int32_t worker)
+static void run_tiles(thread_pool *pool, int32_t worker)
 {
     int64_t index;
     while ((index = atomic_fetch_add(&pool->next, 1)) < pool->count)
         pool->work(pool->argument, index, worker);
 }
 
-static int enter(kd__pool *pool, uint_fast64_t *last)
+static int enter(thread_pool *pool, uint_fast64_t *last)
 {
     uint_fast64_t gate = atomic_load(&pool->gate);
     while ((gate & OPEN) && (gate >> 16) != *last)
@@ -63,7 +62,7 @@ static int enter(kd__pool *pool, uint_fast64_t *last)
     return 0;
 }
 
-static void sleep_until_open(kd__pool *pool, uint_fast64_t last)
+static void sleep_until_open(thread_pool *pool, uint_fast64_t last)
 {
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->sleepers, 1);
@@ -79,7 +78,7 @@ static void sleep_until_open(kd__pool *pool, uint_fast64_t last)
 static void *worker_main(void *argument)
 {
     struct worker *self = argument;
-    kd__pool *pool = self->pool;
+    thread_pool *pool = self->pool;
     uint_fast64_t last = 0;
     while (!atomic_load(&pool->stop)) {
         int entered = 0;
@@ -96,9 +95,9 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
-static void start_threads(kd__pool *pool, int32_t wanted)
+static void start_threads(thread_pool *pool, int32_t wanted)
 {
-    pool->pid = getpid();
+    pool->process = kd__os_process();
     pool->workers = 0;
     atomic_store(&pool->sleepers, 0);
     atomic_store(&pool->gate, 0);
@@ -116,7 +115,7 @@ static void run_alone(int64_t count, kd__work *work, void *argument)
     for (int64_t i = 0; i < count; i++) work(argument, i, 0);
 }
 
-static void open_gate(kd__pool *pool)
+static void open_gate(thread_pool *pool)
 {
     uint_fast64_t generation = (atomic_load(&pool->gate) >> 16) + 1;
     atomic_store(&pool->gate, generation << 16 | OPEN);
@@ -127,29 +126,29 @@ static void open_gate(kd__pool *pool)
     }
 }
 
-static void close_gate(kd__pool *pool)
+static void close_gate(thread_pool *pool)
 {
     atomic_fetch_and(&pool->gate, ~(uint_fast64_t)OPEN);
     for (int spin = 0; atomic_load(&pool->gate) & ACTIVE; spin++)
         if (spin < SPINS) pause_briefly();
-        else sched_yield();
+        else kd__os_yield();
 }
 
 void kd__parallel(kd_context *context, int64_t count, kd__work *work, void *argument)
 {
-    kd__pool *pool = context->pool;
+    thread_pool *pool = context->pool;
     int free_pool = 0;
     if (count <= 1 || context->threads <= 1) {
         run_alone(count, work, argument);
         return;
     }
     /* a fork in the middle of another thread's loop */
-    if (pool->pid != getpid()) atomic_store(&pool->busy, 0);
+    if (pool->process != kd__os_process()) atomic_store(&pool->busy, 0);
     if (!atomic_compare_exchange_strong(&pool->busy, &free_pool, 1)) {
         run_alone(count, work, argument);
         return;
     }
-    if (pool->pid != getpid()) start_threads(pool, context->threads - 1);
+    if (pool->process != kd__os_process()) start_threads(pool, context->threads - 1);
     pool->work = work;
     pool->argument = argument;
     pool->count = count;
@@ -169,9 +168,9 @@ kd_status kd__pool_create(kd_context *context)
 
 void kd__pool_free(kd_context *context)
 {
-    kd__pool *pool = context->pool;
+    thread_pool *pool = context->pool;
     if (!pool) return;
-    if (pool->pid == getpid()) {
+    if (pool->process == kd__os_process()) {
         pthread_mutex_lock(&pool->mutex);
         atomic_store(&pool->stop, 1);
         pthread_cond_broadcast(&pool->wake);

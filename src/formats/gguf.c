@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "base/numbers.h"
+#include "formats/blocks/blocks.h"
 
 #define MOST_PAIRS 100000
 #define MOST_TENSORS 100000
@@ -105,17 +106,10 @@ static kd_status take_pair(reader *r, kd__gguf_pair *p)
 /* Numbers of a block, and its bytes. */
 static int block_of(int32_t type, int64_t *numbers, int64_t *bytes)
 {
-    static const struct {
-        int32_t type, numbers, bytes;
-    } known[] = { { KD__GGML_F32, 1, 4 },      { KD__GGML_F16, 1, 2 },
-                  { KD__GGML_BF16, 1, 2 },     { KD__GGML_Q4_0, 32, 18 },
-                  { KD__GGML_Q4_1, 32, 20 },   { KD__GGML_Q5_0, 32, 22 },
-                  { KD__GGML_Q5_1, 32, 24 },   { KD__GGML_Q8_0, 32, 34 },
-                  { KD__GGML_Q4_K, 256, 144 }, { KD__GGML_Q5_K, 256, 176 },
-                  { KD__GGML_Q6_K, 256, 210 } };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i].type == type) return *numbers = known[i].numbers, *bytes = known[i].bytes, 1;
-    return 0;
+    const kd__block_format *f = kd__block_find(type + KD__GGML_BLOCKS);
+    *numbers = f ? f->numbers : 1;
+    *bytes = f ? f->bytes : type == KD__GGML_F32 ? 4 : 2;
+    return f || type == KD__GGML_F32 || type == KD__GGML_F16 || type == KD__GGML_BF16;
 }
 
 int64_t kd__ggml_bytes(int32_t type, int64_t count)
@@ -374,90 +368,7 @@ kd__gguf_string kd__gguf_text(const kd__gguf *file, const char *key)
     return p && p->type == KD__GGUF_STRING ? kd__gguf_next(&at) : (kd__gguf_string){ "", 0 };
 }
 
-/* ---- blocks to float32, as ggml lays them out ---- */
-
-static float half(const uint8_t *at)
-{
-    const uint16_t bits = kd__get16(at);
-    float value;
-    kd__convert_float32(&value, &bits, KD_FLOAT16, 1, 1, 0);
-    return value;
-}
-
-/* Q4_0, Q4_1, Q5_0, Q5_1: 16 bytes of two nibbles; the fifth bits in a word; with a minimum, or
- * around the middle. */
-static void nibbles(const uint8_t *b, int fifth, int minimum, float *y)
-{
-    const float d = half(b), m = minimum ? half(b + 2) : 0;
-    uint32_t high = 0;
-    b += minimum ? 4 : 2;
-    if (fifth) high = kd__get32(b), b += 4;
-    for (int j = 0; j < 16; j++) {
-        const int low = (b[j] & 15) | (int)(high >> j & 1) << 4,
-                  up = b[j] >> 4 | (int)(high >> (j + 16) & 1) << 4,
-                  middle = minimum ? 0
-                           : fifth ? 16
-                                   : 8;
-        y[j] = d * (float)(low - middle) + m;
-        y[j + 16] = d * (float)(up - middle) + m;
-    }
-}
-
-static void scale_and_minimum(int j, const uint8_t *s, int *scale, int *minimum)
-{
-    if (j < 4) *scale = s[j] & 63, *minimum = s[j + 4] & 63;
-    else *scale = (s[j + 4] & 15) | s[j - 4] >> 6 << 4, *minimum = s[j + 4] >> 4 | s[j] >> 6 << 4;
-}
-
-/* Q4_K, Q5_K: eight groups of 32 with 6-bit scales and minima. */
-static void k_nibbles(const uint8_t *b, int fifth, float *y)
-{
-    const float d = half(b), m = half(b + 2);
-    const uint8_t *scales = b + 4, *high = b + 16, *q = b + 16 + (fifth ? 32 : 0);
-    for (int j = 0; j < 8; j++) {
-        int scale, minimum;
-        scale_and_minimum(j, scales, &scale, &minimum);
-        for (int l = 0; l < 32; l++) {
-            const int nibble = j % 2 ? q[j / 2 * 32 + l] >> 4 : q[j / 2 * 32 + l] & 15;
-            y[j * 32 + l] = d * (float)scale *
-                                (float)(nibble + (fifth && high[l] >> j & 1 ? 16 : 0)) -
-                            m * (float)minimum;
-        }
-    }
-}
-
-static void q6_k(const uint8_t *b, float *y)
-{
-    const float d = half(b + 208);
-    const int8_t *scales = (const int8_t *)(b + 192);
-    for (int n = 0; n < 2; n++)
-        for (int l = 0; l < 32; l++) {
-            const uint8_t *low = b + 64 * n, high = b[128 + 32 * n + l];
-            const int q[4] = { (low[l] & 15) | (high & 3) << 4,
-                               (low[l + 32] & 15) | (high >> 2 & 3) << 4,
-                               low[l] >> 4 | (high >> 4 & 3) << 4,
-                               low[l + 32] >> 4 | (high >> 6 & 3) << 4 };
-            for (int k = 0; k < 4; k++)
-                y[128 * n + 32 * k + l] = d * (float)scales[8 * n + 2 * k + l / 16] *
-                                          (float)(q[k] - 32);
-        }
-}
-
-static void unpack(int32_t type, const uint8_t *b, float *y)
-{
-    const float d = type == KD__GGML_Q8_0 ? half(b) : 0;
-    switch (type) {
-    case KD__GGML_Q4_0: nibbles(b, 0, 0, y); break;
-    case KD__GGML_Q4_1: nibbles(b, 0, 1, y); break;
-    case KD__GGML_Q5_0: nibbles(b, 1, 0, y); break;
-    case KD__GGML_Q5_1: nibbles(b, 1, 1, y); break;
-    case KD__GGML_Q4_K: k_nibbles(b, 0, y); break;
-    case KD__GGML_Q5_K: k_nibbles(b, 1, y); break;
-    case KD__GGML_Q6_K: q6_k(b, y); break;
-    default:
-        for (int j = 0; j < 32; j++) y[j] = d * (float)(int8_t)b[2 + j];
-    }
-}
+/* ---- numbers to float32 ---- */
 
 /* Numbers in little-endian order, whatever the host's. */
 static void convert(int32_t dtype, const uint8_t *from, int64_t count, float *to)
@@ -474,15 +385,12 @@ static void convert(int32_t dtype, const uint8_t *from, int64_t count, float *to
 
 void kd__gguf_rows(const kd__gguf_tensor *t, int64_t first, int64_t rows, int64_t width, float *to)
 {
-    int64_t numbers = 1, bytes = 4;
-    block_of(t->type, &numbers, &bytes);
-    const uint8_t *from = (const uint8_t *)t->data + first * (width / numbers) * bytes;
+    const kd__block_format *f = kd__block_find(t->type + KD__GGML_BLOCKS);
     const int32_t dtype = t->type == KD__GGML_F32    ? KD_FLOAT32
                           : t->type == KD__GGML_F16  ? KD_FLOAT16
                           : t->type == KD__GGML_BF16 ? KD_BFLOAT16
                                                      : 0;
+    const uint8_t *from = (const uint8_t *)t->data + first * kd__ggml_bytes(t->type, width);
     if (dtype) convert(dtype, from, rows * width, to);
-    else
-        for (int64_t i = 0; i < rows * width / numbers; i++)
-            unpack(t->type, from + i * bytes, to + i * numbers);
+    else kd__block_decode_row(f, from, rows * width, to);
 }

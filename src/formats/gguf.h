@@ -33,19 +33,8 @@ typedef struct kd__gguf_pair {
     const char *value;   /* behind type, count and items */
 } kd__gguf_pair;
 
-enum {
-    KD__GGML_F32 = 0,
-    KD__GGML_F16 = 1,
-    KD__GGML_Q4_0 = 2,
-    KD__GGML_Q4_1 = 3,
-    KD__GGML_Q5_0 = 6,
-    KD__GGML_Q5_1 = 7,
-    KD__GGML_Q8_0 = 8,
-    KD__GGML_Q4_K = 12,
-    KD__GGML_Q5_K = 13,
-    KD__GGML_Q6_K = 14,
-    KD__GGML_BF16 = 30
-};
+/* Types of tensors that are no blocks, and what a block format has more than its type's number. */
+enum { KD__GGML_F32 = 0, KD__GGML_F16 = 1, KD__GGML_BF16 = 30, KD__GGML_BLOCKS = 256 };
 
 typedef struct kd__gguf_tensor {
     kd__gguf_string name;

@@ -233,9 +233,9 @@ const kd__tiles *kd__bfloat16_tiles(const kd_context *context)
 static kd_status time_product(kd_context *context, const kd__gemm *g, const kd__tiles *tiles,
                               double *speed)
 {
-    const double start = kd__now();
+    const double start = kd__os_now();
     KD_TRY(tiles ? kd__gemm_tiles(context, g, tiles) : kd__gemm_float32(context, g));
-    const double seconds = kd__now() - start;
+    const double seconds = kd__os_now() - start;
     if (seconds > 0) *speed = fmax(*speed, 2.0 * LINES * SIDE * SIDE / seconds);
     return KD_OK;
 }
@@ -260,9 +260,9 @@ kd_status kd__measure_products(kd_context *context, double *float32, double *bfl
                          .ldc = SIDE };
     for (int64_t i = 0; i < lines + square; i++) block[i] = (float)(i % 13) - 6;
     *float32 = *bfloat16 = 0;
-    const double start = kd__now();
+    const double start = kd__os_now();
     for (int i = 0; i < TRIES && status == KD_OK; i++) {
-        if (i && kd__now() - start > MOST_SECONDS) break;
+        if (i && kd__os_now() - start > MOST_SECONDS) break;
         status = time_product(context, &g, NULL, float32);
         if (status == KD_OK)
             status = time_product(context, &g, kd__bfloat16_tiles(context), bfloat16);

@@ -14,14 +14,14 @@
 #include <immintrin.h>
 #endif
 
-#define WIDE 32 /* outputs of a panel */
-#define HIGH 6  /* rows of a tile */
-#define GROUP KD__INT8_GROUP
+#define WIDE 32                    /* outputs of a panel */
+#define HIGH 6                     /* rows of a tile */
+#define MOST KD__INT8_SMOOTH_GROUP /* inputs of a group */
 
 /* y[i][j] = sum over groups of scales[group][j] by[i][group] (correction[group][j] + sum_k a[k][i]
  * b[k][j]), packed as a[input / 4][row][4], b[input / 4][output][4]. Always HIGH rows. */
 typedef struct {
-    int64_t groups;
+    int64_t groups, group;
     const uint8_t *a;
     const float *by; /* (HIGH, groups) */
     const int8_t *b;
@@ -46,7 +46,7 @@ static void tile_portable(const tile_work *w, float y[HIGH][WIDE])
     memset(y, 0, HIGH * WIDE * sizeof(float));
     for (int64_t g = 0; g < w->groups; g++) {
         int32_t sums[HIGH][WIDE] = { { 0 } };
-        for (int64_t k = 0; k < GROUP / 4; k++, b += 4 * WIDE, a += 4 * HIGH)
+        for (int64_t k = 0; k < w->group / 4; k++, b += 4 * WIDE, a += 4 * HIGH)
             for (int i = 0; i < HIGH; i++)
                 for (int j = 0; j < WIDE; j++)
                     sums[i][j] += a[4 * i] * b[4 * j] + a[4 * i + 1] * b[4 * j + 1] +
@@ -84,7 +84,7 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) static void tile_vnni(con
         const __m512i c0 = _mm512_loadu_si512(w->corrections + g * WIDE),
                       c1 = _mm512_loadu_si512(w->corrections + g * WIDE + 16);
         EACH_ROW(CORRECT)
-        for (int64_t k = 0; k < GROUP / 4; k++, b += 4 * WIDE, a += 4 * HIGH) {
+        for (int64_t k = 0; k < w->group / 4; k++, b += 4 * WIDE, a += 4 * HIGH) {
             const aliased *fours = (const aliased *)a;
             const __m512i b0 = _mm512_loadu_si512(b), b1 = _mm512_loadu_si512(b + 64);
             __m512i x;
@@ -101,12 +101,12 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) static void tile_vnni(con
 /* Pairs of 16-bit products: no sum of two overflows, as it would in 8 by 8 bits. Two rows by 8
  * outputs at a time. */
 __attribute__((target("avx2"))) static void group_avx2(const uint8_t *a, const int8_t *b,
-                                                       int32_t sums[HIGH][WIDE])
+                                                       int64_t group, int32_t sums[HIGH][WIDE])
 {
     for (int i = 0; i < HIGH; i += 2)
         for (int j = 0; j < WIDE; j += 8) {
             __m256i s0 = _mm256_setzero_si256(), s1 = s0, t0 = s0, t1 = s0;
-            for (int64_t k = 0; k < GROUP / 4; k++) {
+            for (int64_t k = 0; k < group / 4; k++) {
                 const __m128i *at = (const __m128i *)(const void *)(b + (k * WIDE + j) * 4);
                 const __m256i b0 = _mm256_cvtepi8_epi16(_mm_loadu_si128(at)),
                               b1 = _mm256_cvtepi8_epi16(_mm_loadu_si128(at + 1));
@@ -131,7 +131,7 @@ static void tile_avx2(const tile_work *w, float y[HIGH][WIDE])
     memset(y, 0, HIGH * WIDE * sizeof(float));
     for (int64_t g = 0; g < w->groups; g++) {
         int32_t sums[HIGH][WIDE];
-        group_avx2(w->a + g * GROUP * HIGH, w->b + g * GROUP * WIDE, sums);
+        group_avx2(w->a + g * w->group * HIGH, w->b + g * w->group * WIDE, w->group, sums);
         add_group(w, g, sums, y);
     }
 }
@@ -150,10 +150,13 @@ static tile_function *choose(const kd_context *context)
 
 /* ---- weights ---- */
 
-int64_t kd__int8_bytes(int64_t outputs, int64_t inputs)
+static int64_t group_for(int smooth) { return smooth ? KD__INT8_SMOOTH_GROUP : KD__INT8_GROUP; }
+
+int64_t kd__int8_bytes(int64_t outputs, int64_t inputs, int smooth)
 {
-    return kd__round_up(outputs, WIDE) * kd__round_up(inputs, GROUP) +
-           kd__round_up(outputs, WIDE) * kd__round_up(inputs, GROUP) / GROUP * 8;
+    const int64_t rows = kd__round_up(outputs, WIDE), group = group_for(smooth);
+    return (smooth ? 4 * inputs : 0) + rows * kd__round_up(inputs, group) +
+           rows * kd__ceil_div(inputs, group) * 8;
 }
 
 void kd__int8_free(kd__int8 *q, kd_context *context)
@@ -161,12 +164,13 @@ void kd__int8_free(kd__int8 *q, kd_context *context)
     kd__release(context, q->values);
     kd__release(context, q->scales);
     kd__release(context, q->corrections);
+    kd__release(context, q->inverse);
     *q = (kd__int8){ 0 };
 }
 
 typedef struct {
     kd__int8 *q;
-    const float *w;
+    const float *w, *s;
 } packing;
 
 static void pack_row(void *argument, int64_t n, int32_t worker)
@@ -174,18 +178,20 @@ static void pack_row(void *argument, int64_t n, int32_t worker)
     const packing *p = argument;
     kd__int8 *q = p->q;
     const float *w = p->w + n * q->inputs;
-    int8_t *to = q->values + n / WIDE * q->groups * GROUP * WIDE + n % WIDE * 4;
+    int8_t *to = q->values + n / WIDE * q->groups * q->group * WIDE + n % WIDE * 4;
     (void)worker;
     for (int64_t g = 0; g < q->groups; g++) {
-        const int64_t first = g * GROUP, last = kd__min(first + GROUP, q->inputs),
+        const int64_t first = g * q->group, last = kd__min(first + q->group, q->inputs),
                       at = (n / WIDE * q->groups + g) * WIDE + n % WIDE;
-        float largest = 0;
+        float largest = 0, group[MOST];
         int32_t sum = 0;
-        for (int64_t k = first; k < last; k++)
-            largest = fabsf(w[k]) > largest ? fabsf(w[k]) : largest;
+        for (int64_t k = first; k < last; k++) {
+            group[k - first] = p->s ? w[k] * p->s[k] : w[k];
+            largest = fmaxf(largest, fabsf(group[k - first]));
+        }
         const float inverse = largest > 0 ? 127 / largest : 0;
         for (int64_t k = first; k < last; k++) {
-            const int32_t value = (int32_t)lrintf(w[k] * inverse);
+            const int32_t value = (int32_t)lrintf(group[k - first] * inverse);
             to[k / 4 * 4 * WIDE + k % 4] = (int8_t)value;
             sum += value;
         }
@@ -195,20 +201,23 @@ static void pack_row(void *argument, int64_t n, int32_t worker)
 }
 
 kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_t outputs,
-                        int64_t inputs)
+                        int64_t inputs, const float *s)
 {
     *q = (kd__int8){ .outputs = outputs,
                      .inputs = inputs,
-                     .panels = kd__round_up(outputs, WIDE) / WIDE,
-                     .groups = kd__round_up(inputs, GROUP) / GROUP };
-    kd_status status = KD_NEW(context, &q->values, q->panels * q->groups * GROUP * WIDE);
+                     .panels = kd__ceil_div(outputs, WIDE),
+                     .groups = kd__ceil_div(inputs, group_for(s != NULL)),
+                     .group = group_for(s != NULL) };
+    kd_status status = KD_NEW(context, &q->values, q->panels * q->groups * q->group * WIDE);
     if (status == KD_OK) status = KD_NEW(context, &q->scales, q->panels * q->groups * WIDE);
     if (status == KD_OK) status = KD_NEW(context, &q->corrections, q->panels * q->groups * WIDE);
+    if (status == KD_OK && s) status = KD_NEW(context, &q->inverse, inputs);
     if (status != KD_OK) {
         kd__int8_free(q, context);
         return status;
     }
-    packing p = { q, w };
+    packing p = { q, w, s };
+    for (int64_t k = 0; s && k < inputs; k++) q->inverse[k] = 1 / s[k];
     kd__parallel(context, outputs, pack_row, &p);
     return KD_OK;
 }
@@ -241,26 +250,36 @@ __attribute__((target("avx2"))) static void to_bytes_avx2(const float *x, int64_
 }
 #endif
 
+/* A row's inputs of a group, smoothed into `room` where they are. */
+static const float *group_of(const product *p, int64_t r, int64_t first, int64_t count, float *room)
+{
+    const float *x = p->x + r * p->q->inputs + first, *inverse = p->q->inverse;
+    if (!inverse) return x;
+    for (int64_t k = 0; k < count; k++) room[k] = x[k] * inverse[first + k];
+    return room;
+}
+
 static void quantize_row(void *argument, int64_t r, int32_t worker)
 {
     const product *p = argument;
-    const int64_t n = p->q->inputs, deep = p->q->groups * GROUP;
-    const float *x = p->x + r * n;
-    uint8_t piece[GROUP], *to = p->a + r / HIGH * HIGH * deep + r % HIGH * 4;
+    const int64_t n = p->q->inputs, group = p->q->group, deep = p->q->groups * group;
+    uint8_t piece[MOST], *to = p->a + r / HIGH * HIGH * deep + r % HIGH * 4;
+    float room[MOST];
     (void)worker;
     for (int64_t g = 0; g < p->q->groups; g++) {
-        const int64_t first = g * GROUP, count = kd__min(n - first, GROUP);
-        const float largest = r < p->rows ? p->kernels->largest_size(x + first, count) : 0,
+        const int64_t first = g * group, count = kd__min(n - first, group);
+        const float *x = r < p->rows ? group_of(p, r, first, count, room) : NULL;
+        const float largest = x ? p->kernels->largest_size(x, count) : 0,
                     inverse = largest > 0 ? 127 / largest : 0;
         memset(piece, 128, sizeof piece);
-        if (r < p->rows) {
+        if (x) {
 #ifdef __x86_64__
-            if (p->kernels->isa != KD_ISA_PORTABLE) to_bytes_avx2(x + first, count, inverse, piece);
+            if (p->kernels->isa != KD_ISA_PORTABLE) to_bytes_avx2(x, count, inverse, piece);
             else
 #endif
-                to_bytes(x + first, count, inverse, piece);
+                to_bytes(x, count, inverse, piece);
         }
-        for (int64_t k = 0; k < GROUP; k += 4) memcpy(to + (first + k) * HIGH, piece + k, 4);
+        for (int64_t k = 0; k < group; k += 4) memcpy(to + (first + k) * HIGH, piece + k, 4);
         p->by[r * p->q->groups + g] = largest / 127;
     }
 }
@@ -278,12 +297,13 @@ static void multiply(void *argument, int64_t piece, int32_t worker)
 {
     const product *p = argument;
     const kd__int8 *q = p->q;
-    const int64_t deep = q->groups * GROUP, last = kd__min((piece + 1) * p->chunk, q->panels);
+    const int64_t deep = q->groups * q->group, last = kd__min((piece + 1) * p->chunk, q->panels);
     float sums[HIGH][WIDE];
     (void)worker;
     for (int64_t panel = piece * p->chunk; panel < last; panel++)
         for (int64_t first = 0; first < p->rows; first += HIGH) {
             const tile_work w = { q->groups,
+                                  q->group,
                                   p->a + first * deep,
                                   p->by + first * q->groups,
                                   q->values + panel * WIDE * deep,
@@ -296,8 +316,8 @@ static void multiply(void *argument, int64_t piece, int32_t worker)
 
 int64_t kd__int8_scratch(int64_t rows, int64_t inputs)
 {
-    const int64_t lines = kd__round_up(rows, HIGH), groups = kd__round_up(inputs, GROUP) / GROUP;
-    return lines * groups * GROUP / 4 + kd__round_up(lines * groups, 16);
+    const int64_t lines = kd__round_up(rows, HIGH), groups = kd__ceil_div(inputs, KD__INT8_GROUP);
+    return lines * kd__round_up(inputs, MOST) / 4 + kd__round_up(lines * groups, 16);
 }
 
 kd_status kd__int8_product(kd_context *context, const kd__int8 *q, const float *x, int64_t rows,

@@ -11,7 +11,9 @@
 #include <immintrin.h>
 #endif
 
-#if defined(__AVX512F__)
+#ifdef KD__VECTOR_WIDTH /* of a region of functions for one instruction set (amalgamation) */
+#define W KD__VECTOR_WIDTH
+#elif defined(__AVX512F__)
 #define W 16
 #elif defined(__AVX2__)
 #define W 8

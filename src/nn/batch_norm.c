@@ -191,8 +191,8 @@ static void add_slopes(const work *k, int64_t c, const double sums[2])
 {
     const double r = k->stats[2 * c + 1];
     const float dweight = (float)(sums[1] * r), dbias = (float)sums[0];
-    k->dweight[c] = k->add ? k->dweight[c] + dweight : dweight;
-    k->dbias[c] = k->add ? k->dbias[c] + dbias : dbias;
+    if (k->dweight) k->dweight[c] = k->add ? k->dweight[c] + dweight : dweight;
+    if (k->dbias) k->dbias[c] = k->add ? k->dbias[c] + dbias : dbias;
 }
 
 static void backward_strip(void *argument, int64_t index, int32_t worker)

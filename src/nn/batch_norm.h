@@ -25,7 +25,7 @@ void kd__batch_norm_train(kd_context *context, const kd__batch_norm *n, float *y
 /* With the running statistics. */
 void kd__batch_norm_evaluate(kd_context *context, const kd__batch_norm *n, float *y, const float *x,
                              const float *running_mean, const float *running_variance);
-/* dy is consumed; dweight, dbias: = or +=; dx NULL: not wanted; dx may be dy. */
+/* dy is consumed; dweight, dbias: = or +=; each NULL: not wanted, dx too; dx may be dy. */
 void kd__batch_norm_backward(kd_context *context, const kd__batch_norm *n, float *dx,
                              float *dweight, float *dbias, float *dy, const float *y,
                              const float *pre, const float *x, const float *stats, int add);

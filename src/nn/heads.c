@@ -94,6 +94,7 @@ static void sum_norm(void *argument, int64_t keys, int32_t worker)
                   end = keys ? w->turned : w->h->heads;
     float *to = keys ? w->dk_norm : w->dq_norm;
     (void)worker;
+    if (!to) return;
     if (!w->add) memset(to, 0, (size_t)n * sizeof *to);
     for (int64_t r = 0; r < w->rows; r++)
         for (int64_t i = first; i < end; i++) {

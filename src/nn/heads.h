@@ -20,7 +20,7 @@ typedef struct kd__heads {
 void kd__heads_finish(const kd__rows *rows, const kd__heads *heads, float *qkv, float *raw,
                       float *inverse);
 /* dqkv becomes the gradient of what the product gave, in place; dq_norm and dk_norm (D) = or +=
- * their weights' gradients, where there are norms.                                               */
+ * their weights' gradients, where there are norms; NULL: not wanted. */
 void kd__heads_gradient(const kd__rows *rows, const kd__heads *heads, const float *raw,
                         const float *inverse, float *dqkv, float *dq_norm, float *dk_norm, int add);
 

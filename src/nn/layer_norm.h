@@ -9,7 +9,8 @@
 void kd__layer_norm(const kd__rows *rows, const float *x, const float *w, const float *b, int64_t n,
                     double epsilon, float *y, float *kept);
 /* dx (R, n) = or, with add_dx, += the gradient through the norm; dw, db = or += sums over rows of
- * dy (x - m) r and of dy. x and kept as in the forward pass. dx may be dy; db NULL: not wanted. */
+ * dy (x - m) r and of dy. x and kept as in the forward pass. dx may be dy; dw, db NULL: not
+ * wanted. */
 void kd__layer_norm_gradient(const kd__rows *rows, const float *x, const float *w,
                              const float *kept, const float *dy, int64_t n, float *dx, int add_dx,
                              float *dw, float *db, int add);

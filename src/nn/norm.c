@@ -58,6 +58,6 @@ void kd__norm_gradient(const kd__rows *rows, const float *x, const float *w, con
                      .dx = dx,
                      .dw = dw,
                      .add = add };
-    kd__for_columns(rows->context, n, sum_weight, &a);
+    if (dw) kd__for_columns(rows->context, n, sum_weight, &a);
     kd__for_rows(rows, backward, &a);
 }

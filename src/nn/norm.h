@@ -9,7 +9,7 @@
 void kd__norm(const kd__rows *rows, const float *x, const float *w, int64_t n, double epsilon,
               float *y, float *r);
 /* dx += the gradient through the norm, dw = or += sum over rows of dy x r; x and r as in the
- * forward pass. */
+ * forward pass. dw NULL: not wanted. */
 void kd__norm_gradient(const kd__rows *rows, const float *x, const float *w, const float *r,
                        const float *dy, int64_t n, float *dx, float *dw, int add);
 

@@ -9,7 +9,7 @@
 #include "base/context.h"
 #include "base/log.h"
 #include "base/numbers.h"
-#include "tool/tool.h"
+#include "tool/store_tool.h"
 
 /* A growing array in a file of its own, so that nothing large is held. */
 typedef struct {
@@ -249,8 +249,8 @@ int convert(kd_context *context, kd_store *store, const char *form, const char *
     FILE *file = json ? fopen(out, "w") : NULL;
     int good = !json || file;
     if (!json && strcmp(form, "npy") && strcmp(form, "safetensors")) {
-        fprintf(stderr, "kdistill-store: convert to npy, safetensors or jsonl, not '%s'\n", form);
-        return 2;
+        if (file) fclose(file);
+        return say(EXIT_USAGE, "convert: expected npy, safetensors or jsonl, got '%s'", form);
     }
     DO(kd_targets_create(&targets, context, NULL));
     for (int64_t r = 0; r < store->entry_count && good; r++) {
@@ -262,6 +262,5 @@ int convert(kd_context *context, kd_store *store, const char *form, const char *
     if (file && fclose(file) != 0) good = 0;
     kd_targets_free(targets);
     if (good) return 0;
-    fprintf(stderr, "kdistill-store: %s could not be written\n", out);
-    return 1;
+    return say(EXIT_FAILED, "%s: could not be written", out);
 }

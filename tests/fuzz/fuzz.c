@@ -1,7 +1,7 @@
 /* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model
  * config, stores, imports, tokenizers, GGUF, chat templates, folders of models, tensors of a loss,
- * image processors, WAV files; chats by parts, options of spectrograms. With libFuzzer (make
- * fuzz-smoke), or alone over files named on the command line. */
+ * image processors, WAV files; chats by parts, options of spectrograms, streams of Arrow. With
+ * libFuzzer (make fuzz-smoke), or alone over files named on the command line. */
 #include <kdistill.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "answers.h"
+#include "arrow_streams.h"
 #include "formats/formats.h"
 #include "fuzz.h"
 #include "model_folder.h"
@@ -214,6 +215,38 @@ static void use_tokenizer(const uint8_t *data, size_t size)
     close(file);
 }
 
+/* What was read, rounded to one of the formats that are written. */
+static void plan_gguf(kd_model *model, size_t size)
+{
+    static const int32_t formats[] = { KD_BLOCK_Q4_0,   KD_BLOCK_Q4_K, KD_BLOCK_Q5_K, KD_BLOCK_Q6_K,
+                                       KD_BLOCK_IQ4_NL, KD_BLOCK_Q5_1, KD_BLOCK_Q8_0 };
+    kd_gguf_options o = KD_GGUF_OPTIONS_INIT;
+    kd_gguf_info info = { .struct_size = sizeof info };
+    o.format = formats[size % (sizeof formats / sizeof *formats)];
+    o.mixture = (int32_t)(size / 7 % 3);
+    if (model) kd_model_plan_gguf(model, &o, &info);
+}
+
+/* An importance matrix, for a model of one layer. */
+static void load_importance(const char *path)
+{
+    static kd_model *model;
+    kd_importance *importance = NULL;
+    kd_array means;
+    int64_t count;
+    if (!model && kd_model_create(&model, ctx,
+                                  "{\"model_type\":\"llama\",\"vocab_size\":3,\"hidden_size\":4,"
+                                  "\"intermediate_size\":3,\"num_hidden_layers\":1,"
+                                  "\"num_attention_heads\":2,\"max_position_embeddings\":8}",
+                                  NULL) != KD_OK)
+        abort();
+    if (kd_importance_load(&importance, model, path) != KD_OK) return;
+    if (kd_importance_get(importance, "model.layers.0.mlp.down_proj.weight", &means, &count) !=
+        KD_OK)
+        abort();
+    kd_importance_free(importance);
+}
+
 /* A GGUF file: its model and its tokenizer. */
 static void load_gguf(const uint8_t *data, size_t size)
 {
@@ -223,6 +256,8 @@ static void load_gguf(const uint8_t *data, size_t size)
     int file = as_file(data, size, path);
     kd_model_load(&model, ctx, path, NULL);
     kd_tokenizer_load(&t, ctx, path);
+    plan_gguf(model, size);
+    load_importance(path);
     kd_tokenizer_free(t);
     kd_model_free(model);
     close(file);
@@ -407,6 +442,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind == 20) use_pixels(ctx, data, size);
     if (kind == 21) use_wave(ctx, data, size);
     if (kind == 22) use_mel(ctx, data, size);
+    if (kind == 23) use_arrow(ctx, data, size);
     kd_dataset_free(dataset);
     close(file);
     return 0;

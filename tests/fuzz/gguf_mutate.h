@@ -171,6 +171,17 @@ static size_t gguf_rebuilt(const kd__gguf *file, uint8_t *data, size_t size, siz
     return before + to->size + size - old;
 }
 
+static const int32_t gguf_types[] = { 0, 1, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 20, 23, 30, 39, 40 };
+
+/* Another type of one tensor, whose bytes stay. */
+static void gguf_retype(const kd__gguf *file, uint8_t *data, gguf_text *to)
+{
+    const kd__gguf_tensor *t = &file->tensors[gguf_any(to, (unsigned)file->tensor_count)];
+    const char *type = t->name.text + t->name.bytes + 4 + 8 * t->rank;
+    const int32_t other = GGUF_ANY(gguf_types);
+    memcpy(data + (type - (const char *)data), &other, 4);
+}
+
 /* The changed file's size; 0 where it is none, or too large. */
 static size_t gguf_mutate(kd_context *context, uint8_t *data, size_t size, size_t room,
                           unsigned seed)
@@ -181,7 +192,11 @@ static size_t gguf_mutate(kd_context *context, uint8_t *data, size_t size, size_
     if (kd__gguf_parse(&file, context, (const char *)data, (int64_t)size, "fuzz") != KD_OK)
         return 0;
     to.size = 0, to.state = seed;
-    if (file.pair_count > 1 && file.tensor_count) made = gguf_rebuilt(&file, data, size, room, &to);
+    if (file.tensor_count && gguf_any(&to, 4) == 0) {
+        gguf_retype(&file, data, &to);
+        made = size;
+    } else if (file.pair_count > 1 && file.tensor_count)
+        made = gguf_rebuilt(&file, data, size, room, &to);
     kd__gguf_close(&file);
     return made;
 }

@@ -23,9 +23,9 @@ if [ -z "$zig" ]; then
     exit 0
 fi
 $make CC="$zig cc -target x86_64-linux-musl" BUILD=build/zig-musl LIB=build/zig-musl/lib all
-for target in x86_64-freebsd aarch64-linux-musl aarch64-macos; do
-    for file in src/*/*.c; do
-        case $file in */kernels_avx*) continue ;; esac
+for target in x86_64-freebsd aarch64-linux-musl aarch64-macos x86_64-windows-gnu; do
+    for file in src/*/*.c src/*/*/*.c; do
+        case $file in */kernels_avx* | src/tool/*) continue ;; esac
         $zig cc -target $target -std=gnu11 -O1 -Wall -Wextra -Werror -Iinclude -Isrc \
             -DKD_BLAS_NONE -c $file -o build/zig-musl/compiled.o
     done

@@ -8,11 +8,14 @@
 #include "../unit/textkit.h"
 #include "static_run.h"
 #include "storekit.h"
+#include "use_arrow.h"
 #include "use_audio.h"
 #include "use_exchange.h"
 #include "use_features.h"
+#include "use_gguf.h"
 #include "use_heads.h"
 #include "use_images.h"
+#include "use_many.h"
 #include "use_pairs.h"
 #include "use_relations.h"
 #include "use_samples.h"
@@ -42,6 +45,8 @@ enum {
     PART_TASKS,
     PART_AUDIO,
     PART_EXCHANGE,
+    PART_ARROW,
+    PART_MANY,
     PARTS
 };
 
@@ -332,6 +337,7 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
     }
     snprintf(path, sizeof path, "%s/oom.gguf", folder);
     if (status == KD_OK) status = kd_model_save_gguf(model, t, path, KD_INT8, -1);
+    if (status == KD_OK) status = use_gguf(ctx, t, path);
     kd_model_free(model);
     model = NULL;
     kd_tokenizer_free(t);
@@ -358,7 +364,9 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     kd_model_save_options save = KD_MODEL_SAVE_OPTIONS_INIT;
     kd_term_options term = KD_TERM_OPTIONS_INIT;
     snprintf(path, sizeof path, "%s/oom-student", folder);
-    so.layers = 2;
+    kd_student_options chosen = KD_STUDENT_OPTIONS_INIT;
+    int32_t map[2];
+    so.layers = chosen.layers = 2;
     so.intermediate_size = 4;
     so.config = "{\"kd_layer_repeats\":2,\"kd_embedding_size\":3,\"tie_word_embeddings\":true}";
     so.model.recompute = 1;
@@ -375,6 +383,9 @@ static kd_status use_student(kd_context *ctx, const char *folder)
     if (status == KD_OK) status = kd_batch_create(&batch, ctx, NULL);
     if (status == KD_OK) status = kd_batch_begin_packed(batch, &o);
     if (status == KD_OK) status = kd_batch_set(batch, "tokens", &t, NULL);
+    chosen.choose = KD_LAYERS_GREEDY; /* on random tokens */
+    if (status == KD_OK) status = kd_student_map_layers(teacher, &chosen, map);
+    so.choose = KD_LAYERS_INFLUENCE;
     so.calibration = batch;
     if (status == KD_OK) status = kd_student_create(&student, teacher, &so);
     if (status == KD_OK) status = kd_model_resize_vocabulary(student, 11);
@@ -642,6 +653,8 @@ static kd_status run_part(run_parts *r, kd_context *ctx, const char *folder, int
     case PART_TASKS: return use_tasks(ctx, folder);
     case PART_AUDIO: return use_audio(ctx, folder);
     case PART_EXCHANGE: return use_exchange(ctx, folder);
+    case PART_ARROW: return use_arrow(ctx, folder);
+    case PART_MANY: return use_many(ctx, folder);
     default: return use_images(ctx, folder);
     }
 }

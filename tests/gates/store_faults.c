@@ -113,16 +113,16 @@ static int try_locks(kd_context *ctx, kit *k, const char *path)
     return 0;
 }
 
-/* A folder's shard is added to its manifest under a lock, which is waited for; the same errors, the
- * same outcomes, and no manifest of a shard that was refused. */
+/* A shard of a folder, and its name in the manifest: the same errors, the same outcomes, and no
+ * manifest of a shard that was refused. */
 static int try_manifest_locks(kd_context *ctx, const char *folder)
 {
     static const struct {
         int error;
         kd_status status;
         const char *says;
-    } tries[] = { { EIO, KD_ERR_IO, "manifest.lock: cannot lock" },
-                  { EWOULDBLOCK, KD_ERR_STATE, "manifest.lock is open for writing elsewhere" },
+    } tries[] = { { EIO, KD_ERR_IO, "cannot lock" },
+                  { EWOULDBLOCK, KD_ERR_STATE, "is open for writing elsewhere" },
                   { ENOLCK, KD_OK, "" },
                   { ENOSYS, KD_OK, "" },
                   { EOPNOTSUPP, KD_OK, "" },

@@ -558,6 +558,7 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0); /* a log tells how far a run came */
     SRunner *runner = srunner_create(bounds_suite());
     srunner_add_suite(runner, base_suite());
+    srunner_add_suite(runner, int8_suite());
     srunner_add_suite(runner, kernels_suite());
     srunner_add_suite(runner, layers_suite());
     srunner_add_suite(runner, relation_suite());
@@ -569,6 +570,8 @@ int main(void)
     srunner_add_suite(runner, templates_suite());
     srunner_add_suite(runner, suite);
     srunner_add_suite(runner, system_suite());
+    srunner_add_suite(runner, os_suite());
+    srunner_add_suite(runner, sorter_suite());
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);

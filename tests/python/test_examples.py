@@ -29,14 +29,14 @@ def write_images(name, count):
 
 
 class ExamplesTest(unittest.TestCase):
-    def run_example(self, name, *arguments, needs=()):
+    def run_example(self, name, *arguments, needs=(), warnings="error"):
         for package in needs:
             try:
                 __import__(package)
             except ImportError:
                 print(f"SKIPPED {name}: {package} is not installed")
                 return ""
-        words = [sys.executable, "-W", "error", f"{ROOT}/examples/{name}", *arguments]
+        words = [sys.executable, "-W", warnings, f"{ROOT}/examples/{name}", *arguments]
         done = subprocess.run(words, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
@@ -47,8 +47,18 @@ class ExamplesTest(unittest.TestCase):
     def test_lm_distil(self):
         pages = [ROOT + "/docs/guide.md", ROOT + "/docs/decisions.md"]
         self.assertIn(
-            "agreement", self.run_example("language/lm_distil.py", "train", "2", "4", *pages)
+            "agreement",
+            self.run_example("language/lm_distil.py", "train", "2", "4", *pages),
         )
+
+    def test_prune_distil(self):
+        pages = [ROOT + "/docs/guide.md", ROOT + "/docs/decisions.md"]
+        said = self.run_example("language/prune_distil.py", "train", "2,1", "4", *pages)
+        for line in (
+            "round 2, 1 layers, after 4 steps",
+            "at once by uniform, 1 layers, cut",
+        ):
+            self.assertIn(line, said)
 
     def test_course(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -75,6 +85,49 @@ class ExamplesTest(unittest.TestCase):
 
     def test_torch_student(self):
         self.run_example("torch_student.py", needs=["torch"])
+
+    def test_sft_with_a_stored_teacher(self):
+        try:
+            import test_hf
+            import trl  # noqa: F401
+        except ImportError:
+            print("SKIPPED sft_stored.py: trl is not installed")
+            return
+        with open(f"{ROOT}/examples/neighbors/sft_stored.py", encoding="utf-8") as file:
+            written = file.read().split("# ---")[1].split("\n")[1:]
+        self.assertLessEqual(len([line for line in written if line.strip()]), 12)
+        with tempfile.TemporaryDirectory() as folder:
+            parts = test_hf.write_run(folder)
+            done = self.run_example(
+                "neighbors/sft_stored.py", *parts, folder + "/out", warnings="ignore"
+            )
+        self.assertIn("distill/forward_kl", done)
+
+    def test_forest(self):
+        done = self.run_example("neighbors/forest.py", needs=["sklearn"])
+        if done:
+            with open(f"{ROOT}/examples/neighbors/forest.py", encoding="utf-8") as file:
+                written = file.read().split("# ---")[1].split("\n")[1:]
+            self.assertLessEqual(len([line for line in written if line.strip()]), 10)
+            forest, student = map(float, done.split("\n")[0].split())
+            self.assertGreater(student, forest - 0.03)
+
+    def test_near_duplicates(self):
+        lines = [
+            {"prompt": "a", "completion": "one two three four five"},
+            {"prompt": "a", "completion": "one two three four five six"},
+            {"prompt": "a", "completion": "another answer"},
+            {"prompt": "b", "completion": "one two three four five"},
+        ]
+        with tempfile.TemporaryDirectory() as folder:
+            with open(folder + "/r.jsonl", "w", encoding="utf-8") as file:
+                file.writelines(json.dumps(line) + "\n" for line in lines)
+            paths = folder + "/r.jsonl", folder + "/kept.parquet"
+            needs = ["duckdb", "pyarrow"]
+            done = self.run_example("neighbors/near_duplicates.py", *paths, needs=needs)
+        if done:
+            self.assertIn("4 records, 1 pairs", done)
+            self.assertIn("3 records are left: a, b", done)
 
 
 if __name__ == "__main__":

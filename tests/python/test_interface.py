@@ -37,6 +37,8 @@ OTHER_NAMES = {
     # a student is a model, made out of another
     "Model.student": "kd_student_create",
     "Model.append_projection": "kd_student_append_projection",
+    "Model.map_layers": "kd_student_map_layers",
+    "Model.measure_influence": "kd_student_measure_influence",
     "Model.static_student": "kd_student_create_static",
     # towers are a model, made out of others
     "Model.towers": "kd_towers_create",
@@ -45,6 +47,7 @@ OTHER_NAMES = {
 #: What calls no function of C itself.
 PYTHONS_OWN = {
     "Bfloat16.to_float32",
+    "distill",
     "Loader.into",
     "Mel.frame_offsets",
     "Tokenizer.encode",

@@ -91,6 +91,22 @@ class StudentTest(Case):
         found = [config[k] for k in ("num_hidden_layers", "intermediate_size", "attention_sinks")]
         self.assertEqual(found, [2, 48, 1])
 
+    def test_its_layers_are_chosen_by_what_they_do(self):
+        influence = self.teacher.measure_influence(self.batch)
+        self.assertEqual(len(influence), self.teacher.config["num_hidden_layers"])
+        best = max(range(len(influence) - 1), key=influence.__getitem__)
+        chosen = self.teacher.map_layers(2, kd.LayerChoice.INFLUENCE, self.batch)
+        self.assertEqual(chosen, [best, len(influence) - 1])
+        self.assertEqual(len(self.teacher.map_layers(2, kd.LayerChoice.GREEDY)), 2)
+        student = self.teacher.student(
+            layers=2, choose=kd.LayerChoice.INFLUENCE, calibration=self.batch
+        )
+        name = "model.layers.0.mlp.up_proj.weight"
+        np.testing.assert_array_equal(
+            dict(student.tensors)[name],
+            dict(self.teacher.tensors)[name.replace("0", str(best))],
+        )
+
     def test_its_vocabulary_is_resized(self):
         student = self.student()
         student.resize_vocabulary(60)
@@ -98,7 +114,11 @@ class StudentTest(Case):
         self.assertEqual(student.output("logits").shape, (6, 60))
 
     def test_a_projection_becomes_a_layer_of_the_embedding(self):
-        student, loss, wide = self.student(), kd.Loss(self.ctx), np.ones((1, 5), np.float32)
+        student, loss, wide = (
+            self.student(),
+            kd.Loss(self.ctx),
+            np.ones((1, 5), np.float32),
+        )
         sides = {"student_output": "embedding", "teacher_field": "embedding"}
         term = loss.add(kd.LossKind.HIDDEN_COSINE, **sides)
         loss.set_projection(term, kind=kd.Projection.LINEAR_BIAS)
@@ -123,7 +143,10 @@ class StudentTest(Case):
         student.add_lora(rank=2)
         names = [name for name, _ in student.tensors]
         self.assertIn("model.layers.1.mlp.down_proj.weight.lora_B", names)
-        loss, optimizer = kd.Loss(self.ctx), kd.Optimizer(self.ctx, kd.OptimizerKind.ADAMW, student)
+        loss, optimizer = (
+            kd.Loss(self.ctx),
+            kd.Optimizer(self.ctx, kd.OptimizerKind.ADAMW, student),
+        )
         loss.add(kd.LossKind.CROSS_ENTROPY, label_field="tokens", align=kd.Align.NEXT)
         student.forward(self.batch)
         with self.assertRaisesRegex(kd.Error, "kd_optimizer_begin_step"):
@@ -141,6 +164,92 @@ class StudentTest(Case):
         path = self.folder + "/s.gguf"
         self.student().save_gguf(kd.Tokenizer(self.ctx, self.folder), path)
         self.assertEqual(kd.Model.load(self.ctx, path).config["vocab_size"], 50)
+
+    def letters(self):
+        model = {"type": "BPE", "vocab": {"a": 0}, "merges": []}
+        split = {"type": "ByteLevel", "add_prefix_space": False}
+        self.write("tokenizer.json", json.dumps({"pre_tokenizer": split, "model": model}))
+        return kd.Tokenizer(self.ctx, self.folder)
+
+    def test_a_gguf_file_of_few_bits_is_what_its_blocks_say(self):
+        student = kd.Model(self.ctx, {**LLAMA, "hidden_size": 64, "intermediate_size": 96})
+        path, rules = self.folder + "/s.gguf", {"*.down_proj.weight": kd.Block.Q5_1}
+        made = {"format": kd.Block.Q4_0, "mixture": kd.Mix.PURE, "rules": rules}
+        info = student.write_gguf(self.letters(), path, **made)
+        self.assertEqual(info, student.plan_gguf(**made))
+        self.assertEqual((info.fallbacks, info.fallback), (0, ""))
+        self.assertTrue(4.5 < info.bits < 6 and 0.03 < info.error < 0.1)
+        read, values = dict(kd.Model.load(self.ctx, path).tensors), dict(student.tensors)
+        for name, form in ("up", kd.Block.Q4_0), ("down", kd.Block.Q5_1):
+            matrix = values[f"model.layers.0.mlp.{name}_proj.weight"]
+            image = kd.block_decode(
+                self.ctx, form, kd.block_encode(self.ctx, form, matrix), matrix.shape
+            )
+            np.testing.assert_array_equal(read[f"model.layers.0.mlp.{name}_proj.weight"], image)
+
+    def tokens(self):
+        batch = kd.Batch(self.ctx).begin_packed(np.array([0, 12]))
+        batch.set("tokens", np.arange(12) % 50)
+        return batch
+
+    def wide(self):
+        return kd.Model(self.ctx, {**LLAMA, "hidden_size": 64, "intermediate_size": 96})
+
+    def test_importance_is_collected_and_used(self):
+        model, path = self.wide(), self.folder + "/importance.gguf"
+        name = "model.layers.0.mlp.down_proj.weight"
+        with kd.Importance(model) as importance:
+            self.assertEqual(importance.get(name)[1], 0)
+            importance.add(self.tokens())
+            importance.save(path)
+            means, count = importance.get(name)
+            self.assertEqual((means.shape, count), ((96,), 12))
+            again, _ = kd.Importance.load(model, path).get(name)
+            np.testing.assert_allclose(again, means, rtol=1e-6)
+            made = {"format": kd.Block.Q4_0, "importance": importance}
+            weighed = model.plan_gguf(**made)
+            model.write_gguf(self.letters(), self.folder + "/weighed.gguf", **made)
+        self.assertNotEqual(weighed.error, model.plan_gguf(format=kd.Block.Q4_0).error)
+
+    def test_what_is_trained_on_a_lattice_is_what_the_file_holds(self):
+        model, path, batch = self.wide(), self.folder + "/lattice.gguf", self.tokens()
+        model.set_lattice()
+        for name in "*embed_tokens.weight", "lm_head.weight":
+            model.set_lattice(name, format=kd.Block.Q8_0)
+        loss = kd.Loss(self.ctx)
+        loss.add(kd.LossKind.CROSS_ENTROPY, label_field="tokens", align=kd.Align.NEXT)
+        optimizer = kd.Optimizer(self.ctx, kd.OptimizerKind.ADAM, model)
+        info = model.lattice_info
+        self.assertEqual(info.changed_share, 0)
+        model.forward(batch)
+        loss.backward(model, batch)
+        optimizer.step(1e-2)
+        self.assertGreater(model.lattice_info.changed_share, 0)
+        self.assertEqual(model.write_gguf(self.letters(), path, format=0).error, 0)
+        seen = []
+        for one in model, kd.Model.load(self.ctx, path):
+            one.forward(batch, kd.Mode.EVALUATE)
+            seen.append(one.output("logits").copy())
+        np.testing.assert_array_equal(*seen)
+        with self.assertRaisesRegex(kd.Error, "on a lattice of Q4_0"):
+            model.write_gguf(self.letters(), path, format=kd.Block.Q5_0)
+        model.set_lattice("*", format=0)
+        with self.assertRaisesRegex(kd.Error, "kd_model_set_lattice"):
+            model.lattice_info  # noqa: B018
+
+    def test_blocks_of_few_bits(self):
+        rows = np.linspace(-1, 1, 128, dtype=np.float32).reshape(2, 64)
+        made = kd.block_encode(self.ctx, kd.Block.Q4_1, rows)
+        self.assertEqual(made.shape, (2, kd.block_bytes(kd.Block.Q4_1, 64)))
+        back = kd.block_decode(self.ctx, kd.Block.Q4_1, made, rows.shape)
+        np.testing.assert_allclose(back, rows, atol=0.02)
+        loud = np.ones(64)
+        loud[::3] = 100
+        other = kd.block_encode(self.ctx, kd.Block.Q4_1, rows, loud)
+        back = kd.block_decode(self.ctx, kd.Block.Q4_1, other, rows.shape)
+        np.testing.assert_allclose(back, rows, atol=0.05)
+        with self.assertRaisesRegex(kd.Error, "multiple of 256"):
+            kd.block_encode(self.ctx, kd.Block.Q4_K, rows)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ static inline char *read_whole(const char *path, size_t *size)
     rewind(file);
     char *bytes = malloc(*size + 1);
     ck_assert_uint_eq(fread(bytes, 1, *size, file), *size);
+    bytes[*size] = 0;
     fclose(file);
     return bytes;
 }

@@ -4,11 +4,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "base/thread.h"
 #include "math/cpu.h"
 #include "math/bfloat16.h"
@@ -16,20 +15,14 @@
 #include "math/gemm.h"
 #include "math/kernels.h"
 
-#define HUGE_PAGE ((size_t)2 << 20)
+#define LARGE ((size_t)8 << 20)
 
 /* Large blocks ask for huge pages: products walk down columns that lie pages apart. */
 static void *plain_allocate(void *user, size_t bytes)
 {
     (void)user;
     char *block = malloc(bytes);
-#ifdef MADV_HUGEPAGE
-    if (block && bytes >= 4 * HUGE_PAGE) {
-        char *first = (char *)(((uintptr_t)block + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
-        /* advice: it may be ignored */
-        madvise(first, (size_t)(block + bytes - first) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-    }
-#endif
+    if (block && bytes >= LARGE) kd__os_advise_huge(block, bytes);
     return block;
 }
 
@@ -100,7 +93,7 @@ static kd_status set_up(kd_context *context, const kd_context_options *o)
     context->cpu = kd__cpu_features();
     context->threads = o->threads ? o->threads : kd__processors("");
     context->seed = o->seed;
-    context->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    context->locale = kd__os_locale_create();
     KD_FAIL_IF(!context->locale, KD_ERR_MEMORY, "no memory for the C locale");
     kd__blas_facts(context);
 #ifdef KD_BLAS_NONE
@@ -152,7 +145,7 @@ void kd_context_free(kd_context *context)
     if (!context || atomic_fetch_sub(&context->references, 1) != 1) return;
     kd__pool_free(context);
     kd__release(context, atomic_load(&context->scratch));
-    if (context->locale) freelocale(context->locale);
+    kd__os_locale_free(context->locale);
     context->allocator.release(context->allocator.user, context, sizeof *context);
 }
 

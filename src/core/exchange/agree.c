@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/measure.h"
+#include "base/os.h"
 #include "base/numbers.h"
 #include "core/exchange/exchange.h"
 
@@ -51,9 +51,9 @@ static kd_status gather_some(kd_exchange *exchange, const char *mine, char *all,
         memcpy(all, mine, (size_t)bytes);
         return KD_OK;
     }
-    const double from = kd__now();
+    const double from = kd__os_now();
     const kd_status status = exchange->transport.gather(exchange->transport.user, mine, all, bytes);
-    exchange->waited += kd__now() - from;
+    exchange->waited += kd__os_now() - from;
     exchange->sent_bytes += bytes * (exchange->ranks - 1);
     return status == KD_OK ? KD_OK : kd__exchange_break(exchange, status);
 }

@@ -77,6 +77,7 @@ static void let_go_of_models(kd_exchange *exchange)
         if (model->on_gradients_user == exchange) model->on_gradients = NULL;
         model->gradients_wait = 0;
         model->rows_before = model->samples_before = 0;
+        model->empty_counts = 0;
     }
 }
 

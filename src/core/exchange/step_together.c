@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "base/measure.h"
+#include "base/os.h"
 #include "base/numbers.h"
 #include "core/data/data.h"
 #include "core/exchange/exchange.h"
@@ -97,6 +97,7 @@ static void place_draws(const kd_exchange *x, const counts_word *sum, const coun
         kd_model *model = x->optimizer->models[i];
         const int64_t rows = model->net.engine->by_samples ? before->samples : before->rows;
         if (!model->rehearsal.rows) model->passes = sum->passes[i];
+        model->empty_counts = 1;
         model->rows_before = has_batch ? rows : apart;
         model->samples_before = has_batch ? before->samples : apart;
     }
@@ -133,7 +134,7 @@ kd_status kd_exchange_sum_counts(kd_exchange *x, kd_batch *batch, kd_loss_counts
 static void gradients_ended(void *user, const kd_model *model, int64_t first, int64_t end)
 {
     kd_exchange *x = user;
-    const double from = kd__now();
+    const double from = kd__os_now();
     for (int64_t i = 0; i < x->ending_count; i++) {
         kd__ending *e = &x->endings[i];
         if (e->model != model || e->first != first || e->end != end) continue;
@@ -141,7 +142,7 @@ static void gradients_ended(void *user, const kd_model *model, int64_t first, in
         e->has_ended = 1;
     }
     if (!x->is_broken) kd__exchange_move(x, 0); /* a failure is remembered, for the step */
-    x->seconds += kd__now() - from;
+    x->seconds += kd__os_now() - from;
 }
 
 static void listen(kd_exchange *x, int on)
@@ -303,12 +304,12 @@ static kd_status go_through(kd_exchange *x, kd_status status, double learning_ra
 
 static kd_status end_step(kd_exchange *x, kd_status status, double learning_rate)
 {
-    const double from = kd__now();
+    const double from = kd__os_now();
     status = go_through(x, status, learning_rate);
     kd__optimizer_forget(x->optimizer);
     kd__exchange_rewind(x);
     x->steps += status == KD_OK;
-    x->seconds += kd__now() - from;
+    x->seconds += kd__os_now() - from;
     return status;
 }
 

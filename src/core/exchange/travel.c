@@ -6,7 +6,7 @@
 #include "base/array.h"
 #include "base/context.h"
 #include "base/log.h"
-#include "base/measure.h"
+#include "base/os.h"
 #include "base/numbers.h"
 #include "base/thread.h"
 #include "core/exchange/exchange.h"
@@ -17,14 +17,14 @@
 static kd_status wait_for(kd_exchange *x, int32_t request, int64_t bucket)
 {
     const kd_transport *t = &x->transport;
-    const double from = kd__now();
+    const double from = kd__os_now();
     int32_t done = 0;
     while (!done) {
         const kd_status status = t->complete(t->user, request, 0, &done);
         if (status != KD_OK) return kd__exchange_break(x, status);
         if (done) break;
         sched_yield();
-        if (x->o.patience > 0 && kd__now() - from > x->o.patience) {
+        if (x->o.patience > 0 && kd__os_now() - from > x->o.patience) {
             kd__log(
                 x->object.context, KD_LOG_WARNING,
                 "exchange: rank %d has waited %.0f s for other ranks, in bucket %lld of %lld of "
@@ -35,7 +35,7 @@ static kd_status wait_for(kd_exchange *x, int32_t request, int64_t bucket)
             if (waited != KD_OK) return kd__exchange_break(x, waited);
         }
     }
-    x->waited += kd__now() - from;
+    x->waited += kd__os_now() - from;
     return KD_OK;
 }
 

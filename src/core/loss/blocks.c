@@ -187,8 +187,9 @@ static kd_status run_block(blocks *b)
     const int64_t rows = w->last - w->first;
     for (int32_t i = 0; i < b->head_count; i++) KD_TRY(teacher_logits(b, i, rows));
     if (!st->has_head) {
-        w->z = st->z + w->first * st->z_step * (int64_t)kd_dtype_bytes(st->dtype);
-        w->dz = st->dz ? st->dz + w->first * st->dz_step : NULL;
+        const int64_t first = w->chosen ? 0 : w->first;
+        w->z = st->z + first * st->z_step * (int64_t)kd_dtype_bytes(st->dtype);
+        w->dz = st->dz ? st->dz + first * st->dz_step : NULL;
         kd__run_rows(w);
         return KD_OK;
     }
@@ -225,10 +226,11 @@ static void report(blocks *b, kd_loss_result *made)
     made->dh_error_bound = scale * sqrt(b->cells.row_sizes * longest);
 }
 
-/* Floats of a row that is gathered: both sides' hidden states, the student's gradient. */
+/* Floats of a row that is gathered: both sides' hidden states, the student's gradient. A student
+ * without a head stays where it lies. */
 static int64_t gathered_floats(const blocks *b)
 {
-    const int64_t d = b->student->hidden_width;
+    const int64_t d = b->student->has_head ? b->student->hidden_width : 0;
     int64_t widest = 0;
     for (int32_t i = 0; i < b->head_count; i++)
         widest = kd__max(widest, b->sources[i]->teacher_width);
@@ -244,7 +246,6 @@ static kd_status choose(blocks *b, const kd__head_sizes *all, kd__head_sizes *ta
     const kd__head_plan whole = kd__head_plan_make(loss->memory_limit, all, threads);
     b->block = whole.block;
     *taken = *all;
-    if (!b->student->has_head) return KD_OK;
     KD_TRY(KD_RESERVE(b->context, &loss->chosen, &loss->chosen_room, b->rows + 1));
     kd__head_sizes some = *all;
     some.rows = kd__head_rows(w, loss->chosen);
@@ -253,24 +254,33 @@ static kd_status choose(blocks *b, const kd__head_sizes *all, kd__head_sizes *ta
         kd__head_plan_make(kd__min(loss->memory_limit, whole.covered), &some, threads);
     if (some.rows == b->rows || p.covered > whole.covered) return KD_OK;
     w->chosen = loss->chosen;
+    w->by_row = !b->student->has_head;
     b->block = p.block;
     *taken = some;
     return KD_OK;
 }
 
-/* Gradients of rows that nothing looks at. */
-static void clear_gradient(const blocks *b)
+/* Gradients of rows that nothing looks at. Those of a head's hidden states are added up; logits get
+ * theirs as a whole, and may lie under it until then. */
+static void clear_gradient(const blocks *b, int64_t taken)
 {
     const kd__student *st = b->student;
-    const size_t bytes = (size_t)st->hidden_width * sizeof *st->dz;
+    const int64_t width = st->has_head ? st->hidden_width : st->width,
+                  *next = st->has_head ? NULL : b->w->chosen, *end = b->w->chosen + taken;
     if (!b->w->chosen || !st->dz || st->add) return;
-    for (int64_t r = 0; r < b->rows; r++) memset(st->dz + r * st->dz_step, 0, bytes);
+    for (int64_t r = 0; r < b->rows; r++)
+        if (next && next < end && *next == r) next++;
+        else memset(st->dz + r * st->dz_step, 0, (size_t)width * sizeof *st->dz);
 }
 
 static void place_gathered(blocks *b, float *at)
 {
     const int64_t floats = b->block * b->student->hidden_width;
     if (!b->w->chosen) return;
+    if (b->w->by_row) {
+        b->teacher_h = at;
+        return;
+    }
     b->own_h = at;
     b->own_dh = b->student->dz ? at + floats : NULL;
     b->teacher_h = at + (b->own_dh ? 2 : 1) * floats;
@@ -313,16 +323,16 @@ static kd_status lay_out(blocks *b)
     }
     b->z = at;
     b->dz = apart ? at + b->block * b->step : at;
+    b->taken = taken.rows;
+    place_gathered(b, st->has_head ? b->dz + b->block * b->step : at);
+    clear_gradient(b, taken.rows);
     if (!st->has_head) return KD_OK;
-    place_gathered(b, b->dz + b->block * b->step);
-    clear_gradient(b);
     w->z = (const char *)b->z;
     w->z_dtype = KD_FLOAT32;
     w->dz = wants ? b->dz : NULL;
     w->z_step = w->dz_step = b->step;
     w->add = 0;
     w->alias = wants && !apart;
-    b->taken = taken.rows;
     return KD_OK;
 }
 

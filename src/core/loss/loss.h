@@ -491,6 +491,7 @@ typedef struct kd__pass {
     int32_t z_dtype, add, alias;
     int64_t first, last, tile;
     const int64_t *chosen; /* rows first .. last - 1 stand for these; NULL: for themselves */
+    int32_t by_row;        /* z and dz are those of row 0: chosen rows are where they lie */
     float *scratch;        /* (threads, KD__ROWS_OF_SCRATCH, room), then doubles */
     int64_t room, wide_room, stride;
 } kd__pass;

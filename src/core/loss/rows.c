@@ -132,7 +132,7 @@ static void run_term(const kd__pass *w, int32_t t, spot at, const float *z, floa
 /* Terms write one after the other into dz; a term whose row is not finite leaves dz as it was. */
 static void run_row(const kd__pass *w, spot at, float *scratch)
 {
-    const int64_t r = at.row, i = at.place, width = w->student->width;
+    const int64_t r = at.row, i = w->by_row ? r : at.place, width = w->student->width;
     float *target = w->dz ? w->dz + i * w->dz_step : NULL,
           *dz = w->alias ? scratch + DZ * w->room : target;
     const float *z =

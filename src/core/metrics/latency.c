@@ -28,12 +28,12 @@ static void summarize(double *times, int64_t runs, kd_latency *made)
 static kd_status time_passes(kd_model *model, kd_batch *batch, double seconds, double *times,
                              int64_t *runs)
 {
-    double end = kd__now() + seconds;
+    double end = kd__os_now() + seconds;
     for (int i = 0; i < WARM_UP; i++) KD_TRY(kd_model_forward(model, batch, KD_MODE_EVALUATE));
-    for (*runs = 0; *runs < MOST_RUNS && (*runs < 5 || kd__now() < end); ++*runs) {
-        double start = kd__now();
+    for (*runs = 0; *runs < MOST_RUNS && (*runs < 5 || kd__os_now() < end); ++*runs) {
+        double start = kd__os_now();
         KD_TRY(kd_model_forward(model, batch, KD_MODE_EVALUATE));
-        times[*runs] = kd__now() - start;
+        times[*runs] = kd__os_now() - start;
     }
     return KD_OK;
 }

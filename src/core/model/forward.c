@@ -11,12 +11,12 @@
 #include "core/model/task_heads.h"
 
 /* A pass over no rows, as a rank without samples has in an uneven round: no outputs, and gradients
- * of 0. It counts, so that the random numbers of the next pass are those of the other ranks. */
+ * of 0. With an exchange it counts, so that the next pass has the random numbers of other ranks. */
 static kd_status begin_nothing(kd_model *model, int32_t mode)
 {
     model->rows = 0;
     model->mode = mode;
-    model->passes += mode == KD_MODE_TRAIN && !model->rehearsal.rows;
+    model->passes += mode == KD_MODE_TRAIN && model->empty_counts && !model->rehearsal.rows;
     return KD_OK;
 }
 

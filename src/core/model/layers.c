@@ -208,9 +208,9 @@ static int64_t top_layer(const kd_model *model)
 /* Tensors that no gradient came to, and running statistics, have one of zero. */
 static void clear_tensor(kd_model *model, int32_t tensor)
 {
-    if (tensor >= 0 && model->gradients_fresh)
-        memset(kd__tensor_gradient(model, tensor), 0,
-               (size_t)model->net.tensors[tensor].count * sizeof(float));
+    float *gradient = kd__tensor_wanted(model, tensor);
+    if (gradient && model->gradients_fresh)
+        memset(gradient, 0, (size_t)model->net.tensors[tensor].count * sizeof *gradient);
 }
 
 static void clear_layer(kd_model *model, const kd__layer *layer)
@@ -219,11 +219,14 @@ static void clear_layer(kd_model *model, const kd__layer *layer)
     clear_tensor(model, layer->bias);
 }
 
-static int64_t lowest_with_weights(const kd_model *model)
+/* The lowest layer that is trained: no gradient goes further. */
+static int64_t lowest_trained(const kd_model *model)
 {
     const kd__layers *s = kd__layers_of(&model->net);
     int64_t i = 0;
-    while (i < s->count && s->layer[i].weight < 0) i++;
+    while (i < s->count && !kd__tensor_wanted(model, s->layer[i].weight) &&
+           !kd__tensor_wanted(model, s->layer[i].bias))
+        i++;
     return i;
 }
 
@@ -315,7 +318,7 @@ static kd_status push_back(kd_model *model, int64_t top)
 {
     kd__layers *s = kd__layers_of(&model->net);
     flow f = {
-        { s->block + s->gradient_a, s->block + s->gradient_b }, NULL, -1, lowest_with_weights(model)
+        { s->block + s->gradient_a, s->block + s->gradient_b }, NULL, -1, lowest_trained(model)
     };
     for (int64_t i = 0; i <= top; i++) s->layer[i].has_gradient = 0;
     for (int64_t i = top; i >= f.lowest; i--) {

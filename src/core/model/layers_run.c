@@ -190,9 +190,11 @@ static kd_status backward_dense(kd_model *model, const kd__layer *layer, const f
 {
     const kd__rows all = { model->object.context, model->rows };
     const int add = !model->gradients_fresh;
-    kd__bias_gradient(&all, dy, layer->outputs, kd__tensor_gradient(model, layer->bias), add);
-    KD_TRY(kd__linear_weight_gradient(&all, x, layer->inputs, dy, layer->outputs,
-                                      kd__tensor_gradient(model, layer->weight), add));
+    float *dweight = kd__tensor_wanted(model, layer->weight);
+    kd__bias_gradient(&all, dy, layer->outputs, kd__tensor_wanted(model, layer->bias), add);
+    if (dweight)
+        KD_TRY(
+            kd__linear_weight_gradient(&all, x, layer->inputs, dy, layer->outputs, dweight, add));
     return dx ? kd__linear_input_gradient(&all, dy, layer->outputs, tensor(model, layer->weight),
                                           layer->inputs, dx)
               : KD_OK;
@@ -203,8 +205,8 @@ static kd_status backward_conv(kd_model *model, const kd__layer *layer, const fl
 {
     kd__layers *s = kd__layers_of(&model->net);
     kd_context *context = model->object.context;
-    float *dweight = kd__tensor_gradient(model, layer->weight),
-          *dbias = kd__tensor_gradient(model, layer->bias), *scratch = s->block + s->scratch;
+    float *dweight = kd__tensor_wanted(model, layer->weight),
+          *dbias = kd__tensor_wanted(model, layer->bias), *scratch = s->block + s->scratch;
     const float *weight = tensor(model, layer->weight);
     const int add = !model->gradients_fresh;
     if (!s->by_planes)
@@ -220,9 +222,8 @@ static void backward_norm(kd_model *model, const kd__layer *layer, float *dy, co
 {
     kd__layers *s = kd__layers_of(&model->net);
     const kd__batch_norm n = norm_of(model, layer);
-    kd__batch_norm_backward(model->object.context, &n, dx,
-                            kd__tensor_gradient(model, layer->weight),
-                            kd__tensor_gradient(model, layer->bias), dy, s->block + layer->y,
+    kd__batch_norm_backward(model->object.context, &n, dx, kd__tensor_wanted(model, layer->weight),
+                            kd__tensor_wanted(model, layer->bias), dy, s->block + layer->y,
                             layer->pre >= 0 ? s->block + layer->pre : NULL, x,
                             s->block + layer->stats, !model->gradients_fresh);
 }

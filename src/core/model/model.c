@@ -297,6 +297,15 @@ kd_status kd_model_tensor_gradient(kd_model *model, int32_t index, kd_array *val
     return tensor_view(model, index, model->gradients, NULL, values);
 }
 
+/* Passes leave the gradient of a frozen tensor as it is: it becomes 0 once. */
+static void freeze_tensor(kd_model *model, int32_t index, int32_t on)
+{
+    kd__tensor *t = &model->net.tensors[index];
+    if (on && !t->frozen && model->gradients)
+        memset(kd__tensor_gradient(model, index), 0, (size_t)t->count * sizeof(float));
+    t->frozen = on;
+}
+
 kd_status kd_model_freeze(kd_model *model, const char *pattern, int32_t on)
 {
     int64_t matched = 0;
@@ -304,7 +313,7 @@ kd_status kd_model_freeze(kd_model *model, const char *pattern, int32_t on)
     KD_NEED(pattern);
     for (int64_t i = 0; i < model->net.tensor_count; i++) {
         if (!kd__matches(pattern, model->net.tensors[i].name)) continue;
-        model->net.tensors[i].frozen = on != 0;
+        freeze_tensor(model, (int32_t)i, on != 0);
         matched++;
     }
     KD_FAIL_IF(!matched, KD_ERR_NOT_FOUND, "no parameter matches '%.60s'", pattern);
@@ -358,6 +367,7 @@ kd_status kd_model_copy_parameters(kd_model *model, kd_model *from)
     KD_FAIL_IF(!same_tensors(&model->net, &from->net), KD_ERR_MISMATCH,
                "expected two models of the same tensors, got others (%lld and %lld parameters)",
                (long long)model->net.parameters, (long long)from->net.parameters);
+    model->parameters_replaced = 1;
     memmove(model->parameters, from->parameters,
             (size_t)model->net.parameters * sizeof *model->parameters);
     return KD_OK;
@@ -380,6 +390,7 @@ kd_status kd__model_save_state(kd_model *model, kd__text *state)
     KD_FAIL_IF(pending && model->gradients_shared, KD_ERR_STATE,
                "checkpoint: a step is open: call kd_optimizer_step first");
     kd__model_end_rehearsal(model); /* as in the model that is read */
+    model->parameters_replaced = 1; /* there, too */
     KD_TRY(kd__state_put_number(state, model->net.parameters));
     KD_TRY(kd__state_put_number(state, model->net.tensor_count));
     KD_TRY(kd__state_put_number(state, (int64_t)model->seed));
@@ -405,6 +416,7 @@ kd_status kd__model_restore_state(kd_model *model, kd__state_reader *reader, int
     if (!apply) return KD_OK;
     model->seed = (uint64_t)numbers[0];
     model->passes = numbers[1];
+    model->parameters_replaced = 1;
     memset(&model->rehearsal, 0, sizeof model->rehearsal);
     model->gradients_fresh = !numbers[2];
     if (numbers[2] && !model->gradients_foreign) model->gradients_foreign = KD__FOREIGN_RESTORED;

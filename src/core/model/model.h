@@ -62,6 +62,9 @@ struct kd_model {
     int32_t weights;      /* KD_FLOAT32 or KD_INT8 */
     uint64_t seed;
     float *parameters, *gradients;
+    /* 1: since a checkpoint was saved, or other numbers put in their place, no pass came: what is
+     * made of parameters over several steps begins from the start */
+    int32_t parameters_replaced;
     int64_t gradient_count;
     int32_t gradients_shared;  /* 1: by the layers, in turn */
     int32_t gradients_fresh;   /* 1: the next backward pass overwrites them */
@@ -74,6 +77,7 @@ struct kd_model {
     int32_t gradients_wait;
     /* rows and samples of one batch of all ranks that come before this rank's */
     int64_t rows_before, samples_before;
+    int32_t empty_counts; /* 1: a training pass without rows counts, as it does on other ranks */
     int64_t rows;  /* of the last forward pass; 0: none */
     int32_t empty; /* 1: the last forward pass was of a batch without rows */
     /* 1: an output of the engine got a gradient for the coming backward pass */
@@ -141,6 +145,12 @@ void kd__model_swap(kd_model *a, kd_model *b);
 static inline float *kd__tensor_gradient(const kd_model *model, int32_t tensor)
 {
     return tensor < 0 ? NULL : model->gradients + model->net.tensors[tensor].gradient;
+}
+/* The same where it is wanted; NULL: the tensor is frozen, or there is none. */
+static inline float *kd__tensor_wanted(const kd_model *model, int32_t tensor)
+{
+    return tensor < 0 || model->net.tensors[tensor].frozen ? NULL
+                                                           : kd__tensor_gradient(model, tensor);
 }
 
 /* Rows of a tensor whose gradients may not be 0, a bit each; NULL: any. */

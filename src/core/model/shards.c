@@ -1,8 +1,8 @@
 /* Weights written: one file, or shards and the index that names them. */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/memory.h"
+#include "base/os.h"
 #include "base/text.h"
 #include "core/model/weights.h"
 
@@ -91,7 +91,7 @@ static kd_status write_index(kd_context *context, const char *folder, const kd__
     KD_TRY_GOTO(status, kd__path_join(context, &path, folder, INDEX), done);
     KD_TRY_GOTO(status, kd__path_join(context, &single, folder, SINGLE), done);
     KD_TRY_GOTO(status, kd__file_replace(context, path, index->bytes, index->size), done);
-    unlink(single);
+    kd__os_remove(single);
 done:
     kd__release(context, path);
     kd__release(context, single);

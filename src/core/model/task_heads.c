@@ -258,19 +258,12 @@ void kd__task_heads_forget(kd__task_heads *heads)
     for (int64_t i = 0; heads && i < heads->count; i++) heads->head[i].has_gradient = 0;
 }
 
-/* Of a tensor that is trained; NULL: none. */
-static float *gradient_of(const kd_model *model, int32_t tensor)
-{
-    return tensor < 0 || model->net.tensors[tensor].frozen ? NULL
-                                                           : kd__tensor_gradient(model, tensor);
-}
-
 /* dW += dy' x, db += sums of dy, which are 0 before the first pass that adds. */
 static kd_status add_gradients(kd_model *model, const kd__rows *rows, int32_t weight, int32_t bias,
                                const float *x, int64_t inputs, const float *dy, int64_t outputs)
 {
-    float *dw = gradient_of(model, weight);
-    kd__bias_gradient(rows, dy, outputs, gradient_of(model, bias), 1);
+    float *dw = kd__tensor_wanted(model, weight);
+    kd__bias_gradient(rows, dy, outputs, kd__tensor_wanted(model, bias), 1);
     return dw ? kd__linear_weight_gradient(rows, x, inputs, dy, outputs, dw, 1) : KD_OK;
 }
 
@@ -353,9 +346,8 @@ kd_status kd__task_head_pull(kd_model *model, int32_t number, const float *dy, i
 
 static void clear(kd_model *model, int32_t tensor)
 {
-    if (tensor >= 0)
-        memset(kd__tensor_gradient(model, tensor), 0,
-               (size_t)model->net.tensors[tensor].count * sizeof(float));
+    float *gradient = kd__tensor_wanted(model, tensor);
+    if (gradient) memset(gradient, 0, (size_t)model->net.tensors[tensor].count * sizeof *gradient);
 }
 
 static void clear_head(kd_model *model, const kd__task_head *h)

@@ -1,16 +1,12 @@
 /* A folder of shards: manifest.json lists them, and is replaced as a whole under a lock when a
  * writer adds one. */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "formats/json.h"
 #include "core/store/store.h"
 
@@ -19,8 +15,7 @@ static void shard_name(char to[32], int64_t shard)
     snprintf(to, 32, "shard-%05lld.kdt", (long long)shard);
 }
 
-/* "shard-00012.kdt" -> 12; -1: another file */
-static int64_t shard_number(const char *name)
+int64_t kd__shard_number(const char *name)
 {
     long long number;
     char again[32];
@@ -43,7 +38,7 @@ static kd_status parse(kd_context *context, const char *path, const char *text, 
     *count = 0;
     for (const kd__json *n = status == KD_OK ? list->first : NULL; n && status == KD_OK;
          n = n->next) {
-        const int64_t number = n->type == KD__JSON_STRING ? shard_number(n->text) : -1;
+        const int64_t number = n->type == KD__JSON_STRING ? kd__shard_number(n->text) : -1;
         if (number < 0)
             status =
                 kd__fail(KD_ERR_FORMAT, "%s: expected shards that are named shard-NNNNN.kdt", path);
@@ -114,42 +109,117 @@ static kd_status add_locked(kd_context *context, const char *folder, int64_t sha
     return status;
 }
 
-kd_status kd__manifest_add(kd_context *context, const char *folder, int32_t shard, char **out)
+kd_status kd__manifest_path(kd_context *context, const char *folder, int64_t shard, char **out)
 {
-    char *lock = NULL, name[32];
+    char name[32];
     KD_TRY(kd__folder_make(folder));
-    KD_TRY(kd__path_join(context, &lock, folder, "manifest.lock"));
-    int file = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    kd_status status = file < 0 ? kd__fail(KD_ERR_IO, "%s: cannot open: %s", lock, strerror(errno))
-                                : kd__file_lock(context, file, 1, lock);
-    if (status == KD_OK) status = add_locked(context, folder, shard);
-    if (file >= 0) close(file);
-    kd__release(context, lock);
-    KD_TRY(status);
     shard_name(name, shard);
     return kd__path_join(context, out, folder, name);
 }
 
-/* Every shard of the folder must be in the manifest; those of the manifest are opened and so must
- * be there. */
-static kd_status check_folder(const char *folder, const int64_t *numbers, int64_t count)
+/* A second lock of a file that is locked: it is refused where files have locks. */
+static int has_locks(kd_context *context, const char *lock)
 {
-    DIR *directory = opendir(folder);
-    KD_FAIL_IF(!directory, KD_ERR_IO, "%s: %s", folder, strerror(errno));
-    kd_status status = KD_OK;
-    for (struct dirent *entry; status == KD_OK && (entry = readdir(directory));) {
-        const int64_t number = shard_number(entry->d_name);
-        int64_t at = 0;
-        if (number < 0) continue;
-        while (at < count && numbers[at] != number) at++;
-        if (at == count)
-            status = kd__fail(KD_ERR_FORMAT,
-                              "%s: %s is there, but manifest.json does not name it (kdistill-store "
-                              "merge makes one store of both)",
-                              folder, entry->d_name);
+    const int file = kd__os_open(lock, KD__OS_UPDATE);
+    const int refused = file >= 0 && kd__file_lock(context, file, 0, lock) == KD_ERR_STATE;
+    if (file >= 0) kd__os_close(file);
+    return refused;
+}
+
+/* Where they have none, a file that only one process can make keeps the others waiting. One that is
+ * still there after ten seconds was left by a process that was killed. */
+#define BUSY_SECONDS 10
+static kd_status take_busy(const char *busy)
+{
+    for (double begin = kd__os_now();;) {
+        const int file = kd__os_open(busy, KD__OS_NEW);
+        if (file >= 0) return kd__os_close(file), KD_OK;
+        KD_FAIL_IF(errno != EEXIST, KD_ERR_IO, "%s: cannot make it: %s", busy, strerror(errno));
+        kd__os_yield();
+        if (kd__os_now() - begin <= BUSY_SECONDS) continue;
+        kd__os_remove(busy);
+        begin = kd__os_now();
     }
-    closedir(directory);
+}
+
+static kd_status add_without_locks(kd_context *context, const char *folder, int64_t shard)
+{
+    char *busy = NULL;
+    KD_TRY(kd__path_join(context, &busy, folder, "manifest.busy"));
+    kd_status status = take_busy(busy);
+    if (status == KD_OK) {
+        status = add_locked(context, folder, shard);
+        kd__os_remove(busy);
+    }
+    kd__release(context, busy);
     return status;
+}
+
+kd_status kd__manifest_add(kd_context *context, const char *folder, int64_t shard)
+{
+    char *lock = NULL;
+    KD_TRY(kd__path_join(context, &lock, folder, "manifest.lock"));
+    int file = kd__os_open(lock, KD__OS_UPDATE);
+    kd_status status = file < 0 ? kd__fail(KD_ERR_IO, "%s: cannot open: %s", lock, strerror(errno))
+                                : kd__file_lock(context, file, 1, lock);
+    if (status == KD_OK)
+        status = has_locks(context, lock) ? add_locked(context, folder, shard)
+                                          : add_without_locks(context, folder, shard);
+    if (file >= 0) kd__os_close(file);
+    kd__release(context, lock);
+    return status;
+}
+
+kd_status kd__manifest_has(kd_context *context, const char *folder, int64_t shard, int *has)
+{
+    int64_t *numbers, count;
+    KD_TRY(read_numbers(context, folder, 1, &numbers, &count));
+    *has = 0;
+    for (int64_t i = 0; i < count; i++) *has |= numbers[i] == shard;
+    kd__release(context, numbers);
+    return KD_OK;
+}
+
+/* Has the shard records, and is it not named by now either? */
+static int is_left_out(kd_context *context, const char *folder, const char *name)
+{
+    int named = 0;
+    if (!kd__shard_has_records(context, folder, name)) return 0;
+    return kd__manifest_has(context, folder, kd__shard_number(name), &named) != KD_OK || !named;
+}
+
+/* Every shard of the folder must be in the manifest, unless nobody has filled it; those of the
+ * manifest are opened and so must be there. */
+typedef struct {
+    kd_context *context;
+    const char *folder;
+    const int64_t *numbers;
+    int64_t count;
+    kd_status status;
+} named_shards;
+
+static int check_name(void *user, const char *name)
+{
+    named_shards *named = user;
+    const int64_t number = kd__shard_number(name);
+    if (number < 0) return 0;
+    for (int64_t at = 0; at < named->count; at++)
+        if (named->numbers[at] == number) return 0;
+    if (!is_left_out(named->context, named->folder, name)) return 0;
+    named->status = kd__fail(KD_ERR_FORMAT,
+                             "%s: %s is there, but manifest.json does not name it (kdistill-store "
+                             "adopt names it)",
+                             named->folder, name);
+    return 1;
+}
+
+static kd_status check_folder(kd_context *context, const char *folder, const int64_t *numbers,
+                              int64_t count)
+{
+    named_shards named = { context, folder, numbers, count, KD_OK };
+    KD_FAIL_IF(kd__os_list(folder, check_name, &named), KD_ERR_IO, "%s: %s", folder,
+               strerror(errno));
+    return named.status;
 }
 
 kd_status kd__manifest_read(kd_context *context, const char *folder, char ***paths, int64_t *count)
@@ -157,7 +227,7 @@ kd_status kd__manifest_read(kd_context *context, const char *folder, char ***pat
     int64_t *numbers;
     char name[32];
     KD_TRY(read_numbers(context, folder, 0, &numbers, count));
-    kd_status status = check_folder(folder, numbers, *count);
+    kd_status status = check_folder(context, folder, numbers, *count);
     *paths = NULL;
     if (status == KD_OK) status = KD_NEW(context, paths, *count + 1);
     for (int64_t i = 0; i < *count && status == KD_OK; i++) {

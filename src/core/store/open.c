@@ -48,6 +48,7 @@ static kd_status add_entry(void *user, const kd__record_header *h, int64_t offse
 {
     visitor *v = user;
     kd_store *store = v->store;
+    if (store->shards[v->shard].other) return KD_OK;
     int64_t at = kd__store_look_up(store, h->key, h->view);
     if (at >= 0) store->replaced++;
     else {
@@ -80,34 +81,62 @@ static kd_status scan_shards(kd_store *store)
 
 /* ---- opening ---- */
 
-static kd_status add_shard(kd_store *store, const char *path)
+/* number: of the shard, or of the path among those that were given. */
+static kd_status add_shard(kd_store *store, const char *path, int64_t number)
 {
     kd_context *context = store->object.context;
+    const kd_store_open_options *o = &store->options;
     KD_TRY(KD_RESERVE(context, &store->shards, &store->shard_room, store->shard_count + 1));
-    kd__shard *shard = &store->shards[store->shard_count++];
-    KD_TRY(kd__shard_open(context, shard, path, store->options.pread));
-    if (store->shard_count > 1)
-        KD_TRY(kd__header_agree(&store->shards[0].header, &shard->header, path));
-    return kd__header_tokens(context, &shard->header, &store->options, path);
+    kd__shard *shard = &store->shards[store->shard_count];
+    kd_status status = kd__shard_open(context, shard, path, o->pread);
+    if (status == KD_OK && store->shard_count)
+        status = kd__header_agree(&store->shards[0].header, &shard->header, path);
+    if (status == KD_OK) status = kd__header_tokens(context, &shard->header, o, path);
+    if (status != KD_OK) {
+        kd__shard_close(context, shard);
+        return status;
+    }
+    shard->other = o->parts > 1 && number % o->parts != o->part;
+    store->shard_count++;
+    return KD_OK;
 }
 
-static kd_status add_path(kd_store *store, const char *path)
+static int is_open(const kd_store *store, const char *path)
+{
+    for (int64_t i = 0; i < store->shard_count; i++)
+        if (!strcmp(store->shards[i].path, path)) return 1;
+    return 0;
+}
+
+/* The shards that the folder's manifest names, but for those that are open. */
+static kd_status add_folder(kd_store *store, const char *folder)
 {
     kd_context *context = store->object.context;
     char **paths = NULL;
     int64_t count = 0;
-    KD_TRY(kd__name_given(path, "path"));
-    if (!kd__is_folder(path)) return add_shard(store, path);
-    kd_status status = kd__manifest_read(context, path, &paths, &count);
-    for (int64_t i = 0; i < count && status == KD_OK; i++) status = add_shard(store, paths[i]);
+    kd_status status = kd__manifest_read(context, folder, &paths, &count);
+    for (int64_t i = 0; i < count && status == KD_OK; i++)
+        if (!is_open(store, paths[i]))
+            status = add_shard(store, paths[i], kd__shard_number(strrchr(paths[i], '/') + 1));
     for (int64_t i = 0; paths && i < count; i++) kd__release(context, paths[i]);
     kd__release(context, paths);
     return status;
 }
 
+static kd_status add_path(kd_store *store, const char *path, int64_t number)
+{
+    kd_context *context = store->object.context;
+    KD_TRY(kd__name_given(path, "path"));
+    if (!kd__is_folder(path)) return add_shard(store, path, number);
+    KD_TRY(KD_RESERVE(context, &store->folders, &store->folder_room, store->folder_count + 1));
+    KD_TRY(kd__copy_text(context, &store->folders[store->folder_count], path));
+    store->folder_count++;
+    return add_folder(store, path);
+}
+
 static kd_status open_all(kd_store *store, const char *const *paths, int32_t count)
 {
-    for (int32_t i = 0; i < count; i++) KD_TRY(add_path(store, paths[i]));
+    for (int32_t i = 0; i < count; i++) KD_TRY(add_path(store, paths[i], i));
     KD_FAIL_IF(!store->shard_count, KD_ERR_FORMAT, "%s: the store has no shards", paths[0]);
     KD_TRY(scan_shards(store));
     for (int64_t i = 0; i < store->shard_count; i++) {
@@ -133,6 +162,9 @@ kd_status kd_store_open(kd_store **out, kd_context *context, const char *const *
     KD_NEED(paths);
     KD_FAIL_IF(count < 1, KD_ERR_RANGE, "paths: expected at least 1, got %d", count);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_store_open_options"));
+    KD_FAIL_IF(o.parts < 1 || o.part < 0 || o.part >= o.parts, KD_ERR_RANGE,
+               "part: expected 0 to parts - 1 of at least 1 parts, got part %d of %d", o.part,
+               o.parts);
     KD_TRY(kd__object_create((void **)&store, context, sizeof *store));
     pthread_mutex_init(&store->lock, NULL);
     store->table.context = context;
@@ -157,6 +189,8 @@ void kd_store_free(kd_store *store)
     void *blocks[] = { store->shards, store->entries, store->head_plain, store->head_rotated,
                        store->text };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
+    for (int64_t i = 0; i < store->folder_count; i++) kd__release(context, store->folders[i]);
+    kd__release(context, store->folders);
     kd__table_free(&store->table);
     pthread_mutex_destroy(&store->lock);
     kd__object_destroy(store);
@@ -166,6 +200,8 @@ kd_status kd_store_refresh(kd_store *store, int64_t *added)
 {
     KD_NEED(store);
     const int64_t before = store->entry_count + store->replaced;
+    for (int64_t i = 0; i < store->folder_count; i++)
+        KD_TRY(add_folder(store, store->folders[i]));
     KD_TRY(scan_shards(store));
     if (added) *added = store->entry_count + store->replaced - before;
     return KD_OK;
@@ -178,11 +214,12 @@ kd_status kd_store_get_info(kd_store *store, kd_store_info *info)
     kd_store_info made = { .struct_size = sizeof made };
     KD_NEED(store);
     const kd__store_header *h = &store->shards[0].header;
-    made.shards = (int32_t)store->shard_count;
     made.records = store->entry_count;
     made.replaced = store->replaced;
     for (int64_t i = 0; i < store->entry_count; i++) made.positions += store->entries[i].positions;
     for (int64_t i = 0; i < store->shard_count; i++) {
+        if (store->shards[i].other) continue;
+        made.shards++;
         made.bytes += store->shards[i].size;
         made.torn_bytes += store->shards[i].torn;
         made.damaged += store->shards[i].damaged;

@@ -1,23 +1,14 @@
 /* One file of a store: its header, and its records found through the index at its end or one after
  * the other. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/io.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "core/store/store.h"
-
-#ifdef MAP_NORESERVE /* not everywhere: FreeBSD has none */
-#define MAP_FLAGS MAP_NORESERVE
-#else
-#define MAP_FLAGS 0
-#endif
 
 /* mapped beyond the end, so that a growing file needs no new mapping at once */
 #define ROOM_TO_GROW (64LL << 20)
@@ -83,18 +74,18 @@ kd_status kd__shard_bytes(kd__shard *shard, int64_t offset, int64_t size, uint8_
 /* Follows the file's growth; an old mapping stays, because somebody may still read from it. */
 static kd_status look_at_size(kd__shard *shard)
 {
-    struct stat facts;
-    KD_FAIL_IF(fstat(shard->file, &facts) != 0, KD_ERR_IO, "%s: %s", shard->path, strerror(errno));
-    shard->size = facts.st_size;
+    kd__os_facts facts;
+    KD_FAIL_IF(kd__os_look(shard->file, &facts), KD_ERR_IO, "%s: %s", shard->path, strerror(errno));
+    shard->size = facts.size;
     if (shard->use_pread || (shard->map && shard->size <= shard->map_size)) return KD_OK;
     KD_FAIL_IF(shard->old_count == 64, KD_ERR_RANGE,
                "%s: grew more than 64 times while it was open: open it again", shard->path);
     const int64_t size = 2 * shard->size + ROOM_TO_GROW;
-    void *map = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED | MAP_FLAGS, shard->file, 0);
-    KD_FAIL_IF(map == MAP_FAILED, KD_ERR_IO, "%s: cannot map: %s (option pread reads instead)",
-               shard->path, strerror(errno));
+    const void *map = kd__os_map(shard->file, size);
+    KD_FAIL_IF(!map, KD_ERR_IO, "%s: cannot map: %s (option pread reads instead)", shard->path,
+               strerror(errno));
     if (shard->map) {
-        shard->old_maps[shard->old_count] = (void *)(uintptr_t)shard->map;
+        shard->old_maps[shard->old_count] = shard->map;
         shard->old_sizes[shard->old_count++] = shard->map_size;
     }
     shard->map = map;
@@ -150,9 +141,9 @@ kd_status kd__shard_open(kd_context *context, kd__shard *shard, const char *path
 {
     memset(shard, 0, sizeof *shard);
     shard->file = -1;
-    shard->use_pread = use_pread;
+    shard->use_pread = use_pread || !kd__os_maps_grow();
     KD_TRY(kd__copy_text(context, &shard->path, path));
-    shard->file = open(path, O_RDONLY | O_CLOEXEC);
+    shard->file = kd__os_open(path, KD__OS_READ);
     KD_FAIL_IF(shard->file < 0, errno == ENOENT ? KD_ERR_NOT_FOUND : KD_ERR_IO, "%s: %s", path,
                strerror(errno));
     KD_TRY(look_at_size(shard));
@@ -162,10 +153,10 @@ kd_status kd__shard_open(kd_context *context, kd__shard *shard, const char *path
 
 void kd__shard_close(kd_context *context, kd__shard *shard)
 {
-    if (shard->map) munmap((void *)(uintptr_t)shard->map, (size_t)shard->map_size);
+    if (shard->map) kd__os_unmap(shard->map, shard->map_size);
     for (int32_t i = 0; i < shard->old_count; i++)
-        munmap(shard->old_maps[i], (size_t)shard->old_sizes[i]);
-    if (shard->file >= 0) close(shard->file);
+        kd__os_unmap(shard->old_maps[i], shard->old_sizes[i]);
+    if (shard->file >= 0) kd__os_close(shard->file);
     kd__header_free(context, &shard->header);
     kd__release(context, shard->path);
     shard->path = NULL;

@@ -138,9 +138,10 @@ typedef struct kd__shard {
     int64_t torn, damaged;
     const uint8_t *map;
     int64_t map_size;
-    void *old_maps[64];
+    const void *old_maps[64];
     int64_t old_sizes[64];
     int32_t old_count;
+    int32_t other; /* 1: of another part of the store: its head is looked for, no records */
     int64_t head_offset, head_size; /* 0: none */
     kd__store_header header;
 } kd__shard;
@@ -160,7 +161,15 @@ kd_status kd__shard_bytes(kd__shard *shard, int64_t offset, int64_t size, uint8_
                           const uint8_t **out);
 
 /* ---- a folder's manifest (manifest.c) ---- */
-kd_status kd__manifest_add(kd_context *context, const char *folder, int32_t shard, char **path);
+/* "shard-00012.kdt" -> 12; -1: another file */
+int64_t kd__shard_number(const char *name);
+/* The path of a shard in a folder, which is made if it is not there. */
+kd_status kd__manifest_path(kd_context *context, const char *folder, int64_t shard, char **path);
+/* Names a shard that is there; nothing happens where it is named already. */
+kd_status kd__manifest_add(kd_context *context, const char *folder, int64_t shard);
+kd_status kd__manifest_has(kd_context *context, const char *folder, int64_t shard, int *has);
+/* 0: no reader would find anything in that file yet. */
+int kd__shard_has_records(kd_context *context, const char *folder, const char *name);
 /* Paths of the shards, checked against what is in the folder. */
 kd_status kd__manifest_read(kd_context *context, const char *folder, char ***paths, int64_t *count);
 
@@ -168,6 +177,8 @@ struct kd_store {
     kd__object object;
     kd__shard *shards;
     int64_t shard_count, shard_room;
+    char **folders; /* whose manifests may name more shards by now */
+    int64_t folder_count, folder_room;
     kd__entry *entries;
     int64_t entry_count, entry_room;
     kd__table table; /* of entries, by key and view */

@@ -3,13 +3,9 @@
 #include "core/store/writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/file.h"
@@ -17,6 +13,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "base/text.h"
 
 static kd_status io_error(const kd_store_writer *w, const char *what)
@@ -29,7 +26,7 @@ static kd_status io_error(const kd_store_writer *w, const char *what)
 /* Puts the file's end behind the last committed record. */
 static kd_status cut_to_end(kd_store_writer *w)
 {
-    if (ftruncate(w->file, w->end) != 0 || lseek(w->file, w->end, SEEK_SET) != w->end)
+    if (kd__os_cut(w->file, w->end))
         return io_error(w, "cannot cut off what was not written whole");
     w->dirty = 0;
     return KD_OK;
@@ -40,7 +37,7 @@ kd_status kd__writer_append(kd_store_writer *w, const void *bytes, int64_t size)
     if (w->dirty) KD_TRY(cut_to_end(w));
     w->dirty = 1;
     kd_status status = kd__write_all(w->file, bytes, size) ? io_error(w, "cannot write") : KD_OK;
-    if (status == KD_OK && w->sync == KD_SYNC_COMMIT && fsync(w->file) != 0)
+    if (status == KD_OK && w->sync == KD_SYNC_COMMIT && kd__os_sync(w->file))
         status = io_error(w, "cannot sync");
     if (status != KD_OK) {
         char message[256];
@@ -175,9 +172,10 @@ static kd_status begin_file(kd_store_writer *w, const kd__text *json)
     const int failed = kd__write_all(w->file, header, sizeof header) ||
                        kd__write_all(w->file, json->bytes, json->size);
     kd_status status = failed ? io_error(w, "cannot write") : KD_OK;
-    if (status == KD_OK && w->sync != KD_SYNC_NEVER && fsync(w->file) != 0)
+    if (status == KD_OK && w->sync != KD_SYNC_NEVER && kd__os_sync(w->file))
         status = io_error(w, "cannot sync");
-    if (status != KD_OK) unlink(w->path);
+    if (status != KD_OK) kd__os_remove(w->path);
+    w->is_new = status == KD_OK;
     w->end = KD__FILE_HEADER + json->size;
     return status;
 }
@@ -197,7 +195,7 @@ static int is_beginning(kd_store_writer *w, int64_t size, const kd__text *json)
         int64_t n = head ? KD__FILE_HEADER - at : size - at;
         n = n > (int64_t)sizeof piece ? (int64_t)sizeof piece : n;
         n = kd__min(n, size - at);
-        if (pread(w->file, piece, (size_t)n, at) != n || memcmp(piece, expected, (size_t)n))
+        if (kd__os_read_at(w->file, piece, n, at) != n || memcmp(piece, expected, (size_t)n))
             return 0;
         at += n;
     }
@@ -207,16 +205,16 @@ static int is_beginning(kd_store_writer *w, int64_t size, const kd__text *json)
 static kd_status open_file(kd_store_writer *w, const kd_store_options *o,
                            const kd__store_header *header)
 {
-    struct stat facts;
+    kd__os_facts facts;
     const kd__text text = { .bytes = header->json, .size = header->json_size }, *json = &text;
-    w->file = open(w->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    w->file = kd__os_open(w->path, KD__OS_UPDATE);
     if (w->file < 0) return io_error(w, "cannot write");
     KD_TRY(kd__file_lock(w->object.context, w->file, 0, w->path));
-    if (fstat(w->file, &facts) != 0) return io_error(w, "cannot stat");
-    KD_FAIL_IF(facts.st_size && !o->append, KD_ERR_STATE,
-               "%s exists already; append = 1 continues it", w->path);
-    if (facts.st_size && !is_beginning(w, facts.st_size, json)) return continue_store(w, header);
-    if (facts.st_size && ftruncate(w->file, 0) != 0) return io_error(w, "cannot empty it");
+    if (kd__os_look(w->file, &facts)) return io_error(w, "cannot stat");
+    KD_FAIL_IF(facts.size && !o->append, KD_ERR_STATE, "%s exists already; append = 1 continues it",
+               w->path);
+    if (facts.size && !is_beginning(w, facts.size, json)) return continue_store(w, header);
+    if (facts.size && kd__os_cut(w->file, 0)) return io_error(w, "cannot empty it");
     return begin_file(w, json);
 }
 
@@ -253,11 +251,30 @@ static kd_status make_header(kd_store_writer *w, const kd_store_options *o,
     return status;
 }
 
+/* Names the shard when its header is whole, so that every shard that is named can be opened. */
+static kd_status name_shard(kd_store_writer *w)
+{
+    const kd_status status = kd__manifest_add(w->object.context, w->folder, w->shard);
+    if (status != KD_OK && w->is_new) kd__os_remove(w->path); /* nobody knows of it yet */
+    return status;
+}
+
+/* Where files have no locks, a writer that began at the same moment may have written its manifest
+ * over ours. */
+static kd_status name_again(kd_store_writer *w)
+{
+    int has = 1;
+    if (w->folder) KD_TRY(kd__manifest_has(w->object.context, w->folder, w->shard, &has));
+    return has ? KD_OK : kd__manifest_add(w->object.context, w->folder, w->shard);
+}
+
 static kd_status create(kd_store_writer *w, const char *path, const kd_store_options *o)
 {
     kd_context *context = w->object.context;
     kd__store_header header;
-    if (o->shard >= 0) KD_TRY(kd__manifest_add(context, path, o->shard, &w->path));
+    w->shard = o->shard;
+    if (o->shard >= 0) KD_TRY(kd__copy_text(context, &w->folder, path));
+    if (w->folder) KD_TRY(kd__manifest_path(context, path, o->shard, &w->path));
     else KD_TRY(kd__copy_text(context, &w->path, path));
     w->sync = o->sync;
     w->vocabulary = o->vocabulary;
@@ -270,8 +287,9 @@ static kd_status create(kd_store_writer *w, const char *path, const kd_store_opt
     KD_TRY(make_header(w, o, &header));
     memcpy(w->tokenizer, header.tokenizer, sizeof w->tokenizer);
     memcpy(w->chat_template, header.chat_template, sizeof w->chat_template);
-    const kd_status status = open_file(w, o, &header);
+    kd_status status = open_file(w, o, &header);
     kd__header_free(context, &header);
+    if (status == KD_OK && w->folder) status = name_shard(w);
     KD_TRY(status);
     return kd_targets_create(&w->selected, context, NULL);
 }
@@ -332,9 +350,10 @@ void kd_store_writer_free(kd_store_writer *w)
     kd_context *context = w->object.context;
     if (w->file >= 0) {
         if (w->dirty && w->end) cut_to_end(w);
-        close(w->file);
+        kd__os_close(w->file);
     }
     kd__release(context, w->path);
+    kd__release(context, w->folder);
     kd__release(context, w->index);
     kd__release(context, w->scratch);
     kd__release(context, w->bytes);
@@ -383,9 +402,10 @@ kd_status kd_store_writer_close(kd_store_writer *w)
 {
     KD_NEED(w);
     KD_FAIL_IF(w->file < 0, KD_ERR_STATE, "the writer is closed");
+    KD_TRY(name_again(w));
     KD_TRY(write_index(w));
-    if (w->sync != KD_SYNC_NEVER && fsync(w->file) != 0) return io_error(w, "cannot sync");
-    int failed = close(w->file) != 0;
+    if (w->sync != KD_SYNC_NEVER && kd__os_sync(w->file)) return io_error(w, "cannot sync");
+    int failed = kd__os_close(w->file) != 0;
     w->file = -1;
     return failed ? io_error(w, "cannot close") : KD_OK;
 }

@@ -15,7 +15,10 @@ typedef struct kd__index_entry {
 struct kd_store_writer {
     kd__object object;
     char *path;
+    char *folder; /* NULL: one file; else of its shards */
+    int32_t shard;
     int file, sync;
+    int is_new; /* the file was made by this writer */
     int dirty;    /* bytes may lie behind `end` */
     int64_t end;  /* of the last committed record */
     int64_t head; /* offset of the head's record; 0: none */

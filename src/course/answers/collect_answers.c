@@ -1,6 +1,6 @@
 /* Answers to many prompts, in the prompts' order. A window of prompts is in work; the file is
  * always a beginning of the whole. */
-#include <kdistill/answers.h>
+#include "course/answers/answers.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "base/context.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/measure.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "language/generator/generate.h"
 #include "math/random.h"
 #include "course/record/record.h"
@@ -27,7 +27,10 @@ static const kd_answers_options defaults = { (uint32_t)sizeof(kd_answers_options
                                              NULL,
                                              NULL,
                                              NULL,
-                                             NULL };
+                                             NULL,
+                                             0,
+                                             256,
+                                             3600.0 };
 void kd_answers_options_init(kd_answers_options *o, size_t size)
 {
     kd__options_init(o, size, &defaults, sizeof defaults);
@@ -44,7 +47,7 @@ typedef struct {
     const char **finish;
 } job;
 
-typedef struct {
+typedef struct kd__answers_run {
     kd_context *context;
     kd_generator *generator;
     kd_tokenizer *tokenizer;
@@ -64,7 +67,31 @@ typedef struct {
     int64_t room_bytes;
     int32_t *ids;
     int64_t ids_room;
+    int64_t made, told;             /* answers of this call; of the range, counted already */
+    int64_t place;                  /* prompts that the reader has given */
+    const kd__answers_range *range; /* NULL: a file that goes on where it ends */
 } run;
+
+/* The reader's next prompt. */
+static kd_status next_prompt(run *c, kd_record *record)
+{
+    const kd_status status = kd_record_reader_next(c->prompts, record);
+    c->place += status == KD_OK;
+    return status;
+}
+
+/* To the first prompt of this call: those before it are read over. */
+static kd_status go_to_first(run *c)
+{
+    kd_record record = KD_RECORD_INIT;
+    kd_status status = KD_OK;
+    if (c->place > c->o.first || !c->range) {
+        KD_TRY(kd_record_reader_rewind(c->prompts));
+        c->place = 0;
+    }
+    while (status == KD_OK && c->place < c->o.first) status = next_prompt(c, &record);
+    return status == KD_END ? KD_OK : status;
+}
 
 /* ---- what is there already ---- */
 
@@ -76,7 +103,7 @@ static kd_status compare(run *c, kd_record_reader *found)
     int32_t sample = c->o.samples;
     while ((status = kd_record_reader_next(found, &record)) == KD_OK) {
         if (sample == c->o.samples) {
-            const kd_status asked = kd_record_reader_next(c->prompts, &prompt);
+            const kd_status asked = next_prompt(c, &prompt);
             KD_FAIL_IF(asked == KD_END, KD_ERR_MISMATCH,
                        "line %lld of the file answers no prompt: there are fewer",
                        (long long)record.line);
@@ -110,7 +137,7 @@ static kd_status look_at_file(run *c, const char *path)
     kd_record_reader_free(found);
     if (status != KD_OK) return status;
     c->written = c->there;
-    return kd_record_reader_rewind(c->prompts);
+    return go_to_first(c);
 }
 
 /* ---- prompts ---- */
@@ -173,7 +200,7 @@ static kd_status begin_job(run *c)
         c->ended = 1;
         return KD_OK;
     }
-    const kd_status status = kd_record_reader_next(c->prompts, &record);
+    const kd_status status = next_prompt(c, &record);
     c->ended = status == KD_END;
     if (status != KD_OK) return status == KD_END ? KD_OK : status;
     KD_FAIL_IF(!record.message_count, KD_ERR_INVALID,
@@ -288,17 +315,27 @@ static kd_status write_answer(run *c, job *j, int32_t sample)
     return kd_record_writer_add(c->writer, &r);
 }
 
+static void count_progress(run *c)
+{
+    kd_answers_progress *p = &c->progress;
+    p->seconds = kd__os_now() - c->begin;
+    p->done = c->written + (c->range ? c->range->before : 0);
+    p->total = c->o.max_prompts ? c->o.max_prompts * c->o.samples : -1;
+    if (c->ended) p->total = c->prompts_read * c->o.samples;
+    if (c->range) p->total = c->range->total;
+    p->tokens_per_second = p->seconds > 0 ? (double)p->tokens / p->seconds : 0;
+    c->made += c->written > c->there + c->told ? c->written - c->there - c->told : 0;
+    c->told = c->written - c->there;
+    p->seconds_left = p->total < 0 || !c->made
+                          ? NAN
+                          : p->seconds * (double)(p->total - p->done) / (double)c->made;
+}
+
 static kd_status report(run *c)
 {
     kd_answers_progress *p = &c->progress;
-    p->seconds = kd__now() - c->begin;
-    p->done = c->written;
-    p->total = c->o.max_prompts ? c->o.max_prompts * c->o.samples : -1;
-    if (c->ended) p->total = c->prompts_read * c->o.samples;
-    p->tokens_per_second = p->seconds > 0 ? (double)p->tokens / p->seconds : 0;
-    const int64_t made = c->written - c->there;
-    p->seconds_left =
-        p->total < 0 || !made ? NAN : p->seconds * (double)(p->total - p->done) / (double)made;
+    count_progress(c);
+    if (c->range) KD_TRY(c->range->after_prompt(c->range->user));
     KD_FAIL_IF(c->o.progress && c->o.progress(c->o.progress_user, p), KD_ERR_CANCELED,
                "answers: the host's progress function ended the call");
     return kd__progress(c->context, "answers", p->done, p->total < 0 ? p->done : p->total);
@@ -344,6 +381,12 @@ static kd_status read_options(run *c, const kd_answers_options *options)
                "window: expected 1 to 2^20, got %d", c->o.window);
     KD_FAIL_IF(c->o.max_prompts < 0, KD_ERR_RANGE, "prompts: expected at least 0, got %lld",
                (long long)c->o.max_prompts);
+    KD_FAIL_IF(c->o.first < 0, KD_ERR_RANGE, "first: expected at least 0, got %lld",
+               (long long)c->o.first);
+    KD_FAIL_IF(c->o.chunk_prompts < 1, KD_ERR_RANGE, "chunk_prompts: expected at least 1, got %lld",
+               (long long)c->o.chunk_prompts);
+    KD_FAIL_IF(!(c->o.lease >= 0), KD_ERR_RANGE, "lease: expected at least 0 seconds, got %g",
+               c->o.lease);
     KD_FAIL_IF(c->o.chat < KD_CHAT_PLAIN || c->o.chat > KD_CHAT_DEEPSEEK, KD_ERR_RANGE,
                "chat: expected %d to %d, got %d", KD_CHAT_PLAIN, KD_CHAT_DEEPSEEK, c->o.chat);
     KD_FAIL_IF(!c->generator == !c->o.function, KD_ERR_INVALID,
@@ -354,51 +397,110 @@ static kd_status read_options(run *c, const kd_answers_options *options)
     return kd__options_read(&c->sampling, sizeof c->sampling, c->o.sampling, "kd_sampling");
 }
 
-static void clean_up(run *c)
+/* ---- a run of one file, or of ranges ---- */
+
+/* Lets go of what is in work. */
+static void end_file(run *c)
 {
     for (int64_t i = c->head; i < c->tail; i++) {
         job *j = &c->jobs[i % c->o.window];
         if (c->generator && j->request >= 0) kd_generator_cancel(c->generator, j->request);
         kd__arena_empty(&j->arena);
     }
+    c->head = c->tail = 0;
     kd_record_writer_free(c->writer);
+    c->writer = NULL;
+}
+
+kd_status kd__answers_begin(kd__answers_run **out, kd_context *context, kd_generator *generator,
+                            kd_record_reader *prompts, const kd_answers_options *options)
+{
+    run *c = NULL;
+    KD_TRY(KD_NEW(context, &c, 1));
+    *c = (run){ .context = context,
+                .generator = generator,
+                .prompts = prompts,
+                .begin = kd__os_now(),
+                .place = INT64_MAX, /* not known */
+                .progress = { .struct_size = sizeof c->progress } };
+    kd_status status = read_options(c, options);
+    if (status == KD_OK && generator && !(c->tokenizer = generator->options.tokenizer))
+        status = kd__fail(KD_ERR_STATE, "answers: the generator has no tokenizer");
+    if (status == KD_OK) status = KD_NEW(context, &c->jobs, c->o.window);
+    if (status == KD_OK) *out = c;
+    else kd__answers_end(c);
+    return status;
+}
+
+void kd__answers_end(kd__answers_run *c)
+{
+    if (!c) return;
+    end_file(c);
     kd__release(c->context, c->jobs);
     kd__release(c->context, c->room);
     kd__release(c->context, c->ids);
+    kd__release(c->context, c);
+}
+
+const kd_answers_progress *kd__answers_progress(const kd__answers_run *c) { return &c->progress; }
+const kd_sampling *kd__answers_sampling(const kd__answers_run *c) { return &c->sampling; }
+
+/* A message outlives what is let go after it. */
+static kd_status end_with(run *c, kd_status status)
+{
+    char message[512];
+    strncpy(message, kd_last_error(), sizeof message - 1);
+    message[sizeof message - 1] = 0;
+    end_file(c);
+    return status == KD_OK ? KD_OK : kd_set_error(status, message);
+}
+
+kd_status kd__answers_collect(kd__answers_run *c, const kd__answers_range *range)
+{
+    kd_status status;
+    c->range = range;
+    c->o.first = range->first;
+    c->o.max_prompts = range->count;
+    c->there = c->written = c->told = c->prompts_read = 0;
+    c->ended = 0;
+    KD_TRY_GOTO(status, kd_record_writer_open(&c->writer, c->context, range->path, NULL), end);
+    KD_TRY_GOTO(status, go_to_first(c), end);
+    KD_TRY_GOTO(status, work(c), end);
+    if (c->prompts_read != range->count)
+        status = kd__fail(KD_ERR_MISMATCH, "%s: expected %lld prompts, got %lld: did their file "
+                                           "change?",
+                          range->path, (long long)range->count, (long long)c->prompts_read);
+    else status = kd_record_writer_close(c->writer);
+end:
+    return end_with(c, status);
+}
+
+static kd_status collect_file(run *c, const char *path)
+{
+    kd_record_writer_options wo = KD_RECORD_WRITER_OPTIONS_INIT;
+    kd_status status;
+    wo.append = 1;
+    KD_TRY_GOTO(status, kd_record_writer_open(&c->writer, c->context, path, &wo), end);
+    KD_TRY_GOTO(status, go_to_first(c), end);
+    KD_TRY_GOTO(status, look_at_file(c, path), end);
+    KD_TRY_GOTO(status, work(c), end);
+    status = kd_record_writer_close(c->writer);
+end:
+    return end_with(c, status);
 }
 
 kd_status kd_answers_collect(kd_context *context, kd_generator *generator,
                              kd_record_reader *prompts, const char *path,
                              const kd_answers_options *options, kd_answers_progress *done)
 {
-    run c = { .context = context,
-              .generator = generator,
-              .prompts = prompts,
-              .progress = { .struct_size = sizeof c.progress } };
-    kd_record_writer_options wo = KD_RECORD_WRITER_OPTIONS_INIT;
-    char message[512];
-    kd_status status;
+    run *c;
     KD_NEED(context);
     KD_NEED(prompts);
     KD_NEED(path);
-    KD_TRY(read_options(&c, options));
-    if (generator) {
-        c.tokenizer = generator->options.tokenizer;
-        KD_FAIL_IF(!c.tokenizer, KD_ERR_STATE, "answers: the generator has no tokenizer");
-    }
-    c.begin = kd__now();
-    wo.append = 1;
-    KD_TRY_GOTO(status, KD_NEW(context, &c.jobs, c.o.window), end);
-    KD_TRY_GOTO(status, kd_record_writer_open(&c.writer, context, path, &wo), end);
-    KD_TRY_GOTO(status, kd_record_reader_rewind(prompts), end);
-    KD_TRY_GOTO(status, look_at_file(&c, path), end);
-    KD_TRY_GOTO(status, work(&c), end);
-    status = kd_record_writer_close(c.writer);
-end:
-    strncpy(message, kd_last_error(), sizeof message - 1);
-    message[sizeof message - 1] = 0;
-    clean_up(&c);
-    if (status != KD_OK) return kd_set_error(status, message);
-    return done ? kd__info_write(done, &c.progress, sizeof c.progress, "kd_answers_progress")
-                : KD_OK;
+    KD_TRY(kd__answers_begin(&c, context, generator, prompts, options));
+    const kd_status status = collect_file(c, path);
+    const kd_answers_progress made = c->progress;
+    kd__answers_end(c);
+    KD_TRY(status);
+    return done ? kd__info_write(done, &made, sizeof made, "kd_answers_progress") : KD_OK;
 }

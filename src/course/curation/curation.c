@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/context.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/numbers.h"
@@ -28,11 +29,22 @@ kd_status kd_curation_create(kd_curation **out, kd_context *context,
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_curation_options"));
     KD_FAIL_IF(!(o.validation >= 0 && o.validation < 1), KD_ERR_RANGE,
                "validation: expected 0 to below 1, got %g", o.validation);
+    KD_FAIL_IF(o.folder && !kd__is_folder(o.folder), KD_ERR_NOT_FOUND,
+               "folder: expected one for scratch files, got '%.200s'", o.folder);
     KD_TRY(kd__object_create((void **)&c, context, sizeof *c));
     c->options = o;
+    c->options.folder = NULL;
+    c->arena.context = c->run.context = context;
+    if (o.folder) {
+        const kd_status status =
+            kd__arena_text(&c->arena, o.folder, (int64_t)strlen(o.folder), &c->options.folder);
+        if (status != KD_OK) {
+            kd__object_destroy(c);
+            return status;
+        }
+    }
     if (!o.seed) c->options.seed = context->seed;
     if (o.tokenizer) kd__object_hold(o.tokenizer);
-    c->arena.context = c->run.context = context;
     *out = c;
     return KD_OK;
 }
@@ -43,6 +55,8 @@ static void free_filter(kd_context *context, kd__filter *f)
     kd__set_free(&f->whole);
     kd__near_free(f->near);
     f->near = NULL;
+    kd__outside_free(f->outside);
+    f->outside = NULL;
     kd__release(context, f->ids);
 }
 
@@ -59,6 +73,8 @@ static void forget_run(kd_curation *c)
         if (f->kind == KD_FILTER_DUPLICATES) kd__set_free(&f->grams);
         kd__near_free(f->near);
         f->near = NULL;
+        kd__outside_free(f->outside);
+        f->outside = NULL;
     }
     kd__arena_empty(&c->run);
 }
@@ -229,6 +245,17 @@ static kd_status look_near(kd_curation *c, kd__filter *f, const kd_record *r, co
     return KD_OK;
 }
 
+/* The same for a curation that has a folder: the comparison comes when all texts were seen. */
+static kd_status keep_signature(kd_curation *c, kd__filter *f, const kd_record *r)
+{
+    uint32_t signature[KD__PERMUTATIONS];
+    if (!f->outside)
+        KD_TRY(kd__outside_create(&f->outside, c->object.context, c->options.folder,
+                                  c->options.memory, f->numbers[KD_CURATION_MAX_SIMILARITY]));
+    kd__minhash(c->object.context, r->completion, f->o.ngram, signature);
+    return kd__outside_add(f->outside, signature);
+}
+
 static kd_status look(kd_curation *c, int32_t number, kd__fact *fact, kd_record *r,
                       const char **reason)
 {
@@ -264,6 +291,7 @@ static kd_status measure(kd_curation *c, int32_t number, kd__fact *fact, const k
     kd__filter *f = &c->filters[number];
     const char *ignored;
     int64_t bytes;
+    if (f->kind == KD_FILTER_NEAR_DUPLICATES) return keep_signature(c, f, r);
     if (f->kind == KD_FILTER_PASS_RATE) return judge(f, fact, r, &ignored);
     if (f->kind == KD_FILTER_AGREEMENT) {
         const char *answer;
@@ -380,7 +408,7 @@ static kd_status run(kd_curation *c, kd_record_reader *reader)
 {
     int32_t from = 0, to = 0, any = 0;
     while (!any || from < c->count) {
-        for (to = from; to < c->count && !kd__compares(c->filters[to].kind);) to++;
+        for (to = from; to < c->count && !kd__compares(c, to);) to++;
         KD_TRY(run_pass(c, reader, from, to));
         any = 1;
         if (to < c->count) KD_TRY(compare(c, to));

@@ -45,6 +45,7 @@ typedef struct kd__reason {
 } kd__reason;
 
 typedef struct kd__near kd__near; /* an index of signatures */
+typedef struct kd__outside kd__outside; /* signatures in a file */
 
 typedef struct kd__filter {
     int32_t kind;
@@ -54,6 +55,7 @@ typedef struct kd__filter {
     char name[KD_NAME_BYTES];
     kd__set grams, whole; /* of contamination; of duplicates: grams */
     kd__near *near;
+    kd__outside *outside; /* in place of near, where the curation has a folder */
     uint64_t (*languages)[2]; /* slots of words' hashes and their languages */
     int32_t *ids;             /* of contamination by tokens: the last text's */
     int64_t ids_room;
@@ -146,6 +148,17 @@ kd_status kd__near_create(kd__near **out, kd_context *context, double threshold)
 void kd__near_free(kd__near *near);
 /* *is_near: one before is at least as similar as the threshold. If not, this one is added. */
 kd_status kd__near_look(kd__near *near, const uint32_t signature[KD__PERMUTATIONS], int *is_near);
+/* Keys of a signature, one a band: texts that share one are compared. */
+int32_t kd__near_bands(const kd__near *near);
+uint64_t kd__near_key(const kd__near *near, const uint32_t *signature, int32_t band);
+int kd__near_enough(const kd__near *near, const uint32_t *a, const uint32_t *b);
+
+/* ---- the same beyond memory: signatures of all records that are alive, then the comparison ---- */
+kd_status kd__outside_create(kd__outside **out, kd_context *context, const char *folder,
+                             int64_t memory, double threshold);
+void kd__outside_free(kd__outside *outside);
+kd_status kd__outside_add(kd__outside *outside, const uint32_t signature[KD__PERMUTATIONS]);
+kd_status kd__outside_compare(kd__outside *outside, kd_curation *c, int32_t number);
 
 /* ---- contamination ---- */
 kd_status kd__contamination_learn(const kd_curation *c, kd__filter *f, kd_record_reader *tests);
@@ -153,7 +166,7 @@ const char *kd__rule_contamination(const kd_curation *c, kd__filter *f, const kd
                                    kd_status *status);
 
 /* ---- filters that compare records: run over the facts that are alive ---- */
-int kd__compares(int32_t kind);
+int kd__compares(const kd_curation *c, int32_t number);
 kd_status kd__compare_records(kd_curation *c, int32_t number);
 /* Drops record i by filter `number`. */
 void kd__drop(kd_curation *c, int32_t number, int64_t i, const char *reason);

@@ -110,7 +110,14 @@ void kd__near_free(kd__near *n)
     kd__release(n->context, n);
 }
 
-static uint64_t band_key(const kd__near *n, const uint32_t *signature, int32_t band)
+int32_t kd__near_bands(const kd__near *n) { return n->bands; }
+
+int kd__near_enough(const kd__near *n, const uint32_t *a, const uint32_t *b)
+{
+    return !(kd__similarity(a, b) < n->threshold);
+}
+
+uint64_t kd__near_key(const kd__near *n, const uint32_t *signature, int32_t band)
 {
     uint64_t key[2];
     kd__hash128(signature + band * n->rows, (size_t)n->rows * sizeof *signature, key);
@@ -143,7 +150,7 @@ static kd_status add(kd__near *n, const uint32_t *signature)
     memcpy(n->signatures + n->count * KD__PERMUTATIONS, signature,
            KD__PERMUTATIONS * sizeof *signature);
     for (int32_t b = 0; b < n->bands; b++) {
-        const uint64_t key = band_key(n, signature, b);
+        const uint64_t key = kd__near_key(n, signature, b);
         int64_t *slot = &n->slots[key & (uint64_t)(n->slots_room - 1)];
         n->links[n->count * n->bands + b] = (link){ key, n->count + 1, *slot };
         *slot = n->count * n->bands + b + 1;
@@ -157,14 +164,13 @@ kd_status kd__near_look(kd__near *n, const uint32_t signature[KD__PERMUTATIONS],
     int64_t last = -1; /* the same text comes in several bands */
     *is_near = 0;
     for (int32_t b = 0; b < n->bands && n->slots_room; b++) {
-        const uint64_t key = band_key(n, signature, b);
+        const uint64_t key = kd__near_key(n, signature, b);
         for (int64_t l = n->slots[key & (uint64_t)(n->slots_room - 1)]; l;
              l = n->links[l - 1].next) {
             const link *at = &n->links[l - 1];
             if (at->key != key || at->text == last) continue;
             last = at->text;
-            if (kd__similarity(signature, n->signatures + (at->text - 1) * KD__PERMUTATIONS) <
-                n->threshold)
+            if (!kd__near_enough(n, signature, n->signatures + (at->text - 1) * KD__PERMUTATIONS))
                 continue;
             *is_near = 1;
             return KD_OK;

@@ -7,7 +7,12 @@
 #include "course/curation/curation.h"
 #include "math/random.h"
 
-int kd__compares(int32_t kind) { return kind >= KD_FILTER_PASS_RATE && kind <= KD_FILTER_SAMPLE; }
+int kd__compares(const kd_curation *c, int32_t number)
+{
+    const int32_t kind = c->filters[number].kind;
+    return (kind >= KD_FILTER_PASS_RATE && kind <= KD_FILTER_SAMPLE) ||
+           (kind == KD_FILTER_NEAR_DUPLICATES && c->options.folder);
+}
 
 /* The records that are alive, sorted so that a prompt's stand together, in the reader's order. */
 typedef struct {
@@ -258,9 +263,21 @@ static kd_status sample(kd_curation *c, int32_t number)
     return KD_OK;
 }
 
+/* Those of a curation that has a folder; its files go at once. */
+static kd_status near_duplicates(kd_curation *c, int32_t number)
+{
+    kd__outside *outside = c->filters[number].outside;
+    if (!outside) return KD_OK; /* no record came */
+    const kd_status status = kd__outside_compare(outside, c, number);
+    kd__outside_free(outside);
+    c->filters[number].outside = NULL;
+    return status;
+}
+
 kd_status kd__compare_records(kd_curation *c, int32_t number)
 {
     switch (c->filters[number].kind) {
+    case KD_FILTER_NEAR_DUPLICATES: return near_duplicates(c, number);
     case KD_FILTER_PASS_RATE: return each_prompt(c, number, pass_rate);
     case KD_FILTER_BEST: return each_prompt(c, number, best);
     case KD_FILTER_AGREEMENT: return each_prompt(c, number, agreement);

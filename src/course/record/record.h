@@ -39,6 +39,8 @@ typedef struct kd__shape {
 /* Begins with a line; then records until KD_END. Errors are KD_ERR_FORMAT, with the reason only, or
  * KD_ERR_MEMORY. */
 kd_status kd__shape_begin(kd__shape *shape, const char *line, int64_t bytes);
+/* The same with a tree that lives until the shape ends or begins again. */
+kd_status kd__shape_begin_row(kd__shape *shape, const kd__json *row);
 kd_status kd__shape_next(kd__shape *shape, kd_record *record);
 void kd__shape_end(kd__shape *shape);
 /* Forgets what it counted and told. */
@@ -50,6 +52,22 @@ kd_status kd__record_copy(kd__arena *arena, const kd_record *from, kd_record *to
 /* NULL, or what of the record has no place in KD_CHAT_PLAIN, which is its prompt and completion
  * alone. */
 const char *kd__record_beyond_plain(const kd_record *record);
+
+/* ---- rows that are no lines ---- */
+
+/* Where they come from. `next` gives a tree that lives until the next call, KD_END, or an error;
+ * *broken: nothing can be read after it. */
+typedef struct kd__record_rows {
+    void *self;
+    kd_status (*next)(void *self, const kd__json **row, int *broken);
+    kd_status (*rewind)(void *self);
+    void (*free)(void *self);
+} kd__record_rows;
+
+/* A reader of rows, which frees them, also if this fails. */
+kd_status kd__record_reader_from_rows(kd_record_reader **out, kd_context *context,
+                                      const kd_record_options *options,
+                                      const kd__record_rows *rows);
 
 /* ---- files ---- */
 

@@ -31,10 +31,11 @@ struct kd_record_reader {
     int64_t chunk_at, chunk_end;
     kd__text line;
     int too_long;
-    int64_t number; /* of the line in its file, where what is read begins */
-    int fresh;      /* nothing of the file was read yet */
-    int array;      /* the file is one JSON array: see read_element */
-    int64_t passed; /* line ends of an array so far */
+    int64_t number;       /* of the line in its file, where what is read begins */
+    int fresh;            /* nothing of the file was read yet */
+    int array;            /* the file is one JSON array: see read_element */
+    int64_t passed;       /* line ends of an array so far */
+    kd__record_rows rows; /* instead of lines; next NULL: there are none */
     kd__shape shape;
     kd_record_counts counts;
 };
@@ -49,6 +50,9 @@ static kd_status keep_name(kd_record_reader *r, const char **name)
 
 static kd_status check_options(const kd_record_options *o)
 {
+    KD_FAIL_IF(o->parts < 1 || o->part < 0 || o->part >= o->parts, KD_ERR_RANGE,
+               "part: expected 0 to parts - 1 of at least 1 parts, got part %d of %d", o->part,
+               o->parts);
     KD_FAIL_IF(o->bad_lines < 0 || o->bad_lines > KD_BAD_LINES_SKIP, KD_ERR_RANGE,
                "bad_lines: expected 0 or 1, got %d", o->bad_lines);
     KD_FAIL_IF(o->line_bytes < 2 || o->line_bytes > (int64_t)1 << 31, KD_ERR_RANGE,
@@ -102,6 +106,7 @@ static void begin_file(kd_record_reader *r)
 
 static kd_status begin(kd_record_reader *r)
 {
+    if (r->rows.rewind) KD_TRY(r->rows.rewind(r->rows.self));
     kd__input_close(r->input);
     r->input = NULL;
     kd__shape_reset(&r->shape);
@@ -161,10 +166,25 @@ kd_status kd_record_reader_open_text(kd_record_reader **out, kd_context *context
     return begin(r);
 }
 
+kd_status kd__record_reader_from_rows(kd_record_reader **out, kd_context *context,
+                                      const kd_record_options *options, const kd__record_rows *rows)
+{
+    kd_record_reader *r = NULL;
+    const kd_status status = create(&r, context, options);
+    if (status != KD_OK) {
+        rows->free(rows->self);
+        return status;
+    }
+    r->rows = *rows;
+    *out = r;
+    return begin(r);
+}
+
 void kd_record_reader_free(kd_record_reader *r)
 {
     if (!kd__object_drop(r)) return;
     kd_context *context = r->object.context;
+    if (r->rows.free) r->rows.free(r->rows.self);
     kd__input_close(r->input);
     kd__shape_reset(&r->shape);
     kd__arena_empty(&r->kept);
@@ -194,6 +214,7 @@ kd_status kd_record_reader_get_counts(kd_record_reader *reader, kd_record_counts
 
 static const char *name_of(const kd_record_reader *r)
 {
+    if (r->rows.next) return "the Arrow stream";
     return r->lines ? "the lines" : r->paths[r->path];
 }
 
@@ -372,14 +393,15 @@ static int is_empty(const kd__text *line)
 static kd_status bad_line(kd_record_reader *r)
 {
     char reason[256];
-    const char *path = name_of(r);
+    const char *path = name_of(r), *unit = r->rows.next ? "row" : "line";
     snprintf(reason, sizeof reason, "%s", kd_last_error());
     r->counts.bad++;
     if (!r->counts.first_bad_line) r->counts.first_bad_line = r->number;
     kd__shape_end(&r->shape);
     if (r->options.bad_lines == KD_BAD_LINES_REFUSE)
-        return kd__fail(KD_ERR_FORMAT, "%.200s, line %lld: %s", path, (long long)r->number, reason);
-    kd__log(r->object.context, KD_LOG_WARNING, "%.200s, line %lld is skipped: %s", path,
+        return kd__fail(KD_ERR_FORMAT, "%.200s, %s %lld: %s", path, unit, (long long)r->number,
+                        reason);
+    kd__log(r->object.context, KD_LOG_WARNING, "%.200s, %s %lld is skipped: %s", path, unit,
             (long long)r->number, reason);
     return KD_OK;
 }
@@ -409,6 +431,30 @@ static kd_status next_line(kd_record_reader *r)
     }
 }
 
+/* Goes on to a row that begins well. KD_END: none is left. */
+static kd_status next_good_row(kd_record_reader *r)
+{
+    for (;;) {
+        const kd__json *row = NULL;
+        int broken = 0;
+        kd__shape_end(&r->shape); /* before what it points to goes */
+        kd_status status = r->rows.next(r->rows.self, &row, &broken);
+        if (status == KD_END || status == KD_ERR_MEMORY) return status;
+        if (broken) return r->counts.broken_files++, kd__fail_in(status, name_of(r));
+        r->number++;
+        r->counts.lines++;
+        if (status == KD_OK) status = kd__shape_begin_row(&r->shape, row);
+        if (status == KD_OK || status == KD_ERR_MEMORY) return status;
+        KD_TRY(bad_line(r));
+    }
+}
+
+static int is_of_part(const kd_record_reader *r, const kd_record *record)
+{
+    const uint64_t parts = (uint64_t)r->options.parts;
+    return parts == 1 || record->prompt_key[0] % parts == (uint64_t)r->options.part;
+}
+
 kd_status kd_record_reader_next(kd_record_reader *r, kd_record *record)
 {
     kd_record found;
@@ -416,10 +462,14 @@ kd_status kd_record_reader_next(kd_record_reader *r, kd_record *record)
     KD_NEED(record);
     for (;;) {
         const kd_status status = kd__shape_next(&r->shape, &found);
-        if (status == KD_OK) break;
+        if (status == KD_OK && is_of_part(r, &found)) break;
+        if (status == KD_OK) {
+            r->counts.other_parts++;
+            continue;
+        }
         if (status < 0 && status != KD_ERR_MEMORY) KD_TRY(bad_line(r));
         else if (status < 0) return status;
-        const kd_status line = next_line(r);
+        const kd_status line = r->rows.next ? next_good_row(r) : next_line(r);
         if (line != KD_OK) return line;
     }
     found.line = r->number;

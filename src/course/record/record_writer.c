@@ -1,16 +1,14 @@
 /* Records as lines of a file: a new one, moved into its place at the end, or behind what is
  * there. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/object.h"
+#include "base/os.h"
 #include "course/record/record.h"
 
 static const kd_record_writer_options defaults = KD_RECORD_WRITER_OPTIONS_INIT;
@@ -37,14 +35,14 @@ static kd_status io_error(const kd_record_writer *w, const char *doing)
 static kd_status heal(kd_record_writer *w)
 {
     char block[4096];
-    struct stat facts;
-    if (fstat(w->file, &facts)) return io_error(w, "cannot stat");
-    KD_FAIL_IF(!S_ISREG(facts.st_mode), KD_ERR_IO, "appending to %.200s: expected a regular file",
+    kd__os_facts facts;
+    if (kd__os_look(w->file, &facts)) return io_error(w, "cannot stat");
+    KD_FAIL_IF(facts.kind != KD__OS_FILE, KD_ERR_IO, "appending to %.200s: expected a regular file",
                w->path);
-    int64_t end = facts.st_size;
+    int64_t end = facts.size;
     while (end > 0) {
         const int64_t from = end > (int64_t)sizeof block ? end - (int64_t)sizeof block : 0;
-        const ssize_t got = pread(w->file, block, (size_t)(end - from), from);
+        const int64_t got = kd__os_read_at(w->file, block, end - from, from);
         if (got != end - from) return io_error(w, "cannot read");
         int64_t i = end - from;
         while (i > 0 && block[i - 1] != '\n') i--;
@@ -52,13 +50,11 @@ static kd_status heal(kd_record_writer *w)
         if (i > 0) break;
     }
     w->end = end;
-    if (end < facts.st_size)
+    if (end < facts.size)
         kd__log(w->object.context, KD_LOG_WARNING,
                 "%.200s: an unfinished last line of %lld bytes is cut off", w->path,
-                (long long)(facts.st_size - end));
-    if (ftruncate(w->file, end) || lseek(w->file, end, SEEK_SET) < 0)
-        return io_error(w, "cannot truncate");
-    return KD_OK;
+                (long long)(facts.size - end));
+    return kd__os_cut(w->file, end) ? io_error(w, "cannot truncate") : KD_OK;
 }
 
 static kd_status open_file(kd_record_writer *w)
@@ -68,7 +64,7 @@ static kd_status open_file(kd_record_writer *w)
         w->open = 1;
         return KD_OK;
     }
-    w->file = open(w->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    w->file = kd__os_open(w->path, KD__OS_UPDATE);
     if (w->file < 0) return io_error(w, "cannot open");
     w->open = 1;
     return heal(w);
@@ -101,7 +97,7 @@ static kd_status append_line(kd_record_writer *w, const char *line, int64_t size
 {
     if (kd__write_all(w->file, line, size)) {
         const kd_status status = io_error(w, "cannot write");
-        if (ftruncate(w->file, w->end) || lseek(w->file, w->end, SEEK_SET) < 0) w->failed = 1;
+        if (kd__os_cut(w->file, w->end)) w->failed = 1;
         return status;
     }
     w->end += size;
@@ -135,15 +131,15 @@ kd_status kd_record_writer_close(kd_record_writer *w)
         if (status != KD_OK) kd__output_abandon(&w->output);
         return status;
     }
-    const int failed = fsync(w->file) != 0;
-    if (close(w->file) || failed) return io_error(w, "cannot close");
+    const int failed = kd__os_sync(w->file);
+    if (kd__os_close(w->file) || failed) return io_error(w, "cannot close");
     return KD_OK;
 }
 
 void kd_record_writer_free(kd_record_writer *w)
 {
     if (!kd__object_drop(w)) return;
-    if (w->open && w->append) close(w->file);
+    if (w->open && w->append) kd__os_close(w->file);
     else if (w->open) kd__output_abandon(&w->output);
     kd__release(w->object.context, w->path);
     kd__object_destroy(w);

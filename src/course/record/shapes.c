@@ -261,7 +261,7 @@ static kd_status read_object(kd__shape *s)
     return s->record.ids ? KD_OK : no_shape(object);
 }
 
-kd_status kd__shape_begin(kd__shape *s, const char *line, int64_t bytes)
+static void begin(kd__shape *s)
 {
     static const kd_record none = KD_RECORD_INIT;
     kd__shape_end(s);
@@ -269,12 +269,29 @@ kd_status kd__shape_begin(kd__shape *s, const char *line, int64_t bytes)
     s->record.temperature = s->record.score = NAN;
     s->sample = 0;
     s->said = "";
-    if (!kd__is_utf8(line, bytes)) BAD("the line is not UTF-8");
-    KD_TRY(kd__json_parse(&s->document, s->arena.context, line, (size_t)bytes, ""));
+}
+
+static kd_status read_root(kd__shape *s)
+{
     if (s->document.root->type != KD__JSON_OBJECT) BAD("expected an object");
     if (kd__holds_zero(s->document.root)) BAD("a text holds a zero byte");
     KD_TRY(read_object(s));
     return kd__keep_extra(s);
+}
+
+kd_status kd__shape_begin(kd__shape *s, const char *line, int64_t bytes)
+{
+    begin(s);
+    if (!kd__is_utf8(line, bytes)) BAD("the line is not UTF-8");
+    KD_TRY(kd__json_parse(&s->document, s->arena.context, line, (size_t)bytes, ""));
+    return read_root(s);
+}
+
+kd_status kd__shape_begin_row(kd__shape *s, const kd__json *row)
+{
+    begin(s);
+    s->document = (kd__json_document){ .root = (kd__json *)(uintptr_t)row }; /* owns nothing */
+    return read_root(s);
 }
 
 /* ---- its records ---- */
@@ -336,6 +353,7 @@ void kd__shape_end(kd__shape *s)
     kd__arena_empty(&s->arena);
     kd__arena_empty(&s->shared);
     kd__json_free(&s->document);
+    s->document.root = NULL;
     s->answers = s->next = NULL;
     s->used_count = 0;
     s->sample = -1;

@@ -1,8 +1,8 @@
 /* Turns of a chat: roles and contents under their usual names, what is learned of them, calls of
  * tools, thoughts. */
 #include <string.h>
-#include <strings.h>
 
+#include "base/os.h"
 #include "course/record/shape.h"
 #include "language/text/thoughts.h"
 
@@ -26,7 +26,7 @@ static const char *role_of(const char *name)
         { "tool_response", "tool" }, { "function", "tool" },       { "ipython", "tool" },
     };
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
-        if (!strcasecmp(name, roles[i][0])) return roles[i][1];
+        if (!kd__os_compare_letters(name, roles[i][0])) return roles[i][1];
     return name;
 }
 

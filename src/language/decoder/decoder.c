@@ -1,7 +1,6 @@
 /* The engine of decoder language models: a trunk with a config and a folder of its own. */
 #include "language/decoder/decoder.h"
 
-#include "language/trunk/lora.h"
 
 static void free_state(kd__network *net, kd_context *context)
 {
@@ -25,7 +24,7 @@ const kd__engine kd__decoder_engine = {
     .reserve = kd__trunk_reserve,
     .initialize = kd__trunk_initialize,
     .finish = kd__trunk_finish,
-    .refresh = kd__lora_refresh,
+    .refresh = kd__trunk_refresh,
     .forward = kd__samples_forward,
     .backward = kd__samples_backward,
     .gradient_run = kd__trunk_gradient_run,

@@ -2,7 +2,6 @@
 #include "language/encoder/encoder.h"
 
 #include "base/memory.h"
-#include "language/trunk/lora.h"
 
 static void free_state(kd__network *net, kd_context *context)
 {
@@ -36,7 +35,7 @@ const kd__engine kd__encoder_engine = {
     .reserve = kd__trunk_reserve,
     .initialize = kd__trunk_initialize,
     .finish = kd__trunk_finish,
-    .refresh = kd__lora_refresh,
+    .refresh = kd__trunk_refresh,
     .forward = kd__encoder_forward,
     .backward = kd__encoder_backward,
     .gradient_run = kd__trunk_gradient_run,

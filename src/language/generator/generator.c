@@ -73,7 +73,7 @@ static kd_status take_int8(kd_generator *g)
     g->int8 = kd__trunk_of(g->model)->quantized;
     if (g->int8) return KD_OK;
     g->own_int8 = 1;
-    return kd__int8_weights_make(&g->int8, g->model);
+    return kd__int8_weights_make(&g->int8, g->model, NULL);
 }
 
 kd_status kd_generator_create(kd_generator **out, kd_model *model,
@@ -136,7 +136,7 @@ kd_status kd_generator_refresh(kd_generator *g)
     KD_TRY(kd__model_refresh(g->model));
     if (g->own_int8) {
         kd__int8_weights *made = NULL;
-        KD_TRY(kd__int8_weights_make(&made, g->model));
+        KD_TRY(kd__int8_weights_make(&made, g->model, NULL));
         kd__int8_weights_free(g->int8);
         g->int8 = made;
     }

@@ -34,7 +34,7 @@ static int32_t see_token(void *user, int64_t request, int32_t sample, int32_t to
                          const char *text)
 {
     watch *w = user;
-    const double at = kd__now();
+    const double at = kd__os_now();
     const int64_t held = (int64_t)atomic_load(&w->context->bytes);
     const int32_t count = ++w->counts[request - w->first];
     (void)sample;
@@ -99,7 +99,7 @@ static kd_status measure_once(kd_generator *g, const kd_speed_options *o, int32_
     w->begun = 0;
     w->pending = w->counted = 0;
     w->ended = w->closed = 0;
-    const double begin = kd__now();
+    const double begin = kd__os_now();
     KD_TRY(add_prompts(g, o, prompt, w));
     KD_TRY(drain(g));
     *first = w->ready_at - begin;

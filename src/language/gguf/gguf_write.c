@@ -8,11 +8,10 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "base/numbers.h"
-#include "language/gguf/gguf_model.h"
+#include "formats/gguf_put.h"
+#include "language/gguf/gguf_plan.h"
 #include "language/tokenizer/ends.h"
 #include "language/tokenizer/gguf_tokenizer.h"
-
-#define ALIGNMENT 32
 
 typedef struct {
     kd_model *model;
@@ -20,38 +19,13 @@ typedef struct {
     kd_tokenizer *t;
     kd_context *context;
     const char *architecture;
-    int32_t dtype, end_token;
+    kd__gguf_plan *plan;
     kd__text pairs, infos;
-    int64_t pair_count, tensor_count, offset;
+    int64_t pair_count, offset;
     kd__output output;
 } writer;
 
 /* ---- key-values ---- */
-
-static kd_status put(kd__text *to, const void *bytes, size_t size)
-{
-    return kd__text_append(to, bytes, size);
-}
-
-static kd_status put32(kd__text *to, uint32_t x)
-{
-    uint8_t bytes[4];
-    kd__put32(bytes, x);
-    return put(to, bytes, sizeof bytes);
-}
-
-static kd_status put64(kd__text *to, uint64_t x)
-{
-    uint8_t bytes[8];
-    kd__put64(bytes, x);
-    return put(to, bytes, sizeof bytes);
-}
-
-static kd_status put_string(kd__text *to, const char *text, int64_t bytes)
-{
-    KD_TRY(put64(to, (uint64_t)bytes));
-    return put(to, text, (size_t)bytes);
-}
 
 static kd_status begin_pair(writer *w, const char *key, int32_t type)
 {
@@ -59,21 +33,20 @@ static kd_status begin_pair(writer *w, const char *key, int32_t type)
     if (*key == '.') snprintf(whole, sizeof whole, "%s%s", w->architecture, key);
     else snprintf(whole, sizeof whole, "%s", key);
     w->pair_count++;
-    KD_TRY(put_string(&w->pairs, whole, (int64_t)strlen(whole)));
-    return put32(&w->pairs, (uint32_t)type);
+    return kd__gguf_put_key(&w->pairs, whole, type);
 }
 
 static kd_status put_count(writer *w, const char *key, int64_t value)
 {
     KD_TRY(begin_pair(w, key, KD__GGUF_U32));
-    return put32(&w->pairs, (uint32_t)value);
+    return kd__gguf_put32(&w->pairs, (uint32_t)value);
 }
 
 static kd_status put_flag(writer *w, const char *key, int on)
 {
     const uint8_t byte = on != 0;
     KD_TRY(begin_pair(w, key, KD__GGUF_BOOL));
-    return put(&w->pairs, &byte, 1);
+    return kd__text_append(&w->pairs, &byte, 1);
 }
 
 static kd_status put_float(writer *w, const char *key, double value)
@@ -81,20 +54,20 @@ static kd_status put_float(writer *w, const char *key, double value)
     uint8_t bytes[4];
     kd__put_float(bytes, (float)value);
     KD_TRY(begin_pair(w, key, KD__GGUF_F32));
-    return put(&w->pairs, bytes, sizeof bytes);
+    return kd__text_append(&w->pairs, bytes, sizeof bytes);
 }
 
 static kd_status put_text(writer *w, const char *key, const char *text)
 {
     KD_TRY(begin_pair(w, key, KD__GGUF_STRING));
-    return put_string(&w->pairs, text, (int64_t)strlen(text));
+    return kd__gguf_put_string(&w->pairs, text, (int64_t)strlen(text));
 }
 
 static kd_status begin_array(writer *w, const char *key, int32_t items, int64_t count)
 {
     KD_TRY(begin_pair(w, key, KD__GGUF_ARRAY));
-    KD_TRY(put32(&w->pairs, (uint32_t)items));
-    return put64(&w->pairs, (uint64_t)count);
+    KD_TRY(kd__gguf_put32(&w->pairs, (uint32_t)items));
+    return kd__gguf_put64(&w->pairs, (uint64_t)count);
 }
 
 /* The float32 x whose product with `own` is `whole` in float32: the nearest quotient or a
@@ -132,11 +105,10 @@ static kd_status put_sizes(writer *w)
     const kd__trunk_config *d = w->d;
     const kd__rope *r = &d->rope;
     KD_TRY(put_text(w, "general.architecture", w->architecture));
-    KD_TRY(put_count(w, "general.alignment", ALIGNMENT));
-    KD_TRY(put_count(w, "general.file_type",
-                     w->dtype == KD_FLOAT32   ? 0
-                     : w->dtype == KD_FLOAT16 ? 1
-                                              : 7));
+    if (w->plan->o.name) KD_TRY(put_text(w, "general.name", w->plan->o.name));
+    KD_TRY(put_count(w, "general.alignment", KD__GGUF_ALIGNMENT));
+    KD_TRY(put_count(w, "general.file_type", kd__gguf_file_type(&w->plan->o)));
+    if (kd__block_find(w->plan->o.format)) KD_TRY(put_count(w, "general.quantization_version", 2));
     KD_TRY(put_count(w, ".block_count", d->layers));
     KD_TRY(put_count(w, ".context_length", d->positions));
     KD_TRY(put_count(w, ".embedding_length", d->hidden));
@@ -185,13 +157,13 @@ static kd_status put_tokens(writer *w)
         KD_FAIL_IF(token && !token->text_bytes, KD_ERR_UNSUPPORTED,
                    "GGUF: token %lld is an empty text", (long long)i);
         unused_name(t, i, unused);
-        KD_TRY(put_string(&w->pairs, token ? token->text : unused,
-                          token ? token->text_bytes : (int64_t)strlen(unused)));
+        KD_TRY(kd__gguf_put_string(&w->pairs, token ? token->text : unused,
+                                   token ? token->text_bytes : (int64_t)strlen(unused)));
     }
     KD_TRY(begin_array(w, "tokenizer.ggml.token_type", KD__GGUF_I32, w->d->vocabulary));
     for (int64_t i = 0; i < w->d->vocabulary; i++) {
         const int32_t kind = kind_of(t, i);
-        KD_TRY(put(&w->pairs, &kind, 4));
+        KD_TRY(kd__text_append(&w->pairs, &kind, 4));
     }
     return KD_OK;
 }
@@ -224,10 +196,10 @@ static kd_status put_merges(writer *w, const uint64_t *pairs, const int32_t *mad
         const kd__token *left = &t->tokens[pairs[i] >> 32], *right = &t->tokens[(uint32_t)pairs[i]];
         const uint64_t bytes = (uint64_t)(left->text_bytes + 1 + right->text_bytes);
         if (made[i] < 0) continue;
-        KD_TRY(put64(&w->pairs, bytes));
-        KD_TRY(put(&w->pairs, left->text, (size_t)left->text_bytes));
-        KD_TRY(put(&w->pairs, " ", 1));
-        KD_TRY(put(&w->pairs, right->text, (size_t)right->text_bytes));
+        KD_TRY(kd__gguf_put64(&w->pairs, bytes));
+        KD_TRY(kd__text_append(&w->pairs, left->text, (size_t)left->text_bytes));
+        KD_TRY(kd__text_append(&w->pairs, " ", 1));
+        KD_TRY(kd__text_append(&w->pairs, right->text, (size_t)right->text_bytes));
     }
     return KD_OK;
 }
@@ -241,7 +213,8 @@ static kd_status put_scores(writer *w, const int32_t *made, int64_t count)
         if (made[i] >= 0 && made[i] < w->d->vocabulary) scores[made[i]] = -(float)i;
     kd__little_bytes(scores, w->d->vocabulary, sizeof *scores);
     kd_status status = begin_array(w, "tokenizer.ggml.scores", KD__GGUF_F32, w->d->vocabulary);
-    if (status == KD_OK) status = put(&w->pairs, scores, (size_t)w->d->vocabulary * sizeof *scores);
+    if (status == KD_OK)
+        status = kd__text_append(&w->pairs, scores, (size_t)w->d->vocabulary * sizeof *scores);
     kd__release(w->context, scores);
     return status;
 }
@@ -278,12 +251,13 @@ static kd_status put_ends(writer *w)
     const kd_tokenizer *t = w->t;
     const int32_t begin = kd__before_count(t) ? kd__before(t, 0) : t->begin;
     int32_t end;
-    KD_TRY(kd__end_token(w->t, w->end_token, &end));
+    KD_TRY(kd__end_token(w->t, w->plan->o.end_token, &end));
     KD_TRY(check_around(t, end));
     if (kd__behind_count(t)) KD_TRY(put_flag(w, "tokenizer.ggml.add_eos_token", 1));
     if (begin >= 0) KD_TRY(put_count(w, "tokenizer.ggml.bos_token_id", begin));
     if (end >= 0) KD_TRY(put_count(w, "tokenizer.ggml.eos_token_id", end));
-    if (w->end_token != KD_END_TOKEN_DEFAULT || t->turn_end < 0 || t->turn_end == end) return KD_OK;
+    if (w->plan->o.end_token != KD_END_TOKEN_DEFAULT || t->turn_end < 0 || t->turn_end == end)
+        return KD_OK;
     return put_count(w, "tokenizer.ggml.eot_token_id", t->turn_end);
 }
 
@@ -321,144 +295,36 @@ static kd_status put_tokenizer(writer *w)
     return t->chat_template ? put_text(w, "tokenizer.chat_template", t->chat_template) : KD_OK;
 }
 
-/* ---- tensors: each is visited twice, for its entry and for its numbers ---- */
+/* ---- the file ---- */
 
-static int32_t type_of(const writer *w, const kd__tensor *t)
+static kd_status put_info(writer *w, const kd__gguf_entry *e)
 {
-    if (t->rank == 1 || w->dtype == KD_FLOAT32) return KD__GGML_F32;
-    return w->dtype == KD_INT8 && t->dims[1] % 32 == 0 ? KD__GGML_Q8_0 : KD__GGML_F16;
-}
-
-static kd_status put_info(writer *w, const char *name, int32_t rank, const int64_t *dims,
-                          int32_t type)
-{
-    int64_t count = 1;
-    KD_TRY(put_string(&w->infos, name, (int64_t)strlen(name)));
-    KD_TRY(put32(&w->infos, (uint32_t)rank));
-    for (int32_t i = rank; i-- > 0; count *= dims[i]) KD_TRY(put64(&w->infos, (uint64_t)dims[i]));
-    KD_TRY(put32(&w->infos, (uint32_t)type));
-    KD_TRY(put64(&w->infos, (uint64_t)w->offset));
-    w->offset += kd__round_up(kd__ggml_bytes(type, count), ALIGNMENT);
-    w->tensor_count++;
+    const int64_t half = w->d->width / 2;
+    const kd__tensor *t = e->tensor < 0 ? NULL : &w->model->net.tensors[e->tensor];
+    const int64_t *dims = t ? t->dims : &half, count = t ? t->count : half;
+    const int32_t rank = t ? t->rank : 1;
+    KD_TRY(
+        kd__gguf_put_tensor(&w->infos, e->name, rank, dims, kd__gguf_type(e->format), w->offset));
+    w->offset += kd__round_up(kd__gguf_bytes(e->format, count), KD__GGUF_ALIGNMENT);
     return KD_OK;
-}
-
-/* Blocks of 32: a float16 scale, 32 bytes. */
-static void pack_q8(const float *x, int64_t n, uint8_t *to)
-{
-    for (int64_t i = 0; i < n; i += 32, to += 34) {
-        float largest = 0;
-        for (int j = 0; j < 32; j++)
-            largest = fabsf(x[i + j]) > largest ? fabsf(x[i + j]) : largest;
-        const float d = largest / 127, inverse = d > 0 ? 1 / d : 0;
-        kd__convert_from_float32(to, KD_FLOAT16, &d, 1);
-        kd__little_bytes(to, 1, 2);
-        for (int j = 0; j < 32; j++) to[2 + j] = (uint8_t)(int8_t)lrintf(x[i + j] * inverse);
-    }
-}
-
-static kd_status write_row(writer *w, const float *x, int64_t n, int32_t type, uint8_t *spare)
-{
-    if (type == KD__GGML_Q8_0) pack_q8(x, n, spare);
-    else {
-        const int32_t dtype = type == KD__GGML_F32 ? KD_FLOAT32 : KD_FLOAT16;
-        kd__convert_from_float32(spare, dtype, x, n);
-        kd__little_bytes(spare, n, kd_dtype_bytes(dtype));
-    }
-    return kd__output_write(&w->output, spare, kd__ggml_bytes(type, n));
 }
 
 static kd_status write_padding(writer *w, int64_t bytes)
 {
-    static const char zeros[ALIGNMENT];
-    return kd__output_write(&w->output, zeros, (ALIGNMENT - bytes % ALIGNMENT) % ALIGNMENT);
-}
-
-static kd_status write_tensor(writer *w, int32_t tensor, int32_t type)
-{
-    const kd__tensor *t = &w->model->net.tensors[tensor];
-    const float *x = kd__tensor_values(w->model, tensor);
-    const int64_t width = t->rank == 2 ? t->dims[1] : 1;
-    uint8_t *spare = NULL;
-    KD_TRY(KD_NEW(w->context, &spare, 4 * width + 64));
-    kd_status status = KD_OK;
-    /* our row i lies at kd__gguf_row(i) there: find what lies at i */
-    for (int64_t i = 0; i < t->dims[0] && status == KD_OK; i++)
-        status = write_row(w, x + kd__gguf_row_back(w->d, t->name, i) * width, width, type, spare);
-    kd__release(w->context, spare);
-    return status == KD_OK ? write_padding(w, kd__ggml_bytes(type, t->count)) : status;
-}
-
-static kd_status visit(writer *w, int32_t tensor, int64_t layer, int writing)
-{
-    char name[KD_NAME_BYTES], copy[KD_NAME_BYTES];
-    if (tensor < 0) return KD_OK;
-    const kd__tensor *t = &w->model->net.tensors[tensor];
-    const int32_t type = type_of(w, t);
-    if (writing) return write_tensor(w, tensor, type);
-    const char *rest = layer < 0 ? NULL : strchr(t->name + strlen("model.layers."), '.');
-    if (rest) snprintf(copy, sizeof copy, "model.layers.%d%.40s", (int)layer, rest);
-    else snprintf(copy, sizeof copy, "%s", t->name);
-    KD_FAIL_IF(!kd__gguf_name(copy, name), KD_ERR_UNSUPPORTED, "GGUF: tensor %s has no name there",
-               copy);
-    return put_info(w, name, t->rank, t->dims, type);
-}
-
-/* Llama 3's scaling is a tensor of divisors there. */
-static void llama3_divisors(const kd__trunk_config *d, float *to)
-{
-    float scaled[512];
-    kd__rope base = d->rope;
-    kd__rope_frequencies(&d->rope, d->width, 1, scaled);
-    base.kind = KD__ROPE_DEFAULT;
-    kd__rope_frequencies(&base, d->width, 1, to);
-    for (int64_t i = 0; i < d->width / 2; i++) to[i] /= scaled[i];
-}
-
-static kd_status visit_divisors(writer *w, int writing)
-{
-    float made[512];
-    const kd__rope *r = &w->d->rope;
-    const int64_t half = w->d->width / 2;
-    if (r->kind != KD__ROPE_LLAMA3 && r->kind != KD__ROPE_DIVISORS) return KD_OK;
-    if (!writing) return put_info(w, "rope_freqs.weight", 1, &half, KD__GGML_F32);
-    if (r->kind == KD__ROPE_LLAMA3) llama3_divisors(w->d, made);
-    else memcpy(made, r->divisors, (size_t)half * sizeof *made);
-    kd__little_bytes(made, half, sizeof *made);
-    KD_TRY(kd__output_write(&w->output, made, half * 4));
-    return write_padding(w, half * 4);
-}
-
-static kd_status visit_all(writer *w, int writing)
-{
-    const kd__trunk_config *d = w->d;
-    KD_TRY(visit(w, d->embedding, -1, writing));
-    for (int64_t i = 0; i < d->layers; i++) {
-        const kd__trunk_layer *l = &d->layer[i];
-        const int32_t each[] = { l->norm1, l->q,  l->k,     l->v,   l->qb,   l->kb,
-                                 l->vb,    l->qn, l->kn,    l->o,   l->ob,   l->norm2,
-                                 l->gate,  l->up, l->gateb, l->upb, l->down, l->downb };
-        for (size_t k = 0; k < sizeof each / sizeof *each; k++)
-            KD_TRY(visit(w, each[k], i, writing));
-    }
-    KD_TRY(visit(w, d->norm, -1, writing));
-    if (!d->tied) KD_TRY(visit(w, d->head, -1, writing));
-    return visit_divisors(w, writing);
+    static const char zeros[KD__GGUF_ALIGNMENT];
+    return kd__output_write(&w->output, zeros, kd__round_up(bytes, KD__GGUF_ALIGNMENT) - bytes);
 }
 
 static kd_status write_all(writer *w, const char *path)
 {
     uint8_t head[24];
-    kd__put32(head, 0x46554747);
-    kd__put32(head + 4, 3); /* the version */
-    kd__put64(head + 8, (uint64_t)w->tensor_count);
-    kd__put64(head + 16, (uint64_t)w->pair_count);
+    kd__gguf_head(head, w->plan->count, w->pair_count);
     KD_TRY(kd__output_open(&w->output, w->context, path, 1));
     KD_TRY(kd__output_write(&w->output, head, sizeof head));
     KD_TRY(kd__output_write(&w->output, w->pairs.bytes, w->pairs.size));
     KD_TRY(kd__output_write(&w->output, w->infos.bytes, w->infos.size));
     KD_TRY(write_padding(w, (int64_t)sizeof head + w->pairs.size + w->infos.size));
-    KD_TRY(visit_all(w, 1));
+    KD_TRY(kd__gguf_tensors(w->plan, &w->output));
     return kd__output_commit(&w->output);
 }
 
@@ -513,58 +379,54 @@ static kd_status check_windows(const kd__trunk_config *d)
     return KD_OK;
 }
 
-static kd_status check(const writer *w)
+/* Whether the format has a place for what the model is. */
+static kd_status check_model(const kd_model *model)
 {
-    KD_TRY(check_windows(w->d));
-    KD_TRY(check_scaling(w->d));
-    KD_FAIL_IF(
-        w->d->family == KD__QWEN3 && w->d->qkv_bias, KD_ERR_UNSUPPORTED,
-        "GGUF: attention_bias of qwen3 is not written: the format's qwen3 has no such tensors");
-    KD_FAIL_IF(w->d->classifier, KD_ERR_UNSUPPORTED, "GGUF: classifiers are not written");
-    KD_FAIL_IF(w->d->head < 0, KD_ERR_UNSUPPORTED, "GGUF: models without a head are not written");
-    KD_FAIL_IF(kd__samples_of(w->model)->sentence ||
-                   kd__samples_of(w->model)->chain[KD__CHAIN_EMBEDDING].count,
-               KD_ERR_UNSUPPORTED,
-               "GGUF: embeddings of texts (config key kd_pooling) are not written");
-    KD_FAIL_IF(w->dtype != KD_FLOAT32 && w->dtype != KD_FLOAT16 && w->dtype != KD_INT8,
-               KD_ERR_UNSUPPORTED,
-               "GGUF: expected float32 (%d), float16 (%d) or 8 bits (%d), got %d", KD_FLOAT32,
-               KD_FLOAT16, KD_INT8, w->dtype);
-    return KD_OK;
-}
-
-kd_status kd_model_save_gguf(kd_model *model, kd_tokenizer *tokenizer, const char *path,
-                             int32_t dtype, int32_t end_token)
-{
-    KD_NEED(model);
-    KD_NEED(tokenizer);
-    KD_NEED(path);
     KD_FAIL_IF(!kd__is_decoder(model), KD_ERR_UNSUPPORTED,
                "GGUF: the model is not a language model");
-    KD_FAIL_IF(kd__trunk_config_of(model)->projection >= 0, KD_ERR_UNSUPPORTED,
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    KD_FAIL_IF(d->projection >= 0, KD_ERR_UNSUPPORTED,
                "GGUF: factorized embeddings are not written: save with option expand, load that, "
                "and write it");
     KD_FAIL_IF(model->net.heads, KD_ERR_UNSUPPORTED,
                "GGUF has no place for heads (kd_heads): save the model as a folder");
-    kd_context *context = model->object.context;
-    const int32_t family = kd__trunk_config_of(model)->family;
-    writer w = { .model = model,
-                 .d = kd__trunk_config_of(model),
+    KD_TRY(check_windows(d));
+    KD_TRY(check_scaling(d));
+    KD_FAIL_IF(
+        d->family == KD__QWEN3 && d->qkv_bias, KD_ERR_UNSUPPORTED,
+        "GGUF: attention_bias of qwen3 is not written: the format's qwen3 has no such tensors");
+    KD_FAIL_IF(d->classifier, KD_ERR_UNSUPPORTED, "GGUF: classifiers are not written");
+    KD_FAIL_IF(d->head < 0, KD_ERR_UNSUPPORTED, "GGUF: models without a head are not written");
+    KD_FAIL_IF(
+        kd__samples_of(model)->sentence || kd__samples_of(model)->chain[KD__CHAIN_EMBEDDING].count,
+        KD_ERR_UNSUPPORTED, "GGUF: embeddings of texts (config key kd_pooling) are not written");
+    return KD_OK;
+}
+
+static kd_status put_all(writer *w)
+{
+    KD_TRY(put_sizes(w));
+    KD_TRY(put_tokenizer(w));
+    for (int64_t i = 0; i < w->plan->count; i++) KD_TRY(put_info(w, &w->plan->entries[i]));
+    return KD_OK;
+}
+
+static kd_status write_plan(kd__gguf_plan *plan, kd_tokenizer *tokenizer, const char *path)
+{
+    kd_context *context = plan->model->object.context;
+    const int32_t family = plan->d->family;
+    writer w = { .model = plan->model,
+                 .d = plan->d,
                  .t = tokenizer,
                  .context = context,
                  .architecture = family == KD__QWEN2   ? "qwen2"
                                  : family == KD__QWEN3 ? "qwen3"
                                                        : "llama",
-                 .dtype = dtype,
-                 .end_token = end_token,
+                 .plan = plan,
                  .pairs = { .context = context },
                  .infos = { .context = context },
                  .output = { .context = context, .file = -1 } };
-    KD_TRY(check(&w));
-    KD_TRY(kd__model_refresh(model));
-    kd_status status = put_sizes(&w);
-    if (status == KD_OK) status = put_tokenizer(&w);
-    if (status == KD_OK) status = visit_all(&w, 0);
+    kd_status status = put_all(&w);
     if (status == KD_OK) {
         status = write_all(&w, path);
         if (status != KD_OK) kd__output_abandon(&w.output);
@@ -572,4 +434,59 @@ kd_status kd_model_save_gguf(kd_model *model, kd_tokenizer *tokenizer, const cha
     kd__text_free(&w.pairs);
     kd__text_free(&w.infos);
     return status;
+}
+
+/* ---- the calls ---- */
+
+/* tokenizer NULL: nothing is written. */
+static kd_status run(kd_model *model, kd_tokenizer *tokenizer, const char *path,
+                     const kd_gguf_options *options, int32_t forgiving, kd_gguf_info *info)
+{
+    kd__gguf_plan plan = { .forgiving = forgiving };
+    KD_TRY(check_model(model));
+    KD_TRY(kd__model_refresh(model));
+    kd_status status = kd__gguf_plan_make(&plan, model, options);
+    if (status == KD_OK)
+        status = tokenizer ? write_plan(&plan, tokenizer, path) : kd__gguf_tensors(&plan, NULL);
+    if (status == KD_OK && info)
+        status = kd__info_write(info, &plan.info, sizeof plan.info, "kd_gguf_info");
+    kd__gguf_plan_free(&plan);
+    return status;
+}
+
+kd_status kd_model_write_gguf(kd_model *model, kd_tokenizer *tokenizer, const char *path,
+                              const kd_gguf_options *options, kd_gguf_info *info)
+{
+    kd_gguf_options o = KD_GGUF_OPTIONS_INIT;
+    KD_NEED(model);
+    KD_NEED(tokenizer);
+    KD_NEED(path);
+    KD_TRY(kd__options_read(&o, sizeof o, options, "kd_gguf_options"));
+    return run(model, tokenizer, path, &o, 0, info);
+}
+
+kd_status kd_model_plan_gguf(kd_model *model, const kd_gguf_options *options, kd_gguf_info *info)
+{
+    kd_gguf_options o = KD_GGUF_OPTIONS_INIT;
+    KD_NEED(model);
+    KD_NEED(info);
+    KD_TRY(kd__options_read(&o, sizeof o, options, "kd_gguf_options"));
+    return run(model, NULL, NULL, &o, 0, info);
+}
+
+kd_status kd_model_save_gguf(kd_model *model, kd_tokenizer *tokenizer, const char *path,
+                             int32_t dtype, int32_t end_token)
+{
+    kd_gguf_options o = KD_GGUF_OPTIONS_INIT;
+    KD_NEED(model);
+    KD_NEED(tokenizer);
+    KD_NEED(path);
+    KD_FAIL_IF(dtype != KD_FLOAT32 && dtype != KD_FLOAT16 && dtype != KD_INT8, KD_ERR_UNSUPPORTED,
+               "GGUF: expected float32 (%d), float16 (%d) or 8 bits (%d), got %d: other formats "
+               "are kd_model_write_gguf's",
+               KD_FLOAT32, KD_FLOAT16, KD_INT8, dtype);
+    o.format = dtype == KD_INT8 ? KD_BLOCK_Q8_0 : dtype;
+    o.mixture = KD_MIX_PURE;
+    o.end_token = end_token;
+    return run(model, tokenizer, path, &o, 1, NULL);
 }

@@ -2,7 +2,6 @@
 #include "language/image/image.h"
 
 #include "base/memory.h"
-#include "language/trunk/lora.h"
 
 static void free_state(kd__network *net, kd_context *context)
 {
@@ -30,7 +29,7 @@ const kd__engine kd__image_engine = {
     .reserve = kd__trunk_reserve,
     .initialize = kd__trunk_initialize,
     .finish = kd__trunk_finish,
-    .refresh = kd__lora_refresh,
+    .refresh = kd__trunk_refresh,
     .forward = kd__image_forward,
     .backward = kd__image_backward,
     .gradient_run = kd__trunk_gradient_run,

@@ -271,9 +271,10 @@ static void backward_tables(kd_model *model)
     const kd__static *s = kd__static_of(&model->net);
     const kd__bags bags = bags_of(model);
     const float *dy = s->gradient[KD__STATIC_POOLED];
-    kd__embedding_bag_gradient(&bags, dy, s->hidden, kd__tensor_gradient(model, s->table));
-    if (s->weights < 0) return;
-    float *dweights = kd__tensor_gradient(model, s->weights);
+    float *dtable = kd__tensor_wanted(model, s->table),
+          *dweights = kd__tensor_wanted(model, s->weights);
+    if (dtable) kd__embedding_bag_gradient(&bags, dy, s->hidden, dtable);
+    if (!dweights) return;
     kd__embedding_bag_factor_gradient(&bags, values(model, s->table), dy, s->hidden, s->dfactor);
     for (int64_t t = 0; t < s->tokens; t++) dweights[s->id[t]] += s->dfactor[t];
 }

@@ -20,6 +20,14 @@ typedef struct kd__cutter {
     int32_t *keep_kv;                  /* (layers, kv) */
 } kd__cutter;
 
+/* map (layers): those that KD_LAYERS_INFLUENCE or _GREEDY keep, ascending; calibration NULL: random
+ * tokens. */
+kd_status kd__influential_layers(kd_model *teacher, kd_batch *calibration, int64_t layers,
+                                 int32_t *map);
+kd_status kd__greedy_layers(kd_model *teacher, kd_batch *calibration, int64_t layers, int32_t *map);
+/* The host's batch, or (*own) random tokens in its place. */
+kd_status kd__calibration_of(kd_model *teacher, kd_batch *calibration, kd_batch **used,
+                             kd_batch **own);
 /* Fills keep_hidden .. keep_kv. */
 kd_status kd__cutter_choose(kd__cutter *cutter);
 kd_status kd__cutter_config(const kd__cutter *cutter, kd__text *to);

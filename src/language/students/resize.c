@@ -41,6 +41,9 @@ static kd_status check_model(const kd_model *model)
                "resize: the model is not a language model");
     KD_FAIL_IF(kd__trunk_of(model)->lora, KD_ERR_STATE,
                "resize: the model has adapters: save it, which merges them, and load it");
+    KD_FAIL_IF(kd__trunk_of(model)->lattice, KD_ERR_STATE,
+               "resize: the model is on a lattice: take it off with kd_model_set_lattice, format "
+               "0");
     KD_FAIL_IF(model->on_gradients, KD_ERR_STATE,
                "resize: a step is open: call kd_optimizer_step first");
     return KD_OK;

@@ -1,6 +1,8 @@
 /* Students cut out of a language model, decoder or encoder. */
 #include <kdistill/student.h>
 
+#include <string.h>
+
 #include "base/array.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -27,8 +29,12 @@ static kd_status size_of(int32_t asked, int64_t whole, const char *name, int64_t
 static kd_status make_map(kd__cutter *c)
 {
     const int64_t n = c->layers, whole = c->t->layers;
-    KD_FAIL_IF(c->o.choose < KD_LAYERS_UNIFORM || c->o.choose > KD_LAYERS_BLOCKS, KD_ERR_RANGE,
-               "choose: expected 0 to %d, got %d", KD_LAYERS_BLOCKS, c->o.choose);
+    KD_FAIL_IF(c->o.choose < KD_LAYERS_UNIFORM || c->o.choose > KD_LAYERS_GREEDY, KD_ERR_RANGE,
+               "choose: expected 0 to %d, got %d", KD_LAYERS_GREEDY, c->o.choose);
+    if (c->o.choose == KD_LAYERS_INFLUENCE && !c->o.layer_map)
+        return kd__influential_layers(c->teacher, c->o.calibration, n, c->map);
+    if (c->o.choose == KD_LAYERS_GREEDY && !c->o.layer_map)
+        return kd__greedy_layers(c->teacher, c->o.calibration, n, c->map);
     for (int64_t i = 0; i < n; i++) {
         c->map[i] = c->o.layer_map ? c->o.layer_map[i]
                                    : (int32_t)kd__mapped_layer(c->o.choose, i, n, whole);
@@ -74,19 +80,46 @@ static kd_status prepare(kd__cutter *c)
     return make_map(c);
 }
 
+static kd_status begin(kd__cutter *c, const kd_student_options *options)
+{
+    kd_model *teacher = c->teacher;
+    KD_TRY(kd__options_read(&c->o, sizeof c->o, options, "kd_student_options"));
+    KD_FAIL_IF(!kd__has_trunk(teacher) || !kd__trunk_config_of(teacher)->kind, KD_ERR_UNSUPPORTED,
+               "student: the teacher is neither a decoder nor an encoder of language (model_type: "
+               "%s); a tower is one after kd_towers_save",
+               teacher->net.engine->model_types);
+    c->t = kd__trunk_config_of(teacher);
+    return kd__model_refresh(teacher);
+}
+
+static void end(kd__cutter *c)
+{
+    kd_context *context = c->teacher->object.context;
+    kd__release(context, c->map);
+    kd__release(context, c->keep_hidden);
+    kd__release(context, c->keep_inner);
+    kd__release(context, c->keep_kv);
+}
+
+kd_status kd_student_map_layers(kd_model *teacher, const kd_student_options *options, int32_t *map)
+{
+    kd__cutter c = { .teacher = teacher, .o = defaults };
+    KD_NEED(teacher);
+    KD_NEED(map);
+    KD_TRY(begin(&c, options));
+    const kd_status status = prepare(&c);
+    if (status == KD_OK) memcpy(map, c.map, (size_t)c.layers * sizeof *map);
+    end(&c);
+    return status;
+}
+
 kd_status kd_student_create(kd_model **out, kd_model *teacher, const kd_student_options *options)
 {
     kd__cutter c = { .teacher = teacher, .o = defaults };
     kd_model *student = NULL;
     KD_NEED(out);
     KD_NEED(teacher);
-    KD_TRY(kd__options_read(&c.o, sizeof c.o, options, "kd_student_options"));
-    KD_FAIL_IF(!kd__has_trunk(teacher) || !kd__trunk_config_of(teacher)->kind, KD_ERR_UNSUPPORTED,
-               "student: the teacher is neither a decoder nor an encoder of language (model_type: "
-               "%s); a tower is one after kd_towers_save",
-               teacher->net.engine->model_types);
-    c.t = kd__trunk_config_of(teacher);
-    KD_TRY(kd__model_refresh(teacher));
+    KD_TRY(begin(&c, options));
     kd_context *context = teacher->object.context;
     kd__text config = { .context = context };
     kd_status status = prepare(&c);
@@ -98,10 +131,7 @@ kd_status kd_student_create(kd_model **out, kd_model *teacher, const kd_student_
     if (status == KD_OK && teacher->folder)
         status = kd__copy_text(context, &student->folder, teacher->folder);
     kd__text_free(&config);
-    kd__release(context, c.map);
-    kd__release(context, c.keep_hidden);
-    kd__release(context, c.keep_inner);
-    kd__release(context, c.keep_kv);
+    end(&c);
     if (status != KD_OK) {
         kd_model_free(student);
         return status;

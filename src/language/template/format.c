@@ -7,6 +7,7 @@
 
 #include "base/context.h"
 #include "base/numbers.h"
+#include "base/os.h"
 #include "language/template/characters.h"
 #include "language/template/strings.h"
 
@@ -107,10 +108,9 @@ static kd_status put_float(kd__render *r, kd__sink *sink, double number, const s
     if (!s->type && s->precision >= 0) return unsupported("a precision without a type", ".", 1);
     if (isfinite(number) && !s->type) kd__float_text(r->room->context, fabs(number), digits);
     else {
-        locale_t before = uselocale(r->room->context->locale);
         form[3] = percent || !s->type ? 'f' : s->type;
-        snprintf(digits, sizeof digits, form, precision, fabs(percent ? number * 100 : number));
-        uselocale(before);
+        kd__os_print_double(r->room->context->locale, digits, sizeof digits, form, precision,
+                            fabs(percent ? number * 100 : number));
     }
     if (s->comma) put_commas(digits);
     if (percent) strcat(digits, "%");

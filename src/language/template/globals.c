@@ -1,9 +1,9 @@
 /* Functions that every template may call. */
 #include <string.h>
-#include <time.h>
 
 #include "base/context.h"
 #include "base/numbers.h"
+#include "base/os.h"
 #include "language/template/render.h"
 
 enum { MOST_RANGE = 100000 }; /* as Jinja's sandbox */
@@ -112,11 +112,9 @@ static kd_status strftime_now(kd__render *r, const kd__value *self, const kd__ar
     pattern[format.bytes + 1] = 0;
     const int64_t given = r->options ? r->options->now : 0;
     const time_t now = given ? (time_t)given : time(NULL);
-    KD_FAIL_IF(!(given ? gmtime_r(&now, &parts) : localtime_r(&now, &parts)), KD_ERR_RANGE,
-               "strftime_now: no such date");
-    locale_t before = uselocale(r->room->context->locale);
-    const size_t size = strftime(text, sizeof text, pattern, &parts);
-    uselocale(before);
+    KD_FAIL_IF(kd__os_date(now, given != 0, &parts), KD_ERR_RANGE, "strftime_now: no such date");
+    void *locale = r->room->context->locale;
+    const size_t size = kd__os_format_date(locale, text, sizeof text, pattern, &parts);
     KD_FAIL_IF(!size, KD_ERR_RANGE, "strftime_now: the date is longer than %zu bytes", sizeof text);
     return kd__string_copy(r->room, text, (int64_t)size - 1, out);
 }

@@ -1,12 +1,12 @@
 /* Text outside of tags follows jinja2's rules with trim_blocks and lstrip_blocks: the line end
  * after a block's tag belongs to the tag, and so does white space between the beginning of a
  * line and a block's tag; - takes all white space, + none. */
-#define _GNU_SOURCE
 #include "language/template/lexer.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "language/template/characters.h"
 #include "language/template/template.h"
 
@@ -98,7 +98,7 @@ static void after_tag(kd__lexer *l, int strips, int trims)
 /* l->at: after the mark and its sign. */
 static kd_status skip_comment(kd__lexer *l)
 {
-    const char *end = memmem(l->at, (size_t)(l->end - l->at), "#}", 2);
+    const char *end = kd__os_find(l->at, (size_t)(l->end - l->at), "#}", 2);
     if (!end) return bad(l, "a comment without its end (#})");
     const char sign = end > l->at ? end[-1] : 0;
     count_lines(l, l->at, end);

@@ -6,6 +6,7 @@
 
 #include "base/context.h"
 #include "base/numbers.h"
+#include "base/os.h"
 #include "language/template/characters.h"
 #include "language/template/filters.h"
 #include "language/template/strings.h"
@@ -69,8 +70,9 @@ static int parse_float(kd_context *context, const char *text, double *number)
 {
     char *end;
     const char *digits = text + (*text == '-' || *text == '+');
-    const int word = !strcasecmp(digits, "inf") || !strcasecmp(digits, "infinity") ||
-                     !strcasecmp(digits, "nan");
+    const int word = !kd__os_compare_letters(digits, "inf") ||
+                     !kd__os_compare_letters(digits, "infinity") ||
+                     !kd__os_compare_letters(digits, "nan");
     if (!word && strspn(digits, "0123456789.eE+-") != strlen(digits)) return 0;
     *number = kd__parse_double(context, text, &end);
     return end != text && !*end;
@@ -160,11 +162,9 @@ static double round_to(kd_context *context, double number, int64_t places)
         const double unit = pow(10, (double)-places);
         return rint(number / unit) * unit;
     }
-    locale_t before = uselocale(context->locale);
-    snprintf(text, sizeof text, "%.*f", (int)kd__min(places, 60), number);
-    const double rounded = strtod(text, NULL);
-    uselocale(before);
-    return rounded;
+    const int digits = (int)kd__min(places, 60);
+    kd__os_print_double(context->locale, text, sizeof text, "%.*f", digits, number);
+    return kd__os_parse_double(context->locale, text, NULL);
 }
 
 static kd_status round_integer(int64_t number, int64_t places, kd__value *out)

@@ -1,9 +1,9 @@
 /* Equality, order and membership, as Python has them. */
-#define _GNU_SOURCE
 #include <math.h>
 #include <string.h>
 
 #include "base/numbers.h"
+#include "base/os.h"
 #include "language/template/value.h"
 
 enum { MOST_DEPTH = 32 }; /* of lists in lists that are compared */
@@ -137,8 +137,8 @@ kd_status kd__contains(kd__room *room, const kd__value *container, const kd__val
         KD_FAIL_IF(item->type != KD__V_STRING, KD_ERR_INVALID,
                    "in: expected a text to look for in a text, got %s", kd__type_name(item));
         KD_TRY(kd__work_bytes(room, container->bytes));
-        *found = !item->bytes || memmem(container->text, (size_t)container->bytes, item->text,
-                                        (size_t)item->bytes) != NULL;
+        *found = !item->bytes || kd__os_find(container->text, (size_t)container->bytes, item->text,
+                                             (size_t)item->bytes) != NULL;
         return KD_OK;
     }
     if (container->type == KD__V_DICT) {

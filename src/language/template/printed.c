@@ -6,6 +6,7 @@
 
 #include "base/context.h"
 #include "base/numbers.h"
+#include "base/os.h"
 #include "language/template/characters.h"
 #include "language/template/render.h"
 
@@ -18,21 +19,17 @@ int32_t kd__float_text(kd_context *context, double number, char text[40])
     char digits[40];
     if (isnan(number)) return snprintf(text, 40, "nan");
     if (isinf(number)) return snprintf(text, 40, number < 0 ? "-inf" : "inf");
-    locale_t before = uselocale(context->locale);
+    void *locale = context->locale;
     int precision = 1;
-    do snprintf(digits, sizeof digits, "%.*e", precision - 1, number);
-    while (strtod(digits, NULL) != number && ++precision <= 17);
+    do kd__os_print_double(locale, digits, sizeof digits, "%.*e", precision - 1, number);
+    while (kd__os_parse_double(locale, digits, NULL) != number && ++precision <= 17);
     const int exponent = (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
-    int32_t size;
     if (exponent < -4 || exponent >= 16) {
         *strchr(digits, 'e') = 0;
-        size = snprintf(text, 40, "%se%c%02d", digits, exponent < 0 ? '-' : '+', abs(exponent));
-    } else {
-        const int places = precision - 1 - exponent;
-        size = snprintf(text, 40, "%.*f", (int)kd__max(places, 1), number);
+        return snprintf(text, 40, "%se%c%02d", digits, exponent < 0 ? '-' : '+', abs(exponent));
     }
-    uselocale(before);
-    return size;
+    const int places = precision - 1 - exponent;
+    return kd__os_print_double(locale, text, 40, "%.*f", (int)kd__max(places, 1), number);
 }
 
 static kd_status put_float(kd__room *room, kd__sink *sink, double number)

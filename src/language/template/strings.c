@@ -1,9 +1,9 @@
 /* Operations on strings by code points. */
-#define _GNU_SOURCE
 #include "language/template/strings.h"
 
 #include <string.h>
 
+#include "base/os.h"
 #include "language/template/characters.h"
 
 static kd__value like(const kd__value *s, kd__value made)
@@ -91,8 +91,8 @@ kd_status kd__string_swapcase(kd__render *r, const kd__value *s, kd__value *out)
 static int is_among(const char *at, const kd__value *characters)
 {
     if (!characters) return kd__is_space(kd__character_at(at));
-    return memmem(characters->text, (size_t)characters->bytes, at,
-                  (size_t)kd__character_bytes(*at)) != NULL;
+    return kd__os_find(characters->text, (size_t)characters->bytes, at,
+                       (size_t)kd__character_bytes(*at)) != NULL;
 }
 
 kd_status kd__string_strip(kd__render *r, const kd__value *s, const kd__value *characters,
@@ -138,7 +138,7 @@ int64_t kd__string_find(const char *text, int64_t bytes, const kd__value *what, 
 {
     if (side == KD__LEFT) {
         const char *found =
-            what->bytes ? memmem(text, (size_t)bytes, what->text, (size_t)what->bytes) : text;
+            what->bytes ? kd__os_find(text, (size_t)bytes, what->text, (size_t)what->bytes) : text;
         return found ? found - text : -1;
     }
     for (int64_t at = bytes - what->bytes; at >= 0; at--)

@@ -14,11 +14,11 @@
  * by the whole chat with the probe in its place: the text before and after the probe's character
  * must be what it was above. A turn that is not found so is refused. docs/chat-templates.md has the
  * rules for readers. */
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
 
 #include "base/numbers.h"
+#include "base/os.h"
 #include "language/tokenizer/chat.h"
 
 typedef struct {
@@ -103,10 +103,10 @@ static kd_status render_probe(finder *f, int32_t i, int32_t count, int32_t ask,
 /* Where the probe's character stands, once; -1: not so. */
 static int64_t find_mark(const finder *f, const kd__template_output *text)
 {
-    const char *found = memmem(text->text, (size_t)text->bytes, f->mark, MARK_BYTES);
+    const char *found = kd__os_find(text->text, (size_t)text->bytes, f->mark, MARK_BYTES);
     if (!found) return -1;
     const char *after = found + MARK_BYTES;
-    return memmem(after, (size_t)(text->text + text->bytes - after), f->mark, MARK_BYTES)
+    return kd__os_find(after, (size_t)(text->text + text->bytes - after), f->mark, MARK_BYTES)
                ? -1
                : found - text->text;
 }
@@ -338,7 +338,7 @@ static kd_status find_turn(finder *f, int32_t i, lone_turn *t, span *out)
 
 static int holds(const char *text, int64_t bytes, const kd__value *what)
 {
-    return memmem(text, (size_t)bytes, what->text, (size_t)what->bytes) != NULL;
+    return kd__os_find(text, (size_t)bytes, what->text, (size_t)what->bytes) != NULL;
 }
 
 /* The turn as its own chat ends with it; or, where the template leaves a thought of the content out

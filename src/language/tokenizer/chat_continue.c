@@ -3,9 +3,9 @@
  * The space at its end tells whether the template keeps white space at the end of a text. So
  * does transformers' continue_final_message, and with this mark: there are templates that look
  * for it. */
-#define _GNU_SOURCE
 #include <string.h>
 
+#include "base/os.h"
 #include "language/template/characters.h"
 #include "language/tokenizer/chat.h"
 
@@ -121,15 +121,15 @@ static int is_written(const kd__chat *c, const kd__template_output *text)
         bytes -= kd__character_bytes(*from);
         from += kd__character_bytes(*from);
     }
-    return memmem(text->text, (size_t)text->bytes, from, (size_t)bytes) != NULL;
+    return kd__os_find(text->text, (size_t)text->bytes, from, (size_t)bytes) != NULL;
 }
 
 /* The byte of the mark; -1: there is none, or there are several. */
 static int64_t find_mark(const kd__template_output *text)
 {
     const char *end = text->text + text->bytes;
-    const char *found = memmem(text->text, (size_t)text->bytes, mark, MARK_BYTES);
-    if (!found || memmem(found + 1, (size_t)(end - found - 1), mark, MARK_BYTES)) return -1;
+    const char *found = kd__os_find(text->text, (size_t)text->bytes, mark, MARK_BYTES);
+    if (!found || kd__os_find(found + 1, (size_t)(end - found - 1), mark, MARK_BYTES)) return -1;
     return found - text->text;
 }
 

@@ -11,10 +11,9 @@
  * the turn, and belongs to nobody. The opening is a thought's when it begins with a mark and
  * nothing in it closes one: what stands after a turn's thought where the template writes thoughts,
  * or a word with a slash or "end" in it. */
-#define _GNU_SOURCE
 #include <string.h>
-#include <strings.h>
 
+#include "base/os.h"
 #include "language/tokenizer/chat.h"
 
 #define CONTENT "\xee\x80\x81" /* private characters, which no template writes */
@@ -42,7 +41,7 @@ static part word_of(part s)
 
 static const char *find(part s, const char *what, int64_t bytes)
 {
-    return memmem(s.at, (size_t)(s.end - s.at), what, (size_t)bytes);
+    return kd__os_find(s.at, (size_t)(s.end - s.at), what, (size_t)bytes);
 }
 
 /* The chat with one more turn, of the assistant; a template that refuses it tells nothing: *out is

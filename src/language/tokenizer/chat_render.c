@@ -1,5 +1,4 @@
 /* What a chat template is given, and its text. */
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
 

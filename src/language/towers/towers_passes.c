@@ -26,17 +26,20 @@ static float *tensor(const kd_model *model, int32_t index)
 
 /* ---- what is asked of a tower ---- */
 
-static int is_all_frozen(const kd_model *model, const kd__tower *tower)
+/* The tower's own tensors are frozen as the whole's are; 1: all of them. */
+static int take_frozen(const kd_model *model, kd__tower *tower)
 {
-    const int64_t end = tower->first + tower->model.net.tensor_count;
-    for (int64_t i = tower->first; i < end; i++)
-        if (!model->net.tensors[i].frozen) return 0;
-    return 1;
+    int all = 1;
+    for (int64_t i = 0; i < tower->model.net.tensor_count; i++) {
+        tower->model.net.tensors[i].frozen = model->net.tensors[tower->first + i].frozen;
+        all &= tower->model.net.tensors[i].frozen;
+    }
+    return all;
 }
 
 static kd_status look_at_frozen(const kd_model *model, kd__tower *tower)
 {
-    tower->is_frozen = model->frozen || is_all_frozen(model, tower);
+    tower->is_frozen = take_frozen(model, tower) || model->frozen;
     KD_FAIL_IF(tower->always_frozen && !tower->is_frozen, KD_ERR_STATE,
                "tower '%s': its config says that it is frozen, and its memory is planned so: leave "
                "\"frozen\" out, and freeze it by kd_model_freeze(model, \"towers.%s.*\", 1)",
@@ -268,6 +271,7 @@ static kd_status backward_tower(kd_model *model, kd__tower *tower)
     }
     for (int32_t s = 0; s < tower->slots; s++)
         if (tower->spread[s].has_gradient) KD_TRY(push_spread(tower, s));
+    (void)take_frozen(model, tower);
     its->gradients_fresh = model->gradients_fresh;
     its->gradients_foreign = model->gradients_foreign;
     tower->is_clear = 0;

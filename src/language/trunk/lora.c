@@ -192,6 +192,8 @@ kd_status kd_model_add_lora(kd_model *model, const char *pattern, const kd_lora_
     KD_FAIL_IF(!kd__has_trunk(model), KD_ERR_UNSUPPORTED,
                "lora: the model is not a language model");
     KD_FAIL_IF(model->frozen, KD_ERR_STATE, "lora: a frozen model does not train");
+    KD_FAIL_IF(kd__trunk_of(model)->lattice, KD_ERR_STATE,
+               "lora: the model is on a lattice: take it off with kd_model_set_lattice, format 0");
     KD_FAIL_IF(model->on_gradients, KD_ERR_STATE,
                "lora: a step is open: call kd_optimizer_step first");
     KD_FAIL_IF(o.rank < 1 || o.rank > 65536, KD_ERR_RANGE, "rank: expected 1 to 65536, got %d",

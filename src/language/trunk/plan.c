@@ -5,6 +5,7 @@
 #include "base/numbers.h"
 #include "language/trunk/trunk.h"
 #include "language/trunk/int8_weights.h"
+#include "language/trunk/smooth.h"
 
 static int64_t place(int64_t *floats, int64_t rows, int64_t width)
 {
@@ -129,7 +130,9 @@ int64_t kd__trunk_scratch(const kd__network *net, const kd_context *context,
 {
     const kd__trunk_config *d = &((const kd__trunk *)net->state)->config;
     const int64_t rows = o->max_rows * kd__max(1, kd__trunk_image_rows(d));
-    return rows ? most_scratch(d, context, rows, !o->frozen, o->weights) : 0;
+    const int64_t most = rows ? most_scratch(d, context, rows, !o->frozen, o->weights) : 0;
+    if (o->weights != KD_INT8 || !kd__smooths(d)) return most;
+    return kd__max(most, most_scratch(d, context, KD__SMOOTH_ROWS, 0, KD_FLOAT32));
 }
 
 kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd_model_options *o,
@@ -143,6 +146,8 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd
     int64_t rows, trained, a_row, whole;
     KD_TRY(kd__multiply(o->max_rows, kd__trunk_rows_of_pass(d, 0), &rows));
     KD_TRY(kd__multiply(o->max_rows, kd__trunk_rows_of_pass(d, train), &trained));
+    if (o->weights == KD_INT8 && kd__smooths(d)) /* the rows that 8-bit weights are made with */
+        rows = trained = kd__max(rows, KD__SMOOTH_ROWS);
     kept.outputs = net->asked;
     kd__trunk_lay_out(&plan, d, kept, 1, train);
     KD_TRY(kd__multiply(plan.floats, rows, &a_row));

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/numbers.h"
+#include "language/trunk/lattice.h"
 #include "language/trunk/lora.h"
 #include "language/trunk/int8_weights.h"
 
@@ -15,6 +16,7 @@ void kd__trunk_free(kd__trunk *s, kd_context *context)
         kd__release(context, o->dlayers[i]);
     kd__trunk_pass_free(&s->pass, context);
     kd__lora_free(s->lora, context);
+    kd__lattice_free(s->lattice, context);
     kd__int8_weights_free(s->quantized);
     void *blocks[] = {
         s->config.rope.divisors, s->config.layer, s->config.windows, o->dhidden, o->dlayers,
@@ -57,7 +59,8 @@ kd_status kd__trunk_reserve(kd_model *model, int64_t rows, int32_t train)
 
 kd_status kd__trunk_finish(kd_model *model)
 {
-    return model->weights == KD_INT8 ? kd__int8_weights_make(&kd__trunk_of(model)->quantized, model)
+    kd__trunk *s = kd__trunk_of(model);
+    return model->weights == KD_INT8 ? kd__int8_weights_make(&s->quantized, model, &s->pass)
                                      : KD_OK;
 }
 

@@ -144,6 +144,11 @@ typedef struct kd__trunk_pass {
     int64_t chosen_room;
     double dropout, attention_dropout; /* of this pass */
     kd__draws draws;
+    /* sums of the inputs' squares, by product (smooth.h); NULL: nobody measures them */
+    double *squares;
+    /* what enters layer `first` (R, d), where the pass begins; NULL: it begins with the batch */
+    const float *entered;
+    int64_t first;
 } kd__trunk_pass;
 
 /* Gradients of outputs, from the terms and the host. */
@@ -171,6 +176,7 @@ typedef struct kd__trunk {
     int32_t logits_known;
     kd_array head_view, head_gradient, bias_view, bias_gradient;
     struct kd__lora *lora;              /* NULL: no adapters */
+    struct kd__lattice *lattice;        /* NULL: none; not beside adapters */
     struct kd__int8_weights *quantized; /* of a frozen model, NULL: none */
     struct kd__samples *samples;        /* outputs of samples, NULL: none */
 } kd__trunk;
@@ -205,7 +211,9 @@ static inline int64_t kd__trunk_units(const kd__trunk_config *d)
 {
     return d->no_gate ? d->inner : 2 * d->inner;
 }
-/* The parameters as passes see them: with adapters, or the model's own. */
+/* The parameters as passes see them: with adapters, on a lattice, or the model's own. Made of those
+ * of now before a pass, a save, a generator. */
+kd_status kd__trunk_refresh(kd_model *model);
 const float *kd__parameters_seen(const kd_model *model);
 /* A head in the file where the config ties it to the embedding: KD_ERR_MISMATCH where it holds
  * other numbers. */
@@ -288,6 +296,10 @@ kd_status kd__trunk_reserve(kd_model *model, int64_t rows, int32_t train);
 /* The pass that a host asks for. */
 kd_status kd__trunk_run(kd_model *model, kd_batch *batch, int32_t mode);
 
+/* A batch of so many random tokens, in texts of at most `longest`: the same for every model of this
+ * vocabulary. */
+kd_status kd__trunk_random_tokens(kd_batch **out, const kd_model *model, uint64_t seed,
+                                  int64_t rows, int64_t longest);
 /* A batch through all layers. train 1: everything that a backward pass, or who looks into the
  * layers, needs is kept. */
 kd_status kd__trunk_forward(const kd_model *model, kd__trunk_pass *pass, kd__trunk_kept kept,
@@ -315,6 +327,9 @@ kd__attention kd__trunk_layer_attention(const kd_model *model, const kd__trunk_p
 kd_status kd__trunk_backward(kd_model *model);
 /* The engine's gradient_run: layers, the last first. */
 int kd__trunk_gradient_run(const kd_model *model, int64_t n, int64_t *first, int64_t *end);
+/* The lowest part that has a trained tensor, from 0: what enters layer 0, each layer's attention
+ * and feed-forward (kd__trunk_part), the last norm, what is above it. */
+int64_t kd__trunk_lowest(const kd_model *model);
 
 /* Dropout's masks, by pass and site: what enters layer 0, for each layer what its two parts add and
  * its probabilities, and after them what an engine puts on the trunk. */
@@ -327,6 +342,9 @@ static inline uint64_t kd__trunk_row_stream(const kd_model *model, const kd__tru
     return kd__dropout_from(kd__trunk_stream(model, pass, site), pass->draws.first_row);
 }
 enum { KD__SITE_ATTENTION, KD__SITE_FEED_FORWARD, KD__SITE_PROBABILITIES, KD__SITES };
+/* KD__SITE_ATTENTION or _FEED_FORWARD of a layer; attention of the layer after the last: the norm
+ * there. */
+static inline int64_t kd__trunk_part(int64_t layer, int site) { return 1 + 2 * layer + site; }
 static inline int64_t kd__trunk_site(int64_t layer, int part)
 {
     return KD__DROP_LAYERS + KD__SITES * layer + part;

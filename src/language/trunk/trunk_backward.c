@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "language/trunk/trunk.h"
+#include "language/trunk/lattice.h"
 #include "language/trunk/lora.h"
 #include "nn/embedding.h"
 #include "nn/dropout.h"
@@ -25,7 +26,8 @@ typedef struct {
     kd__outside *outside;
     float *block, *dx;
     kd__rows rows;
-    int32_t fresh; /* the model's gradients are overwritten */
+    int32_t fresh;  /* the model's gradients are overwritten */
+    int64_t lowest; /* the lowest part of the trunk that is trained (kd__trunk_part) */
 } backward;
 
 /* ---- parts ---- */
@@ -34,9 +36,16 @@ static float *values(const backward *w, int32_t tensor)
 {
     return kd__tensor_values(w->model, tensor);
 }
+/* Of tensors that follow one another, `count` numbers in all; NULL: none of them is trained. */
+static float *gradients(const backward *w, int32_t tensor, int64_t count)
+{
+    return tensor >= 0 && kd__lora_wants(w->model, tensor, count)
+               ? kd__tensor_gradient(w->model, tensor)
+               : NULL;
+}
 static float *gradient(const backward *w, int32_t tensor)
 {
-    return kd__tensor_gradient(w->model, tensor);
+    return tensor < 0 ? NULL : gradients(w, tensor, w->model->net.tensors[tensor].count);
 }
 
 static void clear(const backward *w, int32_t tensor) { kd__trunk_clear(w->model, tensor); }
@@ -81,15 +90,32 @@ static void enter_gradient(const backward *w, int32_t norm, const float *x, cons
     else norm_gradient(w, norm, x, kept, dy, add);
 }
 
+/* A product makes the gradients of all its tensors: those of frozen ones are 0. */
+static void clear_frozen(const backward *w, int32_t tensor, int64_t count)
+{
+    for (int32_t i = tensor; count > 0; count -= w->model->net.tensors[i++].count)
+        if (!gradient(w, i)) clear(w, i);
+}
+
 /* dW (+)= dy' x */
 static kd_status weight_gradient(const backward *w, int32_t weight, const float *x, int64_t inputs,
                                  const float *dy, int64_t outputs, int add)
 {
-    float *dw = gradient(w, weight);
-    if (kd__lora_wants(w->model, weight, inputs * outputs))
-        return kd__linear_weight_gradient(&w->rows, x, inputs, dy, outputs, dw, add);
-    if (!add) memset(dw, 0, (size_t)(inputs * outputs) * sizeof *dw);
+    float *dw = gradients(w, weight, inputs * outputs);
+    if (!dw) return KD_OK;
+    KD_TRY(kd__linear_weight_gradient(&w->rows, x, inputs, dy, outputs, dw, add));
+    clear_frozen(w, weight, inputs * outputs);
     return KD_OK;
+}
+
+/* db (+)= sums of dy */
+static void bias_gradient(const backward *w, int32_t bias, const float *dy, int64_t outputs,
+                          int add)
+{
+    float *db = bias < 0 ? NULL : gradients(w, bias, outputs);
+    if (!db) return;
+    kd__bias_gradient(&w->rows, dy, outputs, db, add);
+    clear_frozen(w, bias, outputs);
 }
 
 /* dx (R, inputs) = dy W; the rows of W may be several tensors'. */
@@ -104,6 +130,16 @@ static kd_status linear_gradient(const backward *w, int32_t weight, const float 
 {
     KD_TRY(weight_gradient(w, weight, x, inputs, dy, outputs, add));
     return input_gradient(w, weight, dy, outputs, inputs, dx);
+}
+
+/* Is nothing trained that the gradient of what enters this part would reach? A norm at its
+ * beginning belongs to the part. */
+static int ends_here(const backward *w, int64_t part, int32_t norm)
+{
+    if (w->lowest < part) return 0;
+    return w->d->post_norm || norm < 0 ||
+           (!gradient(w, norm) &&
+            !(w->d->layer_norm && gradient(w, kd__trunk_norm_bias(w->d, norm))));
 }
 
 /* ---- a layer ---- */
@@ -127,14 +163,16 @@ static kd_status feed_forward(const backward *w, const kd__trunk_layer *l, int64
           *dy = w->block + p->dy;
     if (d->post_norm) norm_gradient(w, l->norm2, at + p->sum, at + p->r2, w->dx, add);
     const float *dpart = part_gradient(w, kd__trunk_site(layer, KD__SITE_FEED_FORWARD));
-    kd__bias_gradient(&w->rows, dpart, d->hidden, gradient(w, l->downb), add);
+    bias_gradient(w, l->downb, dpart, d->hidden, add);
     KD_TRY(input_gradient(w, l->down, dpart, d->hidden, d->inner, dact));
     middle_gradient(w, at + p->gu, dact);
     KD_TRY(weight_gradient(w, l->down, act, d->inner, dpart, d->hidden, add));
-    kd__bias_gradient(&w->rows, dgu, units, gradient(w, l->gateb), add);
+    bias_gradient(w, l->gateb, dgu, units, add);
     const int32_t entered = d->post_norm ? l->norm1 : l->norm2;
-    KD_TRY(linear_gradient(w, l->gate, normed(w, entered, at + p->mid), d->hidden, dgu, units, dy,
-                           add));
+    KD_TRY(
+        weight_gradient(w, l->gate, normed(w, entered, at + p->mid), d->hidden, dgu, units, add));
+    if (ends_here(w, kd__trunk_part(layer, KD__SITE_FEED_FORWARD), l->norm2)) return KD_OK;
+    KD_TRY(input_gradient(w, l->gate, dgu, units, d->hidden, dy));
     enter_gradient(w, l->norm2, at + p->mid, at + p->r2, dy, add);
     return KD_OK;
 }
@@ -165,16 +203,18 @@ static kd_status attention(const backward *w, const kd__trunk_layer *l, int64_t 
                                             kd__trunk_turn(d, w->pass, l, p->sine));
     if (d->post_norm) norm_gradient(w, l->norm1, at + p->mid, at + p->r1, w->dx, add);
     const float *dpart = part_gradient(w, kd__trunk_site(layer, KD__SITE_ATTENTION));
-    kd__bias_gradient(&w->rows, dpart, d->hidden, gradient(w, l->ob), add);
+    bias_gradient(w, l->ob, dpart, d->hidden, add);
     KD_TRY(linear_gradient(w, l->o, at + p->att, q, dpart, d->hidden, datt, add));
     KD_TRY(kd__attention_backward(w->rows.context, &a, at + p->qkv, at + p->att, at + p->lse, datt,
                                   dqkv));
     add_to_attention(w, layer, dqkv);
     kd__heads_gradient(&w->rows, &heads, at + p->raw, at + p->rq, dqkv, gradient(w, l->qn),
                        gradient(w, l->kn), add);
-    kd__bias_gradient(&w->rows, dqkv, all, gradient(w, l->qb), add);
+    bias_gradient(w, l->qb, dqkv, all, add);
     const float *entered = d->post_norm || l->norm1 < 0 ? x : normed(w, l->norm1, x);
-    KD_TRY(linear_gradient(w, l->q, entered, d->hidden, dqkv, all, dy, add));
+    KD_TRY(weight_gradient(w, l->q, entered, d->hidden, dqkv, all, add));
+    if (ends_here(w, kd__trunk_part(layer, KD__SITE_ATTENTION), l->norm1)) return KD_OK;
+    KD_TRY(input_gradient(w, l->q, dqkv, all, d->hidden, dy));
     enter_gradient(w, l->norm1, x, at + p->r1, dy, add);
     return KD_OK;
 }
@@ -204,6 +244,7 @@ static kd_status finish_layer(const backward *w, int64_t layer)
     const int64_t first = d->layer[layer].first, end = d->layer[layer].end;
     if (!is_whole(d, layer)) return KD_OK;
     KD_TRY(kd__lora_gradients(model, first, end));
+    kd__lattice_gradients(model, first, end);
     if (model->on_gradients) model->on_gradients(model->on_gradients_user, model, first, end);
     return KD_OK;
 }
@@ -222,11 +263,13 @@ static kd_status backward_layer(const backward *w, int64_t layer)
     const float *at = w->block + kd__trunk_at(w->p, layer),
                 *x = w->block + w->p->x + layer * w->p->x_step;
     const int add = !w->fresh || l->shared_later;
+    if (w->lowest > kd__trunk_part(layer, KD__SITE_FEED_FORWARD)) return finish_layer(w, layer);
     KD_TRY(kd__progress(w->rows.context, "backward", d->layers - 1 - layer, d->layers));
     add_outside(w, (int32_t)layer + 1);
     KD_TRY(kd__trunk_layer_again(w->model, w->pass, layer));
     KD_TRY(feed_forward(w, l, layer, at, add));
-    KD_TRY(attention(w, l, layer, at, x, add));
+    if (w->lowest <= kd__trunk_part(layer, KD__SITE_ATTENTION))
+        KD_TRY(attention(w, l, layer, at, x, add));
     return finish_layer(w, layer);
 }
 
@@ -294,8 +337,8 @@ static kd_status begin_stream(const backward *w)
 static void clear_head(const backward *w)
 {
     const kd__trunk_config *d = w->d;
-    if (d->head >= 0 && !d->tied) clear(w, d->head);
-    clear(w, d->head_bias);
+    if (d->head >= 0 && !d->tied && gradient(w, d->head)) clear(w, d->head);
+    if (gradient(w, d->head_bias)) clear(w, d->head_bias);
 }
 
 /* From the gradient of "hidden" to that of what the last layer left. */
@@ -306,6 +349,7 @@ static kd_status backward_head(const backward *w)
     const float *dlast = o->dhidden;
     if (o->has_dlogits) KD_TRY(logits_gradient(w));
     if (w->fresh && !o->head_written) clear_head(w);
+    if (w->lowest > kd__trunk_part(d->layers, 0)) return KD_OK;
     if (d->norm < 0) return begin_stream(w);
     memset(w->dx, 0, (size_t)(w->rows.count * d->hidden) * sizeof *w->dx);
     if (!o->has_dhidden) {
@@ -327,15 +371,18 @@ static void embedding_gradient(const backward *w, const float *dx)
 {
     const kd__trunk_config *d = w->d;
     const int written = d->tied && w->outside->head_written;
+    float *dtable = gradient(w, d->embedding);
+    if (!dtable) return;
     if (w->fresh && !written) clear(w, d->embedding);
-    kd__embedding_gradient(&w->rows, dx, w->pass->tokens, d->embedded, gradient(w, d->embedding));
+    kd__embedding_gradient(&w->rows, dx, w->pass->tokens, d->embedded, dtable);
 }
 
 static void table_gradient(const backward *w, int32_t table, const int32_t *ids)
 {
-    if (table < 0) return;
+    float *dtable = gradient(w, table);
+    if (!dtable) return;
     if (w->fresh) clear(w, table);
-    kd__embedding_gradient(&w->rows, w->dx, ids, w->d->hidden, gradient(w, table));
+    kd__embedding_gradient(&w->rows, w->dx, ids, w->d->hidden, dtable);
 }
 
 /* Through dropout and norm of what enters layer 0, to positions and types. */
@@ -375,8 +422,10 @@ static kd_status backward_embedding(const backward *w)
         embedding_gradient(w, w->dx);
         return KD_OK;
     }
-    KD_TRY(linear_gradient(w, d->projection, w->block + w->p->gathered, d->embedded, w->dx,
-                           d->hidden, de, add));
+    KD_TRY(weight_gradient(w, d->projection, w->block + w->p->gathered, d->embedded, w->dx,
+                           d->hidden, add));
+    if (!gradient(w, d->embedding)) return KD_OK;
+    KD_TRY(input_gradient(w, d->projection, w->dx, d->hidden, d->embedded, de));
     embedding_gradient(w, de);
     return KD_OK;
 }
@@ -404,11 +453,17 @@ kd_status kd__trunk_backward(kd_model *model)
                          .block = pass->block,
                          .dx = pass->block + pass->plan.dx,
                          .rows = { model->object.context, pass->rows },
-                         .fresh = model->gradients_fresh };
+                         .fresh = model->gradients_fresh,
+                         .lowest = kd__trunk_lowest(model) };
     KD_TRY(backward_head(&w));
     for (int64_t l = d->layers; l-- > 0;) KD_TRY(backward_layer(&w, l));
-    enter_layers(&w);
-    KD_TRY(backward_embedding(&w));
+    if (!w.lowest) {
+        enter_layers(&w);
+        KD_TRY(backward_embedding(&w));
+    }
+    const int64_t last = d->layer[d->layers - 1].end, all = model->net.tensor_count;
+    kd__lattice_gradients(model, 0, d->layer[0].first);
+    kd__lattice_gradients(model, last, all);
     KD_TRY(kd__lora_gradients(model, 0, d->layer[0].first));
-    return kd__lora_gradients(model, d->layer[d->layers - 1].end, model->net.tensor_count);
+    return kd__lora_gradients(model, last, all);
 }

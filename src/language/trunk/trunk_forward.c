@@ -10,6 +10,7 @@
 #include "core/data/data.h"
 #include "language/trunk/trunk.h"
 #include "language/trunk/int8_weights.h"
+#include "language/trunk/smooth.h"
 #include "nn/embedding.h"
 #include "math/random.h"
 #include "nn/dropout.h"
@@ -234,6 +235,7 @@ static kd_status attention_part(const kd_model *model, kd__trunk_pass *pass, int
                                             kd__trunk_turn(d, pass, l, p->sine));
     const int norms_first = !d->post_norm && l->norm1 >= 0;
     if (norms_first) kd__trunk_norm(model, rows, l->norm1, x, normed, at + p->r1);
+    kd__smooth_measure(d, pass, layer, KD__INTO_ATTENTION, norms_first ? normed : x);
     KD_TRY(linear(model, rows, l->q, norms_first ? normed : x, d->hidden, all, qkv));
     kd__heads_finish(rows, &heads, qkv, raw, rq);
     KD_TRY(kd__attention_forward(rows->context, &attention, qkv, att, lse));
@@ -251,6 +253,7 @@ static kd_status first_part(const kd_model *model, kd__trunk_pass *pass, int64_t
     const kd__trunk_config *d = kd__trunk_config_of(model);
     const kd__trunk_plan *p = &pass->plan;
     KD_TRY(attention_part(model, pass, layer, rows));
+    kd__smooth_measure(d, pass, layer, KD__INTO_FEED_FORWARD, pass->block + p->normed);
     return linear(model, rows, d->layer[layer].gate, pass->block + p->normed, d->hidden,
                   kd__trunk_units(d), pass->block + kd__trunk_at(p, layer) + p->gu);
 }
@@ -363,6 +366,14 @@ static kd_status embed(const kd_model *model, kd__trunk_pass *pass, const kd__ro
     return KD_OK;
 }
 
+static kd_status begin(const kd_model *model, kd__trunk_pass *pass, const kd__rows *rows)
+{
+    const size_t bytes = (size_t)(rows->count * kd__trunk_config_of(model)->hidden) * sizeof(float);
+    if (!pass->entered) return embed(model, pass, rows);
+    memcpy(pass->block + pass->plan.x + pass->first * pass->plan.x_step, pass->entered, bytes);
+    return KD_OK;
+}
+
 /* What the last layer leaves, normed, and out through the projection of a factorized embedding. */
 static kd_status finish(const kd_model *model, kd__trunk_pass *pass, const kd__rows *rows)
 {
@@ -386,10 +397,10 @@ kd_status kd__trunk_forward(const kd_model *model, kd__trunk_pass *pass, kd__tru
     KD_TRY(kd__trunk_pass_reserve(pass, model, kept, rows.count, train));
     turning t = { d, pass };
     if (!d->no_rotation) kd__parallel(rows.context, pass->sequences, angles, &t);
-    KD_TRY(embed(model, pass, &rows));
+    KD_TRY(begin(model, pass, &rows));
     kd__trunk_keep_embedding(model, pass, &rows);
     pass->layers = kd__trunk_layers_wanted(model, kept, train);
-    for (int64_t l = 0; l < pass->layers; l++) {
+    for (int64_t l = pass->entered ? pass->first : 0; l < pass->layers; l++) {
         KD_TRY(kd__progress(rows.context, "forward", l, d->layers));
         KD_TRY(forward_layer(model, pass, l, &rows));
         kd__trunk_keep_layer(model, pass, l, &rows);

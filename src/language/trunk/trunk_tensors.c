@@ -4,6 +4,7 @@
 
 #include "base/array.h"
 #include "base/memory.h"
+#include "language/trunk/lattice.h"
 #include "language/trunk/lora.h"
 #include "math/random.h"
 
@@ -16,10 +17,25 @@ kd_status kd__trunk_begin(kd__trunk *s, kd_context *context)
     return KD_NEW(context, &s->outside.has_dlayer, outputs);
 }
 
+/* The block that passes see in place of the parameters; NULL: the parameters themselves. */
+static float **effective_of(const kd_model *model)
+{
+    kd__trunk *trunk = kd__trunk_of(model);
+    return trunk->lora      ? &trunk->lora->effective
+           : trunk->lattice ? &trunk->lattice->effective
+                            : NULL;
+}
+
 const float *kd__parameters_seen(const kd_model *model)
 {
-    const kd__lora *lora = kd__trunk_of(model)->lora;
-    return lora ? lora->effective : model->parameters;
+    float **effective = effective_of(model);
+    return effective ? *effective : model->parameters;
+}
+
+kd_status kd__trunk_refresh(kd_model *model)
+{
+    KD_TRY(kd__lattice_refresh(model));
+    return kd__lora_refresh(model);
 }
 
 kd__gemm kd__trunk_projection(const kd_model *model, int into, int64_t rows, const float *x,
@@ -137,6 +153,67 @@ kd_status kd__trunk_share_gradients(kd__network *net, int64_t *floats)
     return KD_OK;
 }
 
+/* ---- what is trained ---- */
+
+static int is_trained(const kd_model *model, int32_t tensor)
+{
+    return tensor >= 0 && kd__lora_wants(model, tensor, model->net.tensors[tensor].count);
+}
+
+static int is_trained_norm(const kd_model *model, int32_t weight)
+{
+    return weight >= 0 &&
+           (is_trained(model, weight) ||
+            (kd__trunk_config_of(model)->layer_norm &&
+             is_trained(model, kd__trunk_norm_bias(kd__trunk_config_of(model), weight))));
+}
+
+/* Of what enters layer 0. */
+static int trains_entry(const kd_model *model)
+{
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    const int64_t tokens = d->patches.channels ? d->patches.before : 0;
+    int any = is_trained(model, d->embedding) || is_trained(model, d->position_table) ||
+              is_trained(model, d->type_table) || is_trained(model, d->projection) ||
+              is_trained_norm(model, d->embedding_norm);
+    if (d->patches.channels) any |= is_trained(model, d->patch_bias);
+    for (int64_t e = 0; e < tokens; e++) any |= is_trained(model, d->image_token[e]);
+    return any;
+}
+
+static int is_of_feed_forward(const kd__trunk_config *d, const kd__trunk_layer *l, int32_t tensor)
+{
+    const int32_t its[] = { l->norm2, l->gate, l->up, l->gateb, l->upb, l->down, l->downb };
+    for (size_t i = 0; i < sizeof its / sizeof *its; i++)
+        if (its[i] == tensor) return 1;
+    return d->layer_norm && kd__trunk_norm_bias(d, l->norm2) == tensor;
+}
+
+/* A layer's lowest trained part; the next layer's attention: it has none. */
+static int64_t lowest_of_layer(const kd_model *model, int64_t layer)
+{
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    int64_t lowest = kd__trunk_part(layer + 1, KD__SITE_ATTENTION);
+    for (int32_t i = d->layer[layer].first; i < d->layer[layer].end; i++) {
+        if (!is_trained(model, i)) continue;
+        if (!is_of_feed_forward(d, &d->layer[layer], i))
+            return kd__trunk_part(layer, KD__SITE_ATTENTION);
+        lowest = kd__trunk_part(layer, KD__SITE_FEED_FORWARD);
+    }
+    return lowest;
+}
+
+int64_t kd__trunk_lowest(const kd_model *model)
+{
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    if (trains_entry(model)) return 0;
+    for (int64_t l = 0; l < d->layers; l++) {
+        const int64_t lowest = lowest_of_layer(model, l);
+        if (lowest < kd__trunk_part(l + 1, KD__SITE_ATTENTION)) return lowest;
+    }
+    return kd__trunk_part(d->layers, KD__SITE_ATTENTION) + !is_trained_norm(model, d->norm);
+}
+
 /* ---- tensors that are added to a model ---- */
 
 static kd_status larger(const kd_model *model, const float *values, int64_t before, float **made)
@@ -148,10 +225,10 @@ static kd_status larger(const kd_model *model, const float *values, int64_t befo
 
 static kd_status make_blocks(kd_model *model, int64_t before, float *made[3], int64_t *gradients)
 {
-    const kd__lora *lora = kd__trunk_of(model)->lora;
+    float **effective = effective_of(model);
     *gradients = model->net.parameters;
     KD_TRY(larger(model, model->parameters, before, &made[0]));
-    if (lora) KD_TRY(larger(model, lora->effective, before, &made[1]));
+    if (effective) KD_TRY(larger(model, *effective, before, &made[1]));
     if (model->frozen) return KD_OK;
     if (model->gradients_shared) KD_TRY(kd__trunk_share_gradients(&model->net, gradients));
     return KD_NEW(model->object.context, &made[2], *gradients);
@@ -165,8 +242,7 @@ static void replace(const kd_model *model, float **block, float *made)
 
 kd_status kd__trunk_grow(kd_model *model, int64_t count, int64_t before)
 {
-    kd__lora *lora = kd__trunk_of(model)->lora;
-    float *made[3] = { NULL };
+    float **effective = effective_of(model), *made[3] = { NULL };
     int64_t gradients;
     const kd_status status = make_blocks(model, before, made, &gradients);
     if (status != KD_OK) {
@@ -175,7 +251,7 @@ kd_status kd__trunk_grow(kd_model *model, int64_t count, int64_t before)
         return status;
     }
     replace(model, &model->parameters, made[0]);
-    if (lora) replace(model, &lora->effective, made[1]);
+    if (effective) replace(model, effective, made[1]);
     if (!model->frozen) replace(model, &model->gradients, made[2]);
     model->gradient_count = gradients;
     model->gradients_fresh = 1;

@@ -39,21 +39,28 @@ typedef struct {
     kd_targets *targets;
 } parts;
 
+static const int64_t *masks[2]; /* of the two terms; NULL: none */
+
 static void make(parts *p, int32_t threads, int64_t limit)
 {
     kd_loss_options o = KD_LOSS_OPTIONS_INIT;
-    kd_term_options soft = KD_TERM_OPTIONS_INIT;
-    kd_array ys = KD_ARRAY_1D(labels, KD_INT64, N);
+    kd_term_options soft = KD_TERM_OPTIONS_INIT, hard = soft;
+    kd_array ys = KD_ARRAY_1D(labels, KD_INT64, N), soft_rows = KD_ARRAY_1D(masks[0], KD_INT64, N),
+             hard_rows = KD_ARRAY_1D(masks[1], KD_INT64, N);
     o.memory_limit = limit;
     soft.temperature = 2;
+    soft.mask_field = masks[0] ? "soft" : NULL;
+    hard.mask_field = masks[1] ? "hard" : NULL;
     p->ctx = make_context(threads);
     OK(kd_loss_create(&p->loss, p->ctx, &o));
     OK(kd_loss_add(p->loss, KD_LOSS_FORWARD_KL, 0.7, &soft, NULL));
-    OK(kd_loss_add(p->loss, KD_LOSS_CROSS_ENTROPY, 0.3, NULL, NULL));
+    OK(kd_loss_add(p->loss, KD_LOSS_CROSS_ENTROPY, 0.3, &hard, NULL));
     OK(kd_batch_create(&p->batch, p->ctx, NULL));
     OK(kd_targets_create(&p->targets, p->ctx, NULL));
     OK(kd_batch_begin(p->batch, N));
     OK(kd_batch_set(p->batch, "label", &ys, NULL));
+    if (masks[0]) OK(kd_batch_set(p->batch, "soft", &soft_rows, NULL));
+    if (masks[1]) OK(kd_batch_set(p->batch, "hard", &hard_rows, NULL));
     OK(kd_targets_begin(p->targets, N));
 }
 
@@ -67,6 +74,7 @@ static void drop(parts *p)
 
 static void setup(void)
 {
+    masks[0] = masks[1] = NULL;
     fill(hidden, N * D, 2);
     fill(weight, V * D, 1);
     fill(bias, V, 2);
@@ -149,7 +157,7 @@ static double distance(const float *a, const float *b, int64_t n)
     double d = 0, size = 0;
     for (int64_t i = 0; i < n; i++)
         d += (a[i] - b[i]) * (double)(a[i] - b[i]), size += (double)b[i] * b[i];
-    return sqrt(d / size);
+    return size > 0 ? sqrt(d / size) : sqrt(d);
 }
 
 static float dh[N * D], dw[V * D], db[V], dh0[N * D], dw0[V * D], db0[V];
@@ -226,6 +234,131 @@ START_TEST(masked_rows_are_left_out_of_the_head)
         ck_assert_mem_eq(db[0], db[1], sizeof db[0]);
         for (int i = 0; i < N * D; i++) ck_assert(mask[i / D] || dh[0][i] == 0);
     }
+}
+END_TEST
+
+/* ---- rows that some terms look at ---- */
+
+enum { NONE, ONE, LAST, TWO_MASKS, ALL, ROW_SETS };
+
+static void choose_rows(int set)
+{
+    static int64_t soft[N], hard[N];
+    for (int i = 0; i < N; i++) {
+        soft[i] = set == ALL || (set == ONE && i == 41) || (set == LAST && i == N - 1) ||
+                  (set == TWO_MASKS && i % 3 == 0);
+        hard[i] = set == TWO_MASKS ? i % 4 == 1 : soft[i];
+    }
+    masks[0] = soft;
+    masks[1] = hard;
+}
+
+START_TEST(chosen_rows_give_what_whole_logits_give)
+{
+    static const struct {
+        double scale, cap, bound;
+        int with_bias, hidden;
+        int64_t limit;
+    } cases[] = { { 1, 0, 0, 0, 0, 64 << 20 },
+                  { 0.5, 4, 0, 1, 1, 300000 },
+                  { -2, 0, 0, 1, 1, 500000 },
+                  { 1, 0, 1e-5, 1, 0, 64 << 20 } };
+    static float first[3][V * D];
+    const float *b;
+    for (int k = 0; k < ROW_SETS * 4; k++) {
+        const int set = k / 4, c = k % 4;
+        b = cases[c].with_bias ? bias : NULL;
+        choose_rows(set);
+        const double expected = whole(cases[c].scale, cases[c].cap, b, dh0, dw0, db0);
+        for (int32_t threads = 1; threads <= 3; threads++) {
+            parts p;
+            kd_loss_result result;
+            make(&p, threads, cases[c].limit);
+            if (cases[c].hidden) hidden_teacher(&p);
+            else dense_teacher(&p);
+            for (int i = 0; i < N * D; i++) dh[i] = 5;
+            memset(dw, 0, sizeof dw);
+            memset(db, 0, sizeof db);
+            OK(run(&p, cases[c].scale, cases[c].cap, b, cases[c].bound, dh, dw, db, &result));
+            NEAR(result.value, expected, 1e-5 * (1 + expected));
+            const double near = cases[c].bound > 0 ? 1e-3 : 3e-6;
+            ck_assert_msg(distance(dh, dh0, N * D) < near && distance(dw, dw0, V * D) < near &&
+                              distance(db, db0, V) < 3e-6,
+                          "rows %d, case %d: %g %g %g", set, c, distance(dh, dh0, N * D),
+                          distance(dw, dw0, V * D), distance(db, db0, V));
+            ck_assert(set != NONE || (result.value == 0 && result.rows[0] == 0));
+            for (int i = 0; i < N * D; i++)
+                ck_assert(masks[0][i / D] || masks[1][i / D] || dh[i] == 0);
+            if (threads == 1) {
+                memcpy(first[0], dh, sizeof dh);
+                memcpy(first[1], dw, sizeof dw);
+                memcpy(first[2], db, sizeof db);
+            }
+            ck_assert_mem_eq(first[0], dh, sizeof dh);
+            ck_assert_mem_eq(first[1], dw, sizeof dw);
+            ck_assert_mem_eq(first[2], db, sizeof db);
+            drop(&p);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_mask_that_masks_nothing_changes_no_bit)
+{
+    for (int masked = 0; masked < 2; masked++) {
+        parts p;
+        kd_loss_result result;
+        if (masked) choose_rows(ALL);
+        make(&p, 2, 300000);
+        hidden_teacher(&p);
+        memset(dw, 0, sizeof dw);
+        OK(run(&p, 1, 0, bias, 0, dh, dw, NULL, &result));
+        if (!masked) memcpy(dw0, dw, sizeof dw), memcpy(dh0, dh, sizeof dh);
+        drop(&p);
+    }
+    ck_assert_mem_eq(dw, dw0, sizeof dw);
+    ck_assert_mem_eq(dh, dh0, sizeof dh);
+}
+END_TEST
+
+/* A teacher's head beside logits that the host has: the gradient of rows that nobody looks at is 0,
+ * also over the values, or stays what it was where gradients add up. */
+START_TEST(a_teachers_head_takes_chosen_rows_alone)
+{
+    static float dz[2][N * V];
+    enum { APART, OVER, ADDED, WAYS };
+    size_t taken[ROW_SETS];
+    product(hidden, weight, NULL, D, 1, 0, z);
+    for (int k = 0; k < ROW_SETS * WAYS; k++) {
+        const int set = k / WAYS, way = k % WAYS;
+        kd_loss_result result[2];
+        choose_rows(set);
+        for (int head = 0; head < 2; head++) {
+            parts p;
+            kd_context_info before = { .struct_size = sizeof before }, after = before;
+            float *to = dz[head];
+            for (int i = 0; i < N * V; i++) to[i] = way == OVER ? z[i] : 1;
+            kd_array zs = KD_ARRAY_2D(way == OVER ? to : z, KD_FLOAT32, N, V),
+                     dzs = KD_ARRAY_2D(to, KD_FLOAT32, N, V);
+            kd_loss_output output = { sizeof output, way == ADDED, NULL, &zs, &dzs, NULL };
+            result[head] = (kd_loss_result){ .struct_size = sizeof result[head] };
+            make(&p, 2, 64 << 20);
+            if (head) hidden_teacher(&p);
+            else dense_teacher(&p);
+            OK(kd_context_get_info(p.ctx, &before));
+            OK(kd_loss_evaluate(p.loss, &output, 1, p.batch, p.targets, NULL, &result[head]));
+            OK(kd_context_get_info(p.ctx, &after));
+            if (head) taken[set] = after.peak_bytes - before.bytes;
+            drop(&p);
+        }
+        NEAR(result[1].value, result[0].value, 1e-6 * (1 + result[0].value));
+        ck_assert_msg(distance(dz[1], dz[0], N * V) < 3e-6, "rows %d, way %d: %g", set, way,
+                      distance(dz[1], dz[0], N * V));
+        for (int i = 0; i < N * V; i++)
+            ck_assert(masks[0][i / V] || masks[1][i / V] || dz[1][i] == (way == ADDED));
+    }
+    ck_assert_msg(taken[ONE] + 50 * V * sizeof(float) < taken[ALL], "%zu bytes of one row, %zu",
+                  taken[ONE], taken[ALL]);
 }
 END_TEST
 
@@ -444,6 +577,9 @@ Suite *head_suite(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, heads_give_what_whole_logits_give);
     tcase_add_test(tests, masked_rows_are_left_out_of_the_head);
+    tcase_add_test(tests, chosen_rows_give_what_whole_logits_give);
+    tcase_add_test(tests, a_mask_that_masks_nothing_changes_no_bit);
+    tcase_add_test(tests, a_teachers_head_takes_chosen_rows_alone);
     tcase_add_test(tests, bits_do_not_depend_on_threads_and_gradients_add_up);
     tcase_add_test(tests, stand_ins_of_skipped_cells_keep_what_rows_and_classes_share);
     tcase_add_test(tests, skipping_keeps_within_the_bounds_it_reports);

@@ -183,6 +183,42 @@ START_TEST(a_batch_without_rows_gives_nothing)
 }
 END_TEST
 
+/* All kinds of networks, and live teachers of them. */
+START_TEST(every_engine_takes_a_batch_without_rows)
+{
+    static const char *const configs[] = {
+        "{\"model_type\":\"sequential\",\"input_shape\":[1,6,6],\"layers\":[{\"type\":\"conv2d\","
+        "\"channels\":2,\"kernel_size\":3},{\"type\":\"batch_norm2d\"},{\"type\":\"flatten\"},{\"type\":\"linear\","
+        "\"units\":2}]}",
+        "{\"model_type\":\"bert\",\"architectures\":[\"BertForMaskedLM\"],\"vocab_size\":11,"
+        "\"hidden_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":2,"
+        "\"intermediate_size\":8,\"max_position_embeddings\":16,\"type_vocab_size\":2}",
+        "{\"model_type\":\"vit\",\"architectures\":[\"ViTForImageClassification\"],"
+        "\"hidden_size\":8,\"num_hidden_layers\":1,"
+        "\"num_attention_heads\":2,\"intermediate_size\":8,\"image_size\":8,\"patch_size\":4,"
+        "\"num_channels\":1,\"num_labels\":2}",
+        "{\"model_type\":\"static_embedding\",\"vocab_size\":11,\"hidden_size\":4,"
+        "\"num_labels\":2}",
+    };
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+        kd_model *model, *live;
+        kd_teacher *teacher;
+        kd_targets *targets;
+        kd_batch *batch;
+        OK(kd_model_create(&model, ctx, configs[i], NULL));
+        pass_over_nothing(model, "logits");
+        OK(kd_model_create(&live, ctx, configs[i], NULL));
+        OK(kd_teacher_from_model(&teacher, live, NULL));
+        OK(kd_targets_create(&targets, ctx, NULL));
+        OK(kd_batch_create(&batch, ctx, NULL));
+        OK(kd_batch_begin(batch, 0));
+        OK(kd_teacher_read(teacher, batch, targets));
+        kd_batch_free(batch), kd_targets_free(targets), kd_teacher_free(teacher);
+        kd_model_free(live);
+    }
+}
+END_TEST
+
 Suite *ranks_suite(void)
 {
     Suite *suite = suite_create("ranks");
@@ -192,6 +228,7 @@ Suite *ranks_suite(void)
     tcase_add_test(tests, even_ranks_leave_the_last_batches_out);
     tcase_add_test(tests, a_place_moves_to_other_ranks_or_is_refused);
     tcase_add_test(tests, a_batch_without_rows_gives_nothing);
+    tcase_add_test(tests, every_engine_takes_a_batch_without_rows);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -329,6 +329,70 @@ START_TEST(a_refreshed_generator_sees_the_trained_model)
 }
 END_TEST
 
+/* What on-policy terms learn from: texts drawn together have, token by token, the log-probabilities
+ * of the pass that trains on them, in float32 and in 8 bits. */
+START_TEST(log_probabilities_are_those_of_the_pass_that_learns)
+{
+    enum { TEXTS = 6, NEW = 20, MOST = TEXTS * 90 };
+    kd_context *ctx = make_context(2);
+    for (int eight = 0; eight < 2; eight++) {
+        kd_model_options o = KD_MODEL_OPTIONS_INIT;
+        kd_model *model;
+        kd_sampling s = KD_SAMPLING_INIT;
+        kd_generated text = { .struct_size = sizeof text };
+        int64_t tokens[MOST], offsets[TEXTS + 1] = { 0 }, count[TEXTS];
+        float logprobs[TEXTS][NEW];
+        kd_batch *batch;
+        kd_array z;
+        o.frozen = eight;
+        o.weights = eight ? KD_INT8 : KD_FLOAT32;
+        OK(kd_model_create(&model, ctx, config, &o));
+        kd_generator *g = make_generator(model, 3, 64, o.weights);
+        s.temperature = 0.8;
+        s.top_p = 0.9;
+        s.max_tokens = NEW;
+        for (int i = 0; i < TEXTS; i++) {
+            int32_t prompt[70];
+            s.seed = (uint64_t)i + 1;
+            fill_prompt(prompt, 70, i);
+            OK(kd_generator_add(g, prompt, 11 * (i + 1), &s, NULL));
+        }
+        for (int i = 0; i < TEXTS; i++) {
+            int32_t prompt[70];
+            int64_t at = offsets[i];
+            OK(kd_generator_next(g, &text));
+            const int64_t length = 11 * (text.request + 1);
+            fill_prompt(prompt, 70, (int32_t)text.request);
+            for (int64_t k = 0; k < length; k++) tokens[at++] = prompt[k];
+            for (int64_t k = 0; k < text.count; k++) tokens[at++] = text.ids[k];
+            memcpy(logprobs[i], text.logprobs, (size_t)text.count * sizeof(float));
+            count[i] = text.count;
+            offsets[i + 1] = at;
+        }
+        kd_array os = KD_ARRAY_1D(offsets, KD_INT64, TEXTS + 1),
+                 ts = KD_ARRAY_1D(tokens, KD_INT64, offsets[TEXTS]);
+        OK(kd_batch_create(&batch, ctx, NULL));
+        OK(kd_batch_begin_packed(batch, &os));
+        OK(kd_batch_set(batch, "tokens", &ts, NULL));
+        OK(kd_model_forward(model, batch, eight ? KD_MODE_EVALUATE : KD_MODE_TRAIN));
+        OK(kd_model_output(model, "logits", &z));
+        for (int i = 0; i < TEXTS; i++)
+            for (int64_t k = 0; k < count[i]; k++) {
+                const int64_t row = offsets[i + 1] - count[i] + k;
+                const float *x = (const float *)z.data + (row - 1) * 61;
+                double most = x[0], sum = 0;
+                for (int v = 1; v < 61; v++) most = fmax(most, x[v]);
+                for (int v = 0; v < 61; v++) sum += exp(x[v] - most);
+                NEAR(logprobs[i][k], x[tokens[row]] - most - log(sum), 1e-5);
+            }
+        kd_batch_free(batch);
+        kd_generator_free(g);
+        kd_model_free(model);
+    }
+    kd_context_free(ctx);
+}
+END_TEST
+
 START_TEST(generators_refuse_bad_input)
 {
     kd_context *ctx = make_context(1);
@@ -396,6 +460,7 @@ Suite *generator_texts_suite(void)
     tcase_add_test(tests, beams_find_the_best_text);
     tcase_add_test(tests, texts_go_straight_into_a_store);
     tcase_add_test(tests, a_refreshed_generator_sees_the_trained_model);
+    tcase_add_test(tests, log_probabilities_are_those_of_the_pass_that_learns);
     tcase_add_test(tests, generators_refuse_bad_input);
     suite_add_tcase(suite, tests);
     return suite;

@@ -1,13 +1,10 @@
-/* kdistill-store - look at, check, join, convert and fill teacher stores. See
- * docs/kdistill-store.1. */
+/* What is in a store, and whether it is whole: info, stats, verify, check, show. */
 #include <kdistill.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/array.h"
 #include "base/file.h"
@@ -15,53 +12,26 @@
 #include "base/memory.h"
 #include "base/numbers.h"
 #include "formats/json.h"
-#include "tool/tool.h"
-
-static const char usage[] =
-    "usage: kdistill-store info STORE...\n       kdistill-store stats STORE...\n"
-    "       kdistill-store show [--tokens TABLE] [--positions N] STORE RECORD\n"
-    "       kdistill-store verify STORE...\n       kdistill-store check TOKENIZER STORE...\n"
-    "       kdistill-store merge OUT STORE...\n"
-    "       kdistill-store convert npy|safetensors|jsonl OUT STORE...\n"
-    "       kdistill-store import openai|vllm|llama-cpp|sglang|tgi|flat [options] OUT FILE...\n"
-    "import: --vocabulary N [--k 64] [--temperature 1] [--align next|same] [--tokens TABLE] "
-    "[--byte-level]\n"
-    "        [--tokenizer HASH] [--teacher NAME] [--positions N] [--most-unmapped 0.01] "
-    "[--append]\n";
-
-typedef struct {
-    const char *tokens, *tokenizer, *teacher;
-    int64_t positions, vocabulary, k;
-    double temperature, most_unmapped;
-    int32_t align, byte_level, append;
-} settings;
-
-/* A bar on the terminal while something long goes on. */
-static int32_t progress(void *user, const char *stage, int64_t done, int64_t total)
-{
-    int *shown = user;
-    const int width = 40, part = total > 0 ? (int)(done * width / total) : 0;
-    if (!isatty(2) || total <= 0 || part == *shown) return 0;
-    *shown = part;
-    fprintf(stderr, "\r%-8s [%.*s%*s] %3d %%", stage, part,
-            "########################################", width - part, "",
-            (int)(done * 100 / total));
-    return 0;
-}
-
-static void end_progress(const int *shown)
-{
-    if (*shown >= 0) fprintf(stderr, "\r%60s\r", "");
-}
+#include "tool/bar.h"
+#include "tool/store_tool.h"
 
 /* ---- info, stats, verify ---- */
 
-static int info(kd_store *store)
+int store_info(kd_store *store)
 {
     kd_store_info i = { .struct_size = sizeof i };
     const char *header;
     DO(kd_store_get_info(store, &i));
     DO(kd_store_header(store, &header));
+    if (saying.json) {
+        printf("{\"shards\": %d, \"records\": %lld, \"replaced\": %lld, \"positions\": %lld, "
+               "\"bytes\": %lld, \"torn_bytes\": %lld, \"damaged\": %lld, \"vocabulary\": %lld, "
+               "\"temperature\": %.9g}\n",
+               i.shards, (long long)i.records, (long long)i.replaced, (long long)i.positions,
+               (long long)i.bytes, (long long)i.torn_bytes, (long long)i.damaged,
+               (long long)i.vocabulary, i.temperature);
+        return 0;
+    }
     printf("shards %d, records %lld (%lld replaced), positions %lld, bytes %lld\n", i.shards,
            (long long)i.records, (long long)i.replaced, (long long)i.positions, (long long)i.bytes);
     if (i.torn_bytes || i.damaged)
@@ -155,7 +125,7 @@ static void print_samples(const kd_store *store, const sample_stats *s, int64_t 
            *h->chat_template ? h->chat_template : "unknown");
 }
 
-static int stats(kd_context *context, kd_store *store)
+int store_stats(kd_context *context, kd_store *store)
 {
     kd_store_info i = { .struct_size = sizeof i };
     field_stats all[KD__MAX_FIELDS] = { 0 };
@@ -190,7 +160,7 @@ static int stats(kd_context *context, kd_store *store)
     return 0;
 }
 
-static int verify(kd_store *store)
+int store_verify(kd_store *store)
 {
     int64_t bad;
     kd_store_info i = { .struct_size = sizeof i };
@@ -229,7 +199,7 @@ static int compare_strings(kd_context *context, const kd_store *store, kd_tokeni
 }
 
 /* Was the store made with this tokenizer, as far as it says? 0: nothing differs. */
-static int check(kd_context *context, kd_store *store, const char *path)
+int store_check(kd_context *context, kd_store *store, const char *path)
 {
     const kd__store_header *h = &store->shards[0].header;
     char hash[KD_HASH_BYTES], chat[KD_HASH_BYTES] = "none";
@@ -377,14 +347,15 @@ static void show_place(const kd_store_record *r, int64_t record)
     printf("%lld bytes, shard %d\n", (long long)r->bytes, r->shard);
 }
 
-static int show(kd_context *context, kd_store *store, int64_t record, const settings *o)
+int store_show(kd_context *context, kd_store *store, int64_t record, const char *tokens,
+               int64_t positions)
 {
     const kd__store_header *h = &store->shards[0].header;
     kd_store_record r = { .struct_size = sizeof r };
     kd__sample sample;
     kd_targets *targets;
     names n;
-    if (read_names(context, &n, store, o->tokens)) return 1;
+    if (read_names(context, &n, store, tokens)) return 1;
     DO(kd_store_get_record(store, record, &r));
     DO(kd_targets_create(&targets, context, NULL));
     DO(kd_store_read(store, record, targets));
@@ -395,151 +366,10 @@ static int show(kd_context *context, kd_store *store, int64_t record, const sett
         const kd__store_field *field = &h->fields[f];
         show_value(store, record, field);
         if (field->kind == KD_STORE_EMBEDDING) show_vector(targets, field->name);
-        show_rows(&n, kd__sparse_find(targets, field->name), r.first, o->positions);
+        show_rows(&n, kd__sparse_find(targets, field->name), r.first, positions);
     }
     kd_targets_free(targets);
     if (n.by_id) kd__json_free(&n.document);
     free(n.by_id);
     return 0;
-}
-
-/* ---- import ---- */
-
-/* KD_IMPORT_... by its name; 0: none. */
-static int32_t import_format(const char *form)
-{
-    static const char *const forms[] = {
-        "", "openai", "vllm", "flat", "llama-cpp", "sglang", "tgi"
-    };
-    int32_t format = (int32_t)(sizeof forms / sizeof *forms) - 1;
-    while (format && strcmp(forms[format], form)) format--;
-    return format;
-}
-
-static int import_files(kd_context *context, const char *form, const char *out, char **files,
-                        int count, const settings *o)
-{
-    const int32_t format = import_format(form);
-    kd_store_options store = KD_STORE_OPTIONS_INIT;
-    kd_store_field field = KD_STORE_FIELD_INIT;
-    kd_import_options import = KD_IMPORT_OPTIONS_INIT;
-    kd_store_writer *writer;
-    if (!format || o->vocabulary < 1) {
-        fprintf(stderr, "kdistill-store: import openai, vllm, llama-cpp, sglang, tgi or flat, and "
-                        "--vocabulary\n");
-        return 2;
-    }
-    store.vocabulary = o->vocabulary;
-    store.temperature = o->temperature;
-    store.align = o->align;
-    store.tokenizer = o->tokenizer;
-    store.teacher = o->teacher;
-    store.append = o->append;
-    field.kind = KD_STORE_TOPK;
-    field.name = "topk";
-    field.k = o->k;
-    import.token_table = o->tokens;
-    import.byte_level = o->byte_level;
-    import.k = o->k;
-    import.positions = o->positions;
-    import.max_unmapped = o->most_unmapped;
-    DO(kd_store_writer_create(&writer, context, out, &store, &field, 1));
-    for (int i = 0; i < count; i++) {
-        kd_import_counts c = { .struct_size = sizeof c };
-        kd_status status = kd_store_writer_import(writer, format, files[i], &import, &c);
-        printf("%s: lines %lld, records %lld, positions %lld, entries %lld, unmapped %lld, absent "
-               "%lld, doubled %lld\n",
-               files[i], (long long)c.lines, (long long)c.records, (long long)c.positions,
-               (long long)c.entries, (long long)c.unmapped, (long long)c.absent,
-               (long long)c.duplicates);
-        if (status != KD_OK) {
-            fail();
-            kd_store_writer_close(writer);
-            kd_store_writer_free(writer);
-            return 1;
-        }
-    }
-    DO(kd_store_writer_close(writer));
-    kd_store_writer_free(writer);
-    return 0;
-}
-
-/* ---- the command line ---- */
-
-static int option(settings *o, const char *name, const char *value, int *takes)
-{
-    *takes = 1;
-    if (!strcmp(name, "--tokens")) o->tokens = value;
-    else if (!strcmp(name, "--tokenizer")) o->tokenizer = value;
-    else if (!strcmp(name, "--teacher")) o->teacher = value;
-    else if (!strcmp(name, "--positions")) o->positions = value ? atoll(value) : 0;
-    else if (!strcmp(name, "--vocabulary")) o->vocabulary = value ? atoll(value) : 0;
-    else if (!strcmp(name, "--k")) o->k = value ? atoll(value) : 0;
-    else if (!strcmp(name, "--temperature")) o->temperature = value ? atof(value) : 0;
-    else if (!strcmp(name, "--most-unmapped")) o->most_unmapped = value ? atof(value) : 0;
-    else if (!strcmp(name, "--align") && value)
-        o->align = !strcmp(value, "same") ? KD_ALIGN_SAME : KD_ALIGN_NEXT;
-    else if (!strcmp(name, "--byte-level")) *takes = 0, o->byte_level = 1;
-    else if (!strcmp(name, "--append")) *takes = 0, o->append = 1;
-    else return 0;
-    return !*takes || value;
-}
-
-static int run(kd_context *context, char **words, int count, const settings *o)
-{
-    const char *command = words[0];
-    const int skip = !strcmp(command, "merge") || !strcmp(command, "check") ? 2
-                     : !strcmp(command, "convert")                          ? 3
-                                                                            : 1,
-              record = !strcmp(command, "show");
-    if (!strcmp(command, "import") && count >= 4)
-        return import_files(context, words[1], words[2], words + 3, count - 3, o);
-    if (count - record <= skip) {
-        fputs(usage, stderr);
-        return 2;
-    }
-    kd_store *store;
-    int status = 2;
-    DO(kd_store_open(&store, context, (const char *const *)words + skip, count - skip - record,
-                     NULL));
-    if (!strcmp(command, "info")) status = info(store);
-    else if (!strcmp(command, "stats")) status = stats(context, store);
-    else if (!strcmp(command, "verify")) status = verify(store);
-    else if (!strcmp(command, "check")) status = check(context, store, words[1]);
-    else if (!strcmp(command, "merge"))
-        status = kd_store_compact(store, words[1]) == KD_OK ? 0 : fail();
-    else if (!strcmp(command, "convert")) status = convert(context, store, words[1], words[2]);
-    else if (record) status = show(context, store, atoll(words[count - 1]), o);
-    else fputs(usage, stderr);
-    kd_store_free(store);
-    return status;
-}
-
-int main(int count, char **arguments)
-{
-    settings o = {
-        .positions = 0, .k = 64, .temperature = 1, .most_unmapped = 0.01, .align = KD_ALIGN_NEXT
-    };
-    char *words[4096];
-    int n = 0, takes, shown = -1;
-    kd_context *context;
-    kd_progress bar = { .struct_size = sizeof bar, .user = &shown, .progress = progress };
-    kd_context_options options = KD_CONTEXT_OPTIONS_INIT;
-    for (int i = 1; i < count && n < 4096; i++) {
-        if (strncmp(arguments[i], "--", 2)) words[n++] = arguments[i];
-        else if (option(&o, arguments[i], i + 1 < count ? arguments[i + 1] : NULL, &takes))
-            i += takes;
-        else n = 4096; /* unknown: the usage */
-    }
-    if (!n || n == 4096) {
-        fputs(usage, stderr);
-        return 2;
-    }
-    if (!o.positions) o.positions = !strcmp(words[0], "show") ? 16 : 1;
-    options.progress = &bar;
-    DO(kd_context_create(&context, &options));
-    const int status = run(context, words, n, &o);
-    end_progress(&shown);
-    kd_context_free(context);
-    return status;
 }
