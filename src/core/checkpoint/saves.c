@@ -1,13 +1,12 @@
 /* Names within the folder of a checkpoint of several ranks: save-0000012/ with common.kdc, a state
  * file of each rank, and manifest.json, which is written last. */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "core/checkpoint/parts.h"
 
 enum { DIGITS = 7, NUMBER_ROOM = 32 };
@@ -41,24 +40,32 @@ static int64_t number_of(const char *name)
 static int has_manifest(const char *path, int64_t number)
 {
     char name[4096];
-    struct stat facts;
+    kd__os_facts facts;
     snprintf(name, sizeof name, "%s/save-%0*lld/" KD__MANIFEST_NAME, path, DIGITS,
              (long long)number);
-    return stat(name, &facts) == 0;
+    return kd__os_look_at(name, &facts) == 0;
+}
+
+typedef struct {
+    const char *path;
+    int64_t below, most;
+    int whole;
+} looking;
+
+static int look(void *user, const char *name)
+{
+    looking *l = user;
+    const int64_t number = number_of(name);
+    if (number > l->most && number < l->below && (!l->whole || has_manifest(l->path, number)))
+        l->most = number;
+    return 0;
 }
 
 int64_t kd__save_before(const char *path, int64_t below, int whole)
 {
-    DIR *directory = opendir(path);
-    int64_t most = 0;
-    if (!directory) return 0;
-    for (struct dirent *entry; (entry = readdir(directory));) {
-        const int64_t number = number_of(entry->d_name);
-        if (number > most && number < below && (!whole || has_manifest(path, number)))
-            most = number;
-    }
-    closedir(directory);
-    return most;
+    looking l = { path, below, 0, whole };
+    kd__os_list(path, look, &l);
+    return l.most;
 }
 
 kd_status kd__file_sum(const char *path, int64_t *bytes, uint32_t *crc)

@@ -1,13 +1,12 @@
 /* Saving a run of several ranks: rank 0 writes what all have in common, every rank the state of its
  * pieces, and when all files are on disk, rank 0 the manifest that makes them a checkpoint. Before
  * that the save before is the newest. */
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "core/checkpoint/parts.h"
 
 enum { KEPT = 2 };
@@ -100,23 +99,32 @@ static kd_status write_manifest(const kd_checkpoint *checkpoint, const char *pat
 
 /* ---- older saves ---- */
 
+typedef struct {
+    kd_context *context;
+    const char *path;
+} removing;
+
+static int remove_file(void *user, const char *file)
+{
+    const removing *r = user;
+    char *name = NULL;
+    if (file[0] != '.' && kd__path_join(r->context, &name, r->path, file) == KD_OK)
+        kd__os_remove(name);
+    kd__release(r->context, name);
+    return 0;
+}
+
 static kd_status remove_save(kd_context *context, const char *path, int64_t number)
 {
     char *folder = NULL, *name = NULL;
     KD_TRY(kd__save_path(context, &folder, path, number, NULL));
     /* the manifest first: what is left of the save is none */
     kd_status status = kd__path_join(context, &name, folder, KD__MANIFEST_NAME);
-    if (status == KD_OK) unlink(name);
+    if (status == KD_OK) kd__os_remove(name);
     kd__release(context, name);
-    DIR *directory = status == KD_OK ? opendir(folder) : NULL;
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        if (entry->d_name[0] == '.') continue;
-        name = NULL;
-        if (kd__path_join(context, &name, folder, entry->d_name) == KD_OK) unlink(name);
-        kd__release(context, name);
-    }
-    if (directory) closedir(directory);
-    if (rmdir(folder))
+    removing r = { context, folder };
+    if (status == KD_OK) kd__os_list(folder, remove_file, &r);
+    if (remove(folder))
         kd__log(context, KD_LOG_WARNING, "checkpoint: the older save %s could not be removed",
                 folder);
     kd__release(context, folder);

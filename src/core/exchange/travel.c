@@ -1,6 +1,5 @@
 /* Buckets on their way: packed, sent to the owners of their parts, summed there in rank order; and
  * the owners' numbers back to all. Up to KD__SLOTS are under way. */
-#include <sched.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -23,7 +22,7 @@ static kd_status wait_for(kd_exchange *x, int32_t request, int64_t bucket)
         const kd_status status = t->complete(t->user, request, 0, &done);
         if (status != KD_OK) return kd__exchange_break(x, status);
         if (done) break;
-        sched_yield();
+        kd__os_yield();
         if (x->o.patience > 0 && kd__os_now() - from > x->o.patience) {
             kd__log(
                 x->object.context, KD_LOG_WARNING,
