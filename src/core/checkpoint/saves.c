@@ -50,21 +50,22 @@ typedef struct {
     const char *path;
     int64_t below, most;
     int whole;
-} search;
+} looking;
 
-static int look_at_name(void *user, const char *name)
+static int look(void *user, const char *name)
 {
-    search *s = user;
+    looking *l = user;
     const int64_t number = number_of(name);
-    if (number > s->most && number < s->below && (!s->whole || has_manifest(s->path, number)))
-        s->most = number;
+    if (number > l->most && number < l->below && (!l->whole || has_manifest(l->path, number)))
+        l->most = number;
     return 0;
 }
 
 int64_t kd__save_before(const char *path, int64_t below, int whole)
 {
-    search s = { path, below, 0, whole };
-    return kd__os_list(path, look_at_name, &s) ? 0 : s.most;
+    looking l = { path, below, 0, whole };
+    kd__os_list(path, look, &l);
+    return l.most;
 }
 
 kd_status kd__file_sum(const char *path, int64_t *bytes, uint32_t *crc)

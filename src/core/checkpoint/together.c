@@ -101,16 +101,16 @@ static kd_status write_manifest(const kd_checkpoint *checkpoint, const char *pat
 
 typedef struct {
     kd_context *context;
-    const char *folder;
-} old_save;
+    const char *path;
+} removing;
 
-static int remove_name(void *user, const char *name)
+static int remove_file(void *user, const char *file)
 {
-    const old_save *old = user;
-    char *path = NULL;
-    if (name[0] == '.') return 0;
-    if (kd__path_join(old->context, &path, old->folder, name) == KD_OK) kd__os_remove(path);
-    kd__release(old->context, path);
+    const removing *r = user;
+    char *name = NULL;
+    if (file[0] != '.' && kd__path_join(r->context, &name, r->path, file) == KD_OK)
+        kd__os_remove(name);
+    kd__release(r->context, name);
     return 0;
 }
 
@@ -119,12 +119,12 @@ static kd_status remove_save(kd_context *context, const char *path, int64_t numb
     char *folder = NULL, *name = NULL;
     KD_TRY(kd__save_path(context, &folder, path, number, NULL));
     /* the manifest first: what is left of the save is none */
-    const kd_status status = kd__path_join(context, &name, folder, KD__MANIFEST_NAME);
-    old_save old = { context, folder };
+    kd_status status = kd__path_join(context, &name, folder, KD__MANIFEST_NAME);
     if (status == KD_OK) kd__os_remove(name);
     kd__release(context, name);
-    if (status == KD_OK) kd__os_list(folder, remove_name, &old);
-    if (status == KD_OK && kd__os_remove(folder))
+    removing r = { context, folder };
+    if (status == KD_OK) kd__os_list(folder, remove_file, &r);
+    if (remove(folder))
         kd__log(context, KD_LOG_WARNING, "checkpoint: the older save %s could not be removed",
                 folder);
     kd__release(context, folder);
