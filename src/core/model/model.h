@@ -78,8 +78,8 @@ struct kd_model {
     /* rows and samples of one batch of all ranks that come before this rank's */
     int64_t rows_before, samples_before;
     int32_t empty_counts; /* 1: a training pass without rows counts, as it does on other ranks */
-    int64_t rows;  /* of the last forward pass; 0: none */
-    int32_t empty; /* 1: the last forward pass was of a batch without rows */
+    int64_t rows;         /* of the last forward pass; 0: none */
+    int32_t empty;        /* 1: the last forward pass was of a batch without rows */
     /* 1: an output of the engine got a gradient for the coming backward pass */
     int32_t engine_has_gradient;
     int32_t mode;

@@ -47,6 +47,7 @@
 #include <kdistill/schedule.h>   /* numbers as functions of the step        */
 #include <kdistill/balance.h>    /* weights of several tasks                */
 #include <kdistill/optimizer.h>  /* SGD, AdamW, Adam; clipping; averaging   */
+#include <kdistill/exchange.h>   /* several processes train one model       */
 #include <kdistill/monitor.h>    /* early stopping, keeping the best        */
 #include <kdistill/checkpoint.h> /* a whole run in one file                 */
 #include <kdistill/metrics.h>    /* accuracy, agreement, calibration, speed */

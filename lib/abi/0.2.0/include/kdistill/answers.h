@@ -55,6 +55,12 @@ typedef struct kd_answers_options {
     /* after each prompt; nonzero: KD_ERR_CANCELED */
     int32_t (*progress)(void *user, const kd_answers_progress *progress);
     void *progress_user;
+    int64_t first; /* this many prompts are read over; max_prompts counts from here */
+    /* of kd_answers_collect_chunks: prompts a chunk; seconds after which a worker that was not
+     * heard of counts as gone, more than the longest window of prompts takes and than clocks
+     * differ */
+    int64_t chunk_prompts;
+    double lease;
 } kd_answers_options;
 KD_API void kd_answers_options_init(kd_answers_options *options, size_t size);
 
@@ -71,6 +77,22 @@ KD_API void kd_answers_options_init(kd_answers_options *options, size_t size);
 KD_API kd_status kd_answers_collect(kd_context *context, kd_generator *generator,
                                     kd_record_reader *prompts, const char *path,
                                     const kd_answers_options *options, kd_answers_progress *done);
+
+/* The same by many workers (processes, machines) that share a folder, each with all prompts in the
+ * same order: a worker takes chunks of prompts that nobody has answered or holds, until there is
+ * none. The file of a chunk appears as a whole; a worker that is killed loses its chunk alone,
+ * which another takes when the lease is over. Since 0.2.
+ * - done->done < done->total: chunks are still held by others; call again, or leave it to them.
+ * - max_prompts limits all workers together; `first` must be 0.
+ * - KD_ERR_MISMATCH: other prompts, samples, chunks or sampling than those who began in that folder
+ *   (plan.json). */
+KD_API kd_status kd_answers_collect_chunks(kd_context *context, kd_generator *generator,
+                                           kd_record_reader *prompts, const char *folder,
+                                           const kd_answers_options *options,
+                                           kd_answers_progress *done);
+/* One file of a folder's chunks, moved into its place: the bytes that kd_answers_collect would have
+ * written, whoever answered. KD_ERR_STATE: chunks are missing. Since 0.2. */
+KD_API kd_status kd_answers_concat(kd_context *context, const char *folder, const char *path);
 
 typedef struct kd_answers_result {
     uint32_t struct_size;

@@ -15,6 +15,7 @@
 #define KDISTILL_CHECKPOINT_H
 
 #include <kdistill/balance.h>
+#include <kdistill/exchange.h>
 #include <kdistill/loss.h>
 #include <kdistill/monitor.h>
 #include <kdistill/optimizer.h>
@@ -56,6 +57,21 @@ KD_API kd_status kd_checkpoint_add_monitor(kd_checkpoint *checkpoint, const char
 /* Since 0.2. */
 KD_API kd_status kd_checkpoint_add_balance(kd_checkpoint *checkpoint, const char *name,
                                            kd_balance *balance);
+/* A run of several ranks: the exchange takes the place of its optimizer (of which each rank has a
+ * part of the state). Saving and loading are then calls of all ranks, `path` a folder that all see,
+ * and `sync` is 1 for the manifest and the states of ranks:
+ *   PATH/save-0000012/common.kdc                            rank 0's parts
+ *   PATH/save-0000012/state-00001-of-00004.safetensors      of each rank: its ranges of moments
+ *   PATH/save-0000012/manifest.json                         last: sizes and checksums of the files
+ * - A run is loaded by as many ranks as saved it, in the same bits, or by others.
+ * - Loading takes the newest save that has a manifest; KD_ERR_NOT_FOUND: there is none. If a file
+ *   of it is damaged, KD_ERR_FORMAT names it and nothing changes: remove that save to load the one
+ *   before.
+ * - The newest save and the one before it are kept.
+ * - Other parts must be the same on all ranks; a loader's place becomes each rank's own. Since
+ *   0.2. */
+KD_API kd_status kd_checkpoint_add_exchange(kd_checkpoint *checkpoint, const char *name,
+                                            kd_exchange *exchange);
 KD_API kd_status kd_checkpoint_borrow_bytes(kd_checkpoint *checkpoint, const char *name, void *data,
                                             size_t bytes);
 

@@ -11,6 +11,7 @@
 #include <kdistill/record.h>   /* prompts and answers as JSON lines */
 #include <kdistill/answers.h>  /* answers to many prompts, written to a file */
 #include <kdistill/import.h>   /* answers of servers, into a store */
+#include <kdistill/arrow.h>    /* records and stores as streams of Apache Arrow */
 #include <kdistill/verify.h>   /* is an answer right? */
 #include <kdistill/curation.h> /* which texts a student learns from */
 #include <kdistill/augment.h>  /* more prompts from existing ones */

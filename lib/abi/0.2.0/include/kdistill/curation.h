@@ -11,8 +11,8 @@
  * A curation is a list of filters. A run sends a reader's records through them in order, writes
  * those that remain, with the filters' names in "passed", and keeps the funnel: how many records
  * reached each filter, how many it dropped, and why. Memory holds only facts about records (about
- * 80 bytes each, 1 kB for near duplicates); filters that compare records with each other read the
- * file again. */
+ * 80 bytes each, 1 kB for near duplicates, or what kd_curation_options.memory says); filters that
+ * compare records with each other read the file again. */
 #ifndef KDISTILL_CURATION_H
 #define KDISTILL_CURATION_H
 
@@ -156,10 +156,18 @@ typedef struct kd_curation_options {
     /* share of prompts, with all their records, that goes to the second writer; 0: none */
     double validation;
     kd_tokenizer *tokenizer; /* for KD_UNIT_TOKENS; kept alive */
+    /* a folder for files of near duplicates, where memory does not hold them: signatures and bands
+     * are sorted there, about 512 + 48 bytes a band (11 bands at .8) of each record that comes to
+     * the filter, and removed. The result is the same; records are read once more. NULL: all in
+     * memory */
+    const char *folder;
+    /* bytes that near duplicates may take with `folder`, at least 2^20. KD_ERR_MEMORY: too few for
+     * what the kept texts of one 64th of the records have in common with later ones */
+    int64_t memory;
 } kd_curation_options;
 #define KD_CURATION_OPTIONS_INIT                                                                   \
     {                                                                                              \
-        (uint32_t)sizeof(kd_curation_options), 0, 0, 0.0, NULL                                     \
+        (uint32_t)sizeof(kd_curation_options), 0, 0, 0.0, NULL, NULL, 1 << 30                      \
     }
 KD_API void kd_curation_options_init(kd_curation_options *options, size_t size);
 

@@ -9,12 +9,15 @@
 #ifndef KDISTILL_LANGUAGE_H
 #define KDISTILL_LANGUAGE_H
 
-#include <kdistill/tokenizer.h> /* text and token ids, chat formats */
-#include <kdistill/generator.h> /* text from language models */
-#include <kdistill/student.h>   /* students cut from a language model */
-#include <kdistill/towers.h>    /* a network for each modality, in one model */
-#include <kdistill/align.h>     /* teachers with another tokenizer */
-#include <kdistill/mask.h>      /* tokens hidden for masked language models */
-#include <kdistill/gguf.h>      /* language models for llama.cpp */
+#include <kdistill/tokenizer.h>  /* text and token ids, chat formats */
+#include <kdistill/generator.h>  /* text from language models */
+#include <kdistill/student.h>    /* students cut from a language model */
+#include <kdistill/towers.h>     /* a network for each modality, in one model */
+#include <kdistill/align.h>      /* teachers with another tokenizer */
+#include <kdistill/mask.h>       /* tokens hidden for masked language models */
+#include <kdistill/block.h>      /* numbers in blocks of few bits */
+#include <kdistill/importance.h> /* which inputs of matrices matter most */
+#include <kdistill/lattice.h>    /* training on the numbers that a file of few bits holds */
+#include <kdistill/gguf.h>       /* language models for llama.cpp */
 
 #endif

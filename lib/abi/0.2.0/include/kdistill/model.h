@@ -49,6 +49,9 @@ typedef struct kd_model kd_model;
 #define KD_LAYERS_FIRST 1   /* i */
 #define KD_LAYERS_LAST 2    /* L - l + i */
 #define KD_LAYERS_BLOCKS 3  /* (i + 1) L / l - 1: the ends of l equal blocks */
+/* found on texts, for kd_student_options.choose alone: see there */
+#define KD_LAYERS_INFLUENCE 4
+#define KD_LAYERS_GREEDY 5
 
 typedef struct kd_model_options {
     uint32_t struct_size;
@@ -58,8 +61,9 @@ typedef struct kd_model_options {
      * forward */
     int64_t max_rows;
     /* KD_FLOAT32, or KD_INT8 for a frozen language model: 8-bit weights times 8-bit activations,
-     * one scale per 64 inputs, logits included; kept in addition to the parameters, which must not
-     * change */
+     * one scale per 64 or 128 inputs, logits included; kept in addition to the parameters, which
+     * must not change. Loading runs 256 random tokens through the model: loud inputs are evened out
+     * before they are rounded [Xiao et al. 2023] */
     int32_t weights;
     /* 1: a language model keeps only each layer's input and recomputes the rest in the backward
      * pass, one layer at a time */
@@ -97,8 +101,8 @@ KD_API kd_status kd_model_create(kd_model **out, kd_context *context, const char
  *   (F32, F16, BF16, F64; mapped while they are read);
  * - a folder of static embeddings: model2vec's, or one whose modules.json names a StaticEmbedding
  *   and a Normalize or nothing after it. Since 0.2;
- * - a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0,
- *   Q5_1, Q4_K, Q5_K, Q6_K). Since 0.2. */
+ * - a GGUF file of architecture llama, qwen2 or qwen3 (F32, F16, BF16, and the formats of
+ *   block.h). Since 0.2. */
 KD_API kd_status kd_model_load(kd_model **out, kd_context *context, const char *folder,
                                const kd_model_options *options);
 KD_API void kd_model_free(kd_model *model);
@@ -230,7 +234,9 @@ KD_API kd_status kd_model_tensor(kd_model *model, int32_t index, const char **na
 KD_API kd_status kd_model_tensor_gradient(kd_model *model, int32_t index, kd_array *values);
 
 /* Makes optimizers skip (on = 1) or update (0) parameters whose name matches the pattern (* and ?).
- * KD_ERR_NOT_FOUND: nothing matches. */
+ * - Their gradients become 0. A backward pass ends at the lowest layer that is trained, and leaves
+ *   the gradients of frozen layers unchanged.
+ * - KD_ERR_NOT_FOUND: nothing matches. */
 KD_API kd_status kd_model_freeze(kd_model *model, const char *pattern, int32_t on);
 
 /* How many parameters are NaN or infinite; *tensor (may be NULL) is the first tensor that has one,

@@ -131,11 +131,15 @@ typedef struct kd_record_options {
     int32_t unknown;
     int32_t reasoning; /* KD_REASONING_TAGS .. */
     int32_t reserved;
+    /* only records whose prompt_key[0] is `part` modulo `parts`: each of several workers reads its
+     * own, a prompt's answers together, whatever file and order they come in */
+    int32_t part;
+    int32_t parts;
 } kd_record_options;
 #define KD_RECORD_OPTIONS_INIT                                                                     \
     {                                                                                              \
         (uint32_t)sizeof(kd_record_options), KD_BAD_LINES_REFUSE, 64 << 20, NULL, NULL, NULL,      \
-            NULL, KD_MEMBERS_REFUSE, KD_MEMBERS_KEEP, KD_REASONING_TAGS, 0                         \
+            NULL, KD_MEMBERS_REFUSE, KD_MEMBERS_KEEP, KD_REASONING_TAGS, 0, 0, 1                   \
     }
 KD_API void kd_record_options_init(kd_record_options *options, size_t size);
 
@@ -166,7 +170,8 @@ typedef struct kd_record_counts {
     int64_t broken_files; /* truncated, damaged, or of another kind: read up to that point */
     /* members that would change what is learned, kept or left out according to the options */
     int64_t unsupported;
-    int64_t unknown; /* unknown members of turns, kept or left out */
+    int64_t unknown;     /* unknown members of turns, kept or left out */
+    int64_t other_parts; /* records of other parts (kd_record_options.parts) */
 } kd_record_counts;
 KD_API kd_status kd_record_reader_get_counts(kd_record_reader *reader, kd_record_counts *counts);
 

@@ -54,6 +54,7 @@ typedef int32_t kd_status;
 #define KD_ERR_UNSUPPORTED (-15) /* a feature that is not supported or not in this build */
 #define KD_ERR_MISMATCH (-16)    /* a checkpoint or teacher was made for something else */
 #define KD_ERR_THREAD (-17)      /* the system could not start a thread */
+#define KD_ERR_PEER (-18) /* another rank of an exchange cannot go on; the message says why */
 
 /* The message of the last error on this thread: what was expected and what was found. Never NULL;
  * "" if nothing has failed yet. It lives in a fixed per-thread buffer until the next failing

@@ -120,7 +120,10 @@ KD_API void kd_store_options_init(kd_store_options *options, size_t size);
 KD_API kd_status kd_store_key(kd_context *context, const kd_array *content, uint64_t *key0,
                               uint64_t *key1);
 
-/* ---- writing: one writer per shard, used by one thread ---- */
+/* ---- writing: one writer per shard, used by one thread ----
+ * Many workers, each its own shard of one folder: none waits for another but to be named in the
+ * manifest, and readers follow with kd_store_refresh. A head is written into one of the shards. On
+ * file systems without locks nothing keeps two writers out of one shard; a log line says so. */
 
 /* Creates or continues a store. A torn tail is cut off and logged.
  * - KD_ERR_STATE: it is open for writing elsewhere, or it exists and append is 0.
@@ -182,10 +185,15 @@ typedef struct kd_store_open_options {
     int64_t token_count;
     const int64_t *exceptions; /* ids that may differ */
     int64_t exception_count;
+    /* only records of shards whose number is `part` modulo `parts`; of files, by their place among
+     * the paths. Each of several ranks then holds its part of the index; a head is found wherever
+     * it is */
+    int32_t part;
+    int32_t parts;
 } kd_store_open_options;
 #define KD_STORE_OPEN_OPTIONS_INIT                                                                 \
     {                                                                                              \
-        (uint32_t)sizeof(kd_store_open_options), 0, -1, 0, NULL, NULL, NULL, 0, NULL, 0            \
+        (uint32_t)sizeof(kd_store_open_options), 0, -1, 0, NULL, NULL, NULL, 0, NULL, 0, 0, 1      \
     }
 KD_API void kd_store_open_options_init(kd_store_open_options *options, size_t size);
 
@@ -244,11 +252,16 @@ KD_API kd_status kd_store_unrotate(kd_store *store, const char *field, const kd_
 /* Bytes that a field takes in a record, for statistics. */
 KD_API kd_status kd_store_field_bytes(kd_store *store, int64_t record, const char *field,
                                       int64_t *bytes);
-/* Picks up what a writer has committed since. *added may be NULL. */
+/* Picks up what writers have committed since, and shards that the folders' manifests name by now.
+ * *added may be NULL. */
 KD_API kd_status kd_store_refresh(kd_store *store, int64_t *added);
 /* Reads and checks every byte; *bad is the number of damaged records, and the message names the
  * first. */
 KD_API kd_status kd_store_verify(kd_store *store, int64_t *bad);
+/* Names in the folder's manifest every shard that has records and that it does not name: files that
+ * were copied in, or written where files have no locks. Nothing is rewritten. *added (may be NULL):
+ * how many. Files that cannot be read as a store are left alone. Since 0.2. */
+KD_API kd_status kd_store_adopt(kd_context *context, const char *folder, int64_t *added);
 /* Copies the last record of every key and view into one new file: merges shards and drops replaced
  * records. */
 KD_API kd_status kd_store_compact(kd_store *store, const char *path);

@@ -20,13 +20,13 @@ extern "C" {
 typedef struct kd_student_options {
     uint32_t struct_size;
     int32_t layers;      /* of the student; 0: all */
-    int32_t choose;      /* KD_LAYERS_UNIFORM ... */
+    int32_t choose;      /* KD_LAYERS_UNIFORM ...; how layers are chosen: see below */
     int32_t hidden_size; /* how many of each to keep; 0: all */
     int32_t intermediate_size;
     int32_t key_value_heads;  /* each with its group of query heads; encoders: see below */
     const int32_t *layer_map; /* (layers): the teacher's layer for each; overrides `choose` */
     /* tokens: keeps what has the largest mean absolute activation on them [Muralidharan et al.
-     * 2024] */
+     * 2024]; what layers are chosen on */
     kd_batch *calibration;
     /* JSON object whose keys replace those of the teacher's config: windows, sinks, positions,
      * kd_layer_repeats; NULL: none */
@@ -63,6 +63,28 @@ KD_API void kd_student_options_init(kd_student_options *options, size_t size);
  *   positions, types or other labels than the teacher has. */
 KD_API kd_status kd_student_create(kd_model **out, kd_model *teacher,
                                    const kd_student_options *options);
+
+/* Which of the teacher's layers a student has, `choose`:
+ * - KD_LAYERS_UNIFORM, _FIRST, _LAST, _BLOCKS: by number.
+ * - KD_LAYERS_INFLUENCE: those that change what goes through them most, 1 - mean cosine of what
+ *   enters a layer and what it leaves, and the last one [ShortGPT, Men et al. 2024]. Of equal ones
+ *   the lower. One pass.
+ * - KD_LAYERS_GREEDY: again and again the layer goes whose loss costs least, as KL(teacher, rest)
+ *   of the logits, or without a head as the squared distance of "hidden" [SLEB, Song et al. 2024].
+ *   Of equal ones the higher. From L to l layers (L (L + 1) - l (l + 1)) / 2 passes of half the
+ *   layers, which the context's progress counts and may stop; beside a pass, memory for what enters
+ *   each layer and for (tokens, vocabulary) logits, in blocks from 16 million numbers on.
+ * The last two look at `calibration`, some hundred tokens; without it at 256 random ones.
+ * kd_student_map_layers: map (options->layers), ascending. It is what kd_student_create takes with
+ * the same options, to be given to several students as layer_map, or to terms of layers
+ * (kd_loss_add_mapped). KD_ERR_INVALID: a teacher of images and no calibration. Since 0.2. */
+KD_API kd_status kd_student_map_layers(kd_model *teacher, const kd_student_options *options,
+                                       int32_t *map);
+/* influence (capacity; NULL: only *count): of each layer, from 0 (it changes nothing) to 2; *count:
+ * the teacher's layers. calibration NULL: 256 random tokens. KD_ERR_RANGE: a smaller capacity.
+ * Since 0.2. */
+KD_API kd_status kd_student_measure_influence(kd_model *teacher, kd_batch *calibration,
+                                              double *influence, int32_t capacity, int32_t *count);
 
 typedef struct kd_static_options {
     uint32_t struct_size;
