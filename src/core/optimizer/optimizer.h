@@ -73,7 +73,8 @@ int kd__optimizer_next(const kd__parameter *p, const kd__piece *piece, int64_t *
 /* ---- moments in bfloat16 (half_moments.c) ---- */
 
 void kd__half_widen(const uint16_t *from, int64_t n, float *to);
-/* Of numbers `number`, `number` + 1, ...: rounded at random, the same for the same key and number. */
+/* Of numbers `number`, `number` + 1, ...: rounded at random, the same for the same key and
+ * number. */
 void kd__half_narrow(const float *from, int64_t n, uint32_t key, int64_t number, int second,
                      uint16_t *to);
 uint32_t kd__half_key(int64_t step);

@@ -156,8 +156,8 @@ static void push_back(kd_model *model)
     OK(kd_model_backward(model));
 }
 
-/* What is trained has the gradients of a model without frozen layers, what is frozen none, below the
- * lowest trained layer and above it. */
+/* What is trained has the gradients of a model without frozen layers, what is frozen none, below
+ * the lowest trained layer and above it. */
 START_TEST(frozen_layers_get_no_gradients)
 {
     static const char *const frozen[] = { "layers.0.*",      "layers.[01]*", "layers.1.*",
