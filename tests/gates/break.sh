@@ -100,7 +100,7 @@ prove "lists: a version that was forgotten" check-lists python/pyproject.toml \
 
 # ---- gates that run the library ----
 prove "commands: an option that the page does not tell of" check-commands docs/kdistill-store.1 \
-    's/most-unmapped/most-known/'
+    's/most\\-unmapped/most\\-known/'
 prove "values against PyTorch and published vectors" unit:loss src/core/loss/terms_soft.c \
     's/row->loss = d \/ v.sum - log(v.sum)/row->loss = d \/ v.sum + log(v.sum)/'
 prove "gradients" unit:model src/nn/activation.c \
