@@ -199,7 +199,7 @@ check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton stor
 	$(BUILD)/examples/store_write $(BUILD)/examples/teacher.kdt
 	$(BUILD)/examples/store_read $(BUILD)/examples/teacher.kdt
 	KD_STORE=$(BUILD)/examples/lm_distil.kdt $(BUILD)/examples/lm_distil train 2 12 docs/*.md
-	test -z "$$KD_DATA" || KD_STORE=$(BUILD)/examples/stories.kdt $(BUILD)/examples/lm_distil $$KD_DATA/tinystories-656k 1 4 stories:60
+	test -z "$$KD_DATA" || KD_STORE=$(BUILD)/examples/stories.kdt $(BUILD)/examples/lm_distil $$KD_DATA/tinystories-656k 1 4 stories:80
 	test -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/language/other_tokenizer.py $$KD_DATA/tinystories-656k 40
 	test -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/features/language_models.py $$KD_DATA/tinystories-656k $$KD_DATA $(SCRATCH)/features.json 1 0.02
 	$(BUILD)/kdistill-store stats $(BUILD)/examples/teacher.kdt
