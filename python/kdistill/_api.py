@@ -4587,9 +4587,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "- KD_ERR_MISMATCH: they differ; the message names what, and the first rank that has it oth"
         "erwise\n"
         "  than rank 0.\n"
-        "- KD_ERR_UNSUPPORTED: batch normalization, shared_gradients, or moments in bfloat16. docs/"
-        "scale.md\n"
-        "  says why."
+        "- KD_ERR_UNSUPPORTED: batch normalization, shared_gradients, or moments in bfloat16.\n"
+        "  docs/scale.md says why."
     ),
     "kd_exchange_sum_counts": (
         c_int32, [c_void_p, c_void_p, POINTER(kd_loss_counts), POINTER(c_int64)],

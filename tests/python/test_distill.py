@@ -117,7 +117,7 @@ class DistillTest(Case):
             logs.append(kd.log.TensorBoard(self.folder + "/board"))
         except ImportError:
             EventAccumulator = None  # noqa: N806
-            print("SKIPPED: tensorboard is not installed")
+            print("SKIPPED tensorboard: it is not installed")
         try:
             os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
             import mlflow
@@ -126,7 +126,7 @@ class DistillTest(Case):
             logs.append(kd.log.MLflow("test", "first", uri))
         except ImportError:
             mlflow = None
-            print("SKIPPED: mlflow is not installed")
+            print("SKIPPED mlflow: it is not installed")
         with kd.log.Together(*logs) as log:
             made = kd.distill(self.config, self.v, self.x, epochs=4, log=log)
             log.report(report)

@@ -78,7 +78,7 @@ class LooksTest(Samples):
             try:
                 __import__(package)
             except ImportError:
-                print(f"SKIPPED: {package} is not installed")
+                print(f"SKIPPED {package}: it is not installed")
                 continue
             said = io.StringIO()
             with redirect_stderr(said), redirect_stdout(said), kd.Context(progress=package) as ctx:

@@ -104,8 +104,8 @@ KD_API void kd_exchange_free(kd_exchange *exchange);
  * and, unless `spread` is 1, the values.
  * - KD_ERR_MISMATCH: they differ; the message names what, and the first rank that has it otherwise
  *   than rank 0.
- * - KD_ERR_UNSUPPORTED: batch normalization, shared_gradients, or moments in bfloat16. docs/scale.md
- *   says why. */
+ * - KD_ERR_UNSUPPORTED: batch normalization, shared_gradients, or moments in bfloat16.
+ *   docs/scale.md says why. */
 KD_API kd_status kd_exchange_add_optimizer(kd_exchange *exchange, kd_optimizer *optimizer);
 
 /* All ranks, once before each step. Replaces a rank's counts, of all its batches of the step, by
