@@ -3,7 +3,7 @@ same error where it searches; every format that is read, against the gguf packag
 
     python tests/property/block_formats.py [thousands of numbers]      1000 when nothing is said
 
-Needs the packages llama_cpp (its libggml-base) and gguf.
+Needs the packages llama_cpp (its libggml-base) and gguf; left out without llama_cpp.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ import numpy
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
 import gguf  # noqa: E402
-import llama_cpp  # noqa: E402
+from with_llama import llama_cpp  # noqa: E402
 
 import kdistill as kd  # noqa: E402
 

@@ -4,7 +4,7 @@ that is read from it.
 
     python tests/property/gguf_formats.py
 
-Needs the packages llama_cpp and gguf.
+Needs the packages llama_cpp and gguf; left out without llama_cpp.
 """
 
 import ctypes
@@ -16,8 +16,8 @@ import numpy
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
 import gguf  # noqa: E402
-import llama_cpp  # noqa: E402
 from gguf_round import VOCABULARY, logits_of, tokenizer_json  # noqa: E402
+from with_llama import llama_cpp  # noqa: E402
 
 import kdistill as kd  # noqa: E402
 
