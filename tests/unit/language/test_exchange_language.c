@@ -215,7 +215,7 @@ START_TEST(language_models_take_the_steps_of_one_rank)
             NEAR(many->losses[0][s], one->losses[0][s], 3e-6 * (1 + fabs(one->losses[0][s])));
         for (int64_t i = 0; i < one->count; i++)
             NEAR(many->parameters[0][i], one->parameters[0][i], /* Adam divides tiny gradients */
-                 1e-4 * (0.1 + fabs(one->parameters[0][i])));
+                 3e-4 * (0.1 + fabs(one->parameters[0][i])));
         if (c->early) ck_assert_int_gt(many->early[0], 0);
         if (ranks == 3)
             ck_assert_mem_eq(many->parameters[0], late->parameters[0],
@@ -232,6 +232,7 @@ Suite *exchange_language_suite(void)
 {
     Suite *suite = suite_create("exchange_language");
     TCase *tests = tcase_create("exchange_language");
+    tcase_set_tags(tests, "ranks"); /* threads that wait for each other: too slow under valgrind */
     tcase_set_timeout(tests, 240);
     tcase_add_loop_test(tests, language_models_take_the_steps_of_one_rank, 0, CASES);
     suite_add_tcase(suite, tests);
