@@ -52,20 +52,26 @@ typedef struct {
         if (try_status < 0) return try_status;                                                     \
     } while (0)
 
+/* The same samples for the ranks of all runs, which are threads: made once. */
+static float inputs_made[SAMPLES * PIXELS], logits_made[SAMPLES * CLASSES];
+static int64_t labels_made[SAMPLES];
+static pthread_once_t data_once = PTHREAD_ONCE_INIT;
+
+static inline void fill_data(void)
+{
+    for (int i = 0; i < SAMPLES * PIXELS; i++)
+        inputs_made[i] = (float)sin(0.37 * i + i / PIXELS);
+    for (int i = 0; i < SAMPLES * CLASSES; i++) logits_made[i] = (float)(3 * cos(1.7 * i));
+    for (int i = 0; i < SAMPLES; i++) labels_made[i] = i * i % CLASSES;
+}
+
 static inline kd_status make_data(course_parts *p, kd_context *ctx, int32_t samples)
 {
-    static float x[SAMPLES * PIXELS], z[SAMPLES * CLASSES];
-    static int64_t y[SAMPLES];
-    static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
     kd_teacher_options o = KD_TEACHER_OPTIONS_INIT;
-    pthread_mutex_lock(&once);
-    for (int i = 0; i < SAMPLES * PIXELS; i++) x[i] = (float)sin(0.37 * i + i / PIXELS);
-    for (int i = 0; i < SAMPLES * CLASSES; i++) z[i] = (float)(3 * cos(1.7 * i));
-    for (int i = 0; i < SAMPLES; i++) y[i] = i * i % CLASSES;
-    pthread_mutex_unlock(&once);
-    const kd_array inputs = KD_ARRAY_2D(x, KD_FLOAT32, samples, PIXELS),
-                   labels = KD_ARRAY_1D(y, KD_INT64, samples),
-                   logits = KD_ARRAY_2D(z, KD_FLOAT32, samples, CLASSES);
+    pthread_once(&data_once, fill_data);
+    const kd_array inputs = KD_ARRAY_2D(inputs_made, KD_FLOAT32, samples, PIXELS),
+                   labels = KD_ARRAY_1D(labels_made, KD_INT64, samples),
+                   logits = KD_ARRAY_2D(logits_made, KD_FLOAT32, samples, CLASSES);
     TRY(kd_dataset_create(&p->data, ctx, NULL));
     TRY(kd_dataset_add(p->data, "inputs", &inputs, NULL));
     TRY(kd_dataset_add(p->data, "label", &labels, NULL));
