@@ -59,8 +59,7 @@ static pthread_once_t data_once = PTHREAD_ONCE_INIT;
 
 static inline void fill_data(void)
 {
-    for (int i = 0; i < SAMPLES * PIXELS; i++)
-        inputs_made[i] = (float)sin(0.37 * i + i / PIXELS);
+    for (int i = 0; i < SAMPLES * PIXELS; i++) inputs_made[i] = (float)sin(0.37 * i + i / PIXELS);
     for (int i = 0; i < SAMPLES * CLASSES; i++) logits_made[i] = (float)(3 * cos(1.7 * i));
     for (int i = 0; i < SAMPLES; i++) labels_made[i] = i * i % CLASSES;
 }
