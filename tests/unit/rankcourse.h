@@ -148,14 +148,21 @@ static inline kd_status take_step(course_parts *p, const course_run *c, double *
     return kd_exchange_sum(p->exchange, loss, 1);
 }
 
+/* Ranks have as many parameters as each other; one of them says how many. */
+static inline void keep_parameters(course_run *c, int32_t rank, const kd_array *values)
+{
+    const int64_t count = kd_array_count(values);
+    if (!rank) c->count = count;
+    memcpy(c->parameters[rank], values->data, (size_t)count * sizeof(float));
+}
+
 static inline kd_status train_parts(course_parts *p, course_run *c, int32_t rank)
 {
     kd_array values;
     for (int32_t step = 0; step < c->steps; step++) TRY(take_step(p, c, &c->losses[rank][step]));
     TRY(kd_exchange_compare(p->exchange));
     TRY(kd_model_parameters(p->model, &values));
-    c->count = kd_array_count(&values);
-    memcpy(c->parameters[rank], values.data, (size_t)c->count * sizeof(float));
+    keep_parameters(c, rank, &values);
     c->info[rank].struct_size = sizeof *c->info;
     c->traffic[rank].struct_size = sizeof *c->traffic;
     TRY(kd_optimizer_get_info(p->optimizer, &c->info[rank]));

@@ -115,8 +115,7 @@ static kd_status train_alone(void *user, int32_t rank, kd_context *ctx,
         if (status == KD_OK) status = kd_optimizer_step(p.optimizer, 0.02);
     }
     if (status == KD_OK) status = kd_model_parameters(p.model, &values);
-    if (status == KD_OK) c->count = kd_array_count(&values);
-    if (status == KD_OK) memcpy(c->parameters[rank], values.data, (size_t)c->count * sizeof(float));
+    if (status == KD_OK) keep_parameters(c, rank, &values);
     free_parts(&p);
     return status;
 }

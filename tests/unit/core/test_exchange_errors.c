@@ -185,9 +185,7 @@ static kd_status train_failing(void *user, int32_t rank, kd_context *ctx,
     }
     if (status == KD_OK) status = kd_exchange_compare(p.exchange);
     if (status == KD_OK) status = kd_model_parameters(p.model, &values);
-    if (status == KD_OK) f->run->count = kd_array_count(&values);
-    if (status == KD_OK)
-        memcpy(f->run->parameters[rank], values.data, (size_t)f->run->count * sizeof(float));
+    if (status == KD_OK) keep_parameters(f->run, rank, &values);
     f->run->info[rank].struct_size = sizeof *f->run->info;
     if (status == KD_OK) status = kd_optimizer_get_info(p.optimizer, &f->run->info[rank]);
     free_parts(&p);

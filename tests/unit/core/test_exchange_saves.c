@@ -51,8 +51,7 @@ static kd_status go_on(stage *s, course_parts *p, kd_checkpoint *saves, int32_t 
     for (; *step < s->until; ++*step) TRY(take_step(p, c, &c->losses[rank][*step]));
     if (s->folder && s->until < STEPS) TRY(kd_checkpoint_save(saves, s->folder));
     TRY(kd_model_parameters(p->model, &values));
-    c->count = kd_array_count(&values);
-    memcpy(c->parameters[rank], values.data, (size_t)c->count * sizeof(float));
+    keep_parameters(c, rank, &values);
     return KD_OK;
 }
 

@@ -177,9 +177,10 @@ static kd_status train(void *user, int32_t rank, kd_context *ctx, const kd_trans
     if (status == KD_OK) status = kd_model_parameters(p.model, &values);
     if (status == KD_OK) status = kd_exchange_get_info(p.exchange, &info);
     if (status == KD_OK) {
-        run->count = kd_array_count(&values);
+        const int64_t count = kd_array_count(&values);
+        if (!rank) run->count = count;
         run->early[rank] = info.early_bytes;
-        memcpy(run->parameters[rank], values.data, (size_t)run->count * sizeof(float));
+        memcpy(run->parameters[rank], values.data, (size_t)count * sizeof(float));
     }
     free_parts(&p);
     return status;
