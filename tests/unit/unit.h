@@ -40,8 +40,8 @@ static inline kd_context *make_context(int32_t threads)
 /* A path in the tests' scratch folder; static buffer, a few at a time. */
 static inline const char *scratch_path(const char *name)
 {
-    static char paths[8][512];
-    static int next;
+    static _Thread_local char paths[8][512];
+    static _Thread_local int next;
     const char *folder = getenv("KD_TEST_DIR");
     char *path = paths[next++ % 8];
     snprintf(path, 512, "%s/%s", folder ? folder : "/tmp", name);
