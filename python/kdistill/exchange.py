@@ -86,8 +86,18 @@ def _struct(calls: _Calls) -> Any:
     return made
 
 
+_ASKED = ("rank", "ranks", "gather", "start_pieces", "start_share", "complete", "close")
+
+
 def _create(ctx: Context, transport: Transport, made: Any) -> Any:
     """An exchange's handle; its callbacks live as long as it does."""
+    lacks = [n for n in _ASKED if not hasattr(transport, n)]
+    if lacks:
+        raise TypeError(
+            "transport: expected what kdistill.transport.from_mpi4py or from_torch gives, or an "
+            "object with the members of Transport, "
+            f"got {type(transport).__name__} without {', '.join(lacks)}"
+        )
     _over.clear()
     calls = _Calls(transport)
     net = _open[id(calls)] = _struct(calls)

@@ -95,7 +95,7 @@ static kd_status make_parts(language_parts *p, const language_run *run, kd_conte
     if (!c->of_samples) term.align = KD_ALIGN_NEXT;
     TRY(kd_loss_add(p->loss, KD_LOSS_CROSS_ENTROPY, 1, &term, NULL));
     o.clip_norm = c->clip_norm;
-    o.epsilon = 1e-4;
+    o.epsilon = 1e-3; /* or rounding would choose the direction of tiny gradients */
     o.weight_decay = 0.01;
     TRY(kd_optimizer_create(&p->optimizer, ctx, KD_OPTIMIZER_ADAMW, &o));
     TRY(kd_optimizer_add_model(p->optimizer, p->model));
@@ -215,8 +215,8 @@ START_TEST(language_models_take_the_steps_of_one_rank)
         for (int s = 0; s < STEPS; s++)
             NEAR(many->losses[0][s], one->losses[0][s], 3e-6 * (1 + fabs(one->losses[0][s])));
         for (int64_t i = 0; i < one->count; i++)
-            NEAR(many->parameters[0][i], one->parameters[0][i], /* Adam divides tiny gradients */
-                 3e-4 * (0.1 + fabs(one->parameters[0][i])));
+            NEAR(many->parameters[0][i], one->parameters[0][i],
+                 4e-5 * (0.1 + fabs(one->parameters[0][i])));
         if (c->early) ck_assert_int_gt(many->early[0], 0);
         if (ranks == 3)
             ck_assert_mem_eq(many->parameters[0], late->parameters[0],
