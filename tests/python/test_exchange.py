@@ -139,9 +139,9 @@ class Run:
 
 class ExchangeTest(unittest.TestCase):
     def test_something_else_is_no_transport(self):
-        with kd.Context(threads=1) as ctx:
-            with self.assertRaisesRegex(TypeError, "from_mpi4py.*got object without rank, ranks"):
-                kd.Exchange(ctx, object())
+        lacks = "from_mpi4py.*got object without rank, ranks"
+        with kd.Context(threads=1) as ctx, self.assertRaisesRegex(TypeError, lacks):
+            kd.Exchange(ctx, object())
 
     def test_ranks_take_the_steps_of_one(self):
         one = Run(0, 1, None)
