@@ -44,7 +44,7 @@ kd_status kd_checkpoint_create(kd_checkpoint **out, kd_context *context,
     return KD_OK;
 }
 
-static void free_part(const kd__part *p)
+static void free_part(const kd__saved_part *p)
 {
     switch (p->kind) {
     case MODEL: kd_model_free(p->object); break;
@@ -79,7 +79,7 @@ static kd_status add(kd_checkpoint *checkpoint, int32_t kind, const char *name, 
                    "checkpoint: expected a new name for a part, '%s' is one already", copy);
     KD_TRY(KD_RESERVE(checkpoint->object.context, &checkpoint->parts, &checkpoint->room,
                       checkpoint->count + 1));
-    kd__part *made = &checkpoint->parts[checkpoint->count++];
+    kd__saved_part *made = &checkpoint->parts[checkpoint->count++];
     made->kind = kind;
     memcpy(made->name, copy, sizeof copy);
     made->object = kind == BYTES ? object : kd__object_hold(object);
@@ -143,7 +143,7 @@ kd_status kd_checkpoint_borrow_bytes(kd_checkpoint *checkpoint, const char *name
 
 /* ---- saving ---- */
 
-static kd_status save_state(const kd__part *p, kd__text *state)
+static kd_status save_state(const kd__saved_part *p, kd__text *state)
 {
     switch (p->kind) {
     case MODEL: return kd__model_save_state(p->object, state);
@@ -170,7 +170,7 @@ typedef struct {
     uint64_t bytes;
 } part_header;
 
-static kd_status write_part(kd__output *output, const kd__part *p)
+static kd_status write_part(kd__output *output, const kd__saved_part *p)
 {
     kd__text state = { .context = output->context };
     kd_status status = save_state(p, &state);
@@ -225,7 +225,7 @@ static kd_status restore_numbers(kd_exchange *exchange, kd__state_reader *reader
     return kd__optimizer_restore_numbers(exchange->optimizer, reader, &is_ready, apply);
 }
 
-static kd_status restore_state(const kd__part *p, kd__state_reader *reader, int apply)
+static kd_status restore_state(const kd__saved_part *p, kd__state_reader *reader, int apply)
 {
     switch (p->kind) {
     case MODEL: return kd__model_restore_state(p->object, reader, apply);
@@ -240,7 +240,7 @@ static kd_status restore_state(const kd__part *p, kd__state_reader *reader, int 
     }
 }
 
-static kd__part *find_part(const kd_checkpoint *checkpoint, const char *name, size_t length)
+static kd__saved_part *find_part(const kd_checkpoint *checkpoint, const char *name, size_t length)
 {
     for (int64_t i = 0; i < checkpoint->count; i++)
         if (strlen(checkpoint->parts[i].name) == length &&
@@ -277,7 +277,7 @@ static kd_status read_part(const kd_checkpoint *checkpoint, const char *path, co
     part_header h;
     KD_TRY(read_part_header(path, *at, end, &h));
     const char *name = *at + sizeof h, *bytes = name + h.name_bytes;
-    kd__part *p = find_part(checkpoint, name, h.name_bytes);
+    kd__saved_part *p = find_part(checkpoint, name, h.name_bytes);
     KD_FAIL_IF(!p || (uint32_t)p->kind != h.kind, KD_ERR_MISMATCH,
                "%s: part '%.*s' is not registered in this checkpoint", path, (int)h.name_bytes,
                name);

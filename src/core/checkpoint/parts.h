@@ -10,18 +10,18 @@
 #include "core/exchange/exchange.h"
 #include "formats/formats.h"
 
-typedef struct kd__part {
+typedef struct kd__saved_part {
     int32_t kind;
     char name[KD_NAME_BYTES];
     void *object;
     int64_t size; /* of bytes */
     int32_t seen; /* in the file that is being read */
-} kd__part;
+} kd__saved_part;
 
 struct kd_checkpoint {
     kd__object object;
     kd_checkpoint_options options;
-    kd__part *parts;
+    kd__saved_part *parts;
     int64_t count, room;
     kd_exchange *exchange; /* of the part that is one; NULL: one file, one rank */
 };
