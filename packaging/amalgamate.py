@@ -13,7 +13,7 @@ import sys
 
 import tree
 
-CORE = re.compile(r"(base|formats|math|nn|core/\w+)$")
+CORE = re.compile(r"(base|formats(/\w+)?|math|nn|core/\w+)$")
 KERNEL_PART = re.compile(r"math/(vector|kernels_\w+)\.h$")
 TOKEN = re.compile(
     r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|/\*.*?\*/|//[^\n]*'
@@ -58,6 +58,8 @@ def _declared(statement):
     """Names that a statement at the top level declares for its file alone."""
     text = re.sub(r"__attribute__\s*\(\(.*?\)\)(?!\))", "", "".join(statement), flags=re.S)
     words = [word for word in tokens(text) if not word.isspace()]
+    if "{" in words and _is_function(words):
+        words = [*words[: words.index("{")], "{", "}"]  # what its body declares is the body's
     found = []
     if "typedef" in words:
         pointer = re.search(r"\( \* (\w+) \)", " ".join(words))

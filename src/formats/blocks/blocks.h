@@ -101,22 +101,36 @@ float kd__block_mean_square(const float *x, int64_t n);
 
 /* ---- the formats ---- */
 
-#define KD__BLOCK_DECLARE(name)                                                                    \
-    void kd__##name##_decode(const uint8_t *block, float *y);                                      \
-    void kd__##name##_encode(const float *x, int64_t n, const float *importance, uint8_t *to);     \
-    void kd__##name##_ends(const uint8_t *block, int32_t group, float *low, float *high)
 void kd__q4_k_recode(const float *x, int64_t n, uint8_t *blocks);
 void kd__q5_k_recode(const float *x, int64_t n, uint8_t *blocks);
 void kd__iq4_nl_recode(const float *x, int64_t n, uint8_t *blocks);
-KD__BLOCK_DECLARE(q4_0);
-KD__BLOCK_DECLARE(q4_1);
-KD__BLOCK_DECLARE(q5_0);
-KD__BLOCK_DECLARE(q5_1);
-KD__BLOCK_DECLARE(q8_0);
-KD__BLOCK_DECLARE(q4_k);
-KD__BLOCK_DECLARE(q5_k);
-KD__BLOCK_DECLARE(q6_k);
-KD__BLOCK_DECLARE(iq4_nl);
+void kd__q4_0_decode(const uint8_t *block, float *y);
+void kd__q4_0_encode(const float *x, int64_t n, const float *importance, uint8_t *to);
+void kd__q4_0_ends(const uint8_t *block, int32_t group, float *low, float *high);
+void kd__q4_1_decode(const uint8_t *block, float *y);
+void kd__q4_1_encode(const float *x, int64_t n, const float *importance, uint8_t *to);
+void kd__q4_1_ends(const uint8_t *block, int32_t group, float *low, float *high);
+void kd__q5_0_decode(const uint8_t *block, float *y);
+void kd__q5_0_encode(const float *x, int64_t n, const float *importance, uint8_t *to);
+void kd__q5_0_ends(const uint8_t *block, int32_t group, float *low, float *high);
+void kd__q5_1_decode(const uint8_t *block, float *y);
+void kd__q5_1_encode(const float *x, int64_t n, const float *importance, uint8_t *to);
+void kd__q5_1_ends(const uint8_t *block, int32_t group, float *low, float *high);
+void kd__q8_0_decode(const uint8_t *block, float *y);
+void kd__q8_0_encode(const float *x, int64_t n, const float *importance, uint8_t *to);
+void kd__q8_0_ends(const uint8_t *block, int32_t group, float *low, float *high);
+void kd__q4_k_decode(const uint8_t *block, float *y);
+void kd__q4_k_encode(const float *x, int64_t n, const float *importance, uint8_t *to);
+void kd__q4_k_ends(const uint8_t *block, int32_t group, float *low, float *high);
+void kd__q5_k_decode(const uint8_t *block, float *y);
+void kd__q5_k_encode(const float *x, int64_t n, const float *importance, uint8_t *to);
+void kd__q5_k_ends(const uint8_t *block, int32_t group, float *low, float *high);
+void kd__q6_k_decode(const uint8_t *block, float *y);
+void kd__q6_k_encode(const float *x, int64_t n, const float *importance, uint8_t *to);
+void kd__q6_k_ends(const uint8_t *block, int32_t group, float *low, float *high);
+void kd__iq4_nl_decode(const uint8_t *block, float *y);
+void kd__iq4_nl_encode(const float *x, int64_t n, const float *importance, uint8_t *to);
+void kd__iq4_nl_ends(const uint8_t *block, int32_t group, float *low, float *high);
 void kd__iq4_xs_decode(const uint8_t *block, float *y);
 void kd__mxfp4_decode(const uint8_t *block, float *y);
 void kd__q2_k_decode(const uint8_t *block, float *y);
