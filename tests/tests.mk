@@ -13,7 +13,13 @@ TEST_ENV = KD_OLD_FILES=$(abspath tests/old) KD_TEST_DIR=$(SCRATCH)
 	check-python check-asan check-tsan check-valgrind check-blas check-faults check-kill check-mpi check-long check-arm64 check-musl check-gates check-dist check-pages nightly fuzz-smoke fuzz-long fuzz-corpus coverage style check-python-style \
 	record-symbols record-abi
 
-check: built unit internal check-headers check-names check-words check-room check-symbols check-abi check-layers check-core check-threads check-oom check-command check-dlopen check-faults check-kill check-kill-course fuzz-corpus check-examples check-python
+# Two lanes: the tests of Python beside everything else.
+check: built
+	@$(MAKE) --no-print-directory check-python > $(BUILD)/tests/python.log 2>&1 & python=$$!; \
+	status=0; $(MAKE) --no-print-directory check-c || status=1; \
+	wait $$python || status=1; cat $(BUILD)/tests/python.log; exit $$status
+
+check-c: unit internal check-headers check-names check-words check-room check-symbols check-abi check-layers check-core check-threads check-oom check-command check-dlopen check-faults check-kill check-kill-course fuzz-corpus check-examples
 
 # ---- suites ----
 # tests/unit mirrors src: a test lies in the folder of what it tests. The files are compiled one by
@@ -229,9 +235,11 @@ check-tsan:
 # valgrind tells the library and BLAS of a processor without AVX-512. It runs one thread at a time:
 # with fair-sched none that waits for another keeps that one from running. build/tests/valgrind-*.xml has the time of each test.
 VALGRIND = valgrind -q --error-exitcode=9 --fair-sched=yes --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
+# Tests with a tag of LEFT_OUT are for the night: those that last where a processor is emulated.
+LEFT_OUT ?= slow
 check-valgrind: $(BUILD)/tests/unit $(BUILD)/tests/internal
 	@mkdir -p $(SCRATCH)/valgrind
-	for suite in unit internal; do $(NOFORK) CK_EXCLUDE_TAGS=ranks CK_XML_LOG_FILE_NAME=$(BUILD)/tests/valgrind-$$suite.xml OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_TEST_DIR=$(SCRATCH)/valgrind KD_DATA= KD_TEST_FEW=1 $(VALGRIND) $(BUILD)/tests/$$suite || exit 1; done
+	for suite in unit internal; do $(NOFORK) CK_EXCLUDE_TAGS="$(LEFT_OUT)" CK_XML_LOG_FILE_NAME=$(BUILD)/tests/valgrind-$$suite.xml OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_TEST_DIR=$(SCRATCH)/valgrind KD_DATA= KD_TEST_FEW=1 $(VALGRIND) $(BUILD)/tests/$$suite || exit 1; done
 
 check-blas:
 	$(MAKE) --no-print-directory BLAS=blis BUILD=build/blis LIB=build/blis/lib built unit internal check-threads
@@ -243,14 +251,15 @@ check-clang:
 	$(MAKE) --no-print-directory CC=clang CXX=clang++ BLAS=$(CLANG) BUILD=build/clang LIB=build/clang/lib built unit internal check-symbols
 
 check-arm64:
-	sh tests/gates/arm64.sh
+	CK_EXCLUDE_TAGS="$(LEFT_OUT)" sh tests/gates/arm64.sh
 
 check-musl:
 	MAKE="$(MAKE)" sh tests/gates/musl.sh
 
 SEEN_GREEN ?=
+EVERY ?=
 check-gates:
-	SEEN_GREEN=$(SEEN_GREEN) PYTHON=$(PYTHON) sh tests/gates/break.sh $(BREAKS)
+	SEEN_GREEN=$(SEEN_GREEN) EVERY=$(EVERY) PYTHON=$(PYTHON) sh tests/gates/break.sh $(BREAKS)
 
 check-dist: dist
 	ANYWAY=$(ANYWAY) sh tests/gates/dist.sh $(ARCHIVE)

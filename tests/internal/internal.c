@@ -205,7 +205,7 @@ START_TEST(a_full_disk_leaves_the_old_file)
     char folder[600], path[700];
     static char bytes[200000];
     /* no file may grow beyond it: the write fails as on a full disk */
-    struct rlimit limit = { 100000, 100000 };
+    struct rlimit limit, before;
     char *back = NULL;
     int64_t size;
     snprintf(folder, sizeof folder, "%s/full",
@@ -214,8 +214,11 @@ START_TEST(a_full_disk_leaves_the_old_file)
     mkdir(folder, 0777);
     ck_assert_int_eq(kd__file_replace(ctx, path, "old", 3), KD_OK);
     signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = (struct rlimit){ .rlim_cur = 100000, .rlim_max = before.rlim_max };
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     ck_assert_int_eq(kd__file_replace(ctx, path, bytes, sizeof bytes), KD_ERR_IO);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0); /* the next test may be this process */
     ck_assert_ptr_nonnull(strstr(kd_last_error(), "cannot write"));
     ck_assert_int_eq(kd__file_read(ctx, path, 100, &back, &size), KD_OK);
     ck_assert(size == 3 && !memcmp(back, "old", 3));

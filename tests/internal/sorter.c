@@ -39,7 +39,9 @@ START_TEST(triples_are_sorted_in_place)
             fill(expected, count, kind);
             qsort(expected, (size_t)count, sizeof *t, by_all);
             kd__sort_triples(t, count);
-            for (int64_t i = 0; i < count; i++) ck_assert_int_eq(by_all(&t[i], &expected[i]), 0);
+            int64_t same = 0; /* one assertion: libcheck keeps each of a test without fork */
+            while (same < count && !by_all(&t[same], &expected[same])) same++;
+            ck_assert_int_eq(same, count);
             free(t), free(expected);
         }
 }
@@ -56,14 +58,16 @@ START_TEST(runs_are_merged)
         fill(expected, count, 0);
         ck_assert_int_eq(kd__sorter_create(&sorter, context, folder ? folder : "/tmp", 1 << 17),
                          KD_OK);
-        for (int64_t i = 0; i < count; i++)
-            ck_assert_int_eq(kd__sorter_add(&sorter, expected[i]), KD_OK);
+        int64_t added = 0;
+        while (added < count && kd__sorter_add(&sorter, expected[added]) == KD_OK) added++;
+        ck_assert_int_eq(added, count);
         qsort(expected, (size_t)count, sizeof *expected, by_all);
         ck_assert_int_eq(kd__sorter_begin(&sorter), KD_OK);
-        for (int64_t i = 0; i < count; i++) {
-            ck_assert_int_eq(kd__sorter_next(&sorter, &got), KD_OK);
-            ck_assert_int_eq(by_all(&got, &expected[i]), 0);
-        }
+        int64_t same = 0;
+        while (same < count && kd__sorter_next(&sorter, &got) == KD_OK &&
+               !by_all(&got, &expected[same]))
+            same++;
+        ck_assert_int_eq(same, count);
         ck_assert_int_eq(kd__sorter_next(&sorter, &got), KD_END);
         if (count > 6000) ck_assert_int_gt(sorter.run_count, 1);
         kd__sorter_free(&sorter);

@@ -143,11 +143,11 @@ kd_status kd_plan_measure_machine(kd_context *context, const char *folder, doubl
                seconds);
     const double start = kd__os_now();
     KD_TRY(kd_context_get_info(context, &info));
+    if (folder) KD_TRY(measure_disk(context, folder, &made)); /* a wrong folder is told at once */
     KD_TRY(kd_context_measure_matmul(context, &float32, &bfloat16));
     made.threads = info.threads;
     made.flops = info.matmul_precision == KD_PRECISION_BFLOAT16 ? bfloat16 : float32;
     KD_TRY(measure_steps(context, seconds, &made));
-    if (folder) KD_TRY(measure_disk(context, folder, &made));
     made.seconds = kd__os_now() - start;
     return kd__info_write(machine, &made, sizeof made, "kd_plan_machine");
 }

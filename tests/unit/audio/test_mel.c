@@ -546,8 +546,13 @@ Suite *mel_suite(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_set_timeout(slow, 60);
+    tcase_add_test(slow, every_size_is_the_definition);
+    suite_add_tcase(suite, slow);
     tcase_add_test(tests, presets_are_those_of_the_packages);
-    tcase_add_test(tests, every_size_is_the_definition);
     tcase_add_test(tests, frames_are_counted_as_documented);
     tcase_add_test(tests, ends_are_mirrored);
     tcase_add_test(tests, levels_are_cut_and_normalized);

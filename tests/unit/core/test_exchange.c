@@ -173,7 +173,7 @@ Suite *exchange_suite(void)
 {
     Suite *suite = suite_create("exchange");
     TCase *tests = tcase_create("exchange");
-    tcase_set_tags(tests, "ranks"); /* threads that wait for each other: too slow under valgrind */
+    tcase_set_tags(tests, "slow"); /* threads that wait for each other */
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, ranks_take_the_steps_of_one, 0, 6 * CASES);
     tcase_add_loop_test(tests, bits_are_the_same_whatever_the_buckets_are, 0, 4);

@@ -420,6 +420,7 @@ Suite *exchange_errors_suite(void)
 {
     Suite *suite = suite_create("exchange_errors");
     TCase *ranks = tcase_create("ranks"), *alone = tcase_create("alone");
+    tcase_set_tags(ranks, "slow"); /* threads that wait for each other */
     tcase_set_timeout(ranks, 240);
     tcase_add_loop_test(ranks, what_differs_is_named_on_all_ranks, 0, DIFFERENCES);
     tcase_add_test(ranks, values_of_rank_0_go_to_all_where_they_are_spread);

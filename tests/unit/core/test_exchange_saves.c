@@ -270,7 +270,7 @@ Suite *exchange_saves_suite(void)
 {
     Suite *suite = suite_create("exchange_saves");
     TCase *tests = tcase_create("exchange_saves");
-    tcase_set_tags(tests, "ranks"); /* threads that wait for each other: too slow under valgrind */
+    tcase_set_tags(tests, "slow"); /* threads that wait for each other */
     tcase_set_timeout(tests, 240);
     tcase_add_loop_test(tests, other_ranks_go_on_as_an_unbroken_run, 0, 16);
     tcase_add_test(tests, a_damaged_save_is_named_and_nothing_is_loaded);

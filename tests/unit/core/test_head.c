@@ -579,7 +579,6 @@ Suite *head_suite(void)
     tcase_add_test(tests, masked_rows_are_left_out_of_the_head);
     tcase_add_test(tests, chosen_rows_give_what_whole_logits_give);
     tcase_add_test(tests, a_mask_that_masks_nothing_changes_no_bit);
-    tcase_add_test(tests, a_teachers_head_takes_chosen_rows_alone);
     tcase_add_test(tests, bits_do_not_depend_on_threads_and_gradients_add_up);
     tcase_add_test(tests, stand_ins_of_skipped_cells_keep_what_rows_and_classes_share);
     tcase_add_test(tests, skipping_keeps_within_the_bounds_it_reports);
@@ -587,5 +586,11 @@ Suite *head_suite(void)
     tcase_add_test(tests, memory_of_wide_kinds_is_told);
     tcase_add_test(tests, bad_heads_are_refused);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, NULL);
+    tcase_set_timeout(slow, 120);
+    tcase_add_test(slow, a_teachers_head_takes_chosen_rows_alone);
+    suite_add_tcase(suite, slow);
     return suite;
 }

@@ -648,10 +648,15 @@ Suite *pairs_suite(void)
     tcase_add_test(tests, rows_are_counted_in_the_unit_of_their_fields);
     tcase_add_test(tests, diagnostics_tell_the_place_of_the_positive);
     tcase_add_loop_test(tests, any_threads_and_any_limit_give_the_same_bits, 0, 3);
-    tcase_add_loop_test(tests, memory_is_what_the_query_says_and_does_not_grow, 0, 3);
     tcase_add_test(tests, sides_that_make_no_pairs_are_refused);
     tcase_add_test(tests, options_that_a_kind_has_not_are_refused);
     tcase_add_test(tests, a_side_is_0_or_1_or_none);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_set_timeout(slow, 60);
+    tcase_add_loop_test(slow, memory_is_what_the_query_says_and_does_not_grow, 0, 3);
+    suite_add_tcase(suite, slow);
     return suite;
 }

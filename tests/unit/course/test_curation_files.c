@@ -157,9 +157,14 @@ Suite *curation_files_suite(void)
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 120);
-    tcase_add_test(tests, near_duplicates_beyond_memory_are_the_same);
-    tcase_add_test(tests, memory_stays_within_what_was_stated);
     tcase_add_test(tests, what_does_not_go_is_refused);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_set_timeout(slow, 120);
+    tcase_add_test(slow, near_duplicates_beyond_memory_are_the_same);
+    tcase_add_test(slow, memory_stays_within_what_was_stated);
+    suite_add_tcase(suite, slow);
     return suite;
 }

@@ -185,12 +185,17 @@ Suite *blocks_suite(void)
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, errors_are_those_of_the_formats);
-    tcase_add_test(tests, what_was_read_is_written_as_the_same_bytes);
     tcase_add_test(tests, importance_lowers_the_error_that_it_weighs);
     tcase_add_test(tests, a_block_of_q4_0_is_what_its_formula_says);
     tcase_add_test(tests, zeros_stay_zeros);
-    tcase_add_test(tests, tiny_numbers_become_zeros);
     tcase_add_test(tests, what_has_no_blocks_is_refused);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_set_timeout(slow, 60);
+    tcase_add_test(slow, tiny_numbers_become_zeros);
+    tcase_add_test(slow, what_was_read_is_written_as_the_same_bytes);
+    suite_add_tcase(suite, slow);
     return suite;
 }

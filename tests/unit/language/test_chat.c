@@ -446,7 +446,11 @@ Suite *chat_suite(void)
     tcase_add_test(tests, the_mask_is_what_the_assistant_says);
     tcase_add_test(tests, reasoning_stays_or_goes_as_asked);
     tcase_add_test(tests, a_thought_in_other_marks_goes_as_asked);
-    tcase_add_test(tests, templates_that_mean_harm_are_stopped);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_set_timeout(slow, 120);
+    tcase_add_test(slow, templates_that_mean_harm_are_stopped);
+    suite_add_tcase(suite, slow);
     return suite;
 }

@@ -217,11 +217,15 @@ Suite *eight_bits_suite(void)
     Suite *suite = suite_create("eight_bits");
     TCase *tests = tcase_create("eight_bits");
     tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_add_test(tests, loud_channels_cost_little);
     tcase_add_test(tests, dead_channels_stay_as_they_are);
-    tcase_add_test(tests, bits_do_not_depend_on_threads);
     tcase_add_test(tests, shared_layers_and_short_positions_are_smoothed);
     tcase_add_test(tests, a_published_model_is_near_its_float32_logits);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_add_test(slow, loud_channels_cost_little);
+    tcase_add_test(slow, bits_do_not_depend_on_threads);
+    suite_add_tcase(suite, slow);
     return suite;
 }

@@ -531,10 +531,15 @@ Suite *encoder_suite(void)
     tcase_add_test(tests, adapters_train_and_the_trunk_stays);
     tcase_add_test(tests, eight_bits_are_near_and_layers_may_share_gradients);
     tcase_add_test(tests, a_text_gives_the_same_in_every_batch_and_no_rows_give_zero);
-    tcase_add_test(tests, memory_is_known_before_it_is_taken);
     tcase_add_test(tests, a_pass_allocates_nothing_after_the_first);
     tcase_add_test(tests, what_would_change_the_result_is_refused_by_name);
     tcase_add_test(tests, batches_that_do_not_fit_are_refused_with_their_place);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_set_timeout(slow, 120);
+    tcase_add_test(slow, memory_is_known_before_it_is_taken);
+    suite_add_tcase(suite, slow);
     return suite;
 }

@@ -233,7 +233,7 @@ Suite *exchange_language_suite(void)
 {
     Suite *suite = suite_create("exchange_language");
     TCase *tests = tcase_create("exchange_language");
-    tcase_set_tags(tests, "ranks"); /* threads that wait for each other: too slow under valgrind */
+    tcase_set_tags(tests, "slow"); /* threads that wait for each other */
     tcase_set_timeout(tests, 240);
     tcase_add_loop_test(tests, language_models_take_the_steps_of_one_rank, 0, CASES);
     suite_add_tcase(suite, tests);

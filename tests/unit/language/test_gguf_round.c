@@ -354,7 +354,12 @@ Suite *gguf_round_suite(void)
     tcase_add_test(tests, special_and_plain_added_tokens_stay_what_they_are);
     tcase_add_test(tests, an_added_token_in_normalized_text_is_told);
     tcase_add_test(tests, merges_that_one_rank_a_token_cannot_say_are_refused);
-    tcase_add_test(tests, random_merges_come_back_or_are_refused);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_set_timeout(slow, 60);
+    tcase_add_test(slow, random_merges_come_back_or_are_refused);
+    suite_add_tcase(suite, slow);
     return suite;
 }

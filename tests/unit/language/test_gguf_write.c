@@ -291,14 +291,19 @@ Suite *gguf_write_suite(void)
     TCase *tests = tcase_create("gguf_write");
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_add_test(tests, q4_k_m_of_a_wide_model_is_llama_cpp_s_mixture);
-    tcase_add_test(tests, the_small_mixture_has_more_bits_in_the_first_layers);
     tcase_add_test(tests, rows_that_do_not_fit_get_substitutes_and_it_is_told);
     tcase_add_test(tests, rows_of_no_multiple_of_32_are_float16_and_it_is_told);
     tcase_add_test(tests, rules_come_before_the_mixture);
-    tcase_add_test(tests, a_plan_tells_what_writing_tells_and_threads_change_nothing);
     tcase_add_test(tests, numbers_that_no_block_holds_are_refused_by_name);
     tcase_add_test(tests, options_that_say_nothing_are_refused);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_set_timeout(slow, 120);
+    tcase_add_test(slow, a_plan_tells_what_writing_tells_and_threads_change_nothing);
+    tcase_add_test(slow, q4_k_m_of_a_wide_model_is_llama_cpp_s_mixture);
+    tcase_add_test(slow, the_small_mixture_has_more_bits_in_the_first_layers);
+    suite_add_tcase(suite, slow);
     return suite;
 }

@@ -540,9 +540,14 @@ Suite *image_inputs_suite(void)
     tcase_add_test(tests, relations_compare_images_whole);
     tcase_add_test(tests, hidden_states_of_images_are_projected_row_by_row);
     tcase_add_test(tests, students_are_cut_out_of_images);
-    tcase_add_test(tests, shapes_are_learned_in_a_few_steps);
     tcase_add_test(tests, what_would_change_the_result_is_refused_by_name);
     tcase_add_test(tests, patches_that_do_not_fit_are_refused);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_set_timeout(slow, 120);
+    tcase_add_test(slow, shapes_are_learned_in_a_few_steps);
+    suite_add_tcase(suite, slow);
     return suite;
 }

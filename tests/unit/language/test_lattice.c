@@ -374,13 +374,18 @@ Suite *lattice_suite(void)
     TCase *tests = tcase_create("lattice");
     tcase_set_timeout(tests, 240);
     tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_add_test(tests, what_the_loss_saw_is_what_the_file_holds);
     tcase_add_test(tests, passes_see_points_and_parameters_stay);
     tcase_add_test(tests, gradients_go_straight_through_and_stop_at_the_ends);
-    tcase_add_test(tests, training_on_a_lattice_is_the_same_however_it_is_run);
-    tcase_add_test(tests, a_lattice_stays_until_the_parameters_change);
-    tcase_add_test(tests, a_checkpoint_holds_the_parameters_alone);
     tcase_add_test(tests, what_does_not_go_together_is_refused);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_set_timeout(slow, 240);
+    tcase_add_test(slow, what_the_loss_saw_is_what_the_file_holds);
+    tcase_add_test(slow, training_on_a_lattice_is_the_same_however_it_is_run);
+    tcase_add_test(slow, a_lattice_stays_until_the_parameters_change);
+    tcase_add_test(slow, a_checkpoint_holds_the_parameters_alone);
+    suite_add_tcase(suite, slow);
     return suite;
 }

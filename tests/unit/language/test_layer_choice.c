@@ -296,10 +296,14 @@ Suite *layer_choice_suite(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, influence_is_what_the_outputs_say);
     tcase_add_test(tests, layers_of_influence_stay_and_the_last_one);
-    tcase_add_test(tests, greedy_layers_are_those_whose_students_are_nearest);
     tcase_add_test(tests, choices_do_not_depend_on_threads);
     tcase_add_test(tests, a_student_has_the_layers_of_its_map);
     tcase_add_test(tests, choices_that_cannot_be_made_are_refused);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_add_test(slow, greedy_layers_are_those_whose_students_are_nearest);
+    suite_add_tcase(suite, slow);
     return suite;
 }

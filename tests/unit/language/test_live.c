@@ -271,7 +271,12 @@ Suite *live_suite(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_live_language_model_fills_the_store_that_its_dense_logits_fill);
     tcase_add_test(tests, what_the_targets_lack_is_said_once);
-    tcase_add_test(tests, rows_times_vocabulary_numbers_are_never_held);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_set_timeout(slow, 60);
+    tcase_add_test(slow, rows_times_vocabulary_numbers_are_never_held);
+    suite_add_tcase(suite, slow);
     return suite;
 }

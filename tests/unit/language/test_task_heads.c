@@ -872,7 +872,6 @@ Suite *task_heads_suite(void)
     tcase_add_test(tests, a_head_of_images_reads_the_class_token_or_all_patches);
     tcase_add_test(tests, a_network_of_layers_has_heads_on_any_of_them);
     tcase_add_test(tests, gradients_are_those_of_central_differences);
-    tcase_add_test(tests, heads_at_once_are_models_of_one_head_each);
     tcase_add_test(tests, a_head_that_nobody_asks_for_gets_no_gradient_and_is_not_kept);
     tcase_add_test(tests, an_evaluating_pass_stops_after_what_the_heads_need);
     tcase_add_test(tests, a_frozen_trunk_is_not_gone_back_through);
@@ -890,5 +889,11 @@ Suite *task_heads_suite(void)
     tcase_add_test(tests, a_head_that_is_added_is_as_one_of_the_config);
     tcase_add_test(tests, memory_of_heads_that_are_asked_for_is_told);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_set_timeout(slow, 300);
+    tcase_add_test(slow, heads_at_once_are_models_of_one_head_each);
+    suite_add_tcase(suite, slow);
     return suite;
 }

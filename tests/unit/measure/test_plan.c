@@ -344,11 +344,16 @@ Suite *plan_suite(void)
     tcase_add_test(tests, work_is_that_of_the_layers);
     tcase_add_test(tests, windows_and_lengths_tell_the_keys);
     tcase_add_test(tests, the_network_is_what_ranks_send);
-    tcase_add_test(tests, memory_is_what_a_context_counts);
     tcase_add_test(tests, stores_have_the_size_of_their_rule);
     tcase_add_test(tests, wrong_numbers_are_named);
     tcase_add_test(tests, a_plan_is_printed);
-    tcase_add_test(tests, a_machine_is_measured);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_add_checked_fixture(slow, setup, teardown);
+    tcase_set_timeout(slow, 120);
+    tcase_add_test(slow, memory_is_what_a_context_counts);
+    tcase_add_test(slow, a_machine_is_measured);
+    suite_add_tcase(suite, slow);
     return suite;
 }
