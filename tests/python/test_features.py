@@ -32,7 +32,9 @@ class FeaturesTest(Samples):
             outputs = {"hidden.0": some + (1 - share) * self.states[:20].repeat(3, 1)[:, :10]}
             self.loss.evaluate(outputs, batch, targets)
             seen = self.loss.diagnostics(0)
-            z, t = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (outputs["hidden.0"], some))
+            z, t = (
+                x / np.linalg.norm(x, axis=1, keepdims=True) for x in (outputs["hidden.0"], some)
+            )
             expected = 1 - ((t - z) ** 2).sum() / ((t - t.mean(0)) ** 2).sum()
             self.assertAlmostEqual(seen.explained, expected, 5)
             pairs = (t @ t.T)[~np.eye(20, dtype=bool)].mean()

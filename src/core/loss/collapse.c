@@ -70,6 +70,6 @@ void kd__watch_explained(kd_loss *loss, int32_t t, int64_t rows, const float *st
         }
         variance += squares - (rows ? sum * sum / (double)rows : 0);
     }
-    loss->terms[t].collapse.explained =
-        rows < LEAST_ROWS || !(variance > 0) ? NAN : 1 - error / variance;
+    const int known = rows >= LEAST_ROWS && variance > 0;
+    loss->terms[t].collapse.explained = known ? 1 - error / variance : NAN;
 }
