@@ -270,7 +270,7 @@ reproduce-tasks: all
 	PEERS=$(PEERS) sh bench/with_peers.sh examples/course/tasks.py $(KD_DATA) build/tasks $(or $(STEPS),1500)
 
 # Feature losses on images, in a language model, across languages (an hour; docs/reproduce-features.md). Each is left out where what it needs is
-# not given: DATA (Fashion-MNIST), SMOLLM2, MINILM, KD_DATA. MINUTES of each of the last two; SHORT=1: a few minutes, to see that all runs.
+# not given: DATA (Fashion-MNIST), SMOLLM2, MINILM, KD_DATA. MINUTES of the second, STEPS of the last; SHORT=1: a few minutes, to see that all runs.
 FEATURES := examples/features
 FIGURES := build/reproduce-features.json
 reproduce-features: all

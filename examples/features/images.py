@@ -222,6 +222,10 @@ def main(folder, out, seeds=3, samples=6000, epochs=3, kinds=tuple(KINDS)):
                 print(f"  {student}, {base}, {r['kind']}: {at}", flush=True)
     show_rows(rows)
     found = {"teacher": runs.accuracy, "rows": rows, "order": {}}
+    found["table"] = [
+        table.row(f"{r['student']}, {r['base']}, {r['kind']}", r["tuned"], published(r))
+        for r in rows
+    ]
     for student in STUDENTS:
         found["order"][student] = order(runs.ctx, rows, student)
         print(f"order beside RepDistiller's, {student}: {found['order'][student]:.2f} (Spearman)")

@@ -194,7 +194,10 @@ def main(minilm, data, out, seeds=1, steps=1000, count=None):
         for name in MEASURES
     ]
     table.show(["measure", "teacher", "student", "goal"], lines)
-    table.keep(out, "other language", {"teacher": before, "students": rows, "goals": GOALS})
+    compared = [
+        table.row(name, [r[name] for r in rows], before[name], GOALS.get(name)) for name in MEASURES
+    ]
+    table.keep(out, "other language", {"students": rows, "table": compared})
 
 
 if __name__ == "__main__":
