@@ -270,13 +270,13 @@ reproduce-tasks: all
 	PEERS=$(PEERS) sh bench/with_peers.sh examples/course/tasks.py $(KD_DATA) build/tasks $(or $(STEPS),1500)
 
 # Feature losses on images, in a language model, across languages (an hour; docs/reproduce-features.md). Each is left out where what it needs is
-# not given: DATA (Fashion-MNIST), SMOLLM2, MINILM, KD_DATA. MINUTES of each of the last two; SHORT=1: a few minutes, to see that all runs.
+# not given: DATA (Fashion-MNIST), SMOLLM2, MINILM, KD_DATA. MINUTES of the second, STEPS of the last; SHORT=1: a few minutes, to see that all runs.
 FEATURES := examples/features
 FIGURES := build/reproduce-features.json
 reproduce-features: all
 	test -z "$(DATA)" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/images.py $(DATA) $(FIGURES) $(or $(SEEDS),3) $(if $(SHORT),500 1)
 	test -z "$(and $(SMOLLM2),$(KD_DATA))" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/language_models.py $(SMOLLM2) $(KD_DATA) $(FIGURES) $(or $(SEEDS),3) $(or $(MINUTES),$(if $(SHORT),1,17))
-	test -z "$(and $(MINILM),$(KD_DATA))" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/other_language.py $(MINILM) $(KD_DATA) $(FIGURES) 1 $(or $(MINUTES),$(if $(SHORT),0.5,17)) $(if $(SHORT),500)
+	test -z "$(and $(MINILM),$(KD_DATA))" || PEERS=$(PEERS) sh bench/with_peers.sh $(FEATURES)/other_language.py $(MINILM) $(KD_DATA) $(FIGURES) 1 $(or $(STEPS),$(if $(SHORT),20 500,1000))
 
 # Three tasks in one student beside three students (about a quarter of an hour; docs/guide-tasks.md): MINILM, KD_DATA. SEEDS, STEPS; HEADS: other
 # options of examples/tasks/one_trunk.py, as --texts 500.

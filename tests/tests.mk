@@ -172,7 +172,7 @@ check-long: all $(BUILD)/examples/course
 	$(MAKE) --no-print-directory check-kill KILLS=$(call long,100,200)
 	$(MAKE) --no-print-directory check-kill-course COURSE_KILLS=$(call long,10,50)
 	test -z "$(KD_DATA)" || { rm -rf $(SCRATCH)/brief; $(BUILD)/examples/course $(SCRATCH)/brief 1 2 brief > $(SCRATCH)/brief.log 2>&1 || { tail $(SCRATCH)/brief.log; exit 1; }; }
-	test -z "$$KD_MINILM" -o -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/features/other_language.py $$KD_MINILM $$KD_DATA $(SCRATCH)/features.json 1 0.1 200
+	test -z "$$KD_MINILM" -o -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/features/other_language.py $$KD_MINILM $$KD_DATA $(SCRATCH)/features.json 1 4 200
 	$(foreach script,$(LONG_SCRIPTS),$(call timed,$(script)) &&) true
 
 # Each script with its count; what has none runs whole.

@@ -50,14 +50,14 @@ def add_terms(loss, widths):
         loss.add(kd.LossKind.GRAM, GRAM / len(widths), first=width, **WIDTH)
 
 
-def train(ctx, student, samples, read, steps, rate, widths, together, lazy=None):
+def train(ctx, student, samples, read, steps, rate, widths, together, lazy=None, faster=1):
     """Seconds that it took. read(batch, numbers, targets) fills in the teacher's vectors; lazy: a
-    pattern of tensors whose untouched rows a step leaves alone."""
+    pattern of tensors whose untouched rows a step leaves alone, at `faster` times the rate."""
     loss, batch, targets = kd.Loss(ctx), kd.Batch(ctx), kd.Targets(ctx)
     add_terms(loss, widths)
     optimizer = kd.Optimizer(ctx, kd.OptimizerKind.ADAMW, student, weight_decay=0.01, clip_norm=1)
     if lazy:
-        optimizer.add_group(lazy, lazy=1, weight_decay=0)
+        optimizer.add_group(lazy, lazy=1, weight_decay=0, learning_rate=faster)
     warm = kd.Schedule.linear(ctx, 0.02, 1, steps // 10 + 1)
     fall = kd.Schedule.linear(ctx, rate, 0, steps)
     order, waiting, began = np.random.default_rng(1), np.empty(0, int), time.time()

@@ -28,6 +28,13 @@ def show(columns, rows):
     print("\n".join("| " + " | ".join(line) + " |" for line in lines), flush=True)
 
 
+def row(name, values, peer=None, goal=None):
+    """A mean beside a peer's figure: an entry of "table" in a part of the JSON file."""
+    ours = interval(values)[0]
+    ratio = ours / peer if peer else None
+    return {"name": name, "ours": ours, "peer": peer, "ratio": ratio, "goal": goal}
+
+
 def keep(path, part, found):
     """Writes a part of the JSON file; the other parts stay."""
     kept = {}

@@ -152,8 +152,7 @@ KD_API void kd_term_options_init(kd_term_options *options, size_t size);
 KD_API kd_status kd_loss_create(kd_loss **out, kd_context *context, const kd_loss_options *options);
 KD_API void kd_loss_free(kd_loss *loss);
 
-/* Adds a term; *term (may be NULL) is its number, counted from 0. Names in the options are
- * copied. */
+/* Adds a term; *term (may be NULL) is its number, from 0. Names in the options are copied. */
 KD_API kd_status kd_loss_add(kd_loss *loss, int32_t kind, double weight,
                              const kd_term_options *options, int32_t *term);
 
@@ -279,6 +278,9 @@ typedef struct kd_loss_diagnostics {
     double student_norm, teacher_norm, cosine;
     int64_t degenerate; /* calls of the term that had too few rows for a relation */
     double in_batch_accuracy, positive_rank, scale; /* of two sides: contrast.h; else NaN */
+    /* Of up to 64 rows of a feature term (fewer than 8: NaN): the mean cosine of two rows of a side
+     * (1: all point one way); the share of the teacher's variance that the student explains. */
+    double student_pair_cosine, teacher_pair_cosine, explained;
 } kd_loss_diagnostics;
 /* They cost a pass over the arrays and are off by default. */
 KD_API kd_status kd_loss_set_diagnostics(kd_loss *loss, int32_t on);

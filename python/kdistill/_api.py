@@ -731,6 +731,9 @@ class kd_loss_diagnostics(Structure):
         ("in_batch_accuracy", c_double),
         ("positive_rank", c_double),
         ("scale", c_double),
+        ("student_pair_cosine", c_double),
+        ("teacher_pair_cosine", c_double),
+        ("explained", c_double),
     ]
     struct_size: int
     reserved: int
@@ -762,6 +765,9 @@ class kd_loss_diagnostics(Structure):
     in_batch_accuracy: float
     positive_rank: float
     scale: float
+    student_pair_cosine: float
+    teacher_pair_cosine: float
+    explained: float
 
 
 class kd_projection_options(Structure):
@@ -4038,8 +4044,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_loss_add": (
         c_int32, [c_void_p, c_int32, c_double, POINTER(kd_term_options), POINTER(c_int32)],
-        "Adds a term; *term (may be NULL) is its number, counted from 0. Names in the options are\n"
-        "copied."
+        "Adds a term; *term (may be NULL) is its number, from 0. Names in the options are copied."
     ),
     "kd_loss_set": (
         c_int32, [c_void_p, c_int32, c_int32, c_double],

@@ -229,6 +229,15 @@ class LossDiagnostics:
     positive_rank: float
     #: of two sides: contrast.h; else NaN
     scale: float
+    #: Of up to 64 rows of a feature term (fewer than 8: NaN): the mean cosine of two rows of a side
+    #: (1: all point one way); the share of the teacher's variance that the student explains.
+    student_pair_cosine: float
+    #: Of up to 64 rows of a feature term (fewer than 8: NaN): the mean cosine of two rows of a side
+    #: (1: all point one way); the share of the teacher's variance that the student explains.
+    teacher_pair_cosine: float
+    #: Of up to 64 rows of a feature term (fewer than 8: NaN): the mean cosine of two rows of a side
+    #: (1: all point one way); the share of the teacher's variance that the student explains.
+    explained: float
 
 
 @dataclass(frozen=True)

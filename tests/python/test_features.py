@@ -22,6 +22,24 @@ class FeaturesTest(Samples):
         self.loss.set_projection(term, kind=kd.Projection.LINEAR_BIAS, name="fit")
         return term
 
+    def test_diagnostics_tell_what_a_student_explains(self):
+        self.loss.add(kd.LossKind.MEAN_SQUARED_ERROR, **self.sides, normalize=kd.Normalize.ROWS)
+        self.loss.set_diagnostics(True)
+        some = self.teacher[:20]
+        for share in (1, 0.5):
+            batch = kd.Batch(self.ctx).begin(20)
+            targets = kd.Targets(self.ctx).begin(20).set("hidden.5", some)
+            outputs = {"hidden.0": some + (1 - share) * self.states[:20].repeat(3, 1)[:, :10]}
+            self.loss.evaluate(outputs, batch, targets)
+            seen = self.loss.diagnostics(0)
+            z, t = (
+                x / np.linalg.norm(x, axis=1, keepdims=True) for x in (outputs["hidden.0"], some)
+            )
+            expected = 1 - ((t - z) ** 2).sum() / ((t - t.mean(0)) ** 2).sum()
+            self.assertAlmostEqual(seen.explained, expected, 5)
+            pairs = (t @ t.T)[~np.eye(20, dtype=bool)].mean()
+            self.assertAlmostEqual(seen.teacher_pair_cosine, pairs, 5)
+
     def test_a_loss_is_a_source_of_an_optimizer(self):
         model = kd.Model(self.ctx, {**MLP, "hidden_act": "tanh"})
         batch = kd.Batch(self.ctx).begin(60).set("inputs", self.x)

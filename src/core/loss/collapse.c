@@ -31,16 +31,18 @@ static double mean_cosine(const float *x, int64_t rows, int64_t width, const kd_
     return n < LEAST_ROWS ? NAN : (square - n) / (n * (n - 1));
 }
 
-void kd__watch_collapse(kd_loss *loss, int32_t t, int64_t rows, const float *student,
-                        int64_t student_width, const float *teacher, int64_t teacher_width)
+void kd__watch_collapse(kd_loss *loss, int32_t t, int is_training, int64_t rows,
+                        const float *student, int64_t student_width, const float *teacher,
+                        int64_t teacher_width)
 {
     kd_context *context = loss->object.context;
     kd__collapse *c = &loss->terms[t].collapse;
-    if (c->told) return;
+    if (c->told && !loss->diagnostics) return;
     rows = kd__min(rows, MOST_ROWS);
-    const double s = mean_cosine(student, rows, student_width, context->kernels);
-    const double of_teacher = mean_cosine(teacher, rows, teacher_width, context->kernels);
-    const int collapsed = s > COLLAPSED && of_teacher < APART;
+    c->student = mean_cosine(student, rows, student_width, context->kernels);
+    c->teacher = mean_cosine(teacher, rows, teacher_width, context->kernels);
+    if (c->told || !is_training) return;
+    const int collapsed = c->student > COLLAPSED && c->teacher < APART;
     c->in_a_row = collapsed ? c->in_a_row + 1 : 0;
     if (c->in_a_row < CALLS) return;
     c->told = 1;
@@ -48,6 +50,26 @@ void kd__watch_collapse(kd_loss *loss, int32_t t, int64_t rows, const float *stu
             "%s (term %d): the student's rows of '%s' all point one way: their mean cosine is "
             "%.3f, the teacher's %.3f, in each of %d calls. Is one side normalized and the other "
             "not (the number normalize)?",
-            kd__kind_of(loss->terms[t].kind)->name, t, loss->terms[t].o.student_output, s,
-            of_teacher, CALLS);
+            kd__kind_of(loss->terms[t].kind)->name, t, loss->terms[t].o.student_output, c->student,
+            c->teacher, CALLS);
+}
+
+/* 1 - sum |t - s|^2 / sum |t - mean t|^2; NaN of too few rows, and where all teacher's are one. */
+void kd__watch_explained(kd_loss *loss, int32_t t, int64_t rows, const float *student,
+                         const float *teacher, int64_t width)
+{
+    double error = 0, variance = 0;
+    rows = kd__min(rows, MOST_ROWS);
+    for (int64_t k = 0; k < width; k++) {
+        double sum = 0, squares = 0;
+        for (int64_t r = k; r < rows * width; r += width) {
+            const double difference = (double)teacher[r] - student[r];
+            error += difference * difference;
+            sum += teacher[r];
+            squares += (double)teacher[r] * teacher[r];
+        }
+        variance += squares - (rows ? sum * sum / (double)rows : 0);
+    }
+    const int known = rows >= LEAST_ROWS && variance > 0;
+    loss->terms[t].collapse.explained = known ? 1 - error / variance : NAN;
 }

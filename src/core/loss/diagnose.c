@@ -54,6 +54,10 @@ static void average(const kd_loss *loss, int32_t t, const kd_loss_result *made,
     seen->teacher_norm = mean(sums[KD__SEEN_TEACHER_NORM], feature ? n : 0);
     seen->cosine = mean(sums[KD__SEEN_COSINE], feature ? n : 0);
     seen->degenerate = loss->terms[t].degenerate;
+    const kd__collapse *c = &loss->terms[t].collapse;
+    seen->student_pair_cosine = n > 0 ? c->student : NAN;
+    seen->teacher_pair_cosine = n > 0 ? c->teacher : NAN;
+    seen->explained = n > 0 ? c->explained : NAN;
     const double ranked = sums[KD__SEEN_RANKED];
     const int sided = kd__kind_of(loss->terms[t].kind)->sided;
     seen->in_batch_accuracy = mean(sums[KD__SEEN_FIRST], sided ? ranked : 0);

@@ -116,8 +116,9 @@ static void look_some(const kd__kernels *kernels, const void *argument, int64_t 
 static void look(const kd__feature *f, int64_t first)
 {
     if (f->s->seen) kd__for_rows(&f->entry_count, look_some, f);
-    if (first == 0 && f->student->dz)
-        kd__watch_collapse(f->loss, f->number, f->count.count, f->z.x, f->width, f->t.x, f->given);
+    if (first == 0 && (f->student->dz || f->s->seen))
+        kd__watch_collapse(f->loss, f->number, !!f->student->dz, f->count.count, f->z.x, f->width,
+                           f->t.x, f->given);
 }
 
 /* ---- a block ---- */
@@ -138,6 +139,9 @@ static kd_status make_sides(kd__feature *f, int64_t first)
     look(f, first);
     kd__normalize_rows(rows, &f->z);
     kd__normalize_rows(rows, &f->t);
+    if (first == 0 && f->s->seen)
+        kd__watch_explained(f->loss, f->number, rows->count, f->z.x, f->t.x,
+                            f->width == f->given ? f->width : 0);
     return KD_OK;
 }
 

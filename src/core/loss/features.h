@@ -60,8 +60,12 @@ kd_status kd__projection_forward(const kd__rows *rows, const kd__projected *p);
 kd_status kd__projection_backward(const kd__rows *rows, const kd__projected *p);
 
 /* Looks at rows of both sides before they are normalized, and warns once (collapse.c). */
-void kd__watch_collapse(kd_loss *loss, int32_t term, int64_t rows, const float *student,
-                        int64_t student_width, const float *teacher, int64_t teacher_width);
+void kd__watch_collapse(kd_loss *loss, int32_t term, int is_training, int64_t rows,
+                        const float *student, int64_t student_width, const float *teacher,
+                        int64_t teacher_width);
+/* The same rows as the term compares them (rows, width), for diagnostics. */
+void kd__watch_explained(kd_loss *loss, int32_t term, int64_t rows, const float *student,
+                         const float *teacher, int64_t width);
 
 /* A term in a call. */
 typedef struct kd__feature {

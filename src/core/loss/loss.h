@@ -140,6 +140,7 @@ typedef struct kd__pairs_of {
 /* Do a student's rows fall onto one line, where the teacher's do not? (collapse.c) */
 typedef struct kd__collapse {
     int32_t in_a_row, told;
+    double student, teacher, explained; /* what the last call saw: kd_loss_diagnostics */
 } kd__collapse;
 
 struct kd__term {

@@ -289,6 +289,7 @@ static void collapse(int calls)
 
 START_TEST(a_collapse_is_told_once)
 {
+    kd_loss_result result;
     kd_context_options o = KD_CONTEXT_OPTIONS_INIT;
     kd_logger logger = { .struct_size = sizeof logger, .level = KD_LOG_WARNING, .log = hear };
     teardown();
@@ -319,9 +320,36 @@ START_TEST(a_collapse_is_told_once)
         length += sqrt(ss) / 20;
         cosine += st / sqrt(ss * tt) / 20;
     }
+    double pairs[2] = { 0, 0 }, error = 0, variance = 0;
+    const float *sides[2] = { side_s, side_t };
+    for (int side = 0; side < 2; side++)
+        for (int a = 0; a < 20; a++)
+            for (int b = 0; b < 20; b++) {
+                double ab = 0, aa = 0, bb = 0;
+                for (int k = 0; k < 8; k++) {
+                    const double x = sides[side][8 * a + k], y = sides[side][8 * b + k];
+                    ab += x * y, aa += x * x, bb += y * y;
+                }
+                if (a != b) pairs[side] += ab / sqrt(aa * bb) / (20 * 19);
+            }
+    for (int k = 0; k < 8; k++) {
+        double mean = 0;
+        for (int r = 0; r < 20; r++) mean += side_t[8 * r + k] / 20;
+        for (int i = k; i < 160; i += 8) {
+            error += pow(side_t[i] - side_s[i], 2);
+            variance += pow(side_t[i] - mean, 2);
+        }
+    }
+    NEAR(seen.student_pair_cosine, pairs[0], 1e-6);
+    NEAR(seen.teacher_pair_cosine, pairs[1], 1e-6);
+    NEAR(seen.explained, 1 - error / variance, 1e-6);
     NEAR(seen.student_norm, length, 1e-5);
     NEAR(seen.cosine, cosine, 1e-6);
     ck_assert(isnan(seen.student_entropy) && isnan(seen.agreement));
+    begin_rows(7, 8); /* too few to say something of */
+    OK(run_rows(7, 8, side_ds, &result));
+    OK(kd_loss_get_diagnostics(loss, 0, &seen));
+    ck_assert(isnan(seen.student_pair_cosine) && isnan(seen.explained));
 }
 END_TEST
 
