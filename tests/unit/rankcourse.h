@@ -24,6 +24,7 @@ typedef struct {
     kd_optimizer_options optimizer;
     kd_exchange_options exchange;
     int32_t begins, steps, batch; /* samples of all ranks */
+    int32_t tells;                /* 1: the learning rate before the step */
     int32_t samples;              /* of the data; 0: all */
     int32_t odd;                  /* what this rank has otherwise; 0: nothing */
     /* what all ranks came to, in the same bits */
@@ -139,6 +140,7 @@ static inline kd_status take_step(course_parts *p, const course_run *c, double *
     TRY(status);
     TRY(kd_teacher_read(p->teacher, p->batch, p->targets));
     TRY(kd_loss_count(p->loss, p->batch, p->targets, &counts));
+    if (c->tells) TRY(kd_exchange_set_learning_rate(p->exchange, 0.02));
     TRY(kd_exchange_sum_counts(p->exchange, p->batch, &counts, &samples));
     if (c->begins) TRY(kd_exchange_begin(p->exchange));
     TRY(kd_model_forward(p->model, p->batch, KD_MODE_TRAIN));

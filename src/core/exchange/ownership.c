@@ -164,13 +164,19 @@ static kd_status take_memory(kd_exchange *x, const kd_optimizer *optimizer)
     const int64_t items = optimizer->count + optimizer->model_count;
     const int64_t whole = most_numbers(x, optimizer, 0) * 4;
     x->part_room = most_numbers(x, optimizer, 1);
+    x->largest = 0;
+    for (int64_t i = 0; i < optimizer->piece_count; i++)
+        x->largest = kd__max(x->largest, optimizer->pieces[i].count);
     for (int i = 0; i < KD__SLOTS; i++) {
         kd__parcel *slot = &x->slots[i];
         KD_TRY(KD_NEW(context, &slot->send, whole + 4));
         KD_TRY(KD_NEW(context, &slot->received, x->part_room * 4 * x->ranks + 4));
     }
-    x->buffer_bytes = KD__SLOTS * (whole + x->part_room * 4 * x->ranks);
-    KD_TRY(KD_NEW(context, &x->byte_offsets, (int64_t)2 * KD__SLOTS * (x->ranks + 1)));
+    for (int i = 0; i < KD__SHARES; i++) KD_TRY(KD_NEW(context, &x->shares[i], whole + 4));
+    x->buffer_bytes = KD__SLOTS * (whole + x->part_room * 4 * x->ranks) + KD__SHARES * whole;
+    KD_TRY(KD_NEW(context, &x->byte_offsets, (int64_t)KD__REQUESTS * (x->ranks + 1)));
+    if (x->o.shard && x->ranks > 1)
+        KD_TRY(KD_NEW(context, &x->scratch, (int64_t)context->threads * 2 * x->largest));
     KD_TRY(KD_NEW(context, &x->partials, x->most_owned + 1));
     KD_TRY(KD_NEW(context, &x->all_partials, (x->most_owned + 1) * x->ranks));
     KD_TRY(KD_NEW(context, &x->rows, (int64_t)context->threads * x->ranks));
@@ -185,13 +191,16 @@ void kd__exchange_free_plan(kd_exchange *x)
     kd_context *context = x->object.context;
     void *blocks[] = { x->endings,      x->buckets,  x->order,        x->cuts,   x->at,
                        x->offsets,      x->owned,    x->byte_offsets, x->hashes, x->all_hashes,
-                       x->all_partials, x->partials, (void *)x->rows, x->widened };
+                       x->all_partials, x->partials, (void *)x->rows, x->widened, x->scratch };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
     for (int i = 0; i < KD__SLOTS; i++) {
         kd__release(context, x->slots[i].send);
         kd__release(context, x->slots[i].received);
     }
+    for (int i = 0; i < KD__SHARES; i++) kd__release(context, x->shares[i]);
     memset(x->slots, 0, sizeof x->slots);
+    memset((void *)x->shares, 0, sizeof x->shares);
+    x->scratch = NULL;
     x->endings = NULL, x->buckets = NULL, x->order = x->cuts = x->at = x->offsets = NULL;
     x->owned = NULL, x->byte_offsets = NULL, x->hashes = x->all_hashes = NULL;
     x->partials = x->all_partials = NULL, x->rows = NULL, x->widened = NULL;

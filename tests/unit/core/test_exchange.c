@@ -43,6 +43,7 @@ START_TEST(ranks_take_the_steps_of_one)
     course_run *one = run_of(o), *many = run_of(o);
     many->exchange.shard = _i % 2;
     many->begins = _i % 2;
+    many->tells = _i / 2 % 2;
     run_on(one, 1, 1, 0);
     run_on(many, 2 + _i / 2 % 3, 1, _i % 3);
     near_each_other(many, one);
@@ -56,11 +57,13 @@ END_TEST
 
 typedef struct {
     int64_t bucket_bytes;
-    int32_t shard, begins, threads, late;
+    int32_t shard, begins, threads, late, tells;
 } form;
-static const form forms[] = { { 1, 1, 1, 1, 0 },      { 1, 0, 0, 3, 2 }, { 262144, 1, 0, 2, 0 },
-                              { 262144, 0, 1, 1, 7 }, { 0, 1, 0, 1, 3 }, { 0, 0, 1, 2, 0 },
-                              { 1 << 30, 1, 1, 3, 1 } };
+static const form forms[] = { { 1, 1, 1, 1, 0, 0 },      { 1, 0, 0, 3, 2, 0 },
+                              { 262144, 1, 0, 2, 0, 1 }, { 262144, 0, 1, 1, 7, 0 },
+                              { 0, 1, 0, 1, 3, 0 },      { 0, 0, 1, 2, 0, 1 },
+                              { 1 << 30, 1, 1, 3, 1, 0 }, { 1, 1, 1, 2, 5, 1 },
+                              { 1, 1, 0, 1, 0, 1 } };
 enum { FORMS = sizeof forms / sizeof *forms };
 
 /* Clipped or not, and with 16 bits on the wire. */
@@ -73,6 +76,7 @@ static course_run *formed(int kind, const form *f)
     c->exchange.bucket_bytes = f->bucket_bytes;
     c->exchange.shard = f->shard;
     c->begins = f->begins;
+    c->tells = f->tells;
     return c;
 }
 
