@@ -320,9 +320,12 @@ bench-language: all
 bench-windows: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/windows.py $(SMOLLM2) $(KD_DATA)
 
-# Ranks of this machine beside torch's DistributedDataParallel over gloo: RANKS, ROUNDS. Worth nothing where other work runs.
-bench-ranks: all
-	PEERS=$(PEERS) sh bench/with_peers.sh bench/ranks.py $(or $(RANKS),2) $(or $(ROUNDS),5)
+# Ranks of this machine beside one, beside threads, and beside torch's DistributedDataParallel and ZeRO over gloo: RANKS, ROUNDS, STEPS. Worth nothing where other work runs.
+$(BUILD)/bench/ranks: bench/ranks.c mpi/transport_mpi.c $(OBJECTS)
+	@mkdir -p $(@D)
+	$(MPICC) -std=gnu11 -O2 $(WARNINGS) -Iinclude -Isrc -Impi bench/ranks.c mpi/transport_mpi.c $(OBJECTS) $(LIBS) -o $@
+bench-ranks: all $(BUILD)/bench/ranks
+	RANKS_C=$(BUILD)/bench/ranks KDISTILL_LIBRARY=$(abspath $(SHARED)) PEERS=$(PEERS) sh bench/with_peers.sh bench/ranks.py $(or $(RANKS),2) $(or $(ROUNDS),3)
 # Steps in which rows are masked or layers are frozen, beside whole ones. THREADS, ROUNDS; SHORT=1.
 bench-rows: all
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) bench/rows.py

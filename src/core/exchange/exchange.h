@@ -46,7 +46,7 @@ enum { KD__SLOTS = 3 };   /* buckets of gradients under way: requests 0 to 2 */
 enum { KD__SHARES = 2 };  /* shares under way: requests 4 and 5 */
 enum { KD__FIRST_SHARE = 4, KD__REQUESTS = 8 };
 /* Shares that travel with gradients: that of a bucket starts before the gradients of the third
- * after it do, on all ranks. */
+ * after it do, and before those that a backward pass does not tell of, on all ranks. */
 enum { KD__LAG = 3 };
 
 /* What owners give to all. */
@@ -94,6 +94,7 @@ struct kd_exchange {
     int64_t ending_count, ending_room;
     kd__bucket *buckets;
     int64_t bucket_count, bucket_room;
+    int64_t ending_within; /* the first of them end within a backward pass */
     int64_t *order; /* pieces, as they end */
     int64_t *cuts;  /* (buckets, N + 1): places in `order` where parts begin */
     int64_t *at;    /* of each place in `order`: numbers before it in its bucket; -1: none travel */

@@ -78,6 +78,8 @@ static kd_status make_buckets(kd_exchange *x, const kd_optimizer *optimizer)
         KD_TRY(KD_RESERVE(x->object.context, &x->buckets, &x->bucket_room, x->bucket_count + 1));
         x->buckets[x->bucket_count++] =
             (kd__bucket){ first, i + 1, ending_of(x, &optimizer->parameters[piece->parameter]) };
+        if (x->buckets[x->bucket_count - 1].group < x->ending_count)
+            x->ending_within = x->bucket_count;
         first = i + 1;
         numbers = 0;
     }
@@ -205,6 +207,7 @@ void kd__exchange_free_plan(kd_exchange *x)
     x->owned = NULL, x->byte_offsets = NULL, x->hashes = x->all_hashes = NULL;
     x->partials = x->all_partials = NULL, x->rows = NULL, x->widened = NULL;
     x->ending_count = x->ending_room = x->bucket_count = x->bucket_room = 0;
+    x->ending_within = 0;
 }
 
 kd_status kd__exchange_plan(kd_exchange *x, kd_optimizer *optimizer)

@@ -224,10 +224,17 @@ void kd__exchange_rewind(kd_exchange *x)
     for (int64_t i = 0; i < x->ending_count; i++) x->endings[i].has_ended = 0;
 }
 
+/* Does the share of a bucket start before the gradients of another do? */
+static int share_is_before(const kd_exchange *x, int64_t share, int64_t bucket)
+{
+    return share + KD__LAG <= bucket || bucket == x->bucket_count ||
+           (share < x->ending_within && bucket >= x->ending_within);
+}
+
 static int share_is_next(const kd_exchange *x)
 {
-    if (x->back == KD__BACK_NOTHING || x->shared == x->bucket_count) return 0;
-    return x->started == x->bucket_count || x->shared + KD__LAG <= x->started;
+    return x->back != KD__BACK_NOTHING && x->shared < x->bucket_count &&
+           share_is_before(x, x->shared, x->started);
 }
 
 /* *did 1: something was started. */
@@ -287,7 +294,8 @@ static kd_status wait_long(kd_exchange *x)
             "%lld (the slowest of the step before: rank %d)",
             x->rank, x->o.patience, (long long)kd__min(x->summed, x->bucket_count - 1) + 1,
             (long long)x->bucket_count, (long long)x->steps + 1, x->slowest);
-    if (x->placed < x->shared && (x->summed == x->started || x->placed + KD__LAG <= x->summed))
+    if (x->placed < x->shared &&
+        (x->summed == x->started || share_is_before(x, x->placed, x->summed)))
         return finish_share(x, 1, &did);
     return finish_bucket(x, 1, &did);
 }
