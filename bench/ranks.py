@@ -177,7 +177,9 @@ def mpi(ranks, *arguments, threads=1):
     bind = ["--bind-to", "core"] if ranks > 1 else ["--bind-to", "none"]
     command = [RUNNER, "-n", str(ranks), *bind, PROGRAM, *map(str, arguments)]
     return results_of(
-        command, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+        command,
+        OMPI_ALLOW_RUN_AS_ROOT="1",
+        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
         OPENBLAS_NUM_THREADS=str(threads),
     )
 
@@ -222,48 +224,35 @@ def speeds(ranks, rounds, caps):
     return list(speed.values()), [rs[-1] for rs in results.values()]
 
 
-def hidden(ranks, all_seconds):
-    """The last rank's wait in a step, told and begun, beside a step that begins nothing early."""
-    steps = max(3, STEPS)
+def hidden(ranks, moved):
+    """What a step waits for that was told and begun, beside one of which nothing leaves early."""
     for title, config in (("63 MB", MIDDLE), ("Llama 288 x 6", CONFIG)):
-        form = {
-            f: train(ranks, config, TEXTS, steps, f, bucket=1 << 20)
-            for f in ("plain", "begun", "told")
-        }
-        alone = all_seconds if config is MIDDLE else all_seconds * (
-            form["told"]["parameters"] * 4 / (MIDDLE_BYTES[0] or 1)
-        )
-        rest = form["plain"]["last"] - alone  # norm and update: computing
-        share = {f: (form[f]["last"] - rest) / alone for f in ("begun", "told")}
-        print(
-            f"{title}: left in the pass {form['begun']['early']:.2f} of all bytes, with the rate "
-            f"told {form['told']['early']:.2f}; exposed {share['begun']:.2f} and {share['told']:.2f}"
-        )
+        runs = {f: train(ranks, config, TEXTS, STEPS, f) for f in ("plain", "begun", "told")}
+        alone_ = moved["seconds"] * 4 * runs["plain"]["parameters"] / moved["bytes"]
+        rest = runs["plain"]["last"] - alone_  # norm and update: computing
+        share = {f: (runs[f]["last"] - rest) / alone_ for f in ("begun", "told")}
+        early = {f: runs[f]["early"] for f in share}
+        for f, what in (("begun", "begun"), ("told", "rate told")):
+            print(
+                f"{title}, {what}: {early[f]:.2f} of the bytes left early, {share[f]:.2f} exposed"
+            )
         if config is MIDDLE:
             goal("exposed exchange over all of it, 63 MB", share["told"], 0.25, False)
 
 
-MIDDLE_BYTES = [0]
-
-
 def alone(ranks, repeats):
     ours_ = mpi(ranks, "exchange", json.dumps(MIDDLE), repeats)
-    MIDDLE_BYTES[0] = ours_[0]["bytes"]
     theirs = mpi(ranks, "allreduce", ours_[0]["bytes"], repeats)
     for name, lines in (("exchange", ours_), ("MPI_Allreduce", theirs)):
         sizes = ", ".join(f"{x['bucket'] >> 10} KiB {1e3 * x['seconds']:.1f}" for x in lines)
         print(f"{name}, {lines[0]['bytes'] / 1e6:.0f} MB, ms by buckets: {sizes}")
-    best = [min(x["seconds"] for x in lines) for lines in (ours_, theirs)]
-    goal("exchange alone over the best MPI_Allreduce", best[0] / best[1], 1.4, False)
-    return best[0]
+    best = [min(lines, key=lambda x: x["seconds"]) for lines in (ours_, theirs)]
+    ratio = best[0]["seconds"] / best[1]["seconds"]
+    goal("exchange alone over the best MPI_Allreduce", ratio, 1.4, False)
+    return ours_[2]  # of the usual size of buckets
 
 
-def main():
-    ranks = int(sys.argv[1]) if len(sys.argv) > 1 else 2
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    began = time.perf_counter()
-    all_seconds = alone(ranks, 4 * STEPS)
-    hidden(ranks, all_seconds)
+def compare_speeds(ranks, rounds):
     caps = gloo(ranks, "caps", 0)
     (one, threads, many, ours_, ddp, zero), last = speeds(ranks, rounds, caps)
     goal(f"{ranks} ranks over one", many / one, 0.925 * ranks)
@@ -271,14 +260,31 @@ def main():
     goal("over torch DDP, both over gloo", ours_ / ddp, 1.25)
     goal("ours over MPI, over torch DDP over gloo", many / ddp, 1.25)
     goal("over torch ZeRO, both over gloo", ours_ / zero, 1.3)
-    goal("memory of a process, ours over MPI / torch ZeRO",
-         last[2]["resident"] / last[5]["resident"], 0.55, False)
+    own, sharded = last[2]["resident"], last[5]["resident"]
+    goal("memory of a process, ours over MPI / torch ZeRO", own / sharded, 0.55, False)
     more = [last[i]["resident"] - last[i]["before"] for i in (3, 5)]
     goal("memory beyond what imports take, both gloo", more[0] / more[1], 0.55, False)
+
+
+def compare_memory(ranks):
     small = [train(n, SMOLLM2, 1, 2)["resident"] for n in (1, ranks)]
-    print(f"SmolLM2-135M's shape: {small[0] / 1e9:.2f} GB of one rank, {small[1] / 1e9:.2f} of each")
-    goal(f"memory of a rank of {ranks} over one rank's, whole process", small[1] / small[0], 0.8,
-         False)
+    print(
+        f"SmolLM2-135M's shape: {small[0] / 1e9:.2f} GB of one rank, {small[1] / 1e9:.2f} of each"
+    )
+    goal(f"memory of a rank of {ranks} over one's, whole process", small[1] / small[0], 0.8, False)
+
+
+def main():
+    ranks = int(sys.argv[1]) if len(sys.argv) > 1 else 2
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    parts = os.environ.get("PARTS", "exchange speeds memory").split()
+    began = time.perf_counter()
+    if "exchange" in parts:
+        hidden(ranks, alone(ranks, 4 * STEPS))
+    if "speeds" in parts:
+        compare_speeds(ranks, rounds)
+    if "memory" in parts:
+        compare_memory(ranks)
     print(f"{time.perf_counter() - began:.0f} s; load {os.getloadavg()[0]:.2f} on {os.cpu_count()}")
 
 

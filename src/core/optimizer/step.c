@@ -370,6 +370,7 @@ static void pass_tensors(void *user, const kd_model *model, int64_t first, int64
     step_work w = work_of(optimizer, optimizer->begun_rate);
     int64_t count = 0;
     double sum;
+    if (first == end) return;
     kd__optimizer_find_touched(optimizer);
     for (int64_t i = 0; i < optimizer->piece_count; i++) {
         const kd__parameter *p = &optimizer->parameters[optimizer->pieces[i].parameter];
