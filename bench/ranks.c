@@ -156,9 +156,8 @@ static void train(char **a)
                (double)ranks * texts * length / median_step, median_step,
                median(last + 1, steps - 1), (long long)parameters_of(&p),
                (double)traffic.early_bytes / (double)(traffic.sent_bytes + !traffic.sent_bytes),
-               traffic.waited_seconds / steps, traffic.seconds / steps,
-               (long long)info.peak_bytes, (long long)used.ru_maxrss * 1024,
-               (double)traffic.sent_bytes / steps);
+               traffic.waited_seconds / steps, traffic.seconds / steps, (long long)info.peak_bytes,
+               (long long)used.ru_maxrss * 1024, (double)traffic.sent_bytes / steps);
     end(&p);
 }
 
@@ -187,8 +186,7 @@ static void exchange(char **a)
         for (int n = 0; n < repeats && n < MOST; n++) seconds[n] = travel_once(p.exchange);
         if (!rank)
             printf("RESULT {\"bucket\":%lld,\"bytes\":%lld,\"seconds\":%.6f}\n",
-                   (long long)sizes[i], 4 * (long long)parameters_of(&p),
-                   median(seconds, repeats));
+                   (long long)sizes[i], 4 * (long long)parameters_of(&p), median(seconds, repeats));
         end(&p);
     }
 }

@@ -2,8 +2,7 @@
 DistributedDataParallel and ZeroRedundancyOptimizer over gloo: every row of the goals, as ratios of
 one run, medians of rounds that alternate.
 
-    PEERS=folder RANKS_C=build/bench/ranks MPIRUN=mpirun sh bench/with_peers.sh bench/ranks.py \\
-        [RANKS [ROUNDS]]
+    PEERS=folder RANKS_C=build/bench/ranks sh bench/with_peers.sh bench/ranks.py [N [ROUNDS]]
 
 Ours runs over MPI (bench/ranks.c) and over gloo; a rank is a process of one thread.
 Worth something only where nothing else runs.

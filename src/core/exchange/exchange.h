@@ -95,9 +95,9 @@ struct kd_exchange {
     kd__bucket *buckets;
     int64_t bucket_count, bucket_room;
     int64_t ending_within; /* the first of them end within a backward pass */
-    int64_t *order; /* pieces, as they end */
-    int64_t *cuts;  /* (buckets, N + 1): places in `order` where parts begin */
-    int64_t *at;    /* of each place in `order`: numbers before it in its bucket; -1: none travel */
+    int64_t *order;        /* pieces, as they end */
+    int64_t *cuts;         /* (buckets, N + 1): places in `order` where parts begin */
+    int64_t *at; /* of each place in `order`: numbers before it in its bucket; -1: none travel */
     /* (buckets, N + 1): numbers of a bucket before each part; frozen ones do not travel */
     int64_t *offsets;
     int64_t most_owned;    /* pieces of the rank with most */

@@ -191,8 +191,8 @@ static kd_status take_memory(kd_exchange *x, const kd_optimizer *optimizer)
 void kd__exchange_free_plan(kd_exchange *x)
 {
     kd_context *context = x->object.context;
-    void *blocks[] = { x->endings,      x->buckets,  x->order,        x->cuts,   x->at,
-                       x->offsets,      x->owned,    x->byte_offsets, x->hashes, x->all_hashes,
+    void *blocks[] = { x->endings,      x->buckets,  x->order,        x->cuts,    x->at,
+                       x->offsets,      x->owned,    x->byte_offsets, x->hashes,  x->all_hashes,
                        x->all_partials, x->partials, (void *)x->rows, x->widened, x->scratch };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
     for (int i = 0; i < KD__SLOTS; i++) {

@@ -108,8 +108,10 @@ static void place_draws(const kd_exchange *x, const counts_word *sum, const coun
 static kd__course course_of(const kd_exchange *x)
 {
     const kd_optimizer_options *o = &x->optimizer->o;
-    return (kd__course){ x->optimizer->gradient_scale, o->clip_norm,    o->clip_value, o->momentum,
-                         o->weight_decay,              frozen_now(x->optimizer) };
+    return (kd__course){
+        x->optimizer->gradient_scale, o->clip_norm, o->clip_value, o->momentum, o->weight_decay,
+        frozen_now(x->optimizer)
+    };
 }
 
 /* May sums go back while gradients travel? All ranks say so, or none does it. */
@@ -371,8 +373,8 @@ kd_status kd_exchange_step(kd_exchange *x, double learning_rate)
     KD_FAIL_IF(!x->is_counted, KD_ERR_STATE,
                "kd_exchange_step: expected kd_exchange_sum_counts before each step");
     kd_status status = check_pass(x);
-    if (status == KD_OK) status = check_course(x, learning_rate);
     if (status == KD_OK) status = kd__optimizer_check(x->optimizer, learning_rate);
+    if (status == KD_OK) status = check_course(x, learning_rate);
     return end_step(x, status, learning_rate);
 }
 

@@ -71,8 +71,8 @@ static void move_piece(void *argument, int64_t index, int32_t worker)
     const kd__piece *piece = &x->optimizer->pieces[x->order[place]];
     const kd__parameter *p = &x->optimizer->parameters[piece->parameter];
     const size_t bytes = (size_t)piece->count * sizeof(float);
-    const int packs_mine =
-        m->what == PACK_VALUES || m->what == PACK_SUMS || m->what == PACK_FORESEEN;
+    const int packs_mine = m->what == PACK_VALUES || m->what == PACK_SUMS ||
+                           m->what == PACK_FORESEEN;
     float *values = p->values + piece->first, *gradients = p->gradients + piece->first;
     if (at < 0 || is_mine(m, place) != packs_mine) return;
     char *there = m->bytes + at * (int64_t)sizeof(float);

@@ -59,9 +59,9 @@ typedef struct {
     int64_t bucket_bytes;
     int32_t shard, begins, threads, late, tells;
 } form;
-static const form forms[] = { { 1, 1, 1, 1, 0, 0 },      { 1, 0, 0, 3, 2, 0 },
-                              { 262144, 1, 0, 2, 0, 1 }, { 262144, 0, 1, 1, 7, 0 },
-                              { 0, 1, 0, 1, 3, 0 },      { 0, 0, 1, 2, 0, 1 },
+static const form forms[] = { { 1, 1, 1, 1, 0, 0 },       { 1, 0, 0, 3, 2, 0 },
+                              { 262144, 1, 0, 2, 0, 1 },  { 262144, 0, 1, 1, 7, 0 },
+                              { 0, 1, 0, 1, 3, 0 },       { 0, 0, 1, 2, 0, 1 },
                               { 1 << 30, 1, 1, 3, 1, 0 }, { 1, 1, 1, 2, 5, 1 },
                               { 1, 1, 0, 1, 0, 1 } };
 enum { FORMS = sizeof forms / sizeof *forms };

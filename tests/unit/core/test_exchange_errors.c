@@ -122,10 +122,9 @@ enum {
     OTHER_SCALE,
     WAYS
 };
-static const kd_status peer_status[] = { KD_ERR_PEER,     KD_ERR_PEER, KD_ERR_PEER,
-                                         KD_ERR_PEER,     KD_ERR_PEER, KD_ERR_PEER,
-                                         KD_ERR_MISMATCH, KD_ERR_PEER, KD_OK,
-                                         KD_ERR_MISMATCH };
+static const kd_status peer_status[] = { KD_ERR_PEER, KD_ERR_PEER,    KD_ERR_PEER,     KD_ERR_PEER,
+                                         KD_ERR_PEER, KD_ERR_PEER,    KD_ERR_MISMATCH, KD_ERR_PEER,
+                                         KD_OK,       KD_ERR_MISMATCH };
 
 typedef struct {
     course_run *run;
