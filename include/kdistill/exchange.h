@@ -125,10 +125,10 @@ KD_API kd_status kd_exchange_sum_counts(kd_exchange *exchange, kd_batch *batch,
 KD_API kd_status kd_exchange_begin(kd_exchange *exchange);
 
 /* Before kd_exchange_sum_counts: the learning rate that the coming kd_exchange_step will be given
- * (another is KD_ERR_INVALID there). Where all ranks have told it, and there is neither clip_norm
+ * (another is KD_ERR_INVALID there). Where all ranks have set it, and there is neither clip_norm
  * nor max_norm, parameters go back to the ranks while gradients still travel, within the backward
  * pass after kd_exchange_begin: the same bits, less to wait for. Optional, and for one step. With
- * shard 0 nothing need be told. The optimizer's numbers and what is frozen then change before
+ * shard 0 it need not be set. The optimizer's numbers and what is frozen then change before
  * kd_exchange_sum_counts, not within a step. */
 KD_API kd_status kd_exchange_set_learning_rate(kd_exchange *exchange, double learning_rate);
 

@@ -119,7 +119,7 @@ struct kd_exchange {
     int64_t started, summed;                   /* buckets */
     int64_t shared, placed;                    /* buckets whose shares started, ended */
     int32_t back, from;                        /* KD__BACK_..; of that rank, -1: of the owners */
-    int32_t has_rate;                          /* the host has told it before the step */
+    int32_t has_rate;                          /* the host has set it before the step */
     double rate;
     kd__course course; /* since the counts */
     int64_t steps;
