@@ -87,7 +87,8 @@ slowly() {
     [ -n "$shape" ] || return 0
     name=$1
     shift
-    line=$(within timeout 300 "$@" 2> "$scratch/slow.log" | grep -a parameters) || fail "$name, slow network:
+    line=$(within timeout 300 "$@" 2> "$scratch/slow.log" | grep -a parameters) ||
+        fail "$name, slow network:
 $(cat "$scratch/slow.log")"
     [ "$line" = "$(echo "$reference" | head -1)" ] || fail "$name, slow network: $line"
     echo "check-mpi: $name: the same bits over $shape"
