@@ -1,7 +1,7 @@
 /* What ranks of MPI attain, for bench/ranks.py: lines of JSON from rank 0.
- *   ranks train CONFIG TEXTS LENGTH STEPS THREADS FORM BUCKET_BYTES   FORM: plain, begun, told
- *   ranks exchange CONFIG REPEATS                all gradients to owners and parameters back, alone
- *   ranks exchange CONFIG REPEATS       all gradients to their owners and parameters back, alone
+ *   ranks train CONFIG TEXTS LENGTH STEPS THREADS FORM BUCKET_BYTES    FORM: plain, begun, told
+ *   ranks exchange CONFIG REPEATS      all gradients to their owners and parameters back, alone
+ *   ranks allreduce BYTES REPEATS      MPI_Allreduce of as many, in pieces of each size */
 #include <kdistill/mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
