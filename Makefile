@@ -220,7 +220,7 @@ dist:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton demo-quantize bench-rows bench-prune
+.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-plan bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton demo-quantize bench-rows bench-prune
 
 DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
 build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
@@ -320,9 +320,15 @@ bench-language: all
 bench-windows: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/windows.py $(SMOLLM2) $(KD_DATA)
 
-# Ranks of this machine beside torch's DistributedDataParallel over gloo: RANKS, ROUNDS. Worth nothing where other work runs.
-bench-ranks: all
-	PEERS=$(PEERS) sh bench/with_peers.sh bench/ranks.py $(or $(RANKS),2) $(or $(ROUNDS),5)
+# Ranks of this machine beside one, beside threads, and beside torch's DistributedDataParallel and ZeRO over gloo: RANKS, ROUNDS, STEPS. Worth nothing where other work runs.
+$(BUILD)/bench/ranks: bench/ranks.c mpi/transport_mpi.c $(OBJECTS)
+	@mkdir -p $(@D)
+	$(MPICC) -std=gnu11 -O2 $(WARNINGS) -Iinclude -Isrc -Impi bench/ranks.c mpi/transport_mpi.c $(OBJECTS) $(LIBS) -o $@
+bench-ranks: all $(BUILD)/bench/ranks
+	RANKS_C=$(BUILD)/bench/ranks KDISTILL_LIBRARY=$(abspath $(SHARED)) PEERS=$(PEERS) sh bench/with_peers.sh bench/ranks.py $(or $(RANKS),2) $(or $(ROUNDS),3)
+# What kdistill-plan says beside runs of one and of RANKS ranks. STEPS.
+bench-plan: all $(BUILD)/bench/ranks
+	RANKS_C=$(BUILD)/bench/ranks KDISTILL_LIBRARY=$(abspath $(SHARED)) PEERS=$(PEERS) sh bench/with_peers.sh bench/plan.py $(or $(RANKS),2)
 # Steps in which rows are masked or layers are frozen, beside whole ones. THREADS, ROUNDS; SHORT=1.
 bench-rows: all
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) bench/rows.py

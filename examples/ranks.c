@@ -104,6 +104,7 @@ static double take_step(run *r)
     kd_loss_result result = { .struct_size = sizeof result };
     CHECK(kd_teacher_read(r->teacher, r->batch, r->targets));
     CHECK(kd_loss_count(r->loss, r->batch, r->targets, &counts));
+    CHECK(kd_exchange_set_learning_rate(r->exchange, 1e-2)); /* parameters come back early */
     CHECK(kd_exchange_sum_counts(r->exchange, r->batch, &counts, NULL));
     CHECK(kd_exchange_begin(r->exchange));
     CHECK(kd_model_forward(r->student, r->batch, KD_MODE_TRAIN));

@@ -61,6 +61,7 @@ targets = kd.Targets(ctx)
 for batch in loader.into(kd.Batch(ctx)):
     teacher.read(batch, targets)
     counts = loss.count(batch, targets)
+    exchange.set_learning_rate(1e-2)  # known before: parameters come back during the pass
     exchange.sum_counts(batch, counts)
     exchange.begin()
     student.forward(batch)

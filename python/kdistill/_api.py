@@ -4619,6 +4619,20 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "leave\n"
         "in kd_exchange_step, in the same bits. KD_ERR_STATE: no kd_exchange_sum_counts."
     ),
+    "kd_exchange_set_learning_rate": (
+        c_int32, [c_void_p, c_double],
+        "Before kd_exchange_sum_counts: the learning rate that the coming kd_exchange_step will be "
+        "given\n"
+        "(another is KD_ERR_INVALID there). Where all ranks have set it, and there is neither clip_"
+        "norm\n"
+        "nor max_norm, parameters go back to the ranks while gradients still travel, within the bac"
+        "kward\n"
+        "pass after kd_exchange_begin: the same bits, less to wait for. Optional, and for one step."
+        " With\n"
+        "shard 0 it need not be set. The optimizer's numbers and what is frozen then change before"
+        "\n"
+        "kd_exchange_sum_counts, not within a step."
+    ),
     "kd_exchange_step": (
         c_int32, [c_void_p, c_double],
         "All ranks: sums the gradients, clips by the norm over all parameters, updates, and returns"

@@ -151,6 +151,14 @@ class Exchange(Handle):
         check(lib.kd_exchange_sum_counts(*at))
         return samples.value
 
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Tells the coming step's learning rate before `sum_counts`.
+
+        Where all ranks do and nothing is clipped by the norm, parameters come back during the
+        backward pass: the same bits, less to wait for.
+        """
+        check(lib.kd_exchange_set_learning_rate(self._pointer, learning_rate))
+
     def begin(self) -> None:
         """The next backward pass is the step's last: gradients leave while it runs."""
         check(lib.kd_exchange_begin(self._pointer))

@@ -145,6 +145,10 @@ prove "exchange: a rank draws the random numbers of another" unit:exchange \
 prove "exchange: own gradients are not rounded as they travel" unit:exchange \
     src/core/exchange/travel.c \
     's/if (r == x->rank) kd__convert_from_float32(.*/memset(rounded, 0, sizeof rounded);/'
+prove "exchange: what was foreseen is not taken over" unit:exchange \
+    src/core/exchange/step_together.c 's/    kd__exchange_adopt(x);/;/'
+prove "exchange: foreseen without moments" unit:exchange src/core/optimizer/step.c \
+    's/if (first) memcpy(first, optimizer->first/if (!first) memcpy(first, optimizer->first/'
 prove "exchange: a rank that failed is not heard" unit:exchange_errors src/core/exchange/agree.c \
     's/word->status != KD_OK, KD_ERR_PEER/word->status == 99, KD_ERR_PEER/'
 prove "exchange: a save without manifest counts" unit:exchange_saves src/core/checkpoint/saves.c \

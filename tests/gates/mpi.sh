@@ -64,6 +64,36 @@ singleton() {
     echo "check-mpi: $1: a launcher of another MPI is refused"
 }
 
+# ---- a slow network: loopback of a namespace of its own, with a delay and a rate ----
+
+shape=
+for try in "netem delay 1ms rate 500mbit" "tbf rate 500mbit burst 256kb latency 400ms"; do
+    if unshare -n sh -c "ip link set lo up && tc qdisc add dev lo root $try" 2> /dev/null; then
+        shape=$try
+        break
+    fi
+done
+case $shape in
+"") echo "check-mpi: SKIPPED: a slow network (needs root, unshare, ip and tc)" ;;
+tbf*) echo "check-mpi: no netem in this kernel: a slow network has a rate, delays are LEFT OUT" ;;
+esac
+
+within() {
+    unshare -n sh -c "ip link set lo up && tc qdisc add dev lo root $shape && exec \"\$@\"" sh "$@"
+}
+
+# The bits of two ranks that talk by TCP over it.
+slowly() {
+    [ -n "$shape" ] || return 0
+    name=$1
+    shift
+    line=$(within timeout 300 "$@" 2> "$scratch/slow.log" | grep -a parameters) ||
+        fail "$name, slow network:
+$(cat "$scratch/slow.log")"
+    [ "$line" = "$(echo "$reference" | head -1)" ] || fail "$name, slow network: $line"
+    echo "check-mpi: $name: the same bits over $shape"
+}
+
 for bin in "mpicc.openmpi mpirun.openmpi" "mpicc.mpich mpiexec.mpich" \
     ${MPI_BIN:+"$MPI_BIN/mpicc $MPI_BIN/mpirun"}; do
     compiler=${bin% *} runner=${bin#* }
@@ -78,6 +108,9 @@ for bin in "mpicc.openmpi mpirun.openmpi" "mpicc.mpich mpiexec.mpich" \
     compare "$compiler" "$(bits run_c)"
     killed "$compiler"
     singleton "$compiler"
+    OMPI_MCA_btl=tcp,self OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo \
+        MPIR_CVAR_NOLOCAL=1 MPIR_CVAR_CH4_OFI_IFNAME=lo FI_TCP_IFACE=lo \
+        slowly "$compiler" "$runner" -n 2 "$program"
 done
 
 run_mpi4py() { "$runner" -n "$1" "$python" examples/ranks.py; }
@@ -91,6 +124,9 @@ runner=${MPI_BIN:+$MPI_BIN/mpirun} runner=${runner:-mpirun}
 if "$python" -c 'import mpi4py.MPI' 2> /dev/null && command -v "$runner" > /dev/null; then
     compare mpi4py "$(bits run_mpi4py)"
 else echo "check-mpi: no mpi4py: left out"; fi
-if "$python" -c 'import torch.distributed' 2> /dev/null; then compare gloo "$(bits run_torch)"
+if "$python" -c 'import torch.distributed' 2> /dev/null; then
+    compare gloo "$(bits run_torch)"
+    GLOO_SOCKET_IFNAME=lo slowly gloo "$python" -m torch.distributed.run --nproc_per_node 2 \
+        --master_addr 127.0.0.1 examples/ranks.py
 else echo "check-mpi: no torch: left out"; fi
 [ "$engines" -gt 0 ] || echo "check-mpi: SKIPPED: no MPI, mpi4py or torch"

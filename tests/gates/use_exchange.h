@@ -86,6 +86,7 @@ static inline kd_status exchange_steps(exchange_used *u)
     for (int i = 0; i < 2; i++) {
         kd_loss_counts counts = { .struct_size = sizeof counts };
         RUN_TRY(kd_loss_count(u->loss, u->batch, NULL, &counts));
+        RUN_TRY(kd_exchange_set_learning_rate(u->exchange, 0.1));
         RUN_TRY(kd_exchange_sum_counts(u->exchange, u->batch, &counts, NULL));
         RUN_TRY(kd_exchange_begin(u->exchange));
         RUN_TRY(kd_model_forward(u->model, u->batch, KD_MODE_TRAIN));

@@ -564,6 +564,7 @@ int main(void)
     srunner_add_suite(runner, int8_suite());
     srunner_add_suite(runner, kernels_suite());
     srunner_add_suite(runner, layers_suite());
+    srunner_add_suite(runner, many_ranks_suite());
     srunner_add_suite(runner, relation_suite());
     srunner_add_suite(runner, loss_state_suite());
     srunner_add_suite(runner, token_relation_suite());

@@ -10,6 +10,7 @@ Suite *eigen_suite(void);
 Suite *int8_suite(void);
 Suite *kernels_suite(void);
 Suite *layers_suite(void);
+Suite *many_ranks_suite(void);
 Suite *os_suite(void);
 Suite *relation_suite(void);
 Suite *loss_state_suite(void);

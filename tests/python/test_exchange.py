@@ -124,6 +124,7 @@ class Run:
 
     def step(self, batch):
         counts = self.loss.count(batch)
+        self.exchange.set_learning_rate(1e-2)
         samples = self.exchange.sum_counts(batch, counts)
         self.exchange.begin()
         self.student.forward(batch)

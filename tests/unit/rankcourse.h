@@ -18,13 +18,21 @@ static const char norm_network[] =
     "{\"type\":\"linear\",\"units\":%d},{\"type\":\"batch_norm1d\"},"
     "{\"type\":\"dropout\",\"p\":%s},{\"type\":\"linear\",\"units\":6}]}";
 
+static const char grid_network[] =
+    "{\"model_type\":\"sequential\",\"input_shape\":[1,5,8],\"layers\":["
+    "{\"type\":\"conv2d\",\"channels\":%d,\"kernel_size\":3,\"activation\":\"relu\"},"
+    "{\"type\":\"flatten\"},{\"type\":\"dropout\",\"p\":%s},{\"type\":\"linear\",\"units\":6}]}";
+
 typedef struct {
     const char *dropout; /* a share, as text */
     int32_t kind;        /* of optimizer */
     kd_optimizer_options optimizer;
     kd_exchange_options exchange;
     int32_t begins, steps, batch; /* samples of all ranks */
+    int32_t tells;                /* 1: the learning rate before the step */
     int32_t samples;              /* of the data; 0: all */
+    int32_t grid;                 /* 1: a network of convolutions */
+    int32_t last_isa;             /* of the last rank; 0: as the others */
     int32_t odd;                  /* what this rank has otherwise; 0: nothing */
     /* what all ranks came to, in the same bits */
     float parameters[KIT_RANKS][MOST_PARAMETERS];
@@ -96,7 +104,10 @@ static inline kd_status make_parts(course_parts *p, const course_run *c, kd_cont
     TRY(kd_loader_create(&p->loader, p->data, &o));
     TRY(kd_batch_create(&p->batch, ctx, NULL));
     TRY(kd_targets_create(&p->targets, ctx, NULL));
-    snprintf(config, sizeof config, c->odd == 7 ? norm_network : wide_network,
+    snprintf(config, sizeof config,
+             c->grid       ? grid_network
+             : c->odd == 7 ? norm_network
+                           : wide_network,
              c->odd == 1 || c->odd == 7 ? 31 : 30, c->dropout ? c->dropout : "0");
     mo.seed = c->odd == 2 ? 9 : 8;
     TRY(kd_model_create(&p->model, ctx, config, &mo));
@@ -139,6 +150,7 @@ static inline kd_status take_step(course_parts *p, const course_run *c, double *
     TRY(status);
     TRY(kd_teacher_read(p->teacher, p->batch, p->targets));
     TRY(kd_loss_count(p->loss, p->batch, p->targets, &counts));
+    if (c->tells) TRY(kd_exchange_set_learning_rate(p->exchange, 0.02));
     TRY(kd_exchange_sum_counts(p->exchange, p->batch, &counts, &samples));
     if (c->begins) TRY(kd_exchange_begin(p->exchange));
     TRY(kd_model_forward(p->model, p->batch, KD_MODE_TRAIN));
@@ -197,6 +209,7 @@ static inline void run_on(course_run *c, int32_t ranks, int32_t threads, int32_t
     rank_thread t[KIT_RANKS];
     mesh_make(&net, ranks);
     net.late = late;
+    net.last_isa = c->last_isa;
     on_ranks(&net, t, threads, train, c);
     for (int32_t r = 0; r < ranks; r++)
         ck_assert_msg(t[r].status == KD_OK, "rank %d of %d: %s", r, ranks, t[r].message);

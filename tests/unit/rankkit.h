@@ -33,6 +33,7 @@ struct mesh {
     int64_t fail_at;   /* that call of the last rank fails; 0: none */
     int32_t late;      /* a request is complete only when it is asked for so many times */
     int32_t destroyed; /* calls of `destroy` */
+    int32_t last_isa;  /* the last rank's processor can no more than this; 0: as the others */
     /* changes what a rank says in a gather; NULL: nothing */
     void (*lie)(mesh_rank *rank, char *mine, int64_t bytes);
 };
@@ -192,6 +193,20 @@ static inline void *rank_main(void *argument)
     return NULL;
 }
 
+/* A context of a processor that can no more than `isa`. */
+static inline kd_context *rank_context(int32_t threads, int32_t isa)
+{
+    kd_context *ctx = NULL;
+    kd_context_options o = KD_CONTEXT_OPTIONS_INIT;
+    if (!isa) return make_context(threads);
+    o.threads = threads;
+    o.seed = 7;
+    o.isa = isa;
+    OK(kd_context_create(&ctx, &o));
+    OK(kd_context_set_blas_threads(ctx, 1));
+    return ctx;
+}
+
 /* Runs a function on each rank, and waits for all; contexts of threads[r] threads. */
 static inline void on_ranks(mesh *net, rank_thread t[KIT_RANKS], int32_t threads,
                             kd_status (*run)(void *, int32_t, kd_context *, const kd_transport *),
@@ -202,7 +217,7 @@ static inline void on_ranks(mesh *net, rank_thread t[KIT_RANKS], int32_t threads
         t[r] = (rank_thread){ .net = net,
                               .rank = r,
                               .ranks = net->ranks,
-                              .ctx = make_context(threads),
+                              .ctx = rank_context(threads, r + 1 == net->ranks ? net->last_isa : 0),
                               .user = user,
                               .run = run };
         ck_assert_int_eq(pthread_create(&thread[r], NULL, rank_main, &t[r]), 0);

@@ -151,7 +151,7 @@ static kd_status agree_on(kd_exchange *exchange, kd_optimizer *optimizer, kd_sta
     exchange->optimizer = optimizer;
     if (exchange->o.spread) {
         kd__exchange_place(exchange, 1);
-        KD_TRY(kd__exchange_share(exchange, 0, 0));
+        KD_TRY(kd__exchange_share(exchange, KD__BACK_VALUES, 0));
     }
     KD_TRY(kd__exchange_compare_values(exchange, optimizer));
     return kd__exchange_agree(exchange, KD__WORD_ADD, kd__optimizer_keep_own(optimizer), NULL, 0);

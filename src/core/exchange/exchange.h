@@ -42,7 +42,20 @@ enum { KD__EXCHANGE_MODELS = 16 }; /* of an optimizer, at most */
 /* ---- buckets ---- */
 
 enum { KD__TILE = 1024 }; /* numbers that are widened at a time */
-enum { KD__SLOTS = 4 };   /* gradients use requests 0 to 3, shares 4 to 7 */
+enum { KD__SLOTS = 3 };   /* buckets of gradients under way: requests 0 to 2 */
+enum { KD__SHARES = 2 };  /* shares under way: requests 4 and 5 */
+enum { KD__FIRST_SHARE = 4, KD__REQUESTS = 8 };
+/* Shares that travel with gradients: that of a bucket starts before the gradients of the third
+ * after it do, and before those that a backward pass does not tell of, on all ranks. */
+enum { KD__LAG = 3 };
+
+/* What owners give to all. */
+enum {
+    KD__BACK_NOTHING,
+    KD__BACK_VALUES,   /* parameters, into their places */
+    KD__BACK_SUMS,     /* gradients, into theirs */
+    KD__BACK_FORESEEN, /* what the step will make of parameters: into the gradients' places */
+};
 
 typedef struct kd__bucket {
     int64_t first, end; /* of the exchange's order of pieces */
@@ -60,6 +73,12 @@ typedef struct kd__parcel {
     char *send, *received;
 } kd__parcel;
 
+/* What parameters are foreseen with. */
+typedef struct kd__course {
+    double gradient_scale, clip_norm, clip_value, momentum, weight_decay;
+    uint64_t frozen;
+} kd__course;
+
 struct kd_exchange {
     kd__object object;
     kd_exchange_options o;
@@ -75,17 +94,21 @@ struct kd_exchange {
     int64_t ending_count, ending_room;
     kd__bucket *buckets;
     int64_t bucket_count, bucket_room;
-    int64_t *order; /* pieces, as they end */
-    int64_t *cuts;  /* (buckets, N + 1): places in `order` where parts begin */
-    int64_t *at;    /* of each place in `order`: numbers before it in its bucket; -1: none travel */
+    int64_t ending_within; /* the first of them end within a backward pass */
+    int64_t *order;        /* pieces, as they end */
+    int64_t *cuts;         /* (buckets, N + 1): places in `order` where parts begin */
+    int64_t *at; /* of each place in `order`: numbers before it in its bucket; -1: none travel */
     /* (buckets, N + 1): numbers of a bucket before each part; frozen ones do not travel */
     int64_t *offsets;
     int64_t most_owned;    /* pieces of the rank with most */
     const float **rows;    /* (threads, N): what is summed */
     float *widened;        /* (threads, N, KD__TILE): of 16-bit numbers; NULL: there are none */
     uint8_t *owned;        /* of each piece, by its number */
-    int64_t *byte_offsets; /* (slots of both kinds, N + 1) */
+    int64_t *byte_offsets; /* (requests, N + 1) */
     kd__parcel slots[KD__SLOTS];
+    char *shares[KD__SHARES]; /* of a bucket's size each */
+    float *scratch;           /* (threads, 2, numbers of the largest piece) */
+    int64_t largest;
     int64_t part_room; /* numbers of the largest part */
     int64_t state_bytes, buffer_bytes;
     double *partials, *all_partials; /* (own pieces of the rank with most), and of all ranks */
@@ -94,6 +117,11 @@ struct kd_exchange {
     /* the step */
     int32_t is_counted, is_begun, has_changed; /* a pass failed after gradients had left */
     int64_t started, summed;                   /* buckets */
+    int64_t shared, placed;                    /* buckets whose shares started, ended */
+    int32_t back, from;                        /* KD__BACK_..; of that rank, -1: of the owners */
+    int32_t has_rate;                          /* the host has set it before the step */
+    double rate;
+    kd__course course; /* since the counts */
     int64_t steps;
     int32_t slowest;
     int64_t sent_bytes, early_bytes;
@@ -154,10 +182,12 @@ static inline const int64_t *kd__exchange_offsets(const kd_exchange *exchange, i
 
 /* No bucket has left yet. */
 void kd__exchange_rewind(kd_exchange *exchange);
-/* Sends what has ended, sums what is there; `all` 1: until every bucket is summed. */
+/* Sends what has ended, sums what is there, and, where exchange->back says so, gives sums back;
+ * `all` 1: until every bucket is through. */
 kd_status kd__exchange_move(kd_exchange *exchange, int all);
-/* The own parts of all parameters (or, of_gradients, of gradients) go to all ranks; from not -1:
- * that rank's, of all parts. */
-kd_status kd__exchange_share(kd_exchange *exchange, int of_gradients, int32_t from);
+/* The own parts go to all ranks (KD__BACK_..); from not -1: that rank's, of all parts. */
+kd_status kd__exchange_share(kd_exchange *exchange, int32_t back, int32_t from);
+/* What was foreseen takes its place: others' parameters. */
+void kd__exchange_adopt(kd_exchange *exchange);
 
 #endif

@@ -78,6 +78,8 @@ static kd_status make_buckets(kd_exchange *x, const kd_optimizer *optimizer)
         KD_TRY(KD_RESERVE(x->object.context, &x->buckets, &x->bucket_room, x->bucket_count + 1));
         x->buckets[x->bucket_count++] =
             (kd__bucket){ first, i + 1, ending_of(x, &optimizer->parameters[piece->parameter]) };
+        if (x->buckets[x->bucket_count - 1].group < x->ending_count)
+            x->ending_within = x->bucket_count;
         first = i + 1;
         numbers = 0;
     }
@@ -164,13 +166,19 @@ static kd_status take_memory(kd_exchange *x, const kd_optimizer *optimizer)
     const int64_t items = optimizer->count + optimizer->model_count;
     const int64_t whole = most_numbers(x, optimizer, 0) * 4;
     x->part_room = most_numbers(x, optimizer, 1);
+    x->largest = 0;
+    for (int64_t i = 0; i < optimizer->piece_count; i++)
+        x->largest = kd__max(x->largest, optimizer->pieces[i].count);
     for (int i = 0; i < KD__SLOTS; i++) {
         kd__parcel *slot = &x->slots[i];
         KD_TRY(KD_NEW(context, &slot->send, whole + 4));
         KD_TRY(KD_NEW(context, &slot->received, x->part_room * 4 * x->ranks + 4));
     }
-    x->buffer_bytes = KD__SLOTS * (whole + x->part_room * 4 * x->ranks);
-    KD_TRY(KD_NEW(context, &x->byte_offsets, (int64_t)2 * KD__SLOTS * (x->ranks + 1)));
+    for (int i = 0; i < KD__SHARES; i++) KD_TRY(KD_NEW(context, &x->shares[i], whole + 4));
+    x->buffer_bytes = KD__SLOTS * (whole + x->part_room * 4 * x->ranks) + KD__SHARES * whole;
+    KD_TRY(KD_NEW(context, &x->byte_offsets, (int64_t)KD__REQUESTS * (x->ranks + 1)));
+    if (x->o.shard && x->ranks > 1)
+        KD_TRY(KD_NEW(context, &x->scratch, (int64_t)context->threads * 2 * x->largest));
     KD_TRY(KD_NEW(context, &x->partials, x->most_owned + 1));
     KD_TRY(KD_NEW(context, &x->all_partials, (x->most_owned + 1) * x->ranks));
     KD_TRY(KD_NEW(context, &x->rows, (int64_t)context->threads * x->ranks));
@@ -183,19 +191,23 @@ static kd_status take_memory(kd_exchange *x, const kd_optimizer *optimizer)
 void kd__exchange_free_plan(kd_exchange *x)
 {
     kd_context *context = x->object.context;
-    void *blocks[] = { x->endings,      x->buckets,  x->order,        x->cuts,   x->at,
-                       x->offsets,      x->owned,    x->byte_offsets, x->hashes, x->all_hashes,
-                       x->all_partials, x->partials, (void *)x->rows, x->widened };
+    void *blocks[] = { x->endings,      x->buckets,  x->order,        x->cuts,    x->at,
+                       x->offsets,      x->owned,    x->byte_offsets, x->hashes,  x->all_hashes,
+                       x->all_partials, x->partials, (void *)x->rows, x->widened, x->scratch };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
     for (int i = 0; i < KD__SLOTS; i++) {
         kd__release(context, x->slots[i].send);
         kd__release(context, x->slots[i].received);
     }
+    for (int i = 0; i < KD__SHARES; i++) kd__release(context, x->shares[i]);
     memset(x->slots, 0, sizeof x->slots);
+    memset((void *)x->shares, 0, sizeof x->shares);
+    x->scratch = NULL;
     x->endings = NULL, x->buckets = NULL, x->order = x->cuts = x->at = x->offsets = NULL;
     x->owned = NULL, x->byte_offsets = NULL, x->hashes = x->all_hashes = NULL;
     x->partials = x->all_partials = NULL, x->rows = NULL, x->widened = NULL;
     x->ending_count = x->ending_room = x->bucket_count = x->bucket_room = 0;
+    x->ending_within = 0;
 }
 
 kd_status kd__exchange_plan(kd_exchange *x, kd_optimizer *optimizer)

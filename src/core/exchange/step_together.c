@@ -15,6 +15,7 @@
 
 typedef struct {
     int32_t terms, has_batch;
+    int32_t foresees, reserved;
     int64_t rows, samples; /* of the batch */
     uint64_t frozen;
     int64_t passes[KD__EXCHANGE_MODELS]; /* training passes of each model */
@@ -46,6 +47,7 @@ static kd_status read_counts(const kd_exchange *x, const kd_batch *batch,
     to->rows = batch ? batch->fields.rows : 0;
     to->samples = batch ? batch->samples : 0;
     to->frozen = frozen_now(x->optimizer);
+    to->foresees = x->o.shard && x->has_rate && kd__optimizer_can_foresee(x->optimizer);
     for (int64_t i = 0; i < x->optimizer->model_count; i++)
         to->passes[i] = x->optimizer->models[i]->passes;
     for (int32_t i = 0; i < c.terms; i++) {
@@ -103,6 +105,27 @@ static void place_draws(const kd_exchange *x, const counts_word *sum, const coun
     }
 }
 
+static kd__course course_of(const kd_exchange *x)
+{
+    const kd_optimizer_options *o = &x->optimizer->o;
+    return (kd__course){
+        x->optimizer->gradient_scale, o->clip_norm, o->clip_value, o->momentum, o->weight_decay,
+        frozen_now(x->optimizer)
+    };
+}
+
+/* May sums go back while gradients travel? All ranks say so, or none does it. */
+static int32_t back_of(const kd_exchange *x)
+{
+    counts_word w;
+    if (!x->o.shard) return KD__BACK_SUMS;
+    for (int32_t r = 0; r < x->ranks; r++) {
+        memcpy(&w, kd__exchange_heard(x, r), sizeof w);
+        if (!w.foresees) return KD__BACK_NOTHING;
+    }
+    return KD__BACK_FORESEEN;
+}
+
 static kd_status write_counts(kd_loss_counts *counts, const counts_word *sum)
 {
     kd_loss_counts c = { .struct_size = sizeof c, .terms = sum->terms };
@@ -126,10 +149,24 @@ kd_status kd_exchange_sum_counts(kd_exchange *x, kd_batch *batch, kd_loss_counts
     kd__exchange_rewind(x);
     kd__exchange_place(x, 0);
     x->is_counted = sum.samples > 0;
+    x->back = x->ranks > 1 && x->is_counted ? back_of(x) : KD__BACK_NOTHING;
+    x->course = course_of(x);
     return write_counts(counts, &sum);
 }
 
 /* ---- the backward pass ---- */
+
+kd_status kd_exchange_set_learning_rate(kd_exchange *x, double learning_rate)
+{
+    KD_NEED(x);
+    KD_TRY(kd__exchange_check_optimizer(x));
+    KD_TRY(kd__exchange_check_between(x, "kd_exchange_set_learning_rate"));
+    KD_FAIL_IF(!(learning_rate >= 0) || !isfinite(learning_rate), KD_ERR_RANGE,
+               "learning rate: expected 0 or more, got %g", learning_rate);
+    x->rate = learning_rate;
+    x->has_rate = 1;
+    return KD_OK;
+}
 
 static void gradients_ended(void *user, const kd_model *model, int64_t first, int64_t end)
 {
@@ -256,6 +293,19 @@ static kd_status check_pass(const kd_exchange *x)
     return KD_OK;
 }
 
+/* Is the step the one that others were given the parameters of? */
+static kd_status check_course(const kd_exchange *x, double learning_rate)
+{
+    const kd__course now = course_of(x);
+    KD_FAIL_IF(x->has_rate && learning_rate != x->rate, KD_ERR_INVALID,
+               "kd_exchange_set_learning_rate had %g, kd_exchange_step got %g: expected the same",
+               x->rate, learning_rate);
+    KD_FAIL_IF(x->back == KD__BACK_FORESEEN && memcmp(&now, &x->course, sizeof now), KD_ERR_STATE,
+               "kd_exchange_step: the optimizer's numbers, gradient_scale or what is frozen have "
+               "changed while parameters travel: expected changes before kd_exchange_sum_counts");
+    return KD_OK;
+}
+
 /* What is left of the step's sends, so that every rank gets to the step's word. */
 static kd_status send_rest(kd_exchange *x, kd_status status)
 {
@@ -287,9 +337,11 @@ static kd_status update_all(kd_exchange *x, double learning_rate, int finite)
 {
     double sum = NAN;
     if (finite) KD_TRY(sum_squares(x, &sum));
-    if (finite && !x->o.shard) KD_TRY(kd__exchange_share(x, 1, -1));
     kd__optimizer_finish(x->optimizer, learning_rate, finite, sum);
-    return finite && x->o.shard ? kd__exchange_share(x, 0, -1) : KD_OK;
+    if (!finite || !x->o.shard) return KD_OK;
+    if (x->back == KD__BACK_NOTHING) return kd__exchange_share(x, KD__BACK_VALUES, -1);
+    kd__exchange_adopt(x);
+    return KD_OK;
 }
 
 /* From the sends that are left to the end; the step is over, whatever comes out. */
@@ -297,6 +349,7 @@ static kd_status go_through(kd_exchange *x, kd_status status, double learning_ra
 {
     int finite = 1;
     x->is_counted = 0;
+    x->has_rate = 0;
     KD_TRY(send_rest(x, status));
     KD_TRY(say_step(x, status, learning_rate, &finite));
     return update_all(x, learning_rate, finite);
@@ -321,6 +374,7 @@ kd_status kd_exchange_step(kd_exchange *x, double learning_rate)
                "kd_exchange_step: expected kd_exchange_sum_counts before each step");
     kd_status status = check_pass(x);
     if (status == KD_OK) status = kd__optimizer_check(x->optimizer, learning_rate);
+    if (status == KD_OK) status = check_course(x, learning_rate);
     return end_step(x, status, learning_rate);
 }
 
@@ -349,5 +403,5 @@ kd_status kd_exchange_swap_average(kd_exchange *x)
     kd__optimizer_swap_own(x->optimizer);
     if (!x->o.shard) return KD_OK;
     kd__exchange_place(x, 1);
-    return kd__exchange_share(x, 0, -1);
+    return kd__exchange_share(x, KD__BACK_VALUES, -1);
 }

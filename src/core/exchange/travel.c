@@ -13,39 +13,15 @@
 
 /* ---- requests ---- */
 
-static kd_status wait_for(kd_exchange *x, int32_t request, int64_t bucket)
+/* *done 1: the request is complete; wait 1: it is. */
+static kd_status ask(kd_exchange *x, int32_t request, int wait, int32_t *done)
 {
     const kd_transport *t = &x->transport;
-    const double from = kd__os_now();
-    int32_t done = 0;
-    while (!done) {
-        const kd_status status = t->complete(t->user, request, 0, &done);
-        if (status != KD_OK) return kd__exchange_break(x, status);
-        if (done) break;
-        kd__os_yield();
-        if (x->o.patience > 0 && kd__os_now() - from > x->o.patience) {
-            kd__log(
-                x->object.context, KD_LOG_WARNING,
-                "exchange: rank %d has waited %.0f s for other ranks, in bucket %lld of %lld of "
-                "step %lld (the slowest of the step before: rank %d)",
-                x->rank, x->o.patience, (long long)bucket + 1, (long long)x->bucket_count,
-                (long long)x->steps + 1, x->slowest);
-            const kd_status waited = t->complete(t->user, request, 1, &done);
-            if (waited != KD_OK) return kd__exchange_break(x, waited);
-        }
-    }
-    x->waited += kd__os_now() - from;
-    return KD_OK;
-}
-
-/* *done 1: complete; wait 1: it is. */
-static kd_status ask(kd_exchange *x, int32_t request, int64_t bucket, int wait, int32_t *done)
-{
     *done = 1;
     if (x->ranks == 1) return KD_OK;
-    if (wait) return wait_for(x, request, bucket);
     *done = 0;
-    const kd_status status = x->transport.complete(x->transport.user, request, 0, done);
+    const kd_status status = t->complete(t->user, request, wait, done);
+    if (status == KD_OK && wait) *done = 1;
     return status == KD_OK ? KD_OK : kd__exchange_break(x, status);
 }
 
@@ -63,7 +39,15 @@ static const int64_t *bytes_of(const kd_exchange *x, int32_t request, int64_t bu
 
 /* ---- what is done to the pieces of a bucket ---- */
 
-enum { PACK_GRADIENTS, PACK_VALUES, PACK_SUMS, UNPACK_VALUES, UNPACK_SUMS };
+enum {
+    PACK_GRADIENTS,
+    PACK_VALUES,
+    PACK_SUMS,
+    PACK_FORESEEN,
+    UNPACK_VALUES,
+    UNPACK_GRADIENTS,
+    ADOPT
+};
 
 typedef struct {
     const kd_exchange *x;
@@ -87,9 +71,9 @@ static void move_piece(void *argument, int64_t index, int32_t worker)
     const kd__piece *piece = &x->optimizer->pieces[x->order[place]];
     const kd__parameter *p = &x->optimizer->parameters[piece->parameter];
     const size_t bytes = (size_t)piece->count * sizeof(float);
-    const int packs_mine = m->what == PACK_VALUES || m->what == PACK_SUMS;
+    const int packs_mine = m->what == PACK_VALUES || m->what == PACK_SUMS ||
+                           m->what == PACK_FORESEEN;
     float *values = p->values + piece->first, *gradients = p->gradients + piece->first;
-    (void)worker;
     if (at < 0 || is_mine(m, place) != packs_mine) return;
     char *there = m->bytes + at * (int64_t)sizeof(float);
     switch (m->what) {
@@ -99,8 +83,13 @@ static void move_piece(void *argument, int64_t index, int32_t worker)
         break;
     case PACK_VALUES: memcpy(there, values, bytes); break;
     case PACK_SUMS: memcpy(there, gradients, bytes); break;
+    case PACK_FORESEEN:
+        kd__optimizer_foresee(x->optimizer, x->rate, x->order[place], (float *)(void *)there,
+                              x->scratch + (int64_t)worker * 2 * x->largest);
+        break;
     case UNPACK_VALUES: memcpy(values, there, bytes); break;
-    default: memcpy(gradients, there, bytes); break;
+    case UNPACK_GRADIENTS: memcpy(gradients, there, bytes); break;
+    default: memcpy(values, gradients, bytes); break;
     }
 }
 
@@ -195,57 +184,166 @@ static int has_ended(const kd_exchange *x, int64_t bucket)
     return 1;
 }
 
+/* ---- the owners' numbers to all ---- */
+
+static kd_status start_share(kd_exchange *x, int64_t bucket, int early)
+{
+    static const int32_t packs[] = { 0, PACK_VALUES, PACK_SUMS, PACK_FORESEEN };
+    const int32_t slot = (int32_t)(bucket % KD__SHARES), request = KD__FIRST_SHARE + slot;
+    if (x->ranks == 1) return KD_OK;
+    const int64_t *bytes = bytes_of(x, request, bucket, sizeof(float), x->from);
+    move_bucket(x, bucket, packs[x->back], x->from, x->shares[slot]);
+    const kd_status status =
+        x->transport.start_share(x->transport.user, request, x->shares[slot], bytes);
+    if (status != KD_OK) return kd__exchange_break(x, status);
+    const int64_t sent = (bytes[x->rank + 1] - bytes[x->rank]) * (x->ranks - 1);
+    x->sent_bytes += sent;
+    if (early) x->early_bytes += sent;
+    return KD_OK;
+}
+
+static void place_share(kd_exchange *x, int64_t bucket)
+{
+    move_bucket(x, bucket, x->back == KD__BACK_VALUES ? UNPACK_VALUES : UNPACK_GRADIENTS, x->from,
+                x->shares[bucket % KD__SHARES]);
+}
+
+void kd__exchange_adopt(kd_exchange *x)
+{
+    for (int64_t b = 0; b < x->bucket_count; b++) move_bucket(x, b, ADOPT, -1, x->shares[0]);
+}
+
+/* ---- the order of sends, the same on all ranks ---- */
+
 void kd__exchange_rewind(kd_exchange *x)
 {
-    x->started = x->summed = 0;
+    x->started = x->summed = x->shared = x->placed = 0;
+    x->back = KD__BACK_NOTHING;
+    x->from = -1;
     x->is_begun = x->has_changed = 0;
     for (int64_t i = 0; i < x->ending_count; i++) x->endings[i].has_ended = 0;
 }
 
+/* Does the share of a bucket start before the gradients of another do? */
+static int share_is_before(const kd_exchange *x, int64_t share, int64_t bucket)
+{
+    return share + KD__LAG <= bucket || bucket == x->bucket_count ||
+           (share < x->ending_within && bucket >= x->ending_within);
+}
+
+static int share_is_next(const kd_exchange *x)
+{
+    return x->back != KD__BACK_NOTHING && x->shared < x->bucket_count &&
+           share_is_before(x, x->shared, x->started);
+}
+
+/* *did 1: something was started. */
+static kd_status start_next(kd_exchange *x, int all, int *did)
+{
+    if (share_is_next(x)) {
+        if (x->summed <= x->shared || x->shared - x->placed == KD__SHARES) return KD_OK;
+        KD_TRY(start_share(x, x->shared, !all));
+        x->shared++;
+    } else {
+        if (x->started == x->bucket_count || x->started - x->summed == KD__SLOTS) return KD_OK;
+        if (!all && !has_ended(x, x->started)) return KD_OK;
+        KD_TRY(start_bucket(x, x->started, !all));
+        x->started++;
+    }
+    *did = 1;
+    return KD_OK;
+}
+
+static kd_status finish_bucket(kd_exchange *x, int wait, int *did)
+{
+    int32_t done;
+    if (x->summed == x->started) return KD_OK;
+    KD_TRY(ask(x, (int32_t)(x->summed % KD__SLOTS), wait, &done));
+    if (!done) return KD_OK;
+    sum_bucket(x, x->summed++);
+    *did = 1;
+    return KD_OK;
+}
+
+static kd_status finish_share(kd_exchange *x, int wait, int *did)
+{
+    int32_t done;
+    if (x->placed == x->shared) return KD_OK;
+    KD_TRY(ask(x, KD__FIRST_SHARE + (int32_t)(x->placed % KD__SHARES), wait, &done));
+    if (!done) return KD_OK;
+    place_share(x, x->placed++);
+    *did = 1;
+    return KD_OK;
+}
+
+/* All that can be done without waiting. */
+static kd_status do_some(kd_exchange *x, int all, int *did)
+{
+    *did = 0;
+    KD_TRY(start_next(x, all, did));
+    KD_TRY(finish_bucket(x, 0, did));
+    return finish_share(x, 0, did);
+}
+
+/* Waits for what was started first: other ranks can complete it, whatever they wait for. */
+static kd_status wait_long(kd_exchange *x)
+{
+    int did;
+    kd__log(x->object.context, KD_LOG_WARNING,
+            "exchange: rank %d has waited %.0f s for other ranks, in bucket %lld of %lld of step "
+            "%lld (the slowest of the step before: rank %d)",
+            x->rank, x->o.patience, (long long)kd__min(x->summed, x->bucket_count - 1) + 1,
+            (long long)x->bucket_count, (long long)x->steps + 1, x->slowest);
+    if (x->placed < x->shared &&
+        (x->summed == x->started || share_is_before(x, x->placed, x->summed)))
+        return finish_share(x, 1, &did);
+    return finish_bucket(x, 1, &did);
+}
+
+/* idle: since when nothing is to be done but wait; 0: there was something. */
+static kd_status wait_on(kd_exchange *x, int did, double *idle)
+{
+    const double waited = kd__os_now() - *idle;
+    const int is_long = !did && x->o.patience > 0 && waited > x->o.patience;
+    if (!did && !is_long) {
+        kd__os_yield();
+        return KD_OK;
+    }
+    const double from = *idle;
+    *idle = 0;
+    const kd_status status = is_long ? wait_long(x) : KD_OK;
+    x->waited += kd__os_now() - from;
+    return status;
+}
+
+static int is_through(const kd_exchange *x)
+{
+    return x->summed == x->bucket_count &&
+           (x->back == KD__BACK_NOTHING || x->placed == x->bucket_count);
+}
+
 kd_status kd__exchange_move(kd_exchange *x, int all)
 {
+    double idle = 0; /* since then; 0: not */
+    int did;
     KD_TRY(kd__exchange_check_whole(x));
-    while (x->summed < x->bucket_count) {
-        while (x->started < x->bucket_count && x->started - x->summed < KD__SLOTS &&
-               (all || has_ended(x, x->started))) {
-            KD_TRY(start_bucket(x, x->started, !all));
-            x->started++;
-        }
-        int32_t done;
-        if (x->summed == x->started) return KD_OK; /* the others have not ended */
-        KD_TRY(ask(x, (int32_t)(x->summed % KD__SLOTS), x->summed, all, &done));
-        if (!done) return KD_OK;
-        sum_bucket(x, x->summed++);
+    while (!is_through(x)) {
+        KD_TRY(do_some(x, all, &did));
+        if (!did && !all) return KD_OK; /* the others have not ended */
+        if (!did && !idle) idle = kd__os_now();
+        if (idle) KD_TRY(wait_on(x, did, &idle));
     }
     return KD_OK;
 }
 
-/* ---- the owners' numbers to all ---- */
-
-static kd_status start_share(kd_exchange *x, int64_t bucket, int of_gradients, int32_t from)
+kd_status kd__exchange_share(kd_exchange *x, int32_t back, int32_t from)
 {
-    const int32_t slot = (int32_t)(bucket % KD__SLOTS), request = KD__SLOTS + slot;
-    const int64_t *bytes = bytes_of(x, request, bucket, sizeof(float), from);
-    move_bucket(x, bucket, of_gradients ? PACK_SUMS : PACK_VALUES, from, x->slots[slot].send);
-    const kd_status status =
-        x->transport.start_share(x->transport.user, request, x->slots[slot].send, bytes);
-    if (status != KD_OK) return kd__exchange_break(x, status);
-    x->sent_bytes += (bytes[x->rank + 1] - bytes[x->rank]) * (x->ranks - 1);
-    return KD_OK;
-}
-
-kd_status kd__exchange_share(kd_exchange *x, int of_gradients, int32_t from)
-{
-    int64_t started = 0;
-    KD_TRY(kd__exchange_check_whole(x));
-    if (x->ranks == 1) return KD_OK;
-    for (int64_t b = 0; b < x->bucket_count; b++) {
-        const int32_t slot = (int32_t)(b % KD__SLOTS);
-        int32_t done;
-        for (; started < x->bucket_count && started - b < KD__SLOTS; started++)
-            KD_TRY(start_share(x, started, of_gradients, from));
-        KD_TRY(ask(x, KD__SLOTS + slot, b, 1, &done));
-        move_bucket(x, b, of_gradients ? UNPACK_SUMS : UNPACK_VALUES, from, x->slots[slot].send);
-    }
-    return KD_OK;
+    x->started = x->summed = x->bucket_count;
+    x->shared = x->placed = 0;
+    x->back = back;
+    x->from = from;
+    const kd_status status = kd__exchange_move(x, 1);
+    x->back = KD__BACK_NOTHING;
+    x->from = -1;
+    return status;
 }

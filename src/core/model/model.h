@@ -69,8 +69,8 @@ struct kd_model {
     int32_t gradients_shared;  /* 1: by the layers, in turn */
     int32_t gradients_fresh;   /* 1: the next backward pass overwrites them */
     int32_t gradients_foreign; /* KD__FOREIGN_NONE .. */
-    /* Called by a backward pass when the gradients of tensors first .. end - 1 are whole; NULL:
-     * nobody waits. */
+    /* Called by a backward pass when the gradients of tensors first .. end - 1 are whole, and
+     * with first == end between products; NULL: nobody waits. */
     void (*on_gradients)(void *user, const kd_model *model, int64_t first, int64_t end);
     void *on_gradients_user;
     /* 1: the coming pass may add to gradients that wait, though somebody waits for their end */

@@ -96,6 +96,11 @@ void kd__optimizer_zero_stale(kd_optimizer *optimizer);
 int kd__optimizer_measure(kd_optimizer *optimizer, const uint8_t *owned);
 /* Ends the step: an update of the own pieces with this sum of squares over all, or none. */
 void kd__optimizer_finish(kd_optimizer *optimizer, double learning_rate, int finite, double sum);
+/* The values that such a step without clipping by the norm will give a piece with these gradients;
+ * nothing is changed. scratch: twice the piece's numbers. */
+void kd__optimizer_foresee(kd_optimizer *optimizer, double learning_rate, int64_t piece,
+                           float *values, float *scratch);
+int kd__optimizer_can_foresee(const kd_optimizer *optimizer);
 /* Gradients count as zero, whatever they are. */
 void kd__optimizer_forget(kd_optimizer *optimizer);
 int kd__parameter_is_frozen(const kd__parameter *p);

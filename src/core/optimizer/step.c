@@ -370,6 +370,7 @@ static void pass_tensors(void *user, const kd_model *model, int64_t first, int64
     step_work w = work_of(optimizer, optimizer->begun_rate);
     int64_t count = 0;
     double sum;
+    if (first == end) return;
     kd__optimizer_find_touched(optimizer);
     for (int64_t i = 0; i < optimizer->piece_count; i++) {
         const kd__parameter *p = &optimizer->parameters[optimizer->pieces[i].parameter];
@@ -478,6 +479,37 @@ int kd__optimizer_measure(kd_optimizer *optimizer, const uint8_t *owned)
     w.owned = owned;
     for (int64_t i = 0; i < optimizer->count; i++) optimizer->parameters[i].touched = NULL;
     return measure(&w, optimizer->piece_count, &sum);
+}
+
+/* The kernels see the same numbers in runs of the same lengths as in `update`: the same bits. */
+void kd__optimizer_foresee(kd_optimizer *optimizer, double learning_rate, int64_t piece,
+                           float *values, float *scratch)
+{
+    const step_work w = work_of(optimizer, learning_rate);
+    const kd__piece *one = &optimizer->pieces[piece];
+    const kd__parameter *p = &optimizer->parameters[one->parameter];
+    const size_t bytes = (size_t)one->count * sizeof *values;
+    float *first = optimizer->first ? scratch : NULL,
+          *second = optimizer->second ? scratch + one->count : NULL;
+    int64_t end;
+    memcpy(values, p->values + one->first, bytes);
+    if (first) memcpy(first, optimizer->first + one->state, bytes);
+    if (second) memcpy(second, optimizer->second + one->state, bytes);
+    for (int64_t at = one->first; kd__optimizer_next(p, one, &at, &end); at = end) {
+        const int64_t i = at - one->first;
+        const run r = { values + i, first ? first + i : NULL, second ? second + i : NULL,
+                        p->gradients + at, end - at };
+        update_values(&w, p, &r);
+    }
+}
+
+/* Only where a step changes each number by its own gradient and moments. */
+int kd__optimizer_can_foresee(const kd_optimizer *optimizer)
+{
+    if (optimizer->o.clip_norm > 0 || optimizer->swapped) return 0;
+    for (int64_t i = 0; i < optimizer->count; i++)
+        if (max_norm_of(optimizer, &optimizer->parameters[i]) > 0) return 0;
+    return 1;
 }
 
 void kd__optimizer_finish(kd_optimizer *optimizer, double learning_rate, int finite, double sum)

@@ -97,6 +97,13 @@ static void clear_frozen(const backward *w, int32_t tensor, int64_t count)
         if (!gradient(w, i)) clear(w, i);
 }
 
+/* Between products: an exchange under way moves its bytes. */
+static void tick(const backward *w)
+{
+    kd_model *model = w->model;
+    if (model->on_gradients) model->on_gradients(model->on_gradients_user, model, 0, 0);
+}
+
 /* dW (+)= dy' x */
 static kd_status weight_gradient(const backward *w, int32_t weight, const float *x, int64_t inputs,
                                  const float *dy, int64_t outputs, int add)
@@ -105,6 +112,7 @@ static kd_status weight_gradient(const backward *w, int32_t weight, const float 
     if (!dw) return KD_OK;
     KD_TRY(kd__linear_weight_gradient(&w->rows, x, inputs, dy, outputs, dw, add));
     clear_frozen(w, weight, inputs * outputs);
+    tick(w);
     return KD_OK;
 }
 

@@ -213,8 +213,8 @@ static kd_status count_memory(plan *w)
     KD_TRY(loss_memory(w, rows));
     p->state_bytes = (int64_t)(o->state_bytes * numbers / (o->shard ? o->ranks : 1));
     p->target_bytes = (int64_t)(target_row(w) * (double)rows);
-    /* four buckets: two under way, each sent and received */
-    p->buffer_bytes = o->ranks > 1 ? 4 * kd__max(o->bucket_bytes, (int64_t)65536 * o->ranks) : 0;
+    /* eight buckets: three of gradients under way, sent and received, and two that come back */
+    p->buffer_bytes = o->ranks > 1 ? 8 * kd__max(o->bucket_bytes, (int64_t)65536 * o->ranks) : 0;
     p->data_bytes =
         (int64_t)((5 * (double)o->tokens + (o->kind ? 120 * (double)o->samples : 0)) / o->ranks);
     p->total_bytes = p->parameter_bytes + p->gradient_bytes + p->state_bytes + p->activation_bytes +

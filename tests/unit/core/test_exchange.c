@@ -43,6 +43,7 @@ START_TEST(ranks_take_the_steps_of_one)
     course_run *one = run_of(o), *many = run_of(o);
     many->exchange.shard = _i % 2;
     many->begins = _i % 2;
+    many->tells = _i / 2 % 2;
     run_on(one, 1, 1, 0);
     run_on(many, 2 + _i / 2 % 3, 1, _i % 3);
     near_each_other(many, one);
@@ -56,11 +57,13 @@ END_TEST
 
 typedef struct {
     int64_t bucket_bytes;
-    int32_t shard, begins, threads, late;
+    int32_t shard, begins, threads, late, tells;
 } form;
-static const form forms[] = { { 1, 1, 1, 1, 0 },      { 1, 0, 0, 3, 2 }, { 262144, 1, 0, 2, 0 },
-                              { 262144, 0, 1, 1, 7 }, { 0, 1, 0, 1, 3 }, { 0, 0, 1, 2, 0 },
-                              { 1 << 30, 1, 1, 3, 1 } };
+static const form forms[] = { { 1, 1, 1, 1, 0, 0 },       { 1, 0, 0, 3, 2, 0 },
+                              { 262144, 1, 0, 2, 0, 1 },  { 262144, 0, 1, 1, 7, 0 },
+                              { 0, 1, 0, 1, 3, 0 },       { 0, 0, 1, 2, 0, 1 },
+                              { 1 << 30, 1, 1, 3, 1, 0 }, { 1, 1, 1, 2, 5, 1 },
+                              { 1, 1, 0, 1, 0, 1 } };
 enum { FORMS = sizeof forms / sizeof *forms };
 
 /* Clipped or not, and with 16 bits on the wire. */
@@ -73,6 +76,7 @@ static course_run *formed(int kind, const form *f)
     c->exchange.bucket_bytes = f->bucket_bytes;
     c->exchange.shard = f->shard;
     c->begins = f->begins;
+    c->tells = f->tells;
     return c;
 }
 
@@ -169,6 +173,33 @@ START_TEST(uneven_rounds_are_those_of_one_rank)
 }
 END_TEST
 
+START_TEST(convolutions_take_the_steps_of_one)
+{
+    course_run *one = new_run(KD_OPTIMIZER_ADAMW, 8), *many = new_run(KD_OPTIMIZER_ADAMW, 8);
+    one->optimizer.epsilon = many->optimizer.epsilon = 1e-4;
+    one->dropout = many->dropout = "0.1";
+    one->grid = many->grid = many->begins = many->tells = 1;
+    run_on(one, 1, 1, 0);
+    run_on(many, 2 + _i, 1, 0);
+    near_each_other(many, one);
+    free(one);
+    free(many);
+}
+END_TEST
+
+/* A number is computed by its owner alone, whatever its processor makes of it. */
+START_TEST(ranks_of_other_processors_stay_together)
+{
+    course_run *c = new_run(KD_OPTIMIZER_ADAMW, 8);
+    c->optimizer.clip_norm = _i == 2 ? 0.2 : 0;
+    c->exchange.bucket_bytes = 1;
+    c->last_isa = KD_ISA_PORTABLE;
+    c->begins = c->tells = _i > 0;
+    run_on(c, 3, 1, 0); /* compares the parameters of all ranks */
+    free(c);
+}
+END_TEST
+
 Suite *exchange_suite(void)
 {
     Suite *suite = suite_create("exchange");
@@ -179,6 +210,8 @@ Suite *exchange_suite(void)
     tcase_add_loop_test(tests, bits_are_the_same_whatever_the_buckets_are, 0, 4);
     tcase_add_loop_test(tests, one_rank_takes_the_steps_of_the_optimizer_alone, 0, CASES);
     tcase_add_test(tests, a_rank_keeps_the_state_of_its_pieces_alone);
+    tcase_add_loop_test(tests, convolutions_take_the_steps_of_one, 0, 3);
+    tcase_add_loop_test(tests, ranks_of_other_processors_stay_together, 0, 3);
     tcase_add_loop_test(tests, uneven_rounds_are_those_of_one_rank, 0, 4);
     suite_add_tcase(suite, tests);
     return suite;

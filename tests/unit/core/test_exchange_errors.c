@@ -119,15 +119,16 @@ enum {
     OTHER_RATE,
     BAD_COUNTS,
     NOT_FINITE,
+    OTHER_SCALE,
     WAYS
 };
-static const kd_status peer_status[] = { KD_ERR_PEER,     KD_ERR_PEER, KD_ERR_PEER,
-                                         KD_ERR_PEER,     KD_ERR_PEER, KD_ERR_PEER,
-                                         KD_ERR_MISMATCH, KD_ERR_PEER, KD_OK };
+static const kd_status peer_status[] = { KD_ERR_PEER, KD_ERR_PEER,    KD_ERR_PEER,     KD_ERR_PEER,
+                                         KD_ERR_PEER, KD_ERR_PEER,    KD_ERR_MISMATCH, KD_ERR_PEER,
+                                         KD_OK,       KD_ERR_MISMATCH };
 
 typedef struct {
     course_run *run;
-    int32_t way, begins;
+    int32_t way, begins, tells;
     kd_status seen[KIT_RANKS];
     char message[KIT_RANKS][512];
 } failing;
@@ -154,6 +155,7 @@ static kd_status step_that_fails(course_parts *p, failing *f, int32_t way)
     TRY(kd_loss_count(p->loss, p->batch, p->targets, &counts));
     LOSE_AT(BEFORE_COUNTS);
     if (way == BAD_COUNTS) counts.terms = 99;
+    if (f->tells) TRY(kd_exchange_set_learning_rate(p->exchange, 0.02));
     TRY(kd_exchange_sum_counts(p->exchange, p->batch, &counts, &samples));
     LOSE_AT(AFTER_COUNTS);
     if (f->begins) TRY(kd_exchange_begin(p->exchange));
@@ -166,7 +168,10 @@ static kd_status step_that_fails(course_parts *p, failing *f, int32_t way)
         TRY(kd_model_gradients(p->model, &gradients));
         ((float *)gradients.data)[40000] = NAN;
     }
-    return kd_exchange_step(p->exchange, way == BAD_RATE ? -1 : way == OTHER_RATE ? 0.5 : 0.02);
+    if (way == OTHER_SCALE) TRY(kd_optimizer_set(p->optimizer, KD_STEP_GRADIENT_SCALE, 2));
+    status = kd_exchange_step(p->exchange, way == BAD_RATE ? -1 : way == OTHER_RATE ? 0.5 : 0.02);
+    if (way == OTHER_SCALE) kd_optimizer_set(p->optimizer, KD_STEP_GRADIENT_SCALE, 1);
+    return status;
 }
 
 static kd_status train_failing(void *user, int32_t rank, kd_context *ctx,
@@ -192,7 +197,7 @@ static kd_status train_failing(void *user, int32_t rank, kd_context *ctx,
     return status;
 }
 
-static failing *fail_on(int32_t way, int32_t begins)
+static failing *fail_on(int32_t way, int32_t begins, int32_t tells)
 {
     failing *f = calloc(1, sizeof *f);
     mesh net;
@@ -201,6 +206,7 @@ static failing *fail_on(int32_t way, int32_t begins)
     f->run->exchange.bucket_bytes = 1;
     f->way = way;
     f->begins = begins;
+    f->tells = tells;
     mesh_make(&net, 3);
     on_ranks(&net, t, 1, train_failing, f);
     for (int r = 0; r < 3; r++)
@@ -211,12 +217,16 @@ static failing *fail_on(int32_t way, int32_t begins)
 /* All drop the step, in the same bits, whatever the way; and the run goes on. */
 START_TEST(a_rank_that_fails_is_heard_and_the_step_is_no_ones)
 {
-    failing *first = fail_on(AFTER_COUNTS, 0), *f = fail_on(_i / 2, _i % 2);
+    failing *first = fail_on(AFTER_COUNTS, 0, 0), *f = fail_on(_i / 3, _i % 3 > 0, _i % 3 > 1);
+    const int is_foreseen = f->tells && (f->way == OTHER_RATE || f->way == OTHER_SCALE);
     for (int r = 0; r < 3; r++) {
         if (r == 1 && f->way < BAD_RATE) continue;
         const kd_status expected = r == 1 && f->way == BAD_RATE     ? KD_ERR_RANGE
                                    : r == 1 && f->way == BAD_COUNTS ? KD_ERR_RANGE
-                                                                    : peer_status[f->way];
+                                   : !is_foreseen                   ? peer_status[f->way]
+                                   : r != 1                         ? KD_ERR_PEER
+                                   : f->way == OTHER_RATE           ? KD_ERR_INVALID
+                                                                    : KD_ERR_STATE;
         ck_assert_msg(f->seen[r] == expected, "way %d, rank %d: %s: %s", f->way, r,
                       kd_status_name(f->seen[r]), f->message[r]);
         if (f->way < BAD_RATE)
@@ -380,6 +390,9 @@ START_TEST(calls_in_the_wrong_order_are_refused)
     OK(kd_exchange_create(&bare, ctx, NULL, NULL));
     OK(kd_exchange_create(&second, ctx, NULL, NULL));
     FAILS(kd_exchange_step(bare, 0.1), KD_ERR_STATE, "no optimizer");
+    FAILS(kd_exchange_set_learning_rate(bare, 0.1), KD_ERR_STATE, "no optimizer");
+    FAILS(kd_exchange_set_learning_rate(p.exchange, -1), KD_ERR_RANGE, "got -1");
+    FAILS(kd_exchange_set_learning_rate(p.exchange, NAN), KD_ERR_RANGE, "0 or more");
     FAILS(kd_exchange_add_optimizer(bare, NULL), KD_ERR_INVALID, "optimizer is NULL");
     FAILS(kd_exchange_add_optimizer(second, p.optimizer), KD_ERR_STATE, "another exchange's");
     FAILS(kd_exchange_add_optimizer(p.exchange, p.optimizer), KD_ERR_STATE, "got a second");
@@ -397,6 +410,7 @@ START_TEST(calls_in_the_wrong_order_are_refused)
     OK(kd_exchange_sum_counts(p.exchange, NULL, &counts, NULL));
     FAILS(kd_exchange_sum(p.exchange, values, 2), KD_ERR_STATE, "a step is open");
     FAILS(kd_exchange_compare(p.exchange), KD_ERR_STATE, "a step is open");
+    FAILS(kd_exchange_set_learning_rate(p.exchange, 0.1), KD_ERR_STATE, "a step is open");
     OK(kd_exchange_begin(p.exchange));
     FAILS(kd_exchange_begin(p.exchange), KD_ERR_STATE, "begun already");
     OK(kd_exchange_step(p.exchange, 0.1)); /* without a pass: gradients of 0 */
@@ -424,7 +438,7 @@ Suite *exchange_errors_suite(void)
     tcase_set_timeout(ranks, 240);
     tcase_add_loop_test(ranks, what_differs_is_named_on_all_ranks, 0, DIFFERENCES);
     tcase_add_test(ranks, values_of_rank_0_go_to_all_where_they_are_spread);
-    tcase_add_loop_test(ranks, a_rank_that_fails_is_heard_and_the_step_is_no_ones, 0, 2 * WAYS);
+    tcase_add_loop_test(ranks, a_rank_that_fails_is_heard_and_the_step_is_no_ones, 0, 3 * WAYS);
     tcase_add_test(ranks, a_transport_that_fails_ends_every_rank);
     tcase_add_loop_test(ranks, ranks_that_are_something_else_are_told_by_name, 0, LIES);
     tcase_add_test(ranks, other_calls_and_other_bytes_are_told);

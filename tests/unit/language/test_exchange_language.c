@@ -47,7 +47,7 @@ enum { CASES = sizeof cases / sizeof *cases };
 
 typedef struct {
     const language_case *of;
-    int32_t begins;
+    int32_t begins, tells;
     float parameters[KIT_RANKS][MOST];
     int64_t count, early[KIT_RANKS];
     double losses[KIT_RANKS][STEPS];
@@ -151,6 +151,7 @@ static kd_status take_step(language_parts *p, const language_run *run, int32_t s
         TRY(kd_loss_count(p->loss, p->batch[i], NULL, &more));
         TRY(kd_loss_counts_add(&counts, &more));
     }
+    if (run->tells) TRY(kd_exchange_set_learning_rate(p->exchange, 0.01));
     TRY(kd_exchange_sum_counts(p->exchange, parts == 1 ? p->batch[0] : NULL, &counts, &samples));
     if (parts == 1 && samples != TEXTS) return kd_set_error(KD_ERR_STATE, "other samples");
     for (int32_t i = 0; i < parts; i++) {
@@ -186,13 +187,15 @@ static kd_status train(void *user, int32_t rank, kd_context *ctx, const kd_trans
     return status;
 }
 
-static language_run *run_on(const language_case *c, int32_t ranks, int32_t begins, int32_t late)
+static language_run *run_on(const language_case *c, int32_t ranks, int32_t begins, int32_t late,
+                            int32_t tells)
 {
     language_run *run = calloc(1, sizeof *run);
     mesh net;
     rank_thread t[KIT_RANKS];
     run->of = c;
     run->begins = begins;
+    run->tells = tells;
     mesh_make(&net, ranks);
     net.late = late;
     on_ranks(&net, t, 1, train, run);
@@ -208,9 +211,11 @@ static language_run *run_on(const language_case *c, int32_t ranks, int32_t begin
 START_TEST(language_models_take_the_steps_of_one_rank)
 {
     const language_case *c = &cases[_i];
-    language_run *one = run_on(c, 1, 0, 0), *late = run_on(c, 3, 0, 4);
+    language_run *one = run_on(c, 1, 0, 0, 0), *late = run_on(c, 3, 0, 4, 0),
+                 *told = run_on(c, 3, 1, 0, 1);
+    ck_assert_mem_eq(told->parameters[0], late->parameters[0], (size_t)one->count * sizeof(float));
     for (int32_t ranks = 2; ranks < 5; ranks++) {
-        language_run *many = run_on(c, ranks, 1, ranks % 2 * 5);
+        language_run *many = run_on(c, ranks, 1, ranks % 2 * 5, ranks % 2 == 0);
         ck_assert_int_le(one->count, MOST);
         for (int s = 0; s < STEPS; s++)
             NEAR(many->losses[0][s], one->losses[0][s], 3e-6 * (1 + fabs(one->losses[0][s])));
@@ -225,6 +230,7 @@ START_TEST(language_models_take_the_steps_of_one_rank)
     }
     ck_assert_int_eq(late->early[0], 0);
     free(late);
+    free(told);
     free(one);
 }
 END_TEST
