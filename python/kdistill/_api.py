@@ -1356,6 +1356,11 @@ class kd_generator_options(Structure):
         ("tokenizer", c_void_p),
         ("cache", c_int32),
         ("reserved", c_int32),
+        ("draft", c_void_p),
+        ("draft_tokens", c_int32),
+        ("lookup", c_int32),
+        ("always_draft", c_int32),
+        ("reserved_end", c_int32),
     ]
     struct_size: int
     max_sequences: int
@@ -1365,6 +1370,11 @@ class kd_generator_options(Structure):
     tokenizer: Any
     cache: int
     reserved: int
+    draft: Any
+    draft_tokens: int
+    lookup: int
+    always_draft: int
+    reserved_end: int
 
 
 class kd_sampling(Structure):
@@ -1387,7 +1397,7 @@ class kd_sampling(Structure):
         ("token", c_void_p),
         ("user", c_void_p),
         ("keep_hidden", c_int32),
-        ("reserved", c_int32),
+        ("draw", c_int32),
     ]
     struct_size: int
     samples: int
@@ -1405,7 +1415,7 @@ class kd_sampling(Structure):
     token: Any
     user: Any
     keep_hidden: int
-    reserved: int
+    draw: int
 
 
 class kd_generated(Structure):
@@ -1450,6 +1460,10 @@ class kd_generator_info(Structure):
         ("shared_tokens", c_int64),
         ("tokens", c_int64),
         ("steps", c_int64),
+        ("draft_bytes", c_int64),
+        ("drafted", c_int64),
+        ("accepted", c_int64),
+        ("draft_gain", c_double),
     ]
     struct_size: int
     block_tokens: int
@@ -1460,6 +1474,10 @@ class kd_generator_info(Structure):
     shared_tokens: int
     tokens: int
     steps: int
+    draft_bytes: int
+    drafted: int
+    accepted: int
+    draft_gain: float
 
 
 class kd_beam_options(Structure):
@@ -2842,6 +2860,8 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_MEMBERS_DROP": ("Members", "DROP"),
     "KD_REASONING_TAGS": ("Reasoning", "TAGS"),
     "KD_REASONING_MEMBER": ("Reasoning", "MEMBER"),
+    "KD_DRAW_INVERSE": ("Draw", "INVERSE"),
+    "KD_DRAW_GUMBEL": ("Draw", "GUMBEL"),
     "KD_STOP_LENGTH": ("StopReason", "LENGTH"),
     "KD_STOP_TOKEN": ("StopReason", "TOKEN"),
     "KD_STOP_TEXT": ("StopReason", "TEXT"),
@@ -5367,7 +5387,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "0. Filters apply in this order: penalty, temperature, top_k, top_p, min_p. KD_ERR_RANGE:\n"
         "- an empty prompt, or an invalid id;\n"
         "- prompt and max_tokens exceed the cache;\n"
-        "- the prompt exceeds the model's positions (max_tokens is reduced to fit them)."
+        "- the prompt exceeds the model's positions (max_tokens is reduced to fit them).\n"
+        "KD_ERR_INVALID: a temperature above 0 and KD_DRAW_INVERSE in a generator with a draft, whi"
+        "ch would\n"
+        "nearly never be right."
     ),
     "kd_generator_next": (
         c_int32, [c_void_p, POINTER(kd_generated)],

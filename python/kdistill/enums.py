@@ -30,6 +30,7 @@ __all__ = [
     "Count",
     "DType",
     "Direction",
+    "Draw",
     "EndToken",
     "FilterKind",
     "FilterNumber",
@@ -469,6 +470,14 @@ class Reasoning(IntEnum):
     TAGS = 0
     #: a member of its turn, for templates that read one; `completion` has it in tags regardless
     MEMBER = 1
+
+
+class Draw(IntEnum):
+    """How a token is drawn. C: `KD_DRAW_...`."""
+
+    #: one random number per token: the first whose cumulative mass is above it
+    INVERSE = 0
+    GUMBEL = 1
 
 
 class StopReason(IntEnum):

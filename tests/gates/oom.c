@@ -295,6 +295,30 @@ static kd_status use_tokenizer(kd_context *ctx, const char *folder, int form)
     return status;
 }
 
+/* Texts with proposals, of the model itself in 8 bits and of what they repeat. */
+static kd_status use_draft(kd_context *ctx, kd_model *model)
+{
+    const int32_t prompt[12] = { 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3 };
+    kd_generator_options o = KD_GENERATOR_OPTIONS_INIT;
+    kd_sampling s = KD_SAMPLING_INIT;
+    kd_generated text = { .struct_size = sizeof text };
+    kd_generator *g = NULL;
+    (void)ctx;
+    o.draft = model;
+    o.weights = KD_INT8;
+    o.max_sequences = 2;
+    o.lookup = 2;
+    o.always_draft = 1;
+    s.draw = KD_DRAW_GUMBEL;
+    s.samples = 2;
+    s.max_tokens = 6;
+    kd_status status = kd_generator_create(&g, model, &o);
+    if (status == KD_OK) status = kd_generator_add(g, prompt, 12, &s, NULL);
+    while (status == KD_OK) status = kd_generator_next(g, &text);
+    kd_generator_free(g);
+    return status == KD_END ? KD_OK : status;
+}
+
 /* Text from a language model, from its own numbers and from 8-bit ones; a beam search. */
 static kd_status use_generator(kd_context *ctx, const char *folder)
 {
@@ -335,6 +359,7 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
         kd_generator_free(g);
         g = NULL;
     }
+    if (status == KD_OK) status = use_draft(ctx, model);
     snprintf(path, sizeof path, "%s/oom.gguf", folder);
     if (status == KD_OK) status = kd_model_save_gguf(model, t, path, KD_INT8, -1);
     if (status == KD_OK) status = use_gguf(ctx, t, path);
