@@ -69,7 +69,8 @@ typedef int32_t (*kd_token_function)(void *user, int64_t request, int32_t sample
                                      const char *text);
 
 /* How a token is drawn from what the filters leave. */
-#define KD_DRAW_INVERSE 0 /* one random number per token: the first whose cumulative mass is above it */
+#define KD_DRAW_INVERSE                                                                            \
+    0 /* one random number per token: the first whose cumulative mass is above it */
 /* One per token and candidate: argmax (log p_j + g_j), g_j = -log(-log u_j), u_j from seed, prompt,
  * sample, position and j [Gumbel 1954]. Models with nearly the same distribution mostly draw the
  * same token, which a draft needs at temperatures above 0. Since 0.2. */

@@ -77,8 +77,7 @@ static int64_t within_positions(const kd_generator *drafter, const kd__sequence 
 static kd_status choose(kd_generator *g, kd__sequence *s, int64_t speaking)
 {
     kd__drafted *d = &s->draft;
-    const int64_t length =
-        within_positions(g->drafter, s, kd__draft_length(g, s, 0, speaking));
+    const int64_t length = within_positions(g->drafter, s, kd__draft_length(g, s, 0, speaking));
     if (length < 1 || d->refused) return KD_OK;
     if (!d->shadow) KD_TRY(follow(g, s));
     if (!d->shadow) return KD_OK;
@@ -205,11 +204,11 @@ int64_t kd__draft_bytes(const kd_generator *g, const kd_generator *drafter)
     int64_t bytes = row_bytes(g, proposed, proposed);
     if (!drafter) return bytes;
     const int64_t rows = drafter->options.prefill_tokens;
-    const int64_t shadow = (int64_t)(sizeof(kd__sequence) + sizeof(kd__sequence *) +
-                                     sizeof(struct kd__span));
-    const int64_t drawing = drafter->object.context->threads *
-                            kd__round_up(kd__draw_scratch(kd__trunk_config_of(drafter->model)
-                                                              ->vocabulary), 64);
+    const int64_t shadow =
+        (int64_t)(sizeof(kd__sequence) + sizeof(kd__sequence *) + sizeof(struct kd__span));
+    const int64_t drawing =
+        drafter->object.context->threads *
+        kd__round_up(kd__draw_scratch(kd__trunk_config_of(drafter->model)->vocabulary), 64);
     bytes += drafter->info.cache_bytes + drafter->info.weight_bytes;
     bytes += drafter->cache.blocks * (int64_t)(sizeof(kd__block) + sizeof(int32_t));
     bytes += row_bytes(drafter, rows, kd__min(sequences, rows)) + sequences * shadow;

@@ -9,11 +9,11 @@
 #include "language/generator/generate.h"
 
 #define LEAST_GAIN 1.03
-#define MEMORY .9        /* of earlier times */
-#define PAUSE 256        /* tokens of a sequence, or steps, until proposals are tried again */
-#define RENEWED 64       /* steps with proposals until a plain one is measured again */
-#define FIRST_SHARE .6   /* of proposals that are right, before any was seen */
-#define STEPS_JUDGED 32  /* steps with proposals before they are given up together */
+#define MEMORY .9       /* of earlier times */
+#define PAUSE 256       /* tokens of a sequence, or steps, until proposals are tried again */
+#define RENEWED 64      /* steps with proposals until a plain one is measured again */
+#define FIRST_SHARE .6  /* of proposals that are right, before any was seen */
+#define STEPS_JUDGED 32 /* steps with proposals before they are given up together */
 
 static int64_t most_of(const kd_generator *g, const kd__sequence *s)
 {
@@ -31,8 +31,7 @@ static int64_t paying(const kd_generator *g, double share, int by_lookup, int64_
     return length;
 }
 
-int64_t kd__draft_length(const kd_generator *g, kd__sequence *s, int by_lookup,
-                         int64_t speaking)
+int64_t kd__draft_length(const kd_generator *g, kd__sequence *s, int by_lookup, int64_t speaking)
 {
     const int64_t most = most_of(g, s);
     kd__drafted *d = &s->draft;

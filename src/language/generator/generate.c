@@ -81,8 +81,7 @@ static void draw_one(void *argument, int64_t index, int32_t worker)
     if (output->seen < s->count) return;
     const uint64_t stream = kd__stream(r->stream, (uint64_t)s->sample, 0);
     w->drawn[index] = kd__draw(g->object.context->kernels, &r->sampling, g->logits + index * v, v,
-                               s->tokens, output->seen, stream,
-                               (uint64_t)(output->seen - r->count),
+                               s->tokens, output->seen, stream, (uint64_t)(output->seen - r->count),
                                w->scratch + worker * w->stride);
 }
 

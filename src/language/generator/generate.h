@@ -78,9 +78,9 @@ typedef struct kd__request {
  * drawn the same. */
 typedef struct kd__drafted {
     int32_t count, wanted;
-    int32_t by_lookup;    /* 1: found in prompt and text; 0: a model's */
-    int32_t refused;      /* 1: the draft model cannot follow: no memory, ids, positions */
-    double acceptance[2]; /* share of proposals that were right, lately: a model's, found ones */
+    int32_t by_lookup;       /* 1: found in prompt and text; 0: a model's */
+    int32_t refused;         /* 1: the draft model cannot follow: no memory, ids, positions */
+    double acceptance[2];    /* share of proposals that were right, lately: a model's, found ones */
     int64_t paused_until[2]; /* tokens of the sequence */
     struct kd__sequence *shadow; /* the same tokens in the draft's generator; NULL: none */
 } kd__drafted;
@@ -182,8 +182,7 @@ void kd__draft_drop(kd_generator *g, kd__sequence *s);
 int64_t kd__draft_lookup(const int32_t *tokens, int64_t count, int64_t n, int32_t *to,
                          int64_t most);
 /* ---- how many (draft_length.c) ---- */
-int64_t kd__draft_length(const kd_generator *g, kd__sequence *s, int by_lookup,
-                         int64_t speaking);
+int64_t kd__draft_length(const kd_generator *g, kd__sequence *s, int by_lookup, int64_t speaking);
 /* Is this step one without proposals: to measure it, or because they did not pay? */
 int kd__draft_rests(const kd_generator *g, int64_t speaking);
 /* A step of so many sequences, `proposed` rows and `made` tokens took so long. */

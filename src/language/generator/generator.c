@@ -80,8 +80,9 @@ static kd_generator_info plan(kd_model *model, const kd_generator_options *o, kd
 /* That proposals take besides, at most. */
 static int64_t draft_bytes(kd_model *model, const kd_generator_options *o, const kd__cache *cache)
 {
-    kd_generator g = { .object.context = model->object.context, .model = model, .options = *o,
-                       .cache = *cache };
+    kd_generator g = {
+        .object.context = model->object.context, .model = model, .options = *o, .cache = *cache
+    };
     kd_generator drafter = g;
     if (!o->draft) return o->lookup ? kd__draft_bytes(&g, NULL) : 0;
     drafter.model = o->draft;
@@ -183,8 +184,8 @@ void kd_generator_free(kd_generator *g)
     kd_generator_free(g->drafter);
     kd__cache_free(&g->cache);
     if (g->own_int8) kd__int8_weights_free(g->int8);
-    void *blocks[] = { g->slots, g->rows.tokens, g->rows.positions, g->rows.spans,
-                       g->rows.outputs, g->block, g->logits, g->sampler };
+    void *blocks[] = { g->slots,        g->rows.tokens, g->rows.positions, g->rows.spans,
+                       g->rows.outputs, g->block,       g->logits,         g->sampler };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
     kd_tokenizer_free(g->options.tokenizer);
     kd_model_free(g->model);

@@ -189,8 +189,9 @@ kd_status kd__generate_logits(kd_generator *g, const float *hidden)
 {
     const kd__trunk_config *d = kd__trunk_config_of(g->model);
     kd_context *context = g->object.context;
-    const pass w = { .g = g, .context = context, .d = d,
-                     .rows = { context, g->rows.output_count } };
+    const pass w = {
+        .g = g, .context = context, .d = d, .rows = { context, g->rows.output_count }
+    };
     const int64_t need = w.rows.count * d->vocabulary;
     KD_TRY(grow(context, &g->logits, &g->logits_room, need));
     return linear(&w, d->head, hidden, d->outer, d->vocabulary, g->logits);

@@ -205,8 +205,8 @@ kd__drawn kd__draw(const kd__kernels *kernels, const kd_sampling *s, const float
         if (s->draw == KD_DRAW_GUMBEL)
             drawn.token = filtered ? race_among(list, left, noise) : race_of_all(e, n, noise);
         else
-            drawn.token =
-                filtered ? draw_from(list, left, u) : draw_from_all(kernels, e, n, sum, u);
+            drawn.token = filtered ? draw_from(list, left, u)
+                                   : draw_from_all(kernels, e, n, sum, u);
     }
     drawn.logprob = (float)(z[drawn.token] - raw - log(all));
     return drawn;

@@ -127,8 +127,10 @@ START_TEST(texts_are_the_same_with_and_without_a_draft)
     };
     for (int i = 0; i < 5; i++)
         for (int t = 0; t < 4; t++) {
-            way w = { .sequences = ways[i].sequences, .rows = ways[i].rows,
-                      .weights = ways[i].weights, .cache = ways[i].cache };
+            way w = { .sequences = ways[i].sequences,
+                      .rows = ways[i].rows,
+                      .weights = ways[i].weights,
+                      .cache = ways[i].cache };
             w.stops = (i + t) % 2;
             w.temperature = temperatures[t];
             write_with(model, &w, &without);
@@ -225,8 +227,10 @@ static int64_t peak_of(const way *w, told *t, int64_t *stated)
 START_TEST(drafts_take_no_more_memory_than_is_told)
 {
     for (int i = 0; i < 4; i++) {
-        way w = { .sequences = i < 2 ? 8 : 1, .rows = 64,
-                  .weights = i % 2 ? KD_INT8 : KD_FLOAT32, .cache = KD_FLOAT32 };
+        way w = { .sequences = i < 2 ? 8 : 1,
+                  .rows = 64,
+                  .weights = i % 2 ? KD_INT8 : KD_FLOAT32,
+                  .cache = KD_FLOAT32 };
         int64_t stated;
         w.temperature = 1;
         const int64_t plain = peak_of(&w, &without, &stated);
@@ -270,8 +274,8 @@ START_TEST(a_drafting_generator_goes_on_after_cancel_and_refresh)
         for (int64_t k = 0; k < kd_array_count(&values[i]); k++)
             ((float *)values[i].data)[k] *= 0.9f;
     OK(kd_generator_refresh(g));
-    for (int i = 0; i < 10; i++) OK(kd_generator_cancel(g, (kd_generator_add(g, prompt, 40, &s,
-                                                                             &number), number)));
+    for (int i = 0; i < 10; i++)
+        OK(kd_generator_cancel(g, (kd_generator_add(g, prompt, 40, &s, &number), number)));
     way plain = { 4, 16, KD_INT8, KD_FLOAT32, 0, 0, 0, NULL, 0, 1 };
     write_with(model, &plain, &without);
     kd_generator_free(g);
