@@ -69,6 +69,7 @@ ENUMS = {
     "Positives": ("IntEnum", r"KD_POSITIVES_\w+", "What the other rows of a group are."),
     "Direction": ("IntEnum", r"KD_BETTER_\w+", "Which way a metric improves."),
     "BalanceKind": ("IntEnum", r"KD_BALANCE_\w+", "Where weights of tasks come from."),
+    "OptimizerRule": ("IntEnum", r"KD_RULE_\w+", "Whose step a group of an optimizer takes."),
     "OptimizerKind": ("IntEnum", r"KD_OPTIMIZER_\w+", "Rules of optimization."),
     "OptimizerNumber": (
         "IntEnum",
@@ -134,6 +135,7 @@ ENUM_MEMBERS = {
     "kd_plan_info.advice": "PlanAdvice",
     "kd_plan_options.kind": "StoreKind",
     "kd_plan_options.wire": "DType",
+    "kd_group_options.rule": "OptimizerRule",
     "kd_sampling.draw": "Draw",
     "kd_store_field.kind": "StoreKind",
     "kd_student_options.choose": "LayerChoice",

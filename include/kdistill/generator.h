@@ -38,8 +38,8 @@ typedef struct kd_generator_options {
     int32_t reserved;
     /* A smaller model with the same tokens (a student, as a rule) that writes ahead; NULL: none.
      * Kept alive. The model computes what it proposes in one step and keeps what it would have
-     * written itself: texts are the same with and without. docs/guide-language.md tells when it pays.
-     * KD_ERR_MISMATCH: a vocabulary half or twice as large. Since 0.2. */
+     * written itself: texts are the same with and without. docs/guide-language.md tells when it
+     * pays. KD_ERR_MISMATCH: a vocabulary half or twice as large. Since 0.2. */
     kd_model *draft;
     int32_t draft_tokens; /* proposed for a sequence per step, at most; 0: 4 */
     /* Tokens that followed the last so many when they stood in prompt or text before are proposed
@@ -69,8 +69,8 @@ typedef int32_t (*kd_token_function)(void *user, int64_t request, int32_t sample
                                      const char *text);
 
 /* How a token is drawn from what the filters leave. */
-#define KD_DRAW_INVERSE                                                                            \
-    0 /* one random number per token: the first whose cumulative mass is above it */
+/* One random number per token: the first candidate whose cumulative mass is above it. */
+#define KD_DRAW_INVERSE 0
 /* One per token and candidate: argmax (log p_j + g_j), g_j = -log(-log u_j), u_j from seed, prompt,
  * sample, position and j [Gumbel 1954]. Models with nearly the same distribution mostly draw the
  * same token, which a draft needs at temperatures above 0. Since 0.2. */
@@ -113,8 +113,8 @@ KD_API void kd_sampling_init(kd_sampling *sampling, size_t size);
  * - an empty prompt, or an invalid id;
  * - prompt and max_tokens exceed the cache;
  * - the prompt exceeds the model's positions (max_tokens is reduced to fit them).
- * KD_ERR_INVALID: a temperature above 0 and KD_DRAW_INVERSE in a generator with a draft, which would
- * nearly never be right. */
+ * KD_ERR_INVALID: a temperature above 0 and KD_DRAW_INVERSE in a generator with a draft, which
+ * would nearly never be right. */
 KD_API kd_status kd_generator_add(kd_generator *generator, const int32_t *prompt, int64_t count,
                                   const kd_sampling *sampling, int64_t *request);
 
@@ -169,7 +169,7 @@ typedef struct kd_generator_info {
     int64_t draft_bytes; /* that drafts take at most besides: the draft's cache, weights, rows */
     int64_t drafted;     /* tokens proposed so far */
     int64_t accepted;    /* of them, those that the model wrote as well */
-    /* tokens a second of the last steps with proposals over those of steps without; NaN: not known */
+    /* tokens a second of the last steps with proposals over those without; NaN: not known */
     double draft_gain;
 } kd_generator_info;
 /* What a generator would take, before anything is allocated; the counts are 0. */

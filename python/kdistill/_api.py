@@ -937,7 +937,7 @@ class kd_group_options(Structure):
         ("weight_decay", c_double),
         ("max_norm", c_double),
         ("lazy", c_int32),
-        ("reserved", c_int32),
+        ("rule", c_int32),
     ]
     struct_size: int
     frozen: int
@@ -945,7 +945,7 @@ class kd_group_options(Structure):
     weight_decay: float
     max_norm: float
     lazy: int
-    reserved: int
+    rule: int
 
 
 class kd_optimizer_info(Structure):
@@ -2895,6 +2895,7 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_LOSS_DIST": ("LossKind", "DIST"),
     "KD_LOSS_ULD": ("LossKind", "ULD"),
     "KD_LOSS_POLICY_GRADIENT": ("LossKind", "POLICY_GRADIENT"),
+    "KD_LOSS_ACCEPTANCE": ("LossKind", "ACCEPTANCE"),
     "KD_LOSS_HIDDEN_COSINE": ("LossKind", "HIDDEN_COSINE"),
     "KD_LOSS_HIDDEN_DISTANCE": ("LossKind", "HIDDEN_DISTANCE"),
     "KD_LOSS_VARIATIONAL": ("LossKind", "VARIATIONAL"),
@@ -2977,9 +2978,13 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_BALANCE_STATIC": ("BalanceKind", "STATIC"),
     "KD_BALANCE_MEAN": ("BalanceKind", "MEAN"),
     "KD_BALANCE_DWA": ("BalanceKind", "DWA"),
+    "KD_RULE_DEFAULT": ("OptimizerRule", "DEFAULT"),
+    "KD_RULE_ADAMW": ("OptimizerRule", "ADAMW"),
+    "KD_RULE_MUON": ("OptimizerRule", "MUON"),
     "KD_OPTIMIZER_SGD": ("OptimizerKind", "SGD"),
     "KD_OPTIMIZER_ADAMW": ("OptimizerKind", "ADAMW"),
     "KD_OPTIMIZER_ADAM": ("OptimizerKind", "ADAM"),
+    "KD_OPTIMIZER_MUON": ("OptimizerKind", "MUON"),
     "KD_STEP_GRADIENT_SCALE": ("OptimizerNumber", "GRADIENT_SCALE"),
     "KD_STEP_WEIGHT_DECAY": ("OptimizerNumber", "WEIGHT_DECAY"),
     "KD_STEP_CLIP_NORM": ("OptimizerNumber", "CLIP_NORM"),
@@ -5389,8 +5394,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "- prompt and max_tokens exceed the cache;\n"
         "- the prompt exceeds the model's positions (max_tokens is reduced to fit them).\n"
         "KD_ERR_INVALID: a temperature above 0 and KD_DRAW_INVERSE in a generator with a draft, whi"
-        "ch would\n"
-        "nearly never be right."
+        "ch\n"
+        "would nearly never be right."
     ),
     "kd_generator_next": (
         c_int32, [c_void_p, POINTER(kd_generated)],

@@ -32,6 +32,7 @@ from .enums import (
     Missing,
     Mix,
     Nonfinite,
+    OptimizerRule,
     PairDirection,
     Positives,
     Products,
@@ -279,6 +280,7 @@ class GroupOptions(TypedDict, total=False):
     weight_decay: float
     max_norm: float
     lazy: int
+    rule: OptimizerRule
 
 
 class ExchangeOptions(TypedDict, total=False):
@@ -1068,9 +1070,9 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "kd_optimizer_options": {
-        "nesterov": ("int", "SGD: 1 looks ahead"),
-        "momentum": ("float", "SGD, 0 to below 1"),
-        "beta1": ("float", "Adam, AdamW"),
+        "nesterov": ("int", "SGD, Muon: 1 looks ahead"),
+        "momentum": ("float", "SGD and Muon, 0 to below 1"),
+        "beta1": ("float", "Adam, AdamW, Muon's other parameters"),
         "beta2": ("float", ""),
         "epsilon": ("float", ""),
         "weight_decay": ("float", "wd; groups may differ"),
@@ -1094,6 +1096,11 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "int",
             "1: a step changes only rows (entries of the first dimension) whose gradient is not all"
             " 0, with their moments and decay. Since 0.2."
+        ),
+        "rule": (
+            "OptimizerRule",
+            "Of OptimizerKind.MUON, before the first step. OptimizerRule.MUON needs two dimensions."
+            " Since 0.2."
         ),
     },
     "kd_exchange_options": {

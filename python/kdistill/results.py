@@ -378,7 +378,7 @@ class GeneratorInfo:
     drafted: int
     #: of them, those that the model wrote as well
     accepted: int
-    #: tokens a second of the last steps with proposals over those of steps without; NaN: not known
+    #: tokens a second of the last steps with proposals over those without; NaN: not known
     draft_gain: float
 
 

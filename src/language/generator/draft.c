@@ -2,7 +2,7 @@
  * draws each as it would have without them, with the same noise, and keeps what it was going to
  * write: a draft changes how long a text takes, never the text.
  * Proposals are found in the prompt and the text (draft_lookup.c), or written by a second, smaller
- * model: a generator of its own, whose sequences are shadows of this one's, with the same tokens. */
+ * model: a generator of its own, whose sequences are shadows of this one's. */
 #include "language/generator/generate.h"
 
 #include "base/os.h"

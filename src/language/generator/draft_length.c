@@ -1,6 +1,6 @@
 /* How many tokens are proposed. With a the share of proposals that were right lately, proposal j of
- * a step counts with probability a^j and then saves a plain step's time for one token, t(n) / n of n
- * sequences; it costs the time of a row more, and what the draft takes for it. So proposals go on
+ * a step counts with probability a^j and then saves a plain step's time for one token, t(n) / n of
+ * n sequences; it costs the time of a row more, and what the draft takes for it. So proposals go on
  * while
  *   a^j t(n) / n >= 1.03 (row + token).
  * Times are measured as the generator runs: they change how fast a text comes, never the text. */

@@ -1,6 +1,6 @@
 /* Drawing a token: penalty, temperature, top-k, top-p, min-p, in this order. Everything about a row
- * is computed from the row alone. What is left is drawn by the inverse of its distribution, from one
- * number a position, or with Gumbel noise, from a number a position and token. */
+ * is computed from the row alone. What is left is drawn by the inverse of its distribution, from
+ * one number a position, or with Gumbel noise, from a number a position and token. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
