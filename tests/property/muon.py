@@ -78,8 +78,10 @@ def main():
                 off = float(np.linalg.norm(ours - theirs) / moved)
                 worst[name] = max(worst[name], off)
             module._zeropower_via_newtonschulz = half
-    print(f"muon: {count} matrices: off by {worst['float32']:.1e} of what was moved, "
-          f"{worst['bfloat16']:.1e} of torch's in bfloat16")
+    print(
+        f"muon: {count} matrices: off by {worst['float32']:.1e} of what was moved, "
+        f"{worst['bfloat16']:.1e} of torch's in bfloat16"
+    )
     return worst["float32"] > 2e-5 or worst["bfloat16"] > 0.05
 
 
