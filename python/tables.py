@@ -38,6 +38,7 @@ ENUMS = {
     "BadLines": ("IntEnum", r"KD_BAD_LINES_\w+", "What happens to broken lines."),
     "Members": ("IntEnum", r"KD_MEMBERS_\w+", "What happens to members that are not read."),
     "Reasoning": ("IntEnum", r"KD_REASONING_\w+", "Where an answer's reasoning goes."),
+    "Draw": ("IntEnum", r"KD_DRAW_\w+", "How a token is drawn."),
     "StopReason": ("IntEnum", r"KD_STOP_\w+", "Why a text ended."),
     "Verifier": ("IntFlag", r"KD_VERIFY_\w+", "How an answer is compared."),
     "AnswerFormat": ("IntFlag", r"KD_FORMAT_\w+", "What an answer must keep to."),
@@ -68,6 +69,7 @@ ENUMS = {
     "Positives": ("IntEnum", r"KD_POSITIVES_\w+", "What the other rows of a group are."),
     "Direction": ("IntEnum", r"KD_BETTER_\w+", "Which way a metric improves."),
     "BalanceKind": ("IntEnum", r"KD_BALANCE_\w+", "Where weights of tasks come from."),
+    "OptimizerRule": ("IntEnum", r"KD_RULE_\w+", "Whose step a group of an optimizer takes."),
     "OptimizerKind": ("IntEnum", r"KD_OPTIMIZER_\w+", "Rules of optimization."),
     "OptimizerNumber": (
         "IntEnum",
@@ -133,6 +135,8 @@ ENUM_MEMBERS = {
     "kd_plan_info.advice": "PlanAdvice",
     "kd_plan_options.kind": "StoreKind",
     "kd_plan_options.wire": "DType",
+    "kd_group_options.rule": "OptimizerRule",
+    "kd_sampling.draw": "Draw",
     "kd_store_field.kind": "StoreKind",
     "kd_student_options.choose": "LayerChoice",
     "kd_term_options.count": "Count",
@@ -163,6 +167,7 @@ ENUM_MEMBERS = {
 #: Members beside the enumeration's values mean something else (-1: the default).
 PLAIN_MEMBERS = {
     "kd_filter_options.unit",
+    "kd_generator_options.lookup",
     "kd_plan_options.kind",
     "kd_store_open_options.align",
 }

@@ -943,7 +943,7 @@ class kd_group_options(Structure):
         ("weight_decay", c_double),
         ("max_norm", c_double),
         ("lazy", c_int32),
-        ("reserved", c_int32),
+        ("rule", c_int32),
     ]
     struct_size: int
     frozen: int
@@ -951,7 +951,7 @@ class kd_group_options(Structure):
     weight_decay: float
     max_norm: float
     lazy: int
-    reserved: int
+    rule: int
 
 
 class kd_optimizer_info(Structure):
@@ -1362,6 +1362,11 @@ class kd_generator_options(Structure):
         ("tokenizer", c_void_p),
         ("cache", c_int32),
         ("reserved", c_int32),
+        ("draft", c_void_p),
+        ("draft_tokens", c_int32),
+        ("lookup", c_int32),
+        ("always_draft", c_int32),
+        ("reserved_end", c_int32),
     ]
     struct_size: int
     max_sequences: int
@@ -1371,6 +1376,11 @@ class kd_generator_options(Structure):
     tokenizer: Any
     cache: int
     reserved: int
+    draft: Any
+    draft_tokens: int
+    lookup: int
+    always_draft: int
+    reserved_end: int
 
 
 class kd_sampling(Structure):
@@ -1393,7 +1403,7 @@ class kd_sampling(Structure):
         ("token", c_void_p),
         ("user", c_void_p),
         ("keep_hidden", c_int32),
-        ("reserved", c_int32),
+        ("draw", c_int32),
     ]
     struct_size: int
     samples: int
@@ -1411,7 +1421,7 @@ class kd_sampling(Structure):
     token: Any
     user: Any
     keep_hidden: int
-    reserved: int
+    draw: int
 
 
 class kd_generated(Structure):
@@ -1456,6 +1466,10 @@ class kd_generator_info(Structure):
         ("shared_tokens", c_int64),
         ("tokens", c_int64),
         ("steps", c_int64),
+        ("draft_bytes", c_int64),
+        ("drafted", c_int64),
+        ("accepted", c_int64),
+        ("draft_gain", c_double),
     ]
     struct_size: int
     block_tokens: int
@@ -1466,6 +1480,10 @@ class kd_generator_info(Structure):
     shared_tokens: int
     tokens: int
     steps: int
+    draft_bytes: int
+    drafted: int
+    accepted: int
+    draft_gain: float
 
 
 class kd_beam_options(Structure):
@@ -2848,6 +2866,8 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_MEMBERS_DROP": ("Members", "DROP"),
     "KD_REASONING_TAGS": ("Reasoning", "TAGS"),
     "KD_REASONING_MEMBER": ("Reasoning", "MEMBER"),
+    "KD_DRAW_INVERSE": ("Draw", "INVERSE"),
+    "KD_DRAW_GUMBEL": ("Draw", "GUMBEL"),
     "KD_STOP_LENGTH": ("StopReason", "LENGTH"),
     "KD_STOP_TOKEN": ("StopReason", "TOKEN"),
     "KD_STOP_TEXT": ("StopReason", "TEXT"),
@@ -2881,6 +2901,7 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_LOSS_DIST": ("LossKind", "DIST"),
     "KD_LOSS_ULD": ("LossKind", "ULD"),
     "KD_LOSS_POLICY_GRADIENT": ("LossKind", "POLICY_GRADIENT"),
+    "KD_LOSS_ACCEPTANCE": ("LossKind", "ACCEPTANCE"),
     "KD_LOSS_HIDDEN_COSINE": ("LossKind", "HIDDEN_COSINE"),
     "KD_LOSS_HIDDEN_DISTANCE": ("LossKind", "HIDDEN_DISTANCE"),
     "KD_LOSS_VARIATIONAL": ("LossKind", "VARIATIONAL"),
@@ -2963,9 +2984,13 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_BALANCE_STATIC": ("BalanceKind", "STATIC"),
     "KD_BALANCE_MEAN": ("BalanceKind", "MEAN"),
     "KD_BALANCE_DWA": ("BalanceKind", "DWA"),
+    "KD_RULE_DEFAULT": ("OptimizerRule", "DEFAULT"),
+    "KD_RULE_ADAMW": ("OptimizerRule", "ADAMW"),
+    "KD_RULE_MUON": ("OptimizerRule", "MUON"),
     "KD_OPTIMIZER_SGD": ("OptimizerKind", "SGD"),
     "KD_OPTIMIZER_ADAMW": ("OptimizerKind", "ADAMW"),
     "KD_OPTIMIZER_ADAM": ("OptimizerKind", "ADAM"),
+    "KD_OPTIMIZER_MUON": ("OptimizerKind", "MUON"),
     "KD_STEP_GRADIENT_SCALE": ("OptimizerNumber", "GRADIENT_SCALE"),
     "KD_STEP_WEIGHT_DECAY": ("OptimizerNumber", "WEIGHT_DECAY"),
     "KD_STEP_CLIP_NORM": ("OptimizerNumber", "CLIP_NORM"),
@@ -5386,7 +5411,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "0. Filters apply in this order: penalty, temperature, top_k, top_p, min_p. KD_ERR_RANGE:\n"
         "- an empty prompt, or an invalid id;\n"
         "- prompt and max_tokens exceed the cache;\n"
-        "- the prompt exceeds the model's positions (max_tokens is reduced to fit them)."
+        "- the prompt exceeds the model's positions (max_tokens is reduced to fit them).\n"
+        "KD_ERR_INVALID: a temperature above 0 and KD_DRAW_INVERSE in a generator with a draft, whi"
+        "ch\n"
+        "would nearly never be right."
     ),
     "kd_generator_next": (
         c_int32, [c_void_p, POINTER(kd_generated)],

@@ -30,6 +30,7 @@ __all__ = [
     "Count",
     "DType",
     "Direction",
+    "Draw",
     "EndToken",
     "FilterKind",
     "FilterNumber",
@@ -55,6 +56,7 @@ __all__ = [
     "Normalize",
     "OptimizerKind",
     "OptimizerNumber",
+    "OptimizerRule",
     "OutputUnit",
     "PairDirection",
     "Picture",
@@ -471,6 +473,13 @@ class Reasoning(IntEnum):
     MEMBER = 1
 
 
+class Draw(IntEnum):
+    """How a token is drawn. C: `KD_DRAW_...`."""
+
+    INVERSE = 0
+    GUMBEL = 1
+
+
 class StopReason(IntEnum):
     """Why a text ended. C: `KD_STOP_...`."""
 
@@ -555,6 +564,8 @@ class LossKind(IntEnum):
     #: log q_y - log p_y, gradient -a (onehot - q), a = log p_y - log q_y detached, T = 1; the
     #: teacher's field "log_probability" has log p_y of the sampled token, one number per row
     POLICY_GRADIENT = 20
+    #: -log sum min(p, q): a draft's right share; beside forward KL [arXiv 2602.23881]
+    ACCEPTANCE = 38
     #: 1 - cos(s, t) [row]
     HIDDEN_COSINE = 21
     #: |s - t|, gradient 0 at 0 [row]
@@ -802,6 +813,14 @@ class BalanceKind(IntEnum):
     DWA = 2
 
 
+class OptimizerRule(IntEnum):
+    """Whose step a group of an optimizer takes. C: `KD_RULE_...`."""
+
+    DEFAULT = 0
+    ADAMW = 1
+    MUON = 2
+
+
 class OptimizerKind(IntEnum):
     """Rules of optimization. C: `KD_OPTIMIZER_...`."""
 
@@ -812,6 +831,7 @@ class OptimizerKind(IntEnum):
     ADAMW = 2
     #: g += wd p; p -= lr m^ / (sqrt(v^) + eps): true L2 [Kingma and Ba 2015, alg. 1]
     ADAM = 3
+    MUON = 4
 
 
 class OptimizerNumber(IntEnum):

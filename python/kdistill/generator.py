@@ -54,9 +54,12 @@ class Generated(NamedTuple):
     hidden: NDArray[numpy.float32] | None
 
 
-def _options(tokenizer: Tokenizer | None, values: GeneratorOptions) -> _api.kd_generator_options:
+def _options(
+    tokenizer: Tokenizer | None, draft: Model | None, values: GeneratorOptions
+) -> _api.kd_generator_options:
     made = options(_api.kd_generator_options, values)
     made.tokenizer = pointer_of(tokenizer)
+    made.draft = pointer_of(draft)
     return made
 
 
@@ -93,6 +96,9 @@ class Generator(Handle):
     model : Model
     tokenizer : Tokenizer, optional
         For texts, stop texts, and what ends a text.
+    draft : Model, optional
+        A smaller model with the same tokens that writes ahead. Texts are the same with and without;
+        temperatures above 0 need `draw=Draw.GUMBEL`.
     """
 
     _free = "kd_generator_free"
@@ -102,9 +108,10 @@ class Generator(Handle):
         self,
         model: Model,
         tokenizer: Tokenizer | None = None,
+        draft: Model | None = None,
         **options_: Unpack[GeneratorOptions],
     ) -> None:
-        made = _options(tokenizer, options_)
+        made = _options(tokenizer, draft, options_)
         self._adopt(make(lib.kd_generator_create, model._pointer, byref(made)), model, tokenizer)
         self._callbacks: dict[int, Any] = {}
         self._failed: list[BaseException] = []
@@ -112,10 +119,13 @@ class Generator(Handle):
     @staticmethod
     @takes(_api.kd_generator_options)
     def estimate_memory(
-        model: Model, tokenizer: Tokenizer | None = None, **options_: Unpack[GeneratorOptions]
+        model: Model,
+        tokenizer: Tokenizer | None = None,
+        draft: Model | None = None,
+        **options_: Unpack[GeneratorOptions],
     ) -> GeneratorInfo:
         """What a generator would take, without making it."""
-        made, info = _options(tokenizer, options_), empty(_api.kd_generator_info)
+        made, info = _options(tokenizer, draft, options_), empty(_api.kd_generator_info)
         check(lib.kd_generator_estimate_memory(model._pointer, byref(made), byref(info)))
         return read(GeneratorInfo, info)
 

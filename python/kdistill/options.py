@@ -17,6 +17,7 @@ from .enums import (
     Correction,
     Count,
     Direction,
+    Draw,
     DType,
     Framing,
     Gemm,
@@ -31,6 +32,7 @@ from .enums import (
     Missing,
     Mix,
     Nonfinite,
+    OptimizerRule,
     PairDirection,
     Positives,
     Products,
@@ -278,6 +280,7 @@ class GroupOptions(TypedDict, total=False):
     weight_decay: float
     max_norm: float
     lazy: int
+    rule: OptimizerRule
 
 
 class ExchangeOptions(TypedDict, total=False):
@@ -374,6 +377,9 @@ class GeneratorOptions(TypedDict, total=False):
     prefill_tokens: int
     weights: DType
     cache: DType
+    draft_tokens: int
+    lookup: int
+    always_draft: int
 
 
 class Sampling(TypedDict, total=False):
@@ -388,6 +394,7 @@ class Sampling(TypedDict, total=False):
     repetition_penalty: float
     seed: int
     keep_hidden: int
+    draw: Draw
 
 
 class BeamOptions(TypedDict, total=False):
@@ -1063,9 +1070,9 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "kd_optimizer_options": {
-        "nesterov": ("int", "SGD: 1 looks ahead"),
-        "momentum": ("float", "SGD, 0 to below 1"),
-        "beta1": ("float", "Adam, AdamW"),
+        "nesterov": ("int", "SGD, Muon: 1 looks ahead"),
+        "momentum": ("float", "SGD and Muon, 0 to below 1"),
+        "beta1": ("float", "Adam, AdamW, Muon's other parameters"),
         "beta2": ("float", ""),
         "epsilon": ("float", ""),
         "weight_decay": ("float", "wd; groups may differ"),
@@ -1089,6 +1096,11 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "int",
             "1: a step changes only rows (entries of the first dimension) whose gradient is not all"
             " 0, with their moments and decay. Since 0.2."
+        ),
+        "rule": (
+            "OptimizerRule",
+            "Of OptimizerKind.MUON, before the first step. OptimizerRule.MUON needs two dimensions."
+            " Since 0.2."
         ),
     },
     "kd_exchange_options": {
@@ -1233,6 +1245,17 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "keys and values: DType.FLOAT32, or DType.FLOAT16 or DType.BFLOAT16 (half the memory, r"
             "ounded)"
         ),
+        "draft_tokens": ("int", "proposed for a sequence per step, at most; 0: 4"),
+        "lookup": (
+            "int",
+            "Tokens that followed the last so many when they stood in prompt or text before are pro"
+            "posed as well; 0: off, 3 as a rule. Where there are some, the draft is not asked."
+        ),
+        "always_draft": (
+            "int",
+            "0: as many as pay, by what was right lately and what steps take; none where they do no"
+            "t. 1: always draft_tokens of them, to measure a draft."
+        ),
     },
     "kd_sampling": {
         "samples": ("int", "texts for this prompt"),
@@ -1248,6 +1271,10 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "seed": ("int", ""),
         "keep_hidden": ("int", "1: keeps the hidden state that each token was drawn from"),
+        "draw": (
+            "Draw",
+            "Draw.INVERSE or Draw.GUMBEL: other texts of the same distribution. Since 0.2."
+        ),
     },
     "kd_beam_options": {
         "beams": ("int", ""),

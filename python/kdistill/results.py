@@ -381,6 +381,14 @@ class GeneratorInfo:
     #: generated so far
     tokens: int
     steps: int
+    #: that drafts take at most besides: the draft's cache, weights, rows
+    draft_bytes: int
+    #: tokens proposed so far
+    drafted: int
+    #: of them, those that the model wrote as well
+    accepted: int
+    #: tokens a second of the last steps with proposals over those without; NaN: not known
+    draft_gain: float
 
 
 @dataclass(frozen=True)

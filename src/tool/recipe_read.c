@@ -55,6 +55,7 @@ static const choice keep_of[] = { { "last", 0 }, { "best", 1 }, { NULL, 0 } };
 static const choice optimizer_of[] = { { "sgd", KD_OPTIMIZER_SGD },
                                        { "adamw", KD_OPTIMIZER_ADAMW },
                                        { "adam", KD_OPTIMIZER_ADAM },
+                                       { "muon", KD_OPTIMIZER_MUON },
                                        { NULL, 0 } };
 static const choice dtype_of[] = {
     { "float32", KD_FLOAT32 }, { "float16", KD_FLOAT16 }, { "bfloat16", KD_BFLOAT16 }, { NULL, 0 }

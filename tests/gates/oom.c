@@ -295,6 +295,47 @@ static kd_status use_tokenizer(kd_context *ctx, const char *folder, int form)
     return status;
 }
 
+/* Two steps of Muon on the host's arrays: a matrix and a vector. */
+static kd_status use_muon(kd_context *ctx)
+{
+    float w[12] = { 1 }, b[4] = { 0 }, dw[12], db[4];
+    kd_array arrays[4] = { KD_ARRAY_2D(w, KD_FLOAT32, 3, 4), KD_ARRAY_2D(dw, KD_FLOAT32, 3, 4),
+                           KD_ARRAY_1D(b, KD_FLOAT32, 4), KD_ARRAY_1D(db, KD_FLOAT32, 4) };
+    kd_optimizer *optimizer = NULL;
+    kd_status status = kd_optimizer_create(&optimizer, ctx, KD_OPTIMIZER_MUON, NULL);
+    if (status == KD_OK) status = kd_optimizer_borrow_array(optimizer, "w", arrays, arrays + 1);
+    if (status == KD_OK) status = kd_optimizer_borrow_array(optimizer, "b", arrays + 2, arrays + 3);
+    for (int step = 0; step < 2 && status == KD_OK; step++) {
+        for (int i = 0; i < 12; i++) dw[i] = (float)(i % 5 - 2), db[i % 4] = 1;
+        status = kd_optimizer_step(optimizer, 0.1);
+    }
+    kd_optimizer_free(optimizer);
+    return status;
+}
+
+/* Texts with proposals, of the model itself in 8 bits and of what they repeat. */
+static kd_status use_draft(kd_model *model)
+{
+    const int32_t prompt[12] = { 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3 };
+    kd_generator_options o = KD_GENERATOR_OPTIONS_INIT;
+    kd_sampling s = KD_SAMPLING_INIT;
+    kd_generated text = { .struct_size = sizeof text };
+    kd_generator *g = NULL;
+    o.draft = model;
+    o.weights = KD_INT8;
+    o.max_sequences = 2;
+    o.lookup = 2;
+    o.always_draft = 1;
+    s.draw = KD_DRAW_GUMBEL;
+    s.samples = 2;
+    s.max_tokens = 6;
+    kd_status status = kd_generator_create(&g, model, &o);
+    if (status == KD_OK) status = kd_generator_add(g, prompt, 12, &s, NULL);
+    while (status == KD_OK) status = kd_generator_next(g, &text);
+    kd_generator_free(g);
+    return status == KD_END ? KD_OK : status;
+}
+
 /* Text from a language model, from its own numbers and from 8-bit ones; a beam search. */
 static kd_status use_generator(kd_context *ctx, const char *folder)
 {
@@ -335,6 +376,8 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
         kd_generator_free(g);
         g = NULL;
     }
+    if (status == KD_OK) status = use_draft(model);
+    if (status == KD_OK) status = use_muon(ctx);
     snprintf(path, sizeof path, "%s/oom.gguf", folder);
     if (status == KD_OK) status = kd_model_save_gguf(model, t, path, KD_INT8, -1);
     if (status == KD_OK) status = use_gguf(ctx, t, path);

@@ -53,6 +53,8 @@ def divergence(kind, o, lp, lq, bucket=False):
         return xlogy(q, lq - (lm.detach() if o.get("detach_mixture") else lm)).sum(-1)
     if kind == kd.LossKind.TOTAL_VARIATION:
         return 0.5 * (p - q).abs().sum(-1)
+    if kind == kd.LossKind.ACCEPTANCE:
+        return -torch.minimum(p, q).sum(-1).log()
     if kind == kd.LossKind.ALPHA_BETA:
         a, b = o["ab_alpha"], o["ab_beta"]
         return -(
@@ -87,10 +89,12 @@ DIVERGENCES = [
     kd.LossKind.SKEWED_FORWARD_KL,
     kd.LossKind.SKEWED_REVERSE_KL,
     kd.LossKind.TOTAL_VARIATION,
+    kd.LossKind.ACCEPTANCE,
     kd.LossKind.ALPHA_BETA,
     kd.LossKind.ADAPTIVE_KL,
 ]
-T2_OFF = {kd.LossKind.TOTAL_VARIATION, kd.LossKind.DIST, kd.LossKind.ULD, kd.LossKind.LOGIT_MSE}
+CORNERS = {kd.LossKind.TOTAL_VARIATION, kd.LossKind.ACCEPTANCE}  # gradients jump where p = q
+T2_OFF = CORNERS | {kd.LossKind.DIST, kd.LossKind.ULD, kd.LossKind.LOGIT_MSE}
 
 
 def settings(rng, kind):
@@ -218,7 +222,7 @@ def one(rng, generator, context, case):
         policies = [kd.Tail.BUCKET] * 2 + [kd.Tail.UNIFORM, kd.Tail.RENORM_BOTH]
         if kind in (kd.LossKind.FORWARD_KL, kd.LossKind.SKEWED_FORWARD_KL):
             policies += [kd.Tail.TRUNCATE, kd.Tail.RENORM_TEACHER]
-        if kind in (kd.LossKind.JSD, kd.LossKind.SKEWED_REVERSE_KL, kd.LossKind.TOTAL_VARIATION):
+        if kind in CORNERS | {kd.LossKind.JSD, kd.LossKind.SKEWED_REVERSE_KL}:
             policies += [kd.Tail.RENORM_TEACHER]
         policy = rng.choice(policies)
         if kind == kd.LossKind.ALPHA_BETA:
@@ -361,7 +365,7 @@ def one(rng, generator, context, case):
                     return
         else:
             value = divergence(kind, o, lp, lq)
-            if kind == kd.LossKind.TOTAL_VARIATION:
+            if kind in CORNERS:
                 with torch.no_grad():
                     if float(((lp - lq).abs()).min()) < 1e-4:
                         return
@@ -406,7 +410,7 @@ def one(rng, generator, context, case):
             )
     if kind == kd.LossKind.ADAPTIVE_KL:  # its weights are shares of the gap |p - q|
         extra *= 1 + 1 / gaps[0]
-    if kind in (kd.LossKind.TOTAL_VARIATION,) and sparse:
+    if kind in CORNERS and sparse:
         with torch.no_grad():
             lq = softmax_logs(zd, t)
             if float((torch.gather(lq, 1, ids) - lp).abs().min()) < 1e-4:

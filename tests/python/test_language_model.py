@@ -54,6 +54,24 @@ class GeneratorTest(Case):
             with self.assertRaisesRegex(TypeError, r"expected ids, got text: tokenizer\.encode"):
                 add("Once")
 
+    def test_a_draft_changes_no_text(self):
+        draft = kd.Model(self.ctx, LLAMA, frozen=True)
+        made = []
+        for more in {}, {"draft": draft, "draft_tokens": 3, "lookup": 2, "always_draft": 1}:
+            generator = kd.Generator(self.model, max_sequences=2, **more)
+            for seed in range(4):
+                generator.add([1, 2, 3], max_tokens=20, seed=seed, draw=kd.Draw.GUMBEL)
+            texts = sorted(generator, key=lambda t: t.request)
+            made.append([(t.ids.tolist(), t.logprobs.tolist()) for t in texts])
+            info = generator.info
+        self.assertEqual(made[0], made[1])
+        self.assertGreater(info.drafted, 0)
+        self.assertLessEqual(info.accepted, info.drafted)
+        plan = kd.Generator.estimate_memory(self.model, draft=draft, max_sequences=2)
+        self.assertGreater(plan.draft_bytes, 0)
+        with self.assertRaisesRegex(kd.Error, "KD_DRAW_GUMBEL"):
+            generator.add([1], temperature=1.0)
+
     def test_a_canceled_prompt_gives_nothing(self):
         self.generator.cancel(self.generator.add([1, 2, 3], max_tokens=5))
         self.assertIsNone(self.generator.next())

@@ -37,6 +37,16 @@ class OptimizerTest(Samples):
         with self.assertRaisesRegex(kd.Error, "moments"):
             kd.Optimizer(self.ctx, kd.OptimizerKind.ADAMW, moments=kd.DType.INT8)
 
+    def test_muon_takes_matrices(self):
+        w, g = np.zeros((4, 6), np.float32), np.eye(4, 6, dtype=np.float32)
+        optimizer = kd.Optimizer(self.ctx, kd.OptimizerKind.MUON)
+        optimizer.borrow_array("w", w, g)
+        optimizer.step(0.1)
+        lengths = np.linalg.svd(w, compute_uv=False) / (0.1 * 0.2 * np.sqrt(6))
+        self.assertTrue(np.all((lengths > 0.6) & (lengths < 1.3)), lengths)
+        with self.assertRaisesRegex(kd.Error, "first step"):
+            optimizer.add_group("w", rule=kd.OptimizerRule.ADAMW)
+
     def test_models_are_added_at_once(self):
         models = [kd.Model(self.ctx, MLP) for _ in range(2)]
         self.assertEqual(kd.Optimizer(self.ctx, kd.OptimizerKind.ADAMW, *models).info.steps, 0)

@@ -55,6 +55,9 @@ def formulas():
     def variation(z, v, y):
         return 0.5 * (softmax(z).exp() - softmax(v).exp()).abs().sum(-1)
 
+    def acceptance(z, v, y):
+        return -torch.minimum(softmax(z).exp(), softmax(v).exp()).sum(-1).log()
+
     def binary_kl(z, v, y):
         p = torch.sigmoid(v)
         own = p * F.logsigmoid(v) + (1 - p) * F.logsigmoid(-v)
@@ -77,6 +80,7 @@ def formulas():
         "cross_entropy": (cross_entropy, {"label_smoothing": 0.1}),
         "skewed_forward_kl": (skewed, {"skew": 0.2}),
         "total_variation": (variation, {}),
+        "acceptance": (acceptance, {}),
         "binary_kl": (binary_kl, {}),
         "dkd": (dkd, {}),
         "mean_squared_error": (

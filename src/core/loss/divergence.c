@@ -129,6 +129,20 @@ double kd__variation_divergence(const kd__problem *p)
     return sum;
 }
 
+/* -log of what both have, which is summed up itself where it is small */
+double kd__acceptance_divergence(const kd__problem *p)
+{
+    const double apart = kd__variation_divergence(p);
+    double both = 0;
+    for (int64_t i = 0; i < p->n; i++) both += exp(fmin(p->lp[i], p->lq[i]));
+    *p->guards += both < KD__LEAST_ACCEPTED;
+    both = fmax(both, KD__LEAST_ACCEPTED);
+    for (int64_t i = 0; i < p->n; i++) p->h[i] /= both;
+    const double value = apart < 0.5 ? -log1p(-apart) : -log(both);
+    if (p->tail >= 0 && p->tail_part && apart > 0) *p->tail_part *= value / apart;
+    return value;
+}
+
 /* e^(k l), 1 for k = 0 also where l is -infinity */
 static double power(double l, double k) { return k == 0 ? 1 : exp(k * l); }
 

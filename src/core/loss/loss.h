@@ -319,6 +319,9 @@ void kd__row_huber(kd__row *row);
 void kd__row_skewed_forward(kd__row *row);
 void kd__row_skewed_reverse(kd__row *row);
 void kd__row_total_variation(kd__row *row);
+void kd__row_acceptance(kd__row *row);
+/* Of an accepted share below it gradients are bounded. */
+#define KD__LEAST_ACCEPTED 1e-9
 void kd__row_alpha_beta(kd__row *row);
 void kd__row_adaptive_kl(kd__row *row);
 void kd__row_taid(kd__row *row);
@@ -361,6 +364,7 @@ double kd__jensen_divergence(const kd__problem *p);
 double kd__skewed_forward_divergence(const kd__problem *p);
 double kd__skewed_reverse_divergence(const kd__problem *p);
 double kd__variation_divergence(const kd__problem *p);
+double kd__acceptance_divergence(const kd__problem *p);
 double kd__alpha_beta_divergence(const kd__problem *p);
 double kd__adaptive_divergence(const kd__problem *p);
 /* That of the term's kind. */

@@ -56,6 +56,35 @@ void kd__row_skewed_reverse(kd__row *row)
 /* 1/2 sum |p - q|          h = q/2 sign(q - p) */
 void kd__row_total_variation(kd__row *row) { mixture(row, KD__VARIATION, 0); }
 
+/* sum min(p, q): what total variation leaves, summed up itself where it is small. */
+static double accepted(kd__row *row, const kd__side *z, const kd__side *v)
+{
+    const float inverse_t = kd__inverse_temperature(row);
+    double sum = 0;
+    if (row->loss < 0.5) return 1 - row->loss;
+    row->kernels->exponentials(v->x, row->n, v->max, inverse_t, row->copy); /* v->e has h */
+    for (int64_t i = 0; i < row->n; i++) sum += fmin(row->copy[i] / v->sum, z->e[i] / z->sum);
+    return sum;
+}
+
+/* -log a, a = sum min(p, q)          h = q/(2 a) sign(q - p) */
+void kd__row_acceptance(kd__row *row)
+{
+    kd__side z, v;
+    double total;
+    if (!read_sides(row, &z, &v)) return;
+    row->loss = row->kernels->mixture(KD__VARIATION, &z, &v, row->n, kd__inverse_temperature(row),
+                                      0, &total);
+    if (row->loss < KD__CLOSE) row->loss = close_mixture(row, KD__VARIATION, 0, &z, &v);
+    const double both = accepted(row, &z, &v), a = fmax(both, KD__LEAST_ACCEPTED);
+    row->guards = both < KD__LEAST_ACCEPTED;
+    row->loss = row->loss < 0.5 ? -log1p(-row->loss) : -log(a);
+    const double c = row->scale / (row->term->o.temperature * a);
+    if (kd__is_finite(row) && row->dz)
+        row->kernels->combine(row->dz, v.e, (float)c, z.e, (float)(c * total / z.sum), row->n,
+                              row->add);
+}
+
 /* ---- in double, over all classes ---- */
 
 /* log softmax(x / T); 1 / T of it is exact, the sum only when it is taken in double. */

@@ -102,8 +102,8 @@ kd_status kd_optimizer_get(kd_optimizer *optimizer, int32_t number, double *valu
 
 static kd_status check_options(int32_t kind, const kd_optimizer_options *o)
 {
-    KD_FAIL_IF(kind < KD_OPTIMIZER_SGD || kind > KD_OPTIMIZER_ADAM, KD_ERR_INVALID,
-               "optimizer: kind: expected %d to %d, got %d", KD_OPTIMIZER_SGD, KD_OPTIMIZER_ADAM,
+    KD_FAIL_IF(kind < KD_OPTIMIZER_SGD || kind > KD_OPTIMIZER_MUON, KD_ERR_INVALID,
+               "optimizer: kind: expected %d to %d, got %d", KD_OPTIMIZER_SGD, KD_OPTIMIZER_MUON,
                kind);
     KD_FAIL_IF(!(o->momentum >= 0 && o->momentum < 1), KD_ERR_RANGE,
                "momentum: expected 0 to below 1, got %g", o->momentum);
@@ -133,6 +133,7 @@ kd_status kd_optimizer_create(kd_optimizer **out, kd_context *context, int32_t k
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_optimizer_options"));
     KD_TRY(check_options(kind, &o));
     KD_TRY(kd__object_create((void **)&optimizer, context, sizeof *optimizer));
+    if (kind == KD_OPTIMIZER_MUON && o.momentum == 0) o.momentum = 0.95, o.nesterov = 1;
     optimizer->kind = kind;
     optimizer->o = o;
     optimizer->gradient_scale = 1;
@@ -153,7 +154,7 @@ void kd_optimizer_free(kd_optimizer *optimizer)
     void *blocks[] = { optimizer->parameters, optimizer->models,  optimizer->losses,
                        optimizer->pieces,     optimizer->partial, optimizer->first,
                        optimizer->second,     optimizer->average, optimizer->half[0],
-                       optimizer->half[1] };
+                       optimizer->half[1],    optimizer->muon,    optimizer->muon_sums };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
     kd__object_destroy(optimizer);
 }
@@ -200,6 +201,7 @@ kd_status kd_optimizer_add_model(kd_optimizer *optimizer, kd_model *model)
         p->gradients = kd__tensor_gradient(model, (int32_t)i);
         p->rows = tensor->rank >= 2 ? tensor->dims[0] : 0;
         p->width = p->rows ? p->count / p->rows : 1;
+        p->rank = tensor->rank;
         p->model = model;
         p->tensor = (int32_t)i;
     }
@@ -225,6 +227,7 @@ kd_status kd_optimizer_add_loss(kd_optimizer *optimizer, kd_loss *loss)
         kd__parameter *p = next_parameter(optimizer, tensor->name, tensor->count);
         p->values = of->values + tensor->offset;
         p->gradients = of->gradients + tensor->offset;
+        p->rank = tensor->rank;
         p->rows = tensor->rank >= 2 ? tensor->dims[0] : 0;
         p->width = p->rows ? p->count / p->rows : 1;
     }
@@ -248,6 +251,7 @@ kd_status kd_optimizer_borrow_array(kd_optimizer *optimizer, const char *name,
     kd__parameter *p = next_parameter(optimizer, copy, kd_array_count(values));
     p->values = values->data;
     p->gradients = gradients->data;
+    p->rank = values->rank;
     p->rows = values->rank >= 2 ? values->dims[0] : 0;
     p->width = p->rows ? p->count / p->rows : 1;
     return KD_OK;
@@ -267,6 +271,14 @@ kd_status kd_optimizer_add_group(kd_optimizer *optimizer, const char *pattern,
                "group: learning_rate: expected a finite number from 0, got %g", o.learning_rate);
     KD_TRY(check_number(KD_STEP_WEIGHT_DECAY, o.weight_decay));
     KD_TRY(check_number(KD_STEP_MAX_NORM, o.max_norm));
+    KD_FAIL_IF(o.rule < KD_RULE_DEFAULT || o.rule > KD_RULE_MUON, KD_ERR_INVALID,
+               "group: rule: expected %d to %d, got %d", KD_RULE_DEFAULT, KD_RULE_MUON, o.rule);
+    KD_FAIL_IF(o.rule && optimizer->kind != KD_OPTIMIZER_MUON, KD_ERR_INVALID,
+               "group: rule: expected KD_RULE_DEFAULT (0) but for KD_OPTIMIZER_MUON, got %d",
+               o.rule);
+    for (int64_t i = 0; i < optimizer->count; i++)
+        if (kd__matches(pattern, optimizer->parameters[i].name))
+            KD_TRY(kd__muon_check(optimizer, &optimizer->parameters[i], &o));
     for (int64_t i = 0; i < optimizer->count; i++) {
         if (!kd__matches(pattern, optimizer->parameters[i].name)) continue;
         optimizer->parameters[i].group = o;
@@ -299,19 +311,26 @@ static kd_status check_whole(const kd_optimizer *optimizer)
     return KD_OK;
 }
 
-static kd_status put_block(kd_optimizer *optimizer, const float *block, kd__text *state)
+static kd_status put_block(const float *block, int64_t count, kd__text *state)
 {
-    KD_TRY(kd__state_put_number(state, block ? optimizer->total : 0));
-    return block ? kd__text_append(state, block, (size_t)optimizer->total * sizeof *block) : KD_OK;
+    KD_TRY(kd__state_put_number(state, block ? count : 0));
+    return block ? kd__text_append(state, block, (size_t)count * sizeof *block) : KD_OK;
+}
+
+/* Numbers of the first or second moments. */
+static int64_t moments_of(const kd_optimizer *optimizer, int number)
+{
+    return number ? optimizer->second_total : optimizer->total;
 }
 
 /* As many numbers below 0: in 16 bits. */
 static kd_status put_moments(kd_optimizer *optimizer, int number, kd__text *state)
 {
     const uint16_t *half = optimizer->half[number];
-    if (!half) return put_block(optimizer, number ? optimizer->second : optimizer->first, state);
-    KD_TRY(kd__state_put_number(state, -optimizer->total));
-    return kd__text_append(state, half, (size_t)optimizer->total * sizeof *half);
+    const int64_t count = moments_of(optimizer, number);
+    if (!half) return put_block(number ? optimizer->second : optimizer->first, count, state);
+    KD_TRY(kd__state_put_number(state, -count));
+    return kd__text_append(state, half, (size_t)count * sizeof *half);
 }
 
 kd_status kd__optimizer_save_numbers(kd_optimizer *optimizer, kd__text *state)
@@ -336,11 +355,11 @@ kd_status kd__optimizer_save(kd_optimizer *optimizer, kd__text *state)
     KD_TRY(kd__optimizer_save_numbers(optimizer, state));
     KD_TRY(put_moments(optimizer, 0, state));
     KD_TRY(put_moments(optimizer, 1, state));
-    return put_block(optimizer, optimizer->average, state);
+    return put_block(optimizer->average, optimizer->total, state);
 }
 
-static kd_status get_block(kd_optimizer *optimizer, float *block, uint16_t *half,
-                           kd__state_reader *reader, int apply)
+static kd_status get_block(float *block, uint16_t *half, int64_t expected, kd__state_reader *reader,
+                           int apply)
 {
     int64_t count;
     KD_TRY(kd__state_get(reader, &count, sizeof count));
@@ -349,8 +368,7 @@ static kd_status get_block(kd_optimizer *optimizer, float *block, uint16_t *half
         (block && count < 0) || (half && count > 0), KD_ERR_MISMATCH,
         "checkpoint part '%s': the optimizer's moments were %s (kd_optimizer_options.moments)",
         reader->name, count < 0 ? "KD_BFLOAT16" : "KD_FLOAT32");
-    KD_FAIL_IF((!block && !half) || count != (half ? -optimizer->total : optimizer->total),
-               KD_ERR_MISMATCH,
+    KD_FAIL_IF((!block && !half) || count != (half ? -expected : expected), KD_ERR_MISMATCH,
                "checkpoint part '%s': the optimizer had other state (%lld numbers)", reader->name,
                (long long)count);
     if (half) return kd__state_get(reader, apply ? half : NULL, -count * (int64_t)sizeof *half);
@@ -400,9 +418,11 @@ kd_status kd__optimizer_restore(kd_optimizer *optimizer, kd__state_reader *reade
     KD_TRY(check_whole(optimizer));
     KD_TRY(kd__optimizer_restore_numbers(optimizer, reader, &is_ready, apply));
     if (is_ready) KD_TRY(kd__optimizer_prepare(optimizer));
-    KD_TRY(get_block(optimizer, optimizer->first, optimizer->half[0], reader, apply));
-    KD_TRY(get_block(optimizer, optimizer->second, optimizer->half[1], reader, apply));
-    KD_TRY(get_block(optimizer, optimizer->average, NULL, reader, apply));
+    KD_TRY(
+        get_block(optimizer->first, optimizer->half[0], moments_of(optimizer, 0), reader, apply));
+    KD_TRY(
+        get_block(optimizer->second, optimizer->half[1], moments_of(optimizer, 1), reader, apply));
+    KD_TRY(get_block(optimizer->average, NULL, optimizer->total, reader, apply));
     if (!apply) return KD_OK;
     kd__optimizer_let_go(optimizer);
     if (!is_ready) forget_state(optimizer);

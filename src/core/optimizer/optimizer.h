@@ -16,7 +16,9 @@ typedef struct kd__parameter {
     int64_t count, rows; /* rows: units, for max-norm; 0 for rank below 2 */
     int64_t width;       /* numbers of a row; 1 for rank below 2 */
     int64_t offset;      /* in the state blocks */
-    kd_model *model;     /* NULL: the host's array, or a loss's */
+    int64_t second;      /* in that of second moments; -1: it has none */
+    int32_t rank, is_muon;
+    kd_model *model; /* NULL: the host's array, or a loss's */
     int32_t tensor;
     int32_t grouped;
     int32_t passed;          /* the step that was begun has updated it, or left it alone */
@@ -48,10 +50,15 @@ struct kd_optimizer {
     double *partial;                 /* one sum of squares a piece */
     float *first, *second, *average; /* state; NULL: not used by the kind */
     uint16_t *half[2];               /* moments in bfloat16, in place of first and second */
-    int64_t state_count; /* numbers of a state block: total, or those of the own pieces */
+    int64_t state_count;  /* numbers of a state block: total, or those of the own pieces */
+    int64_t second_total; /* of that of second moments: fewer where Muon takes matrices */
+    float *muon;          /* scratch of its largest matrix */
+    double *muon_sums;    /* of a matrix's pieces */
+    int64_t muon_room, muon_pieces;
     int32_t is_shared; /* 1: an exchange takes its steps; pieces are whole rows where it matters */
     int32_t ready, swapped, last_skipped;
     int32_t begun, begun_bad; /* a step, at begun_rate; some gradients of it were not finite */
+    kd_status begun_status;   /* of the updates within the pass */
     double begun_rate;
     int64_t steps, skipped, clipped;
     double norm;
@@ -62,6 +69,25 @@ kd_status kd__optimizer_prepare(kd_optimizer *optimizer);
 kd_status kd__optimizer_cut(kd_optimizer *optimizer);
 /* Has it the state block: 0 first, 1 second moments, 2 average? */
 int kd__optimizer_wants(const kd_optimizer *optimizer, int block);
+/* ---- Muon (muon.c) ---- */
+
+typedef struct kd__muon_step {
+    float scale, clip, momentum;
+    double rate, decay;
+    int32_t nesterov;
+    uint32_t key; /* of what rounds moments in 16 bits */
+} kd__muon_step;
+
+/* Whose step is Muon's: decided before the first one, with the scratch it takes. */
+kd_status kd__muon_prepare(kd_optimizer *optimizer);
+int kd__muon_takes(const kd_optimizer *optimizer, const kd__parameter *p);
+/* May the parameter be put into this group? */
+kd_status kd__muon_check(const kd_optimizer *optimizer, const kd__parameter *p,
+                         const kd_group_options *group);
+/* After an error the matrix is unchanged, its momentum is not. */
+kd_status kd__muon_update(kd_optimizer *optimizer, const kd__parameter *p,
+                          const kd__muon_step *step);
+
 /* ---- lazy groups ---- */
 
 /* Asks models which rows have gradients: before a step looks at any. */

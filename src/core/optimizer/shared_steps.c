@@ -12,6 +12,10 @@ kd_status kd__optimizer_begin_shared(kd_optimizer *optimizer)
     KD_FAIL_IF(optimizer->o.moments != KD_FLOAT32, KD_ERR_UNSUPPORTED,
                "moments: ranks share them in float32 only: expected KD_FLOAT32 (%d), got %d",
                KD_FLOAT32, optimizer->o.moments);
+    KD_FAIL_IF(optimizer->kind == KD_OPTIMIZER_MUON, KD_ERR_UNSUPPORTED,
+               "exchange: Muon needs whole matrices, which ranks do not share: expected "
+               "KD_OPTIMIZER_ADAMW (%d)",
+               KD_OPTIMIZER_ADAMW);
     optimizer->is_shared = 1;
     const kd_status status = kd__optimizer_cut(optimizer);
     if (status == KD_OK) return KD_OK;

@@ -29,6 +29,7 @@ kd_status kd__optimizer_cut(kd_optimizer *optimizer)
 {
     kd_context *context = optimizer->object.context;
     int64_t most = 0;
+    KD_TRY(kd__muon_prepare(optimizer));
     for (int64_t i = 0; i < optimizer->count; i++)
         most += kd__ceil_div(optimizer->parameters[i].count,
                              piece_of(optimizer, &optimizer->parameters[i]));
@@ -54,7 +55,9 @@ kd_status kd__optimizer_cut(kd_optimizer *optimizer)
 int kd__optimizer_wants(const kd_optimizer *optimizer, int block)
 {
     const int adam = optimizer->kind != KD_OPTIMIZER_SGD;
-    const int wanted[] = { adam || optimizer->o.momentum > 0, adam,
+    const int second = adam &&
+                       (optimizer->kind != KD_OPTIMIZER_MUON || optimizer->second_total > 0);
+    const int wanted[] = { adam || optimizer->o.momentum > 0, second,
                            optimizer->o.average_decay > 0 };
     return wanted[block];
 }
@@ -62,7 +65,8 @@ int kd__optimizer_wants(const kd_optimizer *optimizer, int block)
 /* number: 0, 1 moments, 2 the average. */
 static kd_status make_state(kd_optimizer *optimizer, int number, float **block)
 {
-    const int64_t count = optimizer->total;
+    const int64_t count = number == 1 ? optimizer->second_total : optimizer->total;
+    if (!count) return KD_OK;
     if (number < 2 && optimizer->o.moments == KD_BFLOAT16) {
         uint16_t **half = &optimizer->half[number];
         return *half ? KD_OK : KD_NEW(optimizer->object.context, half, count);
@@ -180,7 +184,7 @@ static void update_values(const step_work *w, const kd__parameter *p, const run 
     else {
         const kd__adam_step step = {
             rate,  (float)o->beta1, (float)o->beta2, (float)o->epsilon,
-            decay, w->correction1,  w->correction2,  optimizer->kind == KD_OPTIMIZER_ADAMW
+            decay, w->correction1,  w->correction2,  optimizer->kind != KD_OPTIMIZER_ADAM
         };
         kernels->adam(r->values, r->g, r->first, r->second, r->n, w->scale, w->clip, &step);
     }
@@ -188,19 +192,20 @@ static void update_values(const step_work *w, const kd__parameter *p, const run 
 
 #define WIDENED 1024 /* numbers of moments in 16 bits that are widened at once */
 
-/* at: where the state blocks have the run; number: of its first value among all, for the hash. */
-static void update_half(const step_work *w, const kd__parameter *p, int64_t at, int64_t number,
-                        const run *all)
+/* at: where the blocks of both moments have the run; number: of its first value among all, for the
+ * hash. */
+static void update_half(const step_work *w, const kd__parameter *p, const int64_t at[2],
+                        int64_t number, const run *all)
 {
     uint16_t *const *half = w->optimizer->half;
     float moments[2][WIDENED];
     for (int64_t i = 0; i < all->n; i += WIDENED) {
         const int64_t n = kd__min(all->n - i, WIDENED);
         const run r = { all->values + i, moments[0], moments[1], all->g + i, n };
-        for (int k = 0; k < 2 && half[k]; k++) kd__half_widen(half[k] + at + i, n, moments[k]);
+        for (int k = 0; k < 2 && half[k]; k++) kd__half_widen(half[k] + at[k] + i, n, moments[k]);
         update_values(w, p, &r);
         for (int k = 0; k < 2 && half[k]; k++)
-            kd__half_narrow(moments[k], n, w->key, number + i, k, half[k] + at + i);
+            kd__half_narrow(moments[k], n, w->key, number + i, k, half[k] + at[k] + i);
     }
 }
 
@@ -209,9 +214,10 @@ static void update_run(const step_work *w, const kd__piece *piece, int64_t first
 {
     const kd_optimizer *optimizer = w->optimizer;
     const kd__parameter *p = &optimizer->parameters[piece->parameter];
-    const int64_t at = piece->state + first - piece->first;
-    const run r = { p->values + first, optimizer->first ? optimizer->first + at : NULL,
-                    optimizer->second ? optimizer->second + at : NULL, p->gradients + first, n };
+    const int64_t state = piece->state + first - piece->first;
+    const int64_t at[2] = { state, optimizer->is_shared ? state : p->second + first };
+    const run r = { p->values + first, optimizer->first ? optimizer->first + at[0] : NULL,
+                    optimizer->second ? optimizer->second + at[1] : NULL, p->gradients + first, n };
     if (optimizer->half[0]) update_half(w, p, at, p->offset + first, &r);
     else update_values(w, p, &r);
 }
@@ -225,13 +231,37 @@ static void update(void *argument, int64_t index, int32_t worker)
     const double average = optimizer->o.average_decay;
     int64_t end;
     (void)worker;
-    if (piece->is_others || p->passed || kd__parameter_is_frozen(p)) return;
+    if (piece->is_others || p->passed || p->is_muon || kd__parameter_is_frozen(p)) return;
     for (int64_t at = piece->first; kd__optimizer_next(p, piece, &at, &end); at = end)
         update_run(w, piece, at, end - at);
     if (optimizer->average && optimizer->o.max_norm == 0)
         optimizer->object.context->kernels->axpby(optimizer->average + piece->state,
                                                   (float)(1 - average), p->values + piece->first,
                                                   (float)average, piece->count);
+}
+
+/* Pieces from w->first on are updated, then the matrices that begin among them. */
+static kd_status update_pieces(step_work *w, int64_t count)
+{
+    kd_optimizer *optimizer = w->optimizer;
+    const kd_optimizer_options *o = &optimizer->o;
+    kd__parallel(optimizer->object.context, count, update, w);
+    for (int64_t i = w->first; i < w->first + count; i++) {
+        const kd__piece *piece = &optimizer->pieces[i];
+        const kd__parameter *p = &optimizer->parameters[piece->parameter];
+        if (!p->is_muon || piece->first || p->passed || kd__parameter_is_frozen(p)) continue;
+        const kd__muon_step step = {
+            .scale = w->scale,
+            .clip = w->clip,
+            .momentum = (float)o->momentum,
+            .nesterov = o->nesterov,
+            .rate = w->learning_rate * (p->grouped ? p->group.learning_rate : 1),
+            .decay = p->grouped ? p->group.weight_decay : o->weight_decay,
+            .key = w->key,
+        };
+        KD_TRY(kd__muon_update(optimizer, p, &step));
+    }
+    return KD_OK;
 }
 
 /* ---- max-norm ---- */
@@ -325,7 +355,7 @@ static step_work work_of(kd_optimizer *optimizer, double learning_rate)
                         .key = kd__half_key(optimizer->steps + 1) };
 }
 
-static void take_step(kd_optimizer *optimizer, step_work *w)
+static kd_status take_step(kd_optimizer *optimizer, step_work *w)
 {
     const kd_optimizer_options *o = &optimizer->o;
     optimizer->steps++;
@@ -336,9 +366,10 @@ static void take_step(kd_optimizer *optimizer, step_work *w)
         w->clip *= factor;
         optimizer->clipped++;
     }
-    kd__parallel(optimizer->object.context, optimizer->piece_count, update, w);
+    const kd_status status = update_pieces(w, optimizer->piece_count);
     limit_norms(optimizer);
     average_late(optimizer);
+    return status;
 }
 
 kd_status kd__optimizer_check(kd_optimizer *optimizer, double learning_rate)
@@ -378,7 +409,8 @@ static void pass_tensors(void *user, const kd_model *model, int64_t first, int64
         if (!count++) w.first = i; /* they lie behind each other */
     }
     if (!measure(&w, count, &sum)) optimizer->begun_bad = 1;
-    if (!optimizer->begun_bad) kd__parallel(optimizer->object.context, count, update, &w);
+    if (!optimizer->begun_bad && optimizer->begun_status == KD_OK)
+        optimizer->begun_status = update_pieces(&w, count);
     for (int64_t i = w.first; i < w.first + count; i++)
         optimizer->parameters[optimizer->pieces[i].parameter].passed = 1;
 }
@@ -389,6 +421,7 @@ void kd__optimizer_let_go(kd_optimizer *optimizer)
     for (int64_t i = 0; i < optimizer->model_count; i++) optimizer->models[i]->on_gradients = NULL;
     for (int64_t i = 0; i < optimizer->count; i++) optimizer->parameters[i].passed = 0;
     optimizer->begun = optimizer->begun_bad = 0;
+    optimizer->begun_status = KD_OK;
 }
 
 kd_status kd_optimizer_begin_step(kd_optimizer *optimizer, double learning_rate)
@@ -432,6 +465,7 @@ kd_status kd_optimizer_step(kd_optimizer *optimizer, double learning_rate)
                    "the layers share gradients: call kd_optimizer_begin_step and the backward pass "
                    "before the step");
     }
+    kd_status status = KD_OK;
     kd__optimizer_zero_stale(optimizer);
     kd__optimizer_find_touched(optimizer);
     step_work w = work_of(optimizer, learning_rate);
@@ -439,10 +473,11 @@ kd_status kd_optimizer_step(kd_optimizer *optimizer, double learning_rate)
     optimizer->norm = sqrt(sum);
     optimizer->last_skipped = !finite || optimizer->begun_bad;
     if (optimizer->last_skipped) optimizer->skipped++;
-    else take_step(optimizer, &w);
+    else status = take_step(optimizer, &w);
+    if (status == KD_OK) status = optimizer->begun_status;
     kd__optimizer_let_go(optimizer);
     kd__optimizer_forget(optimizer);
-    return KD_OK;
+    return status;
 }
 
 void kd__optimizer_swap_own(kd_optimizer *optimizer)
@@ -518,5 +553,5 @@ void kd__optimizer_finish(kd_optimizer *optimizer, double learning_rate, int fin
     optimizer->norm = sqrt(sum);
     optimizer->last_skipped = !finite;
     if (!finite) optimizer->skipped++;
-    else take_step(optimizer, &w);
+    else (void)take_step(optimizer, &w); /* Muon alone can fail, and is no exchange's */
 }

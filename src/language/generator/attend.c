@@ -228,17 +228,22 @@ static lines lines_from(const kd__attend *w, const struct kd__span *span, int64_
     return l;
 }
 
-int64_t kd__attend_scratch(const kd_generator *g)
+int64_t kd__attend_floats(const kd_generator *g, int64_t tokens)
 {
     const kd__trunk_config *d = kd__trunk_config_of(g->model);
     const int64_t b = g->cache.block_tokens;
     const int64_t wide = kd__round_up(d->width, g->object.context->kernels->tile_columns);
     const int64_t widened = g->cache.dtype == KD_FLOAT32 ? 0 : b * wide;
+    const int64_t line = kd__max(d->width, b) + kd__round_up(tokens, b) + wide;
+    return kd__round_up(LINES * line + widened, 16);
+}
+
+int64_t kd__attend_scratch(const kd_generator *g)
+{
     int64_t longest = 0;
     for (int64_t i = 0; i < g->rows.span_count; i++)
         longest = kd__max(longest, g->rows.spans[i].position + g->rows.spans[i].count);
-    const int64_t line = kd__max(d->width, b) + kd__round_up(longest, b) + wide;
-    return kd__round_up(LINES * line + widened, 16);
+    return kd__attend_floats(g, longest);
 }
 
 static void write_job(void *argument, int64_t job, int32_t worker)

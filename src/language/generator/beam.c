@@ -140,7 +140,7 @@ static int64_t branches_of(search *s, int64_t beam, branch *to)
 static kd_status forward(search *s)
 {
     float *hidden;
-    s->g->rows.count = s->g->rows.span_count = 0;
+    kd__rows_clear(s->g);
     for (int64_t i = 0; i < s->count; i++) {
         KD_TRY(grow(s, s->beams[i]));
         KD_TRY(kd__sequence_rows(s->g, s->beams[i], s->beams[i]->count));

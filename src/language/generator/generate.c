@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/os.h"
 #include "base/thread.h"
 #include "math/random.h"
 
@@ -43,14 +44,15 @@ static kd_status admit(kd_generator *g, int64_t left)
 
 static int64_t waiting(const kd__sequence *s) { return s ? s->count - s->computed : 0; }
 
-/* One row of each sequence that has begun to speak, then prompts, up to prefill_tokens rows. */
+/* One row of each sequence that has begun to speak, and those proposed for it; then prompts, up to
+ * prefill_tokens rows. */
 static kd_status schedule(kd_generator *g)
 {
     const int32_t slots = g->options.max_sequences;
-    g->rows.count = 0;
-    g->rows.span_count = 0;
+    kd__rows_clear(g);
     for (int32_t i = 0; i < slots; i++)
-        if (waiting(g->slots[i]) == 1) KD_TRY(kd__sequence_rows(g, g->slots[i], 1));
+        if (waiting(g->slots[i]) == 1)
+            KD_TRY(kd__sequence_rows(g, g->slots[i], 1 + g->slots[i]->draft.count));
     const int64_t end = g->rows.count + g->options.prefill_tokens;
     for (int32_t i = 0; i < slots && g->rows.count < end; i++)
         if (waiting(g->slots[i]) > 1)
@@ -60,11 +62,9 @@ static kd_status schedule(kd_generator *g)
 
 /* ---- draws ---- */
 
-#define UNFINISHED_PROMPT -2 /* instead of a token */
-
 typedef struct {
-    kd_generator *g;
-    kd__drawn *drawn; /* (spans) */
+    const kd_generator *g;
+    kd__drawn *drawn; /* (outputs) */
     char *scratch;
     int64_t stride; /* of a thread's scratch */
 } drawing;
@@ -73,14 +73,15 @@ static void draw_one(void *argument, int64_t index, int32_t worker)
 {
     const drawing *w = argument;
     const kd_generator *g = w->g;
-    const kd__sequence *s = g->rows.spans[index].sequence;
+    const struct kd__output_row *output = &g->rows.outputs[index];
+    const kd__sequence *s = output->sequence;
     const kd__request *r = s->request;
     const int64_t v = kd__trunk_config_of(g->model)->vocabulary;
-    w->drawn[index] = (kd__drawn){ UNFINISHED_PROMPT, 0 };
-    if (s->computed < s->count) return;
+    w->drawn[index] = (kd__drawn){ KD__UNFINISHED_PROMPT, 0 };
+    if (output->seen < s->count) return;
     const uint64_t stream = kd__stream(r->stream, (uint64_t)s->sample, 0);
     w->drawn[index] = kd__draw(g->object.context->kernels, &r->sampling, g->logits + index * v, v,
-                               s->tokens, s->count, stream, (uint64_t)(s->count - r->count),
+                               s->tokens, output->seen, stream, (uint64_t)(output->seen - r->count),
                                w->scratch + worker * w->stride);
 }
 
@@ -90,7 +91,7 @@ static kd_status reserve_drawing(kd_generator *g, drawing *w)
     const int64_t v = kd__trunk_config_of(g->model)->vocabulary;
     const int64_t stride = kd__round_up(kd__draw_scratch(v), 64);
     const int64_t scratch = stride * context->threads;
-    const int64_t need = scratch + g->rows.span_count * (int64_t)sizeof(kd__drawn);
+    const int64_t need = scratch + g->rows.output_count * (int64_t)sizeof(kd__drawn);
     if (need > g->sampler_room) {
         kd__release(context, g->sampler);
         g->sampler = NULL;
@@ -103,11 +104,19 @@ static kd_status reserve_drawing(kd_generator *g, drawing *w)
     return KD_OK;
 }
 
+kd_status kd__generate_draws(kd_generator *g, kd__drawn **drawn)
+{
+    drawing w;
+    KD_TRY(reserve_drawing(g, &w));
+    kd__parallel(g->object.context, g->rows.output_count, draw_one, &w);
+    *drawn = w.drawn;
+    return KD_OK;
+}
+
 /* hidden (d): the state that the token was drawn from, kept where the request asks for it. */
 static kd_status take_drawn(kd_generator *g, kd__sequence *s, kd__drawn drawn, const float *hidden)
 {
     const int64_t d = kd__trunk_config_of(g->model)->outer;
-    if (drawn.token == UNFINISHED_PROMPT) return KD_OK;
     KD_FAIL_IF(drawn.token < 0, KD_ERR_NONFINITE,
                "generator: prompt %lld: the model's logits are not finite",
                (long long)s->request->number);
@@ -118,14 +127,38 @@ static kd_status take_drawn(kd_generator *g, kd__sequence *s, kd__drawn drawn, c
     return kd__sequence_take(g, s, drawn);
 }
 
-static kd_status draw_all(kd_generator *g, const float *hidden)
+/* Tokens of a sequence's outputs, (count): the first is drawn as ever; each further one counts if
+ * what was proposed before it was right. */
+static kd_status take_outputs(kd_generator *g, kd__sequence *s, const kd__drawn *drawn,
+                              const float *hidden, int64_t count)
 {
     const int64_t d = kd__trunk_config_of(g->model)->outer;
-    drawing w;
-    KD_TRY(reserve_drawing(g, &w));
-    kd__parallel(g->object.context, g->rows.span_count, draw_one, &w);
-    for (int64_t i = 0; i < g->rows.span_count; i++)
-        KD_TRY(take_drawn(g, g->rows.spans[i].sequence, w.drawn[i], hidden + i * d));
+    int64_t right = 0;
+    if (drawn->token == KD__UNFINISHED_PROMPT) return KD_OK;
+    for (int64_t i = 0; i < count; i++) {
+        const int32_t proposed = i + 1 < count ? s->tokens[s->count] : -1;
+        KD_TRY(take_drawn(g, s, drawn[i], hidden + i * d));
+        if (drawn[i].token != proposed) break;
+        right++;
+        if (s->finished) break;
+    }
+    kd__draft_settle(g, s, right);
+    return KD_OK;
+}
+
+/* `made`: tokens. */
+static kd_status take_all(kd_generator *g, const float *hidden, int64_t *made)
+{
+    const kd__new_rows *rows = &g->rows;
+    const int64_t d = kd__trunk_config_of(g->model)->outer, before = g->info.tokens;
+    kd__drawn *drawn;
+    KD_TRY(kd__generate_draws(g, &drawn));
+    for (int64_t i = 0, end; i < rows->output_count; i = end) {
+        kd__sequence *s = rows->outputs[i].sequence;
+        for (end = i + 1; end < rows->output_count && rows->outputs[end].sequence == s;) end++;
+        KD_TRY(take_outputs(g, s, drawn + i, hidden + i * d, end - i));
+    }
+    *made = g->info.tokens - before;
     return KD_OK;
 }
 
@@ -141,16 +174,33 @@ static void drop_all(kd_generator *g)
         kd__request_close(g, r);
     }
     kd__cache_forget(&g->cache); /* some of what has a name was never computed */
+    if (g->drafter) kd__cache_forget(&g->drafter->cache);
+}
+
+/* Rows of sequences that speak: one each and what is proposed; -1: prompts are among the rows. */
+static int64_t speaking_rows(const kd_generator *g, int64_t *sequences)
+{
+    *sequences = g->rows.span_count;
+    for (int64_t i = 0; i < g->rows.span_count; i++) {
+        const struct kd__span *span = &g->rows.spans[i];
+        if (span->position + span->count <= span->sequence->request->count) return -1;
+    }
+    return g->rows.count;
 }
 
 static kd_status step(kd_generator *g)
 {
     float *hidden;
+    int64_t made, sequences;
+    KD_TRY(kd__draft_propose(g));
     KD_TRY(schedule(g));
     if (!g->rows.span_count) return KD_OK;
+    const int64_t rows = speaking_rows(g, &sequences);
+    const double begin = kd__os_now();
     KD_TRY(kd__generate_pass(g, &hidden));
     KD_TRY(kd__generate_logits(g, hidden));
-    KD_TRY(draw_all(g, hidden));
+    KD_TRY(take_all(g, hidden, &made));
+    if (rows >= 0) kd__draft_time(g, kd__os_now() - begin, sequences, rows - sequences, made);
     g->info.steps++;
     for (int32_t i = 0; i < g->options.max_sequences; i++)
         if (g->slots[i] && g->slots[i]->finished) KD_TRY(kd__sequence_retire(g, i));

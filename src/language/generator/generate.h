@@ -74,6 +74,17 @@ typedef struct kd__request {
     struct kd__request *next;
 } kd__request;
 
+/* Tokens that are proposed for a sequence; they lie after its own, and count once the model has
+ * drawn the same. */
+typedef struct kd__drafted {
+    int32_t count, wanted;
+    int32_t by_lookup;       /* 1: found in prompt and text; 0: a model's */
+    int32_t refused;         /* 1: the draft model cannot follow: no memory, ids, positions */
+    double acceptance[2];    /* share of proposals that were right, lately: a model's, found ones */
+    int64_t paused_until[2]; /* tokens of the sequence */
+    struct kd__sequence *shadow; /* the same tokens in the draft's generator; NULL: none */
+} kd__drafted;
+
 typedef struct kd__sequence {
     kd__request *request; /* NULL: the slot is free */
     int32_t sample, reason, finished;
@@ -89,6 +100,7 @@ typedef struct kd__sequence {
     kd_detokenizer *stream;
     kd__text text;
     struct kd__sequence *next; /* in the list of finished ones */
+    kd__drafted draft;
 } kd__sequence;
 
 /* Rows of one step. */
@@ -102,7 +114,23 @@ typedef struct kd__new_rows {
         int64_t first, count, position;
     } * spans;
     int64_t span_count, spans_room;
+    struct kd__output_row { /* a row whose logits are made: the last ones of each span, in order */
+        kd__sequence *sequence;
+        int64_t row, seen; /* tokens up to the row's */
+    } * outputs;
+    int64_t output_count, outputs_room;
 } kd__new_rows;
+
+/* Seconds that steps took lately, those with prompts apart; 0: not known. */
+#define KD__MOST_TIMED 64
+typedef struct kd__draft_times {
+    double plain[KD__MOST_TIMED + 1]; /* a step of so many sequences without proposals */
+    int32_t age[KD__MOST_TIMED + 1];  /* steps with proposals since it was measured */
+    double row, token;                /* of a proposed row, of a proposal by the model */
+    double gain;                      /* of steps with proposals over plain ones */
+    int64_t steps, paused_until;      /* with proposals; a step's number */
+    double proposing;                 /* of this step, so far */
+} kd__draft_times;
 
 struct kd_generator {
     kd__object object;
@@ -124,13 +152,42 @@ struct kd_generator {
     void *sampler; /* scratch of the threads */
     int64_t sampler_room;
     kd_generator_info info;
+    kd_generator *drafter; /* of options.draft; NULL: none */
+    kd__draft_times times;
 };
 
-/* Runs the rows through the model: hidden (spans, d), the last new token's state of each span,
- * normed. */
+/* Runs the rows through the model: hidden (outputs, d), their states, normed. */
 kd_status kd__generate_pass(kd_generator *g, float **hidden);
-/* logits (spans, V) from them */
+/* logits (outputs, V) from them */
 kd_status kd__generate_logits(kd_generator *g, const float *hidden);
+/* A token of each output, (outputs), valid until the next call. */
+typedef struct kd__drawn {
+    int32_t token;
+    float logprob;
+} kd__drawn;
+#define KD__UNFINISHED_PROMPT -2 /* instead of a token */
+kd_status kd__generate_draws(kd_generator *g, kd__drawn **drawn);
+/* Bytes of a pass's activations and of its logits, at most. */
+int64_t kd__generate_bytes(const kd_generator *g, int64_t rows, int64_t outputs);
+
+/* ---- drafts (draft.c): what is proposed, before a step; what was right, after it ---- */
+/* Bytes that proposals take besides, at most; `drafter` NULL: without a model. */
+int64_t kd__draft_bytes(const kd_generator *g, const kd_generator *drafter);
+kd_status kd__draft_propose(kd_generator *g);
+/* `right` of the proposals were drawn by the model; the others are forgotten. */
+void kd__draft_settle(kd_generator *g, kd__sequence *s, int64_t right);
+void kd__draft_drop(kd_generator *g, kd__sequence *s);
+/* `to` is where `tokens` end. Up to `most` tokens that followed where the last n stood before: the
+ * place with most equal tokens before it, of several the latest. How many. */
+int64_t kd__draft_lookup(const int32_t *tokens, int64_t count, int64_t n, int32_t *to,
+                         int64_t most);
+/* ---- how many (draft_length.c) ---- */
+int64_t kd__draft_length(const kd_generator *g, kd__sequence *s, int by_lookup, int64_t speaking);
+/* Is this step one without proposals: to measure it, or because they did not pay? */
+int kd__draft_rests(const kd_generator *g, int64_t speaking);
+/* A step of so many sequences, `proposed` rows and `made` tokens took so long. */
+void kd__draft_time(kd_generator *g, double seconds, int64_t speaking, int64_t proposed,
+                    int64_t made);
 
 /* ---- attention of a layer over the cache (attend.c) ---- */
 typedef struct kd__attend {
@@ -141,16 +198,13 @@ typedef struct kd__attend {
     float *scratch;   /* (threads, stride) */
     int64_t stride;   /* kd__attend_scratch */
 } kd__attend;
-/* Floats that a thread needs for the step's spans. */
+/* Floats that a thread needs for the step's spans, or for one that ends after so many tokens. */
 int64_t kd__attend_scratch(const kd_generator *g);
+int64_t kd__attend_floats(const kd_generator *g, int64_t tokens);
 void kd__attend_run(kd__attend *attend);
 
 /* Draws a token from logits (V). token -1: they have NaN or +infinity. `scratch` begins and ends
  * with zeros in its marks. */
-typedef struct kd__drawn {
-    int32_t token;
-    float logprob;
-} kd__drawn;
 kd__drawn kd__draw(const kd__kernels *kernels, const kd_sampling *sampling, const float *logits,
                    int64_t vocabulary, const int32_t *seen, int64_t seen_count, uint64_t stream,
                    uint64_t position, void *scratch);
@@ -164,10 +218,15 @@ void kd__request_close(kd_generator *g, kd__request *request);
 /* ---- what a new sequence takes and a finished one gives back (sequences.c), for the beams too */
 /* A request's prompt, blocks for all its tokens; a known beginning is shared. */
 kd_status kd__sequence_fill(kd_generator *g, kd__sequence *s, kd__request *request);
+/* Blocks for all tokens of one that has a prompt and a limit. */
+kd_status kd__sequence_blocks(kd_generator *g, kd__sequence *s);
 void kd__sequence_free(kd_generator *g, kd__sequence *s);
 /* A slot's sequence gives its blocks back and is freed. */
 void kd__slot_clear(kd_generator *g, int32_t slot);
 kd_status kd__sequence_push(kd__sequence *s, kd_context *context, int32_t token, float logprob);
+/* The step has no rows. */
+void kd__rows_clear(kd_generator *g);
+/* Schedules up to `count` new tokens of a sequence, proposed ones among them. */
 kd_status kd__sequence_rows(kd_generator *g, kd__sequence *s, int64_t count);
 void kd__sequence_release(kd_generator *g, kd__sequence *s);
 

@@ -1,4 +1,6 @@
 /* A generator: its options, the memory it takes, creation, refreshing. */
+#include <math.h>
+
 #include "language/generator/generate.h"
 
 static const kd_generator_options generator_defaults = KD_GENERATOR_OPTIONS_INIT;
@@ -9,6 +11,30 @@ void kd_generator_options_init(kd_generator_options *o, size_t size)
 }
 
 /* ---- creation ---- */
+
+static kd_status read_draft(kd_model *model, kd_generator_options *o)
+{
+    KD_FAIL_IF(o->draft_tokens < 0 || o->draft_tokens > 64, KD_ERR_RANGE,
+               "draft_tokens: expected 0 (4) to 64, got %d", o->draft_tokens);
+    KD_FAIL_IF(o->lookup < 0 || o->lookup > 32, KD_ERR_RANGE,
+               "lookup: expected 0 (off) to 32 tokens, got %d", o->lookup);
+    KD_FAIL_IF(o->always_draft != 0 && o->always_draft != 1, KD_ERR_INVALID,
+               "always_draft: expected 0 or 1, got %d", o->always_draft);
+    if (!o->draft_tokens) o->draft_tokens = 4;
+    if (!o->draft) return KD_OK;
+    KD_FAIL_IF(o->draft->object.context != model->object.context, KD_ERR_INVALID,
+               "draft: the model is of another context: expected the generator's");
+    KD_FAIL_IF(!kd__is_decoder(o->draft) || kd__trunk_config_of(o->draft)->classifier ||
+                   kd__trunk_config_of(o->draft)->head < 0,
+               KD_ERR_UNSUPPORTED, "draft: expected a language model with a head");
+    const int64_t mine = kd__trunk_config_of(model)->vocabulary;
+    const int64_t its = kd__trunk_config_of(o->draft)->vocabulary;
+    KD_FAIL_IF(2 * its < mine || its > 2 * mine, KD_ERR_MISMATCH,
+               "draft: expected the model's vocabulary, about %lld ids, got %lld: a draft has the "
+               "same tokenizer",
+               (long long)mine, (long long)its);
+    return KD_OK;
+}
 
 static kd_status read_options(kd_model *model, const kd_generator_options *options,
                               kd_generator_options *o)
@@ -31,9 +57,38 @@ static kd_status read_options(kd_model *model, const kd_generator_options *optio
     const int known = o->cache == KD_FLOAT32 || o->cache == KD_FLOAT16 || o->cache == KD_BFLOAT16;
     KD_FAIL_IF(!known, KD_ERR_UNSUPPORTED,
                "cache: expected KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16, got %d", o->cache);
+    KD_TRY(read_draft(model, o));
     const int64_t positions = kd__trunk_config_of(model)->positions;
     if (!o->cache_tokens) o->cache_tokens = (int64_t)o->max_sequences * kd__min(positions, 512);
     return KD_OK;
+}
+
+/* The draft's own generator. */
+static kd_generator_options drafting_options(const kd_generator *g)
+{
+    kd_generator_options o = generator_defaults;
+    o.max_sequences = g->options.max_sequences;
+    o.cache_tokens = g->options.cache_tokens;
+    o.prefill_tokens = g->options.prefill_tokens;
+    o.weights = g->options.weights;
+    o.cache = g->options.cache;
+    return o;
+}
+
+static kd_generator_info plan(kd_model *model, const kd_generator_options *o, kd__cache *cache);
+
+/* That proposals take besides, at most. */
+static int64_t draft_bytes(kd_model *model, const kd_generator_options *o, const kd__cache *cache)
+{
+    kd_generator g = {
+        .object.context = model->object.context, .model = model, .options = *o, .cache = *cache
+    };
+    kd_generator drafter = g;
+    if (!o->draft) return o->lookup ? kd__draft_bytes(&g, NULL) : 0;
+    drafter.model = o->draft;
+    drafter.options = drafting_options(&g);
+    drafter.info = plan(o->draft, &drafter.options, &drafter.cache);
+    return kd__draft_bytes(&g, &drafter);
 }
 
 static kd_generator_info plan(kd_model *model, const kd_generator_options *o, kd__cache *cache)
@@ -45,6 +100,7 @@ static kd_generator_info plan(kd_model *model, const kd_generator_options *o, kd
                                .cache_tokens = cache->blocks * cache->block_tokens };
     if (o->weights == KD_INT8 && !kd__trunk_of(model)->quantized)
         info.weight_bytes = kd__int8_weights_bytes(kd__trunk_config_of(model));
+    info.draft_bytes = draft_bytes(model, o, cache);
     return info;
 }
 
@@ -64,7 +120,9 @@ kd_status kd_generator_get_info(kd_generator *g, kd_generator_info *info)
 {
     KD_NEED(g);
     KD_NEED(info);
-    return kd__info_write(info, &g->info, sizeof g->info, "kd_generator_info");
+    kd_generator_info now = g->info;
+    now.draft_gain = g->times.gain > 0 ? g->times.gain : NAN;
+    return kd__info_write(info, &now, sizeof now, "kd_generator_info");
 }
 
 /* The model's own int8 weights, or some made of its float32 ones. */
@@ -94,6 +152,11 @@ kd_status kd_generator_create(kd_generator **out, kd_model *model,
     KD_TRY_GOTO(status, kd__cache_make(&g->cache, g->object.context), failed);
     KD_TRY_GOTO(status, KD_NEW(g->object.context, &g->slots, o.max_sequences), failed);
     if (o.weights == KD_INT8) KD_TRY_GOTO(status, take_int8(g), failed);
+    g->options.draft = NULL; /* the draft's generator keeps it alive */
+    if (o.draft) {
+        const kd_generator_options its = drafting_options(g);
+        KD_TRY_GOTO(status, kd_generator_create(&g->drafter, o.draft, &its), failed);
+    }
     *out = g;
     return KD_OK;
 failed:
@@ -118,10 +181,11 @@ void kd_generator_free(kd_generator *g)
         kd__request_free(g, r);
         r = next;
     }
+    kd_generator_free(g->drafter);
     kd__cache_free(&g->cache);
     if (g->own_int8) kd__int8_weights_free(g->int8);
-    void *blocks[] = { g->slots, g->rows.tokens, g->rows.positions, g->rows.spans,
-                       g->block, g->logits,      g->sampler };
+    void *blocks[] = { g->slots,        g->rows.tokens, g->rows.positions, g->rows.spans,
+                       g->rows.outputs, g->block,       g->logits,         g->sampler };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
     kd_tokenizer_free(g->options.tokenizer);
     kd_model_free(g->model);
@@ -134,6 +198,7 @@ kd_status kd_generator_refresh(kd_generator *g)
     KD_FAIL_IF(g->first || g->done, KD_ERR_STATE,
                "generator: expected no prompt in progress: take all texts first");
     KD_TRY(kd__model_refresh(g->model));
+    if (g->drafter) KD_TRY(kd_generator_refresh(g->drafter));
     if (g->own_int8) {
         kd__int8_weights *made = NULL;
         KD_TRY(kd__int8_weights_make(&made, g->model, NULL));

@@ -111,13 +111,11 @@ static kd_status grow(kd_context *context, float **block, int64_t *room, int64_t
     return KD_OK;
 }
 
-/* Lays the step's activations out in the generator's block. */
-static kd_status prepare(pass *w)
+/* Lays the step's activations out from `at` on: how many floats. at NULL: they are only counted. */
+static int64_t lay_out(pass *w, float *at)
 {
-    kd_generator *g = w->g;
     const kd__trunk_config *d = w->d;
     const int64_t r = w->rows.count, q = d->heads * d->width;
-    w->stride = kd__attend_scratch(g);
     const struct {
         float **at;
         int64_t count;
@@ -134,14 +132,30 @@ static kd_status prepare(pass *w)
     };
     const size_t count = sizeof parts / sizeof *parts;
     int64_t floats = 0;
-    for (size_t i = 0; i < count; i++) floats += kd__round_up(parts[i].count, 16);
-    KD_TRY(grow(w->context, &g->block, &g->block_room, floats));
-    float *at = g->block;
     for (size_t i = 0; i < count; i++) {
-        *parts[i].at = at;
-        at += kd__round_up(parts[i].count, 16);
+        if (at) *parts[i].at = at + floats;
+        floats += kd__round_up(parts[i].count, 16);
     }
+    return floats;
+}
+
+static kd_status prepare(pass *w)
+{
+    kd_generator *g = w->g;
+    w->stride = kd__attend_scratch(g);
+    KD_TRY(grow(w->context, &g->block, &g->block_room, lay_out(w, NULL)));
+    lay_out(w, g->block);
     return KD_OK;
+}
+
+int64_t kd__generate_bytes(const kd_generator *g, int64_t rows, int64_t outputs)
+{
+    const kd__trunk_config *d = kd__trunk_config_of(g->model);
+    kd_context *context = g->object.context;
+    pass w = { .context = context, .d = d, .rows = { context, rows } };
+    w.stride = kd__attend_floats(g, g->cache.blocks * g->cache.block_tokens);
+    const int64_t logits = outputs * d->vocabulary;
+    return (lay_out(&w, NULL) + logits) * (int64_t)sizeof(float);
 }
 
 static kd_status embed(const pass *w)
@@ -162,13 +176,10 @@ kd_status kd__generate_pass(kd_generator *g, float **hidden)
     KD_TRY(prepare(&w));
     KD_TRY(embed(&w));
     for (w.index = 0; w.index < d->layers; w.index++) KD_TRY(run_layer(&w));
-    /* the last row of each span, in order: none is overwritten before it is read */
-    for (int64_t i = 0; i < g->rows.span_count; i++) {
-        const struct kd__span *span = &g->rows.spans[i];
-        memmove(w.normed + i * d->hidden, w.x + (span->first + span->count - 1) * d->hidden,
-                (size_t)d->hidden * sizeof(float));
-    }
-    w.rows.count = g->rows.span_count;
+    for (int64_t i = 0; i < g->rows.output_count; i++)
+        memcpy(w.normed + i * d->hidden, w.x + g->rows.outputs[i].row * d->hidden,
+               (size_t)d->hidden * sizeof(float));
+    w.rows.count = g->rows.output_count;
     norm(&w, &w.rows, d->norm, w.normed, w.x);
     *hidden = d->outer < d->hidden ? w.normed : w.x;
     return d->outer < d->hidden ? project(&w, 0, w.x, w.normed) : KD_OK;
@@ -178,7 +189,9 @@ kd_status kd__generate_logits(kd_generator *g, const float *hidden)
 {
     const kd__trunk_config *d = kd__trunk_config_of(g->model);
     kd_context *context = g->object.context;
-    const pass w = { .g = g, .context = context, .d = d, .rows = { context, g->rows.span_count } };
+    const pass w = {
+        .g = g, .context = context, .d = d, .rows = { context, g->rows.output_count }
+    };
     const int64_t need = w.rows.count * d->vocabulary;
     KD_TRY(grow(context, &g->logits, &g->logits_room, need));
     return linear(&w, d->head, hidden, d->outer, d->vocabulary, g->logits);

@@ -36,6 +36,14 @@ static kd_status check_sampling(const kd_generator *g, const kd_sampling *s)
                s->max_tokens);
     KD_FAIL_IF(!(s->temperature >= 0 && s->temperature <= 1e4), KD_ERR_RANGE,
                "temperature: expected 0 to 1e4, got %g", s->temperature);
+    KD_FAIL_IF(s->draw != KD_DRAW_INVERSE && s->draw != KD_DRAW_GUMBEL, KD_ERR_INVALID,
+               "draw: expected KD_DRAW_INVERSE (%d) or KD_DRAW_GUMBEL (%d), got %d",
+               KD_DRAW_INVERSE, KD_DRAW_GUMBEL, s->draw);
+    KD_FAIL_IF(
+        g->drafter && s->temperature > 0 && s->draw != KD_DRAW_GUMBEL, KD_ERR_INVALID,
+        "draw: a draft at temperature %g is nearly never right with KD_DRAW_INVERSE: expected "
+        "KD_DRAW_GUMBEL",
+        s->temperature);
     KD_FAIL_IF(s->top_k < 0, KD_ERR_RANGE, "top_k: expected 0 or more, got %d", s->top_k);
     KD_FAIL_IF(!(s->top_p > 0 && s->top_p <= 1), KD_ERR_RANGE,
                "top_p: expected above 0, at most 1, got %g", s->top_p);

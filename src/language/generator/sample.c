@@ -1,5 +1,6 @@
 /* Drawing a token: penalty, temperature, top-k, top-p, min-p, in this order. Everything about a row
- * is computed from the row alone. */
+ * is computed from the row alone. What is left is drawn by the inverse of its distribution, from
+ * one number a position, or with Gumbel noise, from a number a position and token. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +116,43 @@ static int32_t draw_from_all(const kd__kernels *kernels, const float *e, int64_t
     return (int32_t)last;
 }
 
+/* ---- Gumbel noise ---- argmax (log w_j - log E_j) over independent E_j = -log u_j is j with
+ * probability w_j / sum w [Gumbel 1954; Maddison et al. 2014]. The noise of a token is the same for
+ * another model's w: two alike distributions mostly draw the same token, which is what drafts need.
+ * Here as argmin E_j / w_j; -log u >= 1 - u saves most logarithms. */
+typedef struct {
+    double best; /* least E / w so far */
+    int32_t id;
+} race;
+
+/* 1 - u, in (0, 1]. */
+static double noise_at(uint64_t stream, int32_t id)
+{
+    return (double)((kd__random(stream, (uint64_t)id) >> 11) + 1) * 0x1p-53;
+}
+
+static void enter(race *r, uint64_t stream, int32_t id, double weight)
+{
+    const double v = noise_at(stream, id);
+    if (!(weight > 0) || !(v < r->best * weight)) return;
+    const double time = (v < 1 ? -log1p(-v) : 37.0) / weight;
+    if (time < r->best || (time == r->best && id < r->id)) *r = (race){ time, id };
+}
+
+static int32_t race_among(const candidate *list, int64_t count, uint64_t stream)
+{
+    race r = { INFINITY, list[0].id };
+    for (int64_t i = 0; i < count; i++) enter(&r, stream, list[i].id, list[i].weight);
+    return r.id;
+}
+
+static int32_t race_of_all(const float *e, int64_t n, uint64_t stream)
+{
+    race r = { INFINITY, 0 };
+    for (int64_t i = 0; i < n; i++) enter(&r, stream, (int32_t)i, e[i]);
+    return r.id;
+}
+
 /* Each token that was seen once, whatever its count. */
 static void penalize(float *z, const int32_t *seen, int64_t count, float by, uint8_t *marks)
 {
@@ -162,8 +200,13 @@ kd__drawn kd__draw(const kd__kernels *kernels, const kd_sampling *s, const float
                                        : kernels->exponentials(penalized, n, max,
                                                                (float)(1 / s->temperature), e);
         const int filtered = (s->top_k > 0 && s->top_k < n) || s->top_p < 1 || s->min_p > 0;
-        drawn.token = filtered ? draw_from(list, filter(s, e, n, sum, h, list), u)
-                               : draw_from_all(kernels, e, n, sum, u);
+        const int64_t left = filtered ? filter(s, e, n, sum, h, list) : n;
+        const uint64_t noise = kd__stream(stream, position, 1);
+        if (s->draw == KD_DRAW_GUMBEL)
+            drawn.token = filtered ? race_among(list, left, noise) : race_of_all(e, n, noise);
+        else
+            drawn.token = filtered ? draw_from(list, left, u)
+                                   : draw_from_all(kernels, e, n, sum, u);
     }
     drawn.logprob = (float)(z[drawn.token] - raw - log(all));
     return drawn;

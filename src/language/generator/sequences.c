@@ -13,6 +13,7 @@ void kd__sequence_free(kd_generator *g, kd__sequence *s)
     kd__release(context, s->logprobs);
     kd__release(context, s->hidden);
     kd__release(context, s->blocks);
+    kd__draft_drop(g, s);
     kd_detokenizer_free(s->stream);
     kd__text_free(&s->text);
     kd__release(context, s);
@@ -22,6 +23,7 @@ void kd__sequence_release(kd_generator *g, kd__sequence *s)
 {
     for (int64_t i = 0; i < s->block_count; i++) kd__cache_drop(&g->cache, s->blocks[i]);
     s->block_count = 0;
+    kd__draft_drop(g, s);
 }
 
 kd_status kd__sequence_push(kd__sequence *s, kd_context *context, int32_t token, float logprob)
@@ -77,24 +79,29 @@ static void name_blocks(kd_generator *g, kd__sequence *s)
     }
 }
 
+kd_status kd__sequence_blocks(kd_generator *g, kd__sequence *s)
+{
+    const int64_t need = kd__cache_blocks_for(&g->cache, s->limit);
+    KD_TRY(KD_RESERVE(g->object.context, &s->blocks, &s->blocks_room, need));
+    share_prefix(g, s);
+    while (s->block_count < need) s->blocks[s->block_count++] = kd__cache_take(&g->cache);
+    return KD_OK;
+}
+
 kd_status kd__sequence_fill(kd_generator *g, kd__sequence *s, kd__request *r)
 {
     kd_context *context = g->object.context;
-    const int64_t need = kd__cache_blocks_for(&g->cache, r->count + r->sampling.max_tokens);
     s->request = r;
     s->text.context = context;
     s->limit = r->count + r->sampling.max_tokens;
     KD_TRY(KD_RESERVE(context, &s->tokens, &s->tokens_room, s->limit));
-    KD_TRY(KD_RESERVE(context, &s->blocks, &s->blocks_room, need));
     memcpy(s->tokens, r->prompt, (size_t)r->count * sizeof *s->tokens);
     s->count = r->count;
     if (g->options.tokenizer) KD_TRY(kd_detokenizer_create(&s->stream, g->options.tokenizer, 0));
     if (r->sampling.keep_hidden)
         KD_TRY(KD_RESERVE(context, &s->hidden, &s->hidden_room,
                           r->sampling.max_tokens * kd__trunk_config_of(g->model)->outer));
-    share_prefix(g, s);
-    while (s->block_count < need) s->blocks[s->block_count++] = kd__cache_take(&g->cache);
-    return KD_OK;
+    return kd__sequence_blocks(g, s);
 }
 
 void kd__slot_clear(kd_generator *g, int32_t slot)
@@ -104,23 +111,42 @@ void kd__slot_clear(kd_generator *g, int32_t slot)
     g->slots[slot] = NULL;
 }
 
-/* Schedules up to `count` new tokens of a sequence. */
+void kd__rows_clear(kd_generator *g)
+{
+    g->rows.count = g->rows.span_count = g->rows.output_count = 0;
+}
+
+/* The logits of a span's last rows are made: of one, and of those that were proposed. */
+static kd_status add_outputs(kd_generator *g, const struct kd__span *span)
+{
+    kd__new_rows *rows = &g->rows;
+    const int64_t count = kd__min(span->count, 1 + span->sequence->draft.count);
+    KD_TRY(KD_RESERVE(g->object.context, &rows->outputs, &rows->outputs_room,
+                      rows->output_count + count));
+    for (int64_t i = span->count - count; i < span->count; i++)
+        rows->outputs[rows->output_count++] =
+            (struct kd__output_row){ span->sequence, span->first + i, span->position + i + 1 };
+    return KD_OK;
+}
+
 kd_status kd__sequence_rows(kd_generator *g, kd__sequence *s, int64_t count)
 {
     kd_context *context = g->object.context;
     kd__new_rows *rows = &g->rows;
-    count = kd__min(count, s->count - s->computed);
+    count = kd__min(count, s->count + s->draft.count - s->computed);
     if (count < 1) return KD_OK;
     KD_TRY(KD_RESERVE(context, &rows->tokens, &rows->tokens_room, rows->count + count));
     KD_TRY(KD_RESERVE(context, &rows->positions, &rows->positions_room, rows->count + count));
     KD_TRY(KD_RESERVE(context, &rows->spans, &rows->spans_room, rows->span_count + 1));
-    rows->spans[rows->span_count++] = (struct kd__span){ s, rows->count, count, s->computed };
+    rows->spans[rows->span_count] = (struct kd__span){ s, rows->count, count, s->computed };
+    KD_TRY(add_outputs(g, &rows->spans[rows->span_count++]));
     for (int64_t i = 0; i < count; i++) {
         rows->tokens[rows->count + i] = s->tokens[s->computed + i];
         rows->positions[rows->count + i] = s->computed + i;
     }
     rows->count += count;
-    if (s->computed < s->request->count) g->info.prompt_tokens += count;
+    const int64_t prompt = kd__min(s->request->count - s->computed, count);
+    g->info.prompt_tokens += kd__max(prompt, 0);
     s->computed += count;
     name_blocks(g, s);
     return KD_OK;

@@ -167,6 +167,7 @@ START_TEST(a_begun_step_gives_the_same_bits)
     all.average_decay = 0.9;
     sgd.momentum = 0.9;
     compare("llama", "", 0, KD_OPTIMIZER_ADAMW, &o, 2);
+    compare("llama", "", 0, KD_OPTIMIZER_MUON, &all, 2);
     compare("qwen2", ",\"tie_word_embeddings\":true", 0, KD_OPTIMIZER_ADAMW, &all, 2);
     compare("qwen3", ",\"kd_layer_repeats\":2", 0, KD_OPTIMIZER_ADAM, &o, 2);
     compare("llama", ",\"kd_embedding_size\":6,\"tie_word_embeddings\":true", 0, KD_OPTIMIZER_SGD,

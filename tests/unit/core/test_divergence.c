@@ -52,6 +52,7 @@ static double class_value(const problem *p, double lp, double lq)
         return b * mass(lp, lp - lm) + (1 - b) * mass(lq, lq - lm);
     case KD_LOSS_SKEWED_FORWARD_KL: return mass(lp, lp - log_add(log(a) + lp, log1p(-a) + lq));
     case KD_LOSS_SKEWED_REVERSE_KL: return mass(lq, lq - log_add(log(a) + lq, log1p(-a) + lp));
+    case KD_LOSS_ACCEPTANCE:
     case KD_LOSS_TOTAL_VARIATION: return 0.5 * fabs(exp(lp) - exp(lq));
     case KD_LOSS_ALPHA_BETA:
         return -(exp(x * lp + y * lq) - x / (x + y) * exp((x + y) * lp) -
@@ -61,7 +62,7 @@ static double class_value(const problem *p, double lp, double lq)
     }
 }
 
-static double reference(const problem *p, const double *z)
+static double sum_of_classes(const problem *p, const double *z)
 {
     double max = -INFINITY, sum = 0, value = 0, inside = 0, s_lse = -INFINITY, p_lse = -INFINITY,
            off = -INFINITY;
@@ -99,6 +100,18 @@ static double reference(const problem *p, const double *z)
         if (lp > -INFINITY || off > -INFINITY) value += class_value(p, lp, off);
     }
     return value;
+}
+
+static double reference(const problem *p, const double *z)
+{
+    const double sum = sum_of_classes(p, z);
+    return p->kind == KD_LOSS_ACCEPTANCE ? -log1p(-sum) : sum;
+}
+
+/* Their gradients jump where p = q. */
+static int has_corners(int32_t kind)
+{
+    return kind == KD_LOSS_TOTAL_VARIATION || kind == KD_LOSS_ACCEPTANCE;
 }
 
 /* The gradient at a few places against central differences, and the value. */
@@ -145,7 +158,7 @@ static void check_gradient(problem *p, const float *z, const char *what)
 static const int32_t kinds[] = {
     KD_LOSS_FORWARD_KL,        KD_LOSS_REVERSE_KL,        KD_LOSS_JSD,
     KD_LOSS_SKEWED_FORWARD_KL, KD_LOSS_SKEWED_REVERSE_KL, KD_LOSS_TOTAL_VARIATION,
-    KD_LOSS_ALPHA_BETA
+    KD_LOSS_ALPHA_BETA,        KD_LOSS_ACCEPTANCE
 };
 
 static void log_softmax(const float *v, int64_t n, double t, double *lp)
@@ -200,9 +213,8 @@ START_TEST(gradients_hold_at_the_edges)
         for (int i = 30; i < N; i++) z[i] = v[i] = -INFINITY; /* padding on both sides */
         dense_case(kinds[k], z, v, N, 2, "padding");
         /* ties, q = p */
-        for (int i = 0; i < 30 && kinds[k] != KD_LOSS_TOTAL_VARIATION; i++)
-            z[i] = v[i] = (float)(i % 3);
-        if (kinds[k] != KD_LOSS_TOTAL_VARIATION) dense_case(kinds[k], z, v, N, 1, "ties");
+        for (int i = 0; i < 30 && !has_corners(kinds[k]); i++) z[i] = v[i] = (float)(i % 3);
+        if (!has_corners(kinds[k])) dense_case(kinds[k], z, v, N, 1, "ties");
         fill(z, v, N, 2);
         if (!reverse) { /* a one-hot teacher; one with zero probabilities */
             for (int i = 0; i < N; i++) v[i] = i == 7 ? 3 : -INFINITY;
@@ -320,6 +332,7 @@ START_TEST(shifts_and_permutations_change_nothing)
                                    KD_LOSS_SKEWED_FORWARD_KL,
                                    KD_LOSS_SKEWED_REVERSE_KL,
                                    KD_LOSS_TOTAL_VARIATION,
+                                   KD_LOSS_ACCEPTANCE,
                                    KD_LOSS_ALPHA_BETA,
                                    KD_LOSS_ADAPTIVE_KL,
                                    KD_LOSS_STANDARDIZED_KL,
@@ -335,8 +348,26 @@ START_TEST(shifts_and_permutations_change_nothing)
         for (int j = 0; j < 8; j++) NEAR(b[j], a[order[j]], 1e-6);
         dense(golden_z, 8); /* q = p */
         NEAR(value_of(all[i], &o, golden_z, 8, a), 0, 1e-7);
-        for (int j = 0; j < 8 && all[i] != KD_LOSS_TOTAL_VARIATION; j++) NEAR(a[j], 0, 1e-7);
+        for (int j = 0; j < 8 && !has_corners(all[i]); j++) NEAR(a[j], 0, 1e-7);
     }
+}
+END_TEST
+
+/* Sides that have nothing in common: a bounded loss and gradient, counted. */
+START_TEST(acceptance_is_bounded)
+{
+    static const float z[3] = { 60, 0, 0 }, v[3] = { 0, 60, 0 };
+    float dz[3];
+    kd_term_options o = plain(1);
+    dense(v, 3);
+    NEAR(value_of(KD_LOSS_ACCEPTANCE, &o, z, 3, dz), -log(1e-9), 1e-6);
+    for (int i = 0; i < 3; i++) ck_assert(isfinite(dz[i]));
+    dense(z, 3);
+    NEAR(value_of(KD_LOSS_ACCEPTANCE, &o, z, 3, dz), 0, 1e-7);
+    static const float near[3] = { 9, 0, -50 }, far[3] = { 0, 9, -50 };
+    dense(far, 3); /* a is small, and exact: 2 q of the other class, but for the last */
+    const double a = 2 / (1 + exp(9.0));
+    NEAR(value_of(KD_LOSS_ACCEPTANCE, &o, near, 3, dz), -log(a), 1e-6);
 }
 END_TEST
 
@@ -422,6 +453,7 @@ Suite *divergence_suite(void)
     tcase_add_test(tests, gradients_of_sparse_teachers_are_central_differences);
     tcase_add_test(tests, limits_of_the_families_meet);
     tcase_add_test(tests, shifts_and_permutations_change_nothing);
+    tcase_add_test(tests, acceptance_is_bounded);
     tcase_add_test(tests, a_sparse_teacher_of_all_classes_is_dense);
     tcase_add_test(tests, the_mean_gradient_of_many_draws_is_the_dense_one);
     tcase_add_test(tests, tails_at_further_temperatures_are_exact);

@@ -82,6 +82,8 @@ START_TEST(draws_follow_the_filtered_distribution)
         for (int v = 0; v < 61; v++) sum += p[v];
         for (int v = 0; v < 61; v++) p[v] /= sum;
         check_distribution(ctx, model, s, p);
+        s.draw = KD_DRAW_GUMBEL;
+        check_distribution(ctx, model, s, p);
     }
     kd_batch_free(batch);
     kd_model_free(model);
