@@ -40,7 +40,7 @@ def options_of(arguments):
     parser.add_argument("--samples", type=int, default=1500, help="of the student")
     parser.add_argument("--epochs", type=int, default=30, help="of the student")
     parser.add_argument("--teacher-samples", type=int, default=12000)
-    parser.add_argument("--teacher-epochs", type=int, default=4)
+    parser.add_argument("--teacher-epochs", type=int, default=8)
     parser.add_argument("--tests", type=int, default=10000, help="images that are asked")
     parser.add_argument("--width", type=int, default=64, help="numbers of an embedding")
     return parser.parse_args(arguments)

@@ -8,7 +8,6 @@ from emoji_data import embed
 
 RATE, DECAY, TOGETHER, DROP = 2e-3, 0.05, 50, 0.2
 TEMPERATURE, SOFT, COSINE, ALIGN = 4, 1, 1, 0.1
-FIELDS = {"image": "pixels", "audio": "mel", "text": "tokens"}
 
 
 def tower(shape, channels, width):
@@ -73,10 +72,8 @@ class Pairs:
 
 
 def add_terms(loss, told):
-    """Labels, images and sounds beside words; with a teacher its answers and what it fuses."""
-    loss.add(
-        kd.LossKind.CROSS_ENTROPY, 1, student_output="logits.digit", label_field="digit"
-    )
+    """Labels, images and sounds beside words; with a teacher its answers and its vectors."""
+    loss.add(kd.LossKind.CROSS_ENTROPY, 1, student_output="logits.digit", label_field="digit")
     for name in ("image", "audio"):
         term = loss.add(kd.LossKind.CONTRASTIVE, ALIGN, student_output=f"embedding.{name}")
         other = {"other_output": "embedding.text", "scale_output": "logit_scale"}
@@ -85,13 +82,14 @@ def add_terms(loss, told):
         return
     sides = {"student_output": "logits.digit", "teacher_field": "logits"}
     loss.add(kd.LossKind.FORWARD_KL, SOFT, temperature=TEMPERATURE, **sides)
-    sides = {"student_output": "fused", "teacher_field": "fused"}
-    term = loss.add(kd.LossKind.HIDDEN_COSINE, COSINE, **sides)
-    loss.set_projection(term, name="fit")
+    for name in told:
+        if name != "logits":
+            sides = {"student_output": f"embedding.{name}", "teacher_field": name}
+            loss.add(kd.LossKind.HIDDEN_COSINE, COSINE, **sides)
 
 
 def learn(ctx, model, pairs, modalities, epochs, seed, hears=None, told=None):
-    """told: {"logits", "fused"}: what a teacher says of each sample."""
+    """told: {"logits", "image", "audio"}: what a teacher says of each sample; None: no teacher."""
     loss, batch, targets = kd.Loss(ctx), kd.Batch(ctx), kd.Targets(ctx)
     add_terms(loss, told)
     optimizer = kd.Optimizer(ctx, kd.OptimizerKind.ADAMW, model, weight_decay=DECAY, clip_norm=1)
@@ -110,9 +108,6 @@ def learn(ctx, model, pairs, modalities, epochs, seed, hears=None, told=None):
                 for name, values in told.items():
                     targets.set(name, values[chosen])
             model.forward(batch, kd.Mode.TRAIN)
-            if told and not step:  # widths of the projection are known
-                loss.prepare(model, targets)
-                optimizer.add_loss(loss)
             loss.backward(model, batch, targets if told else None)
             optimizer.step(RATE * min(1, 20 * (step + 1) / steps) * (1 - step / steps))
             step += 1
@@ -120,15 +115,12 @@ def learn(ctx, model, pairs, modalities, epochs, seed, hears=None, told=None):
 
 
 def answers(ctx, model, pairs, modalities):
-    """{"logits", "fused"} of all samples."""
+    """{"logits", and the vectors of each modality} of all samples."""
     chosen = np.arange(len(pairs.digits))
     fields = {name: values for name, (values, _) in pairs.fields(chosen, modalities).items()}
-    for name in ("logits.digit", "fused"):
-        model.keep(name)
-    return {
-        "logits": embed(ctx, model, "logits.digit", fields),
-        "fused": embed(ctx, model, "fused", fields),
-    }
+    found = {"logits": "logits.digit", **{name: f"embedding.{name}" for name in modalities}}
+    model.keep("logits.digit")
+    return {name: embed(ctx, model, output, fields) for name, output in found.items()}
 
 
 def accuracy(ctx, model, pairs, modalities):

@@ -6,7 +6,7 @@ from digits_data import BANDS, DIGITS, FRAMES
 from emoji_data import embed
 
 RATE, DECAY, TOGETHER, MOVE = 3e-3, 0.05, 64, 4
-TEMPERATURE, SOFT, COSINE = 4, 1, 1
+TEMPERATURE, SOFT, COSINE = 2, 0.5, 1
 POOLED = 9  # the layer that is compared with the teacher's vectors
 
 
