@@ -42,6 +42,7 @@ def options_of(arguments):
     parser.add_argument("--teacher-samples", type=int, default=12000)
     parser.add_argument("--teacher-epochs", type=int, default=8)
     parser.add_argument("--tests", type=int, default=10000, help="images that are asked")
+    parser.add_argument("--rate", type=float, default=2e-3, help="of learning")
     parser.add_argument("--width", type=int, default=64, help="numbers of an embedding")
     return parser.parse_args(arguments)
 
@@ -75,7 +76,7 @@ class Example:
     def teacher(self, pairs, modalities):
         at = self.ctx, len(self.words), self.o.width, 1
         model = model_of(*at, channels=(32, 64), audio_drop=0.3)
-        return learn(self.ctx, model, pairs, modalities, self.o.teacher_epochs, 1)
+        return learn(self.ctx, model, pairs, modalities, self.o.teacher_epochs, self.o.rate, 1)
 
     def measures(self, model, modalities):
         """Percent by what is asked, of what the model knows."""
@@ -102,7 +103,8 @@ class Example:
                 model = model_of(*at)
                 sees = HEARS if share else SEES
                 hears = pairs.hears(share) if share else None
-                learn(self.ctx, model, pairs, sees, self.o.epochs, seed, hears, said)
+                times = self.o.epochs, self.o.rate, seed
+                learn(self.ctx, model, pairs, sees, *times, hears, said)
                 found[f"{100 * share:.0f} % sounds, {teacher}"] = self.measures(model, sees)
         return found
 

@@ -6,7 +6,7 @@ import numpy as np
 from digits_data import BANDS, DIGITS, FRAMES
 from emoji_data import embed
 
-RATE, DECAY, TOGETHER, DROP = 2e-3, 0.05, 50, 0.2
+DECAY, TOGETHER, DROP = 0.05, 50, 0.2
 TEMPERATURE, SOFT, COSINE, ALIGN = 4, 1, 1, 0.1
 
 
@@ -88,7 +88,7 @@ def add_terms(loss, told):
             loss.add(kd.LossKind.HIDDEN_COSINE, COSINE, **sides)
 
 
-def learn(ctx, model, pairs, modalities, epochs, seed, hears=None, told=None):
+def learn(ctx, model, pairs, modalities, epochs, rate, seed, hears=None, told=None):
     """told: {"logits", "image", "audio"}: what a teacher says of each sample; None: no teacher."""
     loss, batch, targets = kd.Loss(ctx), kd.Batch(ctx), kd.Targets(ctx)
     add_terms(loss, told)
@@ -109,7 +109,7 @@ def learn(ctx, model, pairs, modalities, epochs, seed, hears=None, told=None):
                     targets.set(name, values[chosen])
             model.forward(batch, kd.Mode.TRAIN)
             loss.backward(model, batch, targets if told else None)
-            optimizer.step(RATE * min(1, 20 * (step + 1) / steps) * (1 - step / steps))
+            optimizer.step(rate * min(1, 20 * (step + 1) / steps) * (1 - step / steps))
             step += 1
     return model
 
