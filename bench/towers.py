@@ -1,5 +1,5 @@
-"""Several modalities: what terms, heads and large batches cost, towers beside PyTorch, and what each
-way to save compute gives (make bench-towers).
+"""Several modalities: what terms, heads and large batches cost, towers beside PyTorch, and what
+each way to save compute gives (make bench-towers).
 
     PEERS=folder sh bench/with_peers.sh bench/towers.py [part ...]
     parts: contrast, pairs, caching, heads, step, savings (all of them)
@@ -197,6 +197,7 @@ def pairs():
         ("recomputed", {"recompute": 1}, 0, 0.5),
         ("in chunks of 64", {}, min(64, PAIRS // 4), 0.1),
         ("in chunks of 64, recomputed", {"recompute": 1}, min(64, PAIRS // 4), None),
+        ("in chunks of 16, recomputed", {"recompute": 1}, min(16, PAIRS // 4), None),
     )
     for name, options, chunk, goal in ways:
         size = peak_of(PAIRS, chunk, **options) / 1e9

@@ -1,5 +1,5 @@
-"""Students that see digits and may hear them: towers of images, sounds and words, what is fused, and
-a head; how they are trained, with and without a teacher."""
+"""Students that see digits and may hear them: towers of images, sounds and words, a head on what is
+fused; how they are trained, with and without a teacher."""
 
 import kdistill as kd
 import numpy as np

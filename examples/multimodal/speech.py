@@ -64,7 +64,7 @@ class Example:
         self.train, self.test = spoken.train, spoken.test
         if o.validation:  # the test is not looked at
             part = np.random.default_rng(1).permutation(self.train)
-            self.test, self.train = np.sort(part[: len(part) // 10]), np.sort(part[len(part) // 10 :])
+            self.test, self.train = (np.sort(each) for each in np.split(part, [len(part) // 10]))
         place = o.vectors or os.path.join(o.folder, "speech-vectors.npz")
         self.vectors = kept(place, lambda: {"vectors": self.made(spoken)})["vectors"]
 
@@ -139,7 +139,8 @@ def main(arguments):
             table.keep(out, "rows", {**found, "parameters": size})
     show(found)
     goals = goals_of(found)
-    table.show(["", "ours", "goal"], [[g["name"], f"{g['ours']:.1f}", f"{g['goal']}"] for g in goals])
+    text = [[g["name"], f"{g['ours']:.1f}", f"{g['goal']}"] for g in goals]
+    table.show(["", "ours", "goal"], text)
     table.keep(out, "goals", goals)
     print(f"{time.time() - began:.0f} seconds")
 

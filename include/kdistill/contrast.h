@@ -50,11 +50,12 @@ extern "C" {
 
 /* Rankings of a cross-encoder. C_i: the candidates of the group of anchor i, a query, c of them;
  * the teacher's field ("score") is one number a row, of which a candidate's is its score: y_j =
- * KD_TERM_TEACHER_SCALE times it (0: as it is); an anchor's is not looked at, but finite. Queries with one candidate have no value. The
- * diagnostics' positive is the candidate that the teacher puts first. group_field is needed. */
+ * KD_TERM_TEACHER_SCALE times it (0: 1); an anchor's is not looked at, but finite. Queries with one
+ * candidate have no value. The diagnostics' positive is the candidate that the teacher puts first.
+ * group_field is needed. */
 
 /* 1/n sum_i 2 / (c (c - 1)) sum_(j<k in C_i) ((z_ij - z_ik) - (y_j - y_k))^2. Scores are compared
- * as they are: choose KD_TERM_SCALE so that z may reach as far as y does [Hofstaetter et al.
+ * directly: choose KD_TERM_SCALE so that z may reach as far as y does [Hofstaetter et al.
  * 2020] */
 #define KD_LOSS_MARGIN_MSE 38
 /* 1/n sum_i KL(softmax_(j in C_i) y_j, softmax_(j in C_i) z_ij) [Ren et al. 2021] */
@@ -114,8 +115,8 @@ KD_API kd_status kd_loss_set_pairs(kd_loss *loss, int32_t term, const kd_pair_op
 /* Value and gradients of a batch that is larger than the memory of its pass: gradient caching [Gao
  * et al. 2021]. `chunks` (count) are batches of their own, `targets` (count) what a teacher says of
  * each, or NULL. Terms that look at a whole batch (kinds 25 to 34, 38, 39, DIST) see all chunks as
- * one; other terms are summed over them. Beside the passes' memory it takes the outputs that those terms
- * compare, of all chunks, twice.
+ * one; other terms are summed over them. Beside the passes' memory it takes the outputs that those
+ * terms compare, of all chunks, twice.
  * - KD_MODE_REHEARSE gives what a KD_MODE_TRAIN pass will give, with the memory of
  *   KD_MODE_EVALUATE. If parts of a batch are rehearsed and then trained in the same order, all
  *   these passes draw dropout's numbers of one pass over the whole batch.

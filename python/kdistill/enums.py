@@ -608,8 +608,8 @@ class LossKind(IntEnum):
     #: another. Groups are not asked for [Wu et al. 2023; Vasu et al. 2024]
     AFFINITY_KL = 34
     #: 1/n sum_i 2 / (c (c - 1)) sum_(j<k in C_i) ((z_ij - z_ik) - (y_j - y_k))^2. Scores are
-    #: compared as they are: choose KD_TERM_SCALE so that z may reach as far as y does [Hofstaetter
-    #: et al. 2020]
+    #: compared directly: choose KD_TERM_SCALE so that z may reach as far as y does [Hofstaetter et
+    #: al. 2020]
     MARGIN_MSE = 38
     #: 1/n sum_i KL(softmax_(j in C_i) y_j, softmax_(j in C_i) z_ij) [Ren et al. 2021]
     LISTWISE_KL = 39

@@ -26,8 +26,7 @@ typedef struct {
 static inline kd_status add_pairs(kd_loss *loss)
 {
     static const int32_t kinds[] = { KD_LOSS_CONTRASTIVE, KD_LOSS_SIGMOID_CONTRASTIVE,
-                                     KD_LOSS_AFFINITY_KL, KD_LOSS_MARGIN_MSE,
-                                     KD_LOSS_LISTWISE_KL };
+                                     KD_LOSS_AFFINITY_KL, KD_LOSS_MARGIN_MSE, KD_LOSS_LISTWISE_KL };
     kd_term_options o = KD_TERM_OPTIONS_INIT;
     o.student_output = "hidden.0";
     for (int32_t i = 0; i < 5; i++) {

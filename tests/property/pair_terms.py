@@ -3,8 +3,9 @@
 
 The formulas are written here as open_clip's ClipLoss and DistillClipLoss, SigLIP's loss and
 sentence-transformers' MultipleNegativesRankingLoss, MarginMSELoss and DistillKLDivLoss have them;
-where sentence-transformers is installed, its own first loss is asked as well. Values, gradients of both sides and of the scale are
-compared; the error is over the size of the largest number of what is compared."""
+where sentence-transformers is installed, its own first loss is asked as well. Values, gradients of
+both sides and of the scale are compared; the error is over the size of the largest number of what
+is compared."""
 
 import os
 import random

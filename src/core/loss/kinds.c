@@ -54,8 +54,7 @@ static kd_status check_alpha_beta(const kd__term *term)
 #define SIDED .feature = 1, .least_width = 1, .reason = "it compares features"
 #define SIDED_NUMBERS (FEATURE_NUMBERS | NUMBER(SCALE))
 /* The teacher's scores of a query's candidates. */
-#define RANKING                                                                                    \
-    SIDED, .teacher_field = "score", .numbers = SIDED_NUMBERS | NUMBER(TEACHER_SCALE)
+#define RANKING SIDED, .teacher_field = "score", .numbers = SIDED_NUMBERS | NUMBER(TEACHER_SCALE)
 #define TOKENS FEATURE, .tokens = 1, .numbers = NUMBER(RELATION_HEADS) | NUMBER(CAUSAL)
 
 static const kd__kind kinds[] = {

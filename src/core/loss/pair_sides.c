@@ -220,9 +220,9 @@ static call begin(kd_loss *loss, int32_t t, const kd__student *anchors,
     find_arrays(&c, anchors, candidates);
     for (int side = 0; side < 2; side++) {
         c.side[side].x = (kd__side_rows){ .normalize = normalize, .width = c.width };
-        c.side[side].t = (kd__side_rows){ .normalize = kd__pairs_rank(term) ? KD_NORMALIZE_NONE
-                                                                            : normalize,
-                                          .width = c.taught_width };
+        c.side[side].t =
+            (kd__side_rows){ .normalize = kd__pairs_rank(term) ? KD_NORMALIZE_NONE : normalize,
+                             .width = c.taught_width };
     }
     return c;
 }

@@ -11,8 +11,8 @@
  *   sigmoid:   1/n sum_ij -log sigmoid(+-(z_ij + bias)), + where y_ij [Zhai et al. 2023];
  *     masked:  without the positives that are not one's own
  *   affinity:  L_A = 1/n sum_i KL(softmax_j z^t_i, softmax_j z_i), z^t = teacher_scale A^t B^t'
- *   margin, list (L_A alone): j in P_i, |P_i| > 1, y_j = teacher_scale t_j of a candidate's number t
- *              mean over j < k of ((z_ij - z_ik) - (y_j - y_k))^2 [Hofstaetter et al. 2020];
+ *   margin, list (L_A alone): j in P_i, |P_i| > 1, y_j = teacher_scale t_j, a candidate has one t
+ *              mean over j < k of ((z_ij - z_ik) - (y_j - y_k))^2 [Hofstaetter 2020];
  *              KL(softmax_j y, softmax_j z_i) [Ren et al. 2021]
  *
  * and the value is L_A, L_B, or half of both. Each side is swept as rows against all of the other:
@@ -70,7 +70,7 @@ kd_status kd__two_sided_run(kd__two_sided *c);
 typedef struct kd__two_stats {
     /* of z; masked: over rows of other groups; margin: the mean of z - y */
     double *log_sum;
-    double *share;   /* contrast: 1 / |P_i|; masked: mean sigmoid(log_sum - z_ij) */
+    double *share; /* contrast: 1 / |P_i|; masked: mean sigmoid(log_sum - z_ij) */
     /* contrast: e^-log_sum; masked: 1 / how many positives are its own; sigmoid: the sum over j of
      * d value / d z_ij; affinity, list: the teacher's log_sum; margin: 4 / (|P_i| - 1) */
     double *second;

@@ -168,8 +168,8 @@ START_TEST(two_outputs_are_the_mean_over_their_rows)
     static float candidates[ROWS * WIDTH];
     static int64_t queries[ROWS] = { 0, 0, 0, 0, 2, 2, 2, 5 };
     enum { PAIRS = 8 };
-    static const int from[PAIRS] = { 1, 2, 5, 6, 8, 9, 10, 4 }, of[PAIRS] = { 0, 0, 0, 0,
-                                                                               7, 7, 7, 3 };
+    static const int from[PAIRS] = { 1, 2, 5, 6, 8, 9, 10, 4 },
+                     of[PAIRS] = { 0, 0, 0, 0, 7, 7, 7, 3 };
     double (*value)(int64_t, double) = kinds[_i] == KD_LOSS_MARGIN_MSE ? margins : divergence;
     kd_pair_options o = KD_PAIR_OPTIONS_INIT;
     kd_loss_result result = { .struct_size = sizeof result };
