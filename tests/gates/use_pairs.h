@@ -26,15 +26,15 @@ typedef struct {
 static inline kd_status add_pairs(kd_loss *loss)
 {
     static const int32_t kinds[] = { KD_LOSS_CONTRASTIVE, KD_LOSS_SIGMOID_CONTRASTIVE,
-                                     KD_LOSS_AFFINITY_KL };
+                                     KD_LOSS_AFFINITY_KL, KD_LOSS_MARGIN_MSE, KD_LOSS_LISTWISE_KL };
     kd_term_options o = KD_TERM_OPTIONS_INIT;
     o.student_output = "hidden.0";
-    for (int32_t i = 0; i < 3; i++) {
+    for (int32_t i = 0; i < 5; i++) {
         kd_pair_options pairs = KD_PAIR_OPTIONS_INIT;
         int32_t term;
         pairs.side_field = "side";
-        pairs.group_field = i < 2 ? "group" : NULL;
-        o.teacher_field = i < 2 ? NULL : "taught";
+        pairs.group_field = i != 2 ? "group" : NULL;
+        o.teacher_field = i < 2 ? NULL : i == 2 ? "taught" : "score";
         RUN_TRY(kd_loss_add(loss, kinds[i], 1, &o, &term));
         RUN_TRY(kd_loss_set_pairs(loss, term, &pairs));
     }
@@ -45,6 +45,7 @@ static inline kd_status add_pairs(kd_loss *loss)
 static inline kd_status fill_chunk(pairs_used *u, kd_context *ctx, int chunk)
 {
     kd_array x = KD_ARRAY_2D(u->x, KD_FLOAT32, PAIR_ROWS, PAIR_WIDTH),
+             score = KD_ARRAY_2D(u->x, KD_FLOAT32, PAIR_ROWS, 1),
              side = KD_ARRAY_1D(u->side, KD_INT64, PAIR_ROWS),
              group = KD_ARRAY_1D(u->group, KD_INT64, PAIR_ROWS);
     RUN_TRY(kd_batch_create(&u->batch[chunk], ctx, NULL));
@@ -54,6 +55,7 @@ static inline kd_status fill_chunk(pairs_used *u, kd_context *ctx, int chunk)
     RUN_TRY(kd_batch_set(u->batch[chunk], "side", &side, NULL));
     RUN_TRY(kd_batch_set(u->batch[chunk], "group", &group, NULL));
     RUN_TRY(kd_targets_begin(u->targets[chunk], PAIR_ROWS));
+    RUN_TRY(kd_targets_set(u->targets[chunk], "score", &score, NULL));
     return kd_targets_set(u->targets[chunk], "taught", &x, NULL);
 }
 

@@ -2,9 +2,10 @@
     python tests/property/pair_terms.py [cases] [seed]
 
 The formulas are written here as open_clip's ClipLoss and DistillClipLoss, SigLIP's loss and
-sentence-transformers' MultipleNegativesRankingLoss have them; where sentence-transformers is
-installed, its own loss is asked as well. Values, gradients of both sides and of the scale are
-compared; the error is over the size of the largest number of what is compared."""
+sentence-transformers' MultipleNegativesRankingLoss, MarginMSELoss and DistillKLDivLoss have them;
+where sentence-transformers is installed, its own first loss is asked as well. Values, gradients of
+both sides and of the scale are compared; the error is over the size of the largest number of what
+is compared."""
 
 import os
 import random
@@ -57,6 +58,21 @@ def ranking_loss(a, b, scale=20.0):
     """sentence_transformers' MultipleNegativesRankingLoss; more candidates than anchors: hard
     negatives after the positives."""
     return cross_entropy(scale * a @ b.T, torch.arange(len(a)))
+
+
+# ---- a teacher's ranking of a query's candidates: lists of (candidates,) ----
+
+
+def margin_loss(z, y):
+    """MarginMSELoss of all pairs of candidates; of two it is sentence-transformers'."""
+    j, k = torch.tril_indices(len(z), len(z), -1)
+    return torch.nn.functional.mse_loss(z[j] - z[k], y[j] - y[k])
+
+
+def list_loss(z, y):
+    """DistillKLDivLoss at temperature 1."""
+    p, q = torch.log_softmax(y, 0), torch.log_softmax(z, 0)
+    return torch.nn.functional.kl_div(q, p, reduction="sum", log_target=True)
 
 
 # ---- groups: positives in equal parts, or masked ----
@@ -239,7 +255,7 @@ def ranking(rng, generator, context, case, classes):
     )
     pieces = torch.split(exact, rows)
     value = ranking_loss(unit(pieces[0]), unit(torch.cat(pieces[1:])))
-    for made in classes[:1] if case % 2 else classes:
+    for made in classes[:1] if case % 8 == 3 else classes:
         theirs = made(torch.nn.Sequential(Encoded()), scale=20.0)
         if hasattr(theirs, "calculate_loss"):  # the cached one, without its own passes
             told = theirs.calculate_loss([[x.detach()] for x in pieces])
@@ -249,6 +265,37 @@ def ranking(rng, generator, context, case, classes):
     compare("ranking", loss, batch, None, {"x": (given, exact)}, value, case)
 
 
+def teacher_ranking(rng, generator, context, case):
+    """Queries with some candidates each, in any order, as rows of one output."""
+    kind = rng.choice([K.MARGIN_MSE, K.LISTWISE_KL])
+    formula = margin_loss if kind == K.MARGIN_MSE else list_loss
+    counts = generator.integers(0, 6, rng.randint(1, 12))
+    counts[0] = max(2, counts[0])
+    rows, width = len(counts) + int(counts.sum()), rng.randint(4, 30)
+    order = generator.permutation(rows)
+    queries = numpy.arange(len(counts))
+    group = numpy.concatenate([queries, numpy.repeat(queries, counts)])[order]
+    sides = numpy.concatenate([0 * queries, numpy.ones(int(counts.sum()), int)])[order]
+    scores = generator.normal(0, 3, (rows, 1)).astype(numpy.float32)
+    given, exact = side(generator, rows, width)
+    normalize = rng.choice([kd.Normalize.NONE, kd.Normalize.ROWS])
+    scale, taught = rng.choice([0.3, 1.0, 20.0]), rng.choice([0.0, 0.5, 3.0])
+    batch = kd.Batch(context).begin(rows).set("group", group).set("side", sides)
+    targets = kd.Targets(context).begin(rows).set("score", scores)
+    loss = kd.Loss(context)
+    numbers = {"scale": scale, "teacher_scale": taught, "normalize": normalize}
+    term = loss.add(kind, 1, student_output="x", **numbers)
+    loss.set_pairs(term, side_field="side", group_field="group")
+    x = unit(exact) if normalize == kd.Normalize.ROWS else exact
+    y = (taught or 1) * torch.tensor(scores[:, 0].astype(numpy.float64))
+    found = []
+    for query in queries[counts > 1]:
+        at = [torch.tensor(numpy.flatnonzero((group == query) & (sides == n))) for n in (0, 1)]
+        found.append(formula(scale * (x[at[1]] @ x[at[0]][0]), y[at[1]]))
+    value = sum(found) / len(found)
+    compare(kind.name.lower(), loss, batch, targets, {"x": (given, exact)}, value, case)
+
+
 def main():
     cases = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
@@ -256,10 +303,12 @@ def main():
     classes = sentence_losses()
     with kd.Context(threads=2) as context:
         for case in range(cases):
-            if case % 3 == 0:
+            if case % 4 == 0:
                 two_outputs(rng, generator, context, case)
-            elif case % 3 == 1:
+            elif case % 4 == 1:
                 groups(rng, generator, context, case)
+            elif case % 4 == 2:
+                teacher_ranking(rng, generator, context, case)
             else:
                 ranking(rng, generator, context, case, classes)
     for (name, what), error in sorted(worst.items()):

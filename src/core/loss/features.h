@@ -129,6 +129,8 @@ kd_status kd__pairs_find(const kd__term *term, const kd_batch *batch, const kd_t
 kd_status kd__pairs_row(const kd__term *term, const kd__sources *sources, int64_t row,
                         int *is_left_out);
 int32_t kd__pairs_unit(const kd__term *term, const kd_batch *batch, const kd_targets *targets);
+/* Does a teacher rank the candidates (kinds 38, 39)? */
+int kd__pairs_rank(const kd__term *term);
 kd_status kd__pairs_check(const kd_loss *loss, int32_t term, const kd__student *anchors,
                           const kd__student *candidates,
                           const kd__student *const scalars[KD__PAIR_SCALARS]);

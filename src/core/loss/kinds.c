@@ -53,6 +53,8 @@ static kd_status check_alpha_beta(const kd__term *term)
 /* Terms of two sides. */
 #define SIDED .feature = 1, .least_width = 1, .reason = "it compares features"
 #define SIDED_NUMBERS (FEATURE_NUMBERS | NUMBER(SCALE))
+/* The teacher's scores of a query's candidates. */
+#define RANKING SIDED, .teacher_field = "score", .numbers = SIDED_NUMBERS | NUMBER(TEACHER_SCALE)
 #define TOKENS FEATURE, .tokens = 1, .numbers = NUMBER(RELATION_HEADS) | NUMBER(CAUSAL)
 
 static const kd__kind kinds[] = {
@@ -169,6 +171,8 @@ static const kd__kind kinds[] = {
     [KD_LOSS_ATTENTION_RELATION] = { TOKENS, .name = "attention relation" },
     [KD_LOSS_ATTENTION_KL] = { TOKENS, .name = "attention KL", .keys = 1 },
     [KD_LOSS_ATTENTION_MSE] = { TOKENS, .name = "attention MSE", .keys = 1, .squares = 1 },
+    [KD_LOSS_MARGIN_MSE] = { RANKING, .name = "margin MSE", .sided = KD__SIDED_MARGIN },
+    [KD_LOSS_LISTWISE_KL] = { RANKING, .name = "listwise KL", .sided = KD__SIDED_LIST },
 };
 #define KINDS ((int32_t)(sizeof kinds / sizeof *kinds))
 

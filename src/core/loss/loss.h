@@ -68,7 +68,14 @@ typedef struct kd__kind {
     int32_t squares; /* of differences of scores, instead of a divergence */
     int32_t sided;   /* of two sides (pair_sides.c): KD__SIDED_... */
 } kd__kind;
-enum { KD__NOT_SIDED, KD__SIDED_CONTRAST, KD__SIDED_SIGMOID, KD__SIDED_AFFINITY };
+enum {
+    KD__NOT_SIDED,
+    KD__SIDED_CONTRAST,
+    KD__SIDED_SIGMOID,
+    KD__SIDED_AFFINITY,
+    KD__SIDED_MARGIN,
+    KD__SIDED_LIST
+};
 enum { KD__AS_STUDENT, KD__OWN_CLASSES, KD__ONE_NUMBER };
 
 /* Numbers of one row that diagnostics average. */

@@ -147,6 +147,13 @@ static int64_t width_of(const kd__field *field) { return kd__array_row(&field->v
 static kd_status check_teacher(const kd__term *term, const kd__sources *s)
 {
     const int64_t first = (int64_t)term->numbers.first;
+    if (kd__pairs_rank(term)) {
+        KD_FAIL_IF(s->teacher && s->teacher_width != 1, KD_ERR_SHAPE,
+                   "%s: '%s': expected one number a row, the score of the candidate, got %lld",
+                   kd__kind_of(term->kind)->name, term->o.teacher_field,
+                   (long long)s->teacher_width);
+        return KD_OK;
+    }
     if (s->taught)
         return check_widths(term, term->o.teacher_field, s->teacher_width, s->taught->name,
                             width_of(s->taught));

@@ -13,6 +13,11 @@ void kd_pair_options_init(kd_pair_options *o, size_t size)
     kd__options_init(o, size, &defaults, sizeof defaults);
 }
 
+int kd__pairs_rank(const kd__term *term)
+{
+    return term->kind == KD_LOSS_MARGIN_MSE || term->kind == KD_LOSS_LISTWISE_KL;
+}
+
 static int is_affinity(const kd__term *term) { return term->kind == KD_LOSS_AFFINITY_KL; }
 
 /* ---- checks ---- */
@@ -22,7 +27,7 @@ static kd_status check_term(const kd_loss *loss, int32_t t)
     KD_TRY(kd__term_check(loss, t));
     const char *kind = kd__kind_of(loss->terms[t].kind)->name;
     KD_FAIL_IF(!kd__kind_of(loss->terms[t].kind)->sided, KD_ERR_INVALID,
-               "%s (term %d) has no other side: kinds 32 to 34 have", kind, t);
+               "%s (term %d) has no other side: kinds 32 to 34, 38 and 39 have", kind, t);
     KD_FAIL_IF(loss->terms[t].pairs.is_set, KD_ERR_STATE, "%s (term %d) has its other side already",
                kind, t);
     return KD_OK;
@@ -37,12 +42,18 @@ static kd_status check_choices(const kd__term *term, const kd_pair_options *o)
     KD_FAIL_IF(o->positives < KD_POSITIVES_MEAN || o->positives > KD_POSITIVES_MASK, KD_ERR_RANGE,
                "positives: expected %d or %d, got %d", KD_POSITIVES_MEAN, KD_POSITIVES_MASK,
                o->positives);
-    KD_FAIL_IF(o->directions && term->kind == KD_LOSS_SIGMOID_CONTRASTIVE, KD_ERR_INVALID,
+    const int is_one_way = kd__pairs_rank(term) || term->kind == KD_LOSS_SIGMOID_CONTRASTIVE;
+    KD_FAIL_IF(o->directions && is_one_way, KD_ERR_INVALID,
                "%s has no directions: every pair counts once", kind);
+    KD_FAIL_IF(o->positives && kd__pairs_rank(term), KD_ERR_INVALID,
+               "%s has no positives: the teacher's scores say what comes first", kind);
     KD_FAIL_IF(o->bias_output && term->kind != KD_LOSS_SIGMOID_CONTRASTIVE, KD_ERR_INVALID,
                "%s has no bias: bias_output is KD_LOSS_SIGMOID_CONTRASTIVE's", kind);
     KD_FAIL_IF(is_affinity(term) && (o->positives || o->group_field), KD_ERR_INVALID,
                "%s has no positives: the teacher's affinities say what belongs together", kind);
+    KD_FAIL_IF(kd__pairs_rank(term) && o->other_teacher_field, KD_ERR_INVALID,
+               "%s has one field of a teacher, the candidates' scores: '%.40s'", kind,
+               term->o.teacher_field);
     KD_FAIL_IF(!is_affinity(term) && o->other_teacher_field, KD_ERR_INVALID,
                "%s has no teacher: other_output \"" CONSTANT
                "%.40s\" makes a field of the targets the other side",
@@ -63,6 +74,8 @@ static kd_status check_sides(const kd__term *term, const kd_pair_options *o)
                kind, o->other_output);
     KD_FAIL_IF(o->side_field && !o->group_field && !is_affinity(term), KD_ERR_INVALID,
                "%s: side_field needs group_field, which says what belongs together", kind);
+    KD_FAIL_IF(kd__pairs_rank(term) && !o->group_field, KD_ERR_INVALID,
+               "%s needs group_field, which says whose candidates they are", kind);
     KD_FAIL_IF(o->side_field && o->other_teacher_field, KD_ERR_INVALID,
                "%s: with side_field the teacher's sides are rows of one field too, teacher_field",
                kind);

@@ -186,6 +186,21 @@ static void find_arrays(call *c, const kd__student *anchors, const kd__student *
     c->side[1].taught = s->taught ? of_field(s->taught) : taught;
 }
 
+/* Of scores, one number; of vectors, those that `first` leaves. */
+static int64_t taught_width(const kd__term *term, const kd__sources *s)
+{
+    const int64_t first = (int64_t)term->numbers.first;
+    if (!s->teacher || kd__pairs_rank(term)) return s->teacher != NULL;
+    return first ? first : s->teacher_width;
+}
+
+static double teacher_scale(const kd__term *term)
+{
+    const kd__numbers *n = &term->numbers;
+    if (n->teacher_scale > 0) return n->teacher_scale;
+    return kd__pairs_rank(term) ? 1 : n->scale;
+}
+
 static call begin(kd_loss *loss, int32_t t, const kd__student *anchors,
                   const kd__student *candidates, const kd__student *const scalars[KD__PAIR_SCALARS])
 {
@@ -201,13 +216,13 @@ static call begin(kd_loss *loss, int32_t t, const kd__student *anchors,
                .scale_output = scalars[KD__PAIR_SCALE],
                .bias_output = scalars[KD__PAIR_BIAS],
                .width = first ? first : anchors->width,
-               .taught_width = !s->teacher ? 0
-                               : first     ? first
-                                           : s->teacher_width };
+               .taught_width = taught_width(term, s) };
     find_arrays(&c, anchors, candidates);
     for (int side = 0; side < 2; side++) {
         c.side[side].x = (kd__side_rows){ .normalize = normalize, .width = c.width };
-        c.side[side].t = (kd__side_rows){ .normalize = normalize, .width = c.taught_width };
+        c.side[side].t =
+            (kd__side_rows){ .normalize = kd__pairs_rank(term) ? KD_NORMALIZE_NONE : normalize,
+                             .width = c.taught_width };
     }
     return c;
 }
@@ -308,7 +323,6 @@ static void gather(call *c)
 
 static kd__two_sided scoring_of(call *c, double factor)
 {
-    const kd__numbers *n = &c->term->numbers;
     kd__two_sided of = { .context = c->context,
                          .kind = kd__kind_of(c->term->kind)->sided - KD__SIDED_CONTRAST,
                          .directions = c->term->pairs.directions,
@@ -320,7 +334,7 @@ static kd__two_sided scoring_of(call *c, double factor)
                          .width = c->width,
                          .teacher_width = c->taught_width,
                          .scale = c->scale,
-                         .teacher_scale = n->teacher_scale > 0 ? n->teacher_scale : n->scale,
+                         .teacher_scale = teacher_scale(c->term),
                          .bias = c->bias,
                          .factor = factor * kd__term_t2(c->term) * (double)c->valid,
                          .limit = c->loss->memory_limit,

@@ -159,19 +159,26 @@ static void clear(kd__two_side *side, int64_t width)
     side->weight = 0;
 }
 
+/* The value is one sum over the anchors. */
+static int is_one_way(const kd__two_sided *c)
+{
+    return c->kind != KD__CONTRAST && c->kind != KD__AFFINITY;
+}
+
 static int has_too_few(const kd__two_sided *c)
 {
     const int64_t n = c->side[0].n, m = c->side[1].n;
     if (!n || !m) return 1;
     if (n == 1 && m == 1 && c->kind != KD__SIGMOID_CONTRAST) return 1;
-    return c->kind != KD__AFFINITY && is_one_group(c);
+    return (c->kind == KD__CONTRAST || c->kind == KD__SIGMOID_CONTRAST) && is_one_group(c);
 }
 
 static kd_status measure(kd__two_sided *c, kd__sweep sweeps[2])
 {
     static kd__sweep_row *const rows[] = { kd__measure_contrast, kd__measure_sigmoid,
-                                           kd__measure_affinity };
-    const int one_way = c->kind == KD__SIGMOID_CONTRAST;
+                                           kd__measure_affinity, kd__measure_margin,
+                                           kd__measure_list };
+    const int one_way = is_one_way(c);
     const double each = c->directions == KD__BOTH_WAYS && !one_way ? 0.5 : 1;
     int64_t all = 0;
     for (int s = 0; s < 2; s++) {
@@ -189,7 +196,8 @@ static kd_status measure(kd__two_sided *c, kd__sweep sweeps[2])
 static kd_status push(kd__two_sided *c, kd__sweep sweeps[2])
 {
     static kd__sweep_row *const rows[] = { kd__gradient_contrast, kd__gradient_sigmoid,
-                                           kd__gradient_affinity };
+                                           kd__gradient_affinity, kd__gradient_margin,
+                                           kd__gradient_list };
     for (int s = 0; s < 2; s++)
         if (c->side[s].dx) KD_TRY(sweep(&sweeps[s], rows[c->kind], 1));
     if (!c->wants_scale) return KD_OK;

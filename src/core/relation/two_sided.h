@@ -11,6 +11,9 @@
  *   sigmoid:   1/n sum_ij -log sigmoid(+-(z_ij + bias)), + where y_ij [Zhai et al. 2023];
  *     masked:  without the positives that are not one's own
  *   affinity:  L_A = 1/n sum_i KL(softmax_j z^t_i, softmax_j z_i), z^t = teacher_scale A^t B^t'
+ *   margin, list (L_A alone): j in P_i, |P_i| > 1, y_j = teacher_scale t_j, a candidate has one t
+ *              mean over j < k of ((z_ij - z_ik) - (y_j - y_k))^2 [Hofstaetter 2020];
+ *              KL(softmax_j y, softmax_j z_i) [Ren et al. 2021]
  *
  * and the value is L_A, L_B, or half of both. Each side is swept as rows against all of the other:
  * nothing grows as n m beyond `limit`, and no sum is added to by another row's work. So results
@@ -22,7 +25,7 @@
 
 #include "base/status.h"
 
-enum { KD__CONTRAST, KD__SIGMOID_CONTRAST, KD__AFFINITY };
+enum { KD__CONTRAST, KD__SIGMOID_CONTRAST, KD__AFFINITY, KD__MARGIN, KD__LIST };
 enum { KD__BOTH_WAYS, KD__TO_OTHER, KD__FROM_OTHER }; /* both; L_A; L_B */
 
 typedef struct kd__two_side {
@@ -51,7 +54,8 @@ typedef struct kd__two_sided {
     float *scratch; /* kd__two_sided_room floats, aligned to 64 bytes */
     /* Out. d_scale: factor times the gradient by the scale's logarithm, if it is wanted.
      * degenerate: no pair belongs together, or all do (sigmoid: all do, or a side is empty;
-     * affinity: there is one pair or none); then value and gradients are 0. */
+     * affinity: there is one pair or none; margin, list: no anchor has two candidates); then value
+     * and gradients are 0. */
     double d_scale, d_bias; /* d_bias: of sigmoid, by the bias */
     int32_t degenerate;
 } kd__two_sided;
@@ -64,10 +68,11 @@ kd_status kd__two_sided_run(kd__two_sided *c);
 
 /* What is kept of the rows of a side. */
 typedef struct kd__two_stats {
-    double *log_sum; /* of z; masked: over rows of other groups */
-    double *share;   /* contrast: 1 / |P_i|; masked: mean sigmoid(log_sum - z_ij) */
+    /* of z; masked: over rows of other groups; margin: the mean of z - y */
+    double *log_sum;
+    double *share; /* contrast: 1 / |P_i|; masked: mean sigmoid(log_sum - z_ij) */
     /* contrast: e^-log_sum; masked: 1 / how many positives are its own; sigmoid: the sum over j of
-     * d value / d z_ij; affinity: the teacher's log_sum */
+     * d value / d z_ij; affinity, list: the teacher's log_sum; margin: 4 / (|P_i| - 1) */
     double *second;
     double *along; /* sum_j z_ij d value / d z_ij */
 } kd__two_stats;
@@ -85,9 +90,13 @@ typedef void kd__sweep_row(const kd__sweep *w, int64_t i, float *z, float *t);
 void kd__measure_contrast(const kd__sweep *w, int64_t i, float *z, float *t);
 void kd__measure_sigmoid(const kd__sweep *w, int64_t i, float *z, float *t);
 void kd__measure_affinity(const kd__sweep *w, int64_t i, float *z, float *t);
+void kd__measure_margin(const kd__sweep *w, int64_t i, float *z, float *t); /* ranking_rows.c */
+void kd__measure_list(const kd__sweep *w, int64_t i, float *z, float *t);
 /* z_ij becomes factor times the gradient by a_i . b_j. */
 void kd__gradient_contrast(const kd__sweep *w, int64_t i, float *z, float *t);
 void kd__gradient_sigmoid(const kd__sweep *w, int64_t i, float *z, float *t);
 void kd__gradient_affinity(const kd__sweep *w, int64_t i, float *z, float *t);
+void kd__gradient_margin(const kd__sweep *w, int64_t i, float *z, float *t);
+void kd__gradient_list(const kd__sweep *w, int64_t i, float *z, float *t);
 
 #endif

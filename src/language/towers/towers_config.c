@@ -205,7 +205,8 @@ static kd_status read_drops(kd__towers *t, const kd__json *node)
         while (n < t->count && strcmp(t->tower[n].name, m->key)) n++;
         KD_FAIL_IF(n == t->count, KD_ERR_CONFIG,
                    "config: fusion: drop: there is no tower \"%.40s\"", m->key);
-        KD_TRY(kd__config_number(node, m->key, 0, 1, 0, &t->tower[n].drop));
+        const kd_status status = kd__config_number(node, m->key, 0, 1, 0, &t->tower[n].drop);
+        if (status != KD_OK) return kd__fail_in(status, "fusion: drop");
     }
     return KD_OK;
 }

@@ -87,8 +87,10 @@ kd_status kd__config_number(const kd__json *root, const char *key, double low, d
     const kd__json *node = kd__json_member(root, key);
     *value = fallback;
     if (kd__config_is_null(node)) return KD_OK;
-    KD_FAIL_IF(node->type != KD__JSON_NUMBER || !(node->number >= low && node->number <= high),
-               KD_ERR_CONFIG, "config: %s: expected %g to %g", key, low, high);
+    KD_FAIL_IF(node->type != KD__JSON_NUMBER, KD_ERR_CONFIG,
+               "config: %s: expected %g to %g, got no number", key, low, high);
+    KD_FAIL_IF(!(node->number >= low && node->number <= high), KD_ERR_CONFIG,
+               "config: %s: expected %g to %g, got %g", key, low, high, node->number);
     *value = node->number;
     return KD_OK;
 }

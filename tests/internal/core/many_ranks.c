@@ -237,6 +237,7 @@ Suite *many_ranks_suite(void)
 {
     Suite *suite = suite_create("many_ranks");
     TCase *tests = tcase_create("all");
+    tcase_set_tags(tests, "slow");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_thousand_ranks_share_three_thousand_million_numbers);
     tcase_add_test(tests, a_step_of_a_thousand_ranks);

@@ -335,7 +335,8 @@ START_TEST(configs_that_make_no_sense_are_refused_by_name)
     refuses(TOWERS(TWO ",\"fusion\":{\"missing\":\"zero\"}"), KD_ERR_CONFIG, "learned or mean");
     refuses(TOWERS(TWO ",\"fusion\":{\"drop\":{\"sound\":0.1}}"), KD_ERR_CONFIG,
             "no tower \"sound\"");
-    refuses(TOWERS(TWO ",\"fusion\":{\"drop\":{\"text\":1.5}}"), KD_ERR_CONFIG, "0 to 1");
+    refuses(TOWERS(TWO ",\"fusion\":{\"drop\":{\"text\":1.5}}"), KD_ERR_CONFIG,
+            "drop: config: text: expected 0 to 1, got 1.5");
     refuses(TOWERS(TWO ",\"fusion\":{\"out_features\":9}"), KD_ERR_CONFIG, "as many numbers");
     refuses(TOWERS(TWO ",\"fusion\":7"), KD_ERR_CONFIG, "fusion: expected an object");
     refuses(TOWERS(TWO ",\"logit_scale_init_value\":5"), KD_ERR_CONFIG, "logit_scale_init_value");
