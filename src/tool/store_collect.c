@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "tool/bar.h"
 #include "tool/say.h"
 #include "tool/store_fill.h"
@@ -25,7 +26,7 @@ static int change_recipe(recipe *r, const store_filling *o)
     r->teacher.once = 0;
     r->has_teacher = 1;
     if (o->model) {
-        if (!(absolute = realpath(o->model, NULL)))
+        if (!(absolute = kd__os_absolute(o->model)))
             return say(EXIT_FAILED, "%s: expected a model's folder, got none", o->model);
         free(r->teacher.model.items);
         r->teacher.model.items = take(sizeof *r->teacher.model.items);
