@@ -77,7 +77,7 @@ def zig_command():
 
 
 def _exports(folder):
-    """The names of the version script as a file of definitions, for systems without version scripts."""
+    """The names of the version script as a file of definitions, which Windows has instead."""
     names = re.findall(r"^ +(kd_\w+);", tree.read("lib", "libkdistill.map"), re.M)
     path = os.path.join(folder, "kdistill.def")
     with open(path, "w", encoding="ascii") as file:

@@ -49,7 +49,7 @@ void kd__spill_free(kd__spill *s)
 {
     if (s->file) {
         fclose(s->file);
-        remove(s->path);
+        kd__os_remove(s->path);
     }
     if (s->context) {
         kd__release(s->context, s->path);

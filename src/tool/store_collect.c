@@ -79,7 +79,7 @@ static int open_writer(collecting *c, const char *path)
     }
     if (so.append && kd_store_open(&c->there, c->run->context, &path, 1, NULL) < 0) {
         say_note("%s: begun again: %s", path, kd_last_error()); /* killed before its first record */
-        remove(path);
+        kd__os_remove(path);
         so.append = 0;
     }
     NEED(kd_store_writer_create(&c->writer, c->run->context, path, &so, &field, 1));
@@ -156,7 +156,7 @@ static int collect(collecting *c, const char *recipe_file, const char *out, cons
     PART(train_open_teacher(run));
     PART(open_writer(c, part));
     PART(collect_all(c));
-    if (rename(part, out)) return say(EXIT_FAILED, "%s: could not be written", out);
+    if (kd__os_replace(part, out)) return say(EXIT_FAILED, "%s: could not be written", out);
     if (saying.json) {
         printf("{\"texts\": %lld, \"out\": ", (long long)c->total);
         json_put_text(stdout, out);

@@ -66,7 +66,7 @@ kd_status kd__claim_renew(kd__claim *c)
 
 void kd__claim_drop(kd__claim *c)
 {
-    if (c->path) remove(c->path);
+    if (c->path) kd__os_remove(c->path);
     kd__release(c->context, c->path);
     c->path = NULL;
 }
