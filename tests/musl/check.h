@@ -41,7 +41,7 @@ typedef struct Suite {
 } Suite;
 
 typedef struct {
-    Suite *suites[96];
+    Suite *suites[512];
     int count, failed;
 } SRunner;
 
@@ -149,7 +149,8 @@ static inline void tcase_add_test(TCase *c, ck_test test) { tcase_add_loop_test(
 
 static inline void srunner_add_suite(SRunner *r, Suite *s)
 {
-    if (s && r->count < (int)(sizeof r->suites / sizeof *r->suites)) r->suites[r->count++] = s;
+    if (r->count == (int)(sizeof r->suites / sizeof *r->suites)) exit(2);
+    if (s) r->suites[r->count++] = s;
 }
 
 static inline SRunner *srunner_create(Suite *s)
