@@ -7,7 +7,7 @@ fail() { echo "windows: $*"; exit 1; }
 ZIG_GLOBAL_CACHE_DIR=$here/build/wheel/zig-cache ZIG_LOCAL_CACHE_DIR=$ZIG_GLOBAL_CACHE_DIR
 export ZIG_GLOBAL_CACHE_DIR ZIG_LOCAL_CACHE_DIR
 zig="$python -m ziglang cc -target x86_64-windows-gnu -fno-sanitize=undefined -std=gnu11 -O1"
-not_here="chat|verify|answers|curation|filter_numbers|import"
+not_here="chat|opening|verify|answers|curation|filter_numbers|import"
 jobs=${JOBS:-$(nproc)}
 version=$(sed -n 's/^VERSION := //p' Makefile)
 wheel=$1/kdistill-$version-py3-none-win_amd64.whl
@@ -65,7 +65,7 @@ tail -n 1 loop.log | grep -q '^agreement with the teacher 0\.9' ||
 run bin/kdistill.exe --version | grep -q "kdistill $version" || fail "kdistill.exe --version"
 run bin/kdistill.exe train --init classifier > recipe.json
 grep -q '"student"' recipe.json || fail "kdistill train --init"
-# Each suite is a process of its own. chat's asks a shell for folders; what verifies answers calls
+# Each suite is a process of its own. those of chats ask a shell for folders; what verifies answers calls
 # functions of complex numbers that Windows has and wine 8 has not.
 rm -rf scratch && mkdir scratch
 export KD_DATA='' KD_TEST_FEW=1 KD_OLD_FILES="$here/tests/old" KD_TEST_DIR="$here/$work/scratch"
