@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import sys
 import tree
 
 SONAME = "libkdistill.so.0"
+DLL = "kdistill-0.dll"
 #: Wheels carry no unwinding tables: C needs none, and they are a seventh of the library.
 SMALL = (
     "-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables"
@@ -18,6 +20,8 @@ ELF = (
     "-shared -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,defs -Wl,--build-id=none "
     f"-Wl,--hash-style=gnu -Wl,-soname,{SONAME} -Wl,--version-script=lib/libkdistill.map"
 ).split()
+#: A DLL without debugging, at addresses that the loader chooses.
+PE = "-shared -s -Wl,--gc-sections -Wl,--dynamicbase".split()
 #: What runs once for each number is compiled for speed, the rest for size.
 FAST = ("src/math/", "src/nn/", "src/core/loss/rows", "src/core/optimizer/", "src/audio/mel_")
 
@@ -28,6 +32,8 @@ class Target:
     def __init__(self, name, zig, tags, processor):
         self.name, self.zig, self.tags = name, zig, tags
         self.processor = processor
+        self.windows = "windows" in zig
+        self.library = DLL if self.windows else SONAME
 
 
 TARGETS = {
@@ -47,6 +53,7 @@ TARGETS = {
         ),
         Target("musllinux-x86_64", "x86_64-linux-musl", ["musllinux_1_2_x86_64"], "x86_64"),
         Target("musllinux-aarch64", "aarch64-linux-musl", ["musllinux_1_2_aarch64"], "aarch64"),
+        Target("windows-x86_64", "x86_64-windows-gnu", ["win_amd64"], "x86_64"),
     ]
 }
 
@@ -67,6 +74,24 @@ def zig_command():
     if os.environ.get("ZIG"):
         return shlex.split(os.environ["ZIG"])
     return [sys.executable, "-m", "ziglang"]
+
+
+def _exports(folder):
+    """The names of the version script as a file of definitions, which Windows has instead."""
+    names = re.findall(r"^ +(kd_\w+);", tree.read("lib", "libkdistill.map"), re.M)
+    path = os.path.join(folder, "kdistill.def")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(f"LIBRARY {DLL}\nEXPORTS\n" + "".join(f"  {name}\n" for name in names))
+    return path
+
+
+def _set_time(library):
+    """A DLL's header holds the moment of linking: the commit's takes its place."""
+    with open(library, "r+b") as file:
+        file.seek(0x3C)
+        at = int.from_bytes(file.read(4), "little") + 8
+        file.seek(at)
+        file.write((tree.time() & 0xFFFFFFFF).to_bytes(4, "little"))
 
 
 def _object(folder, source):
@@ -100,7 +125,12 @@ def build(folder, target=None, compiler=None):
     jobs = int(os.environ.get("JOBS") or os.cpu_count())
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         objects = list(pool.map(compile_one, names))
-    library = os.path.join(folder, SONAME)
+    library = os.path.join(folder, target.library if target else SONAME)
+    if target and target.windows:
+        implib = f"-Wl,--out-implib,{os.path.join(folder, 'libkdistill.dll.a')}"
+        _run([*compiler, *PE, implib, "-o", library, *objects, _exports(folder)], extra)
+        _set_time(library)
+        return library
     _run([*compiler, *ELF, "-o", library, *objects, "-lm", "-pthread"], extra)
     if target and target.zig.endswith("-musl"):
         # zig names musl as musl names itself; distributions and auditwheel know another name.

@@ -1,5 +1,5 @@
 # Packages: docs/packaging.md. Heavy ones are made on purpose or by `make nightly`, not by `make check`.
-.PHONY: wheels sdist completions check-commands check-conan check-packages deb amalgamation sbom release print-sources zig-python check-wheels check-deb check-amalgamation check-reproducible check-release check-lists
+.PHONY: check-windows bench-wheel wheels sdist completions check-commands check-conan check-packages deb amalgamation sbom release print-sources zig-python check-wheels check-deb check-amalgamation check-reproducible check-release check-lists
 
 # A Python with the compiler of all wheels and what looks at them.
 ZIG_VERSION := 0.17.1
@@ -11,7 +11,7 @@ $(ZIG_READY):
 	touch $@
 zig-python: $(ZIG_READY)
 
-# Four wheels in build/wheels: x86-64 and aarch64, glibc of 2012 and musl. TARGETS: some of them.
+# Five wheels in build/wheels: Linux on x86-64 and aarch64, glibc of 2012 and musl; Windows. TARGETS: some of them.
 wheels: $(ZIG_READY)
 	$(ZIG_PYTHON) packaging/wheel.py build/wheels $(TARGETS)
 
@@ -53,6 +53,15 @@ check-commands: completions
 check-wheels: $(ZIG_READY)
 	ZIG_PYTHON=$(ZIG_PYTHON) sh tests/gates/wheels.sh build/wheels
 
+# The wheel for Windows, the command and the suites, run where wine is installed.
+check-windows: $(ZIG_READY)
+	$(MAKE) --no-print-directory wheels TARGETS=windows-x86_64
+	sh tests/gates/windows.sh build/wheels
+
+# Products and steps of the wheel beside the Makefile's build with OpenBLAS, one thread: on a quiet machine.
+bench-wheel: $(SHARED)
+	$(PYTHON) bench/wheel.py build/wheel/manylinux-x86_64/libkdistill.so.0 $(abspath $(SHARED))
+
 check-deb:
 	sh tests/gates/deb.sh build/deb
 
@@ -72,6 +81,7 @@ check-conan:
 # A night's work; what CI runs of it is in .ci/steps.
 check-packages: check-lists check-commands check-release
 	$(MAKE) --no-print-directory wheels check-wheels check-amalgamation
+	$(MAKE) --no-print-directory check-windows
 	$(MAKE) --no-print-directory check-conan check-reproducible
 	$(MAKE) --no-print-directory deb check-deb
 nightly: check-packages

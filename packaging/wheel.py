@@ -67,7 +67,7 @@ def write_zip(path, entries):
             info = zipfile.ZipInfo(name, moment)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.create_system = 3
-            mode = 0o755 if name.endswith(build.SONAME) else 0o644
+            mode = 0o755 if name.endswith((build.SONAME, build.DLL)) else 0o644
             info.external_attr = (0o100000 | mode) << 16
             file.writestr(info, data)
 
@@ -80,7 +80,7 @@ def write_wheel(folder, tags, library=None, tools=()):
     about = {"METADATA": metadata(), "licenses/LICENSE": tree.read("LICENSE")}
     if library:
         with open(library, "rb") as file:
-            entries[f"{NAME}/lib/{build.SONAME}"] = file.read()
+            entries[f"{NAME}/lib/{os.path.basename(library)}"] = file.read()
         about[f"sboms/{NAME}.spdx.json"] = sbom.document(library=library, tools=tools)
     pure = "false" if library else "true"
     about["WHEEL"] = f"Wheel-Version: 1.0\nGenerator: {NAME}\nRoot-Is-Purelib: {pure}\n" + "".join(

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <time.h>
 
 /* ---- files ---- */
@@ -34,6 +35,14 @@ int kd__os_sync_folder_of(const char *path);
 int kd__os_replace(const char *from, const char *to);
 int kd__os_remove(const char *path); /* a file or an empty folder */
 int kd__os_make_folder(const char *path);
+/* As fopen and fclose; a path is UTF-8, and no byte is changed: give 'b' in the mode. */
+FILE *kd__os_file(const char *path, const char *mode);
+/* The next read or write of a FILE, counted from its start. */
+int kd__os_seek(FILE *file, int64_t offset);
+int kd__os_is_absolute(const char *path);
+int kd__os_separates(char c); /* the parts of a path */
+/* The path from the root of what is there, to be freed by free(); NULL with errno. */
+char *kd__os_absolute(const char *path);
 
 enum { KD__OS_FILE, KD__OS_FOLDER, KD__OS_OTHER };
 typedef struct kd__os_facts {
@@ -62,6 +71,9 @@ int kd__os_lock(int file, int wait);
 int64_t kd__os_processors(void);
 /* A number that a child made by fork does not share. */
 int64_t kd__os_process(void);
+/* Before main does anything: its words become UTF-8, and its streams keep all bytes. */
+void kd__os_begin_program(int *count, char ***words);
+int kd__os_is_terminal(int file);
 /* Lets another thread run. */
 void kd__os_yield(void);
 /* Advice: a large block that is walked with long strides. */

@@ -79,6 +79,16 @@ int kd__os_remove(const char *path) { return remove(path); }
 
 int kd__os_make_folder(const char *path) { return mkdir(path, 0777); }
 
+FILE *kd__os_file(const char *path, const char *mode) { return fopen(path, mode); }
+
+int kd__os_seek(FILE *file, int64_t offset) { return fseeko(file, (off_t)offset, SEEK_SET); }
+
+int kd__os_is_absolute(const char *path) { return path[0] == '/'; }
+
+int kd__os_separates(char c) { return c == '/'; }
+
+char *kd__os_absolute(const char *path) { return realpath(path, NULL); }
+
 static void read_facts(kd__os_facts *facts, const struct stat *s)
 {
     *facts = (kd__os_facts){ .size = (int64_t)s->st_size,
@@ -167,6 +177,10 @@ int64_t kd__os_processors(void)
 }
 
 int64_t kd__os_process(void) { return getpid(); }
+
+void kd__os_begin_program(int *count, char ***words) { (void)count, (void)words; }
+
+int kd__os_is_terminal(int file) { return isatty(file); }
 
 void kd__os_yield(void) { sched_yield(); }
 

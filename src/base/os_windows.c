@@ -7,6 +7,8 @@
 
 #include <windows.h>
 
+#include <shellapi.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <io.h>
@@ -21,6 +23,7 @@ static int fail(DWORD error)
 {
     errno = error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND     ? ENOENT
             : error == ERROR_ACCESS_DENIED || error == ERROR_SHARING_VIOLATION ? EACCES
+            : error == ERROR_LOCK_VIOLATION                                    ? EAGAIN
             : error == ERROR_FILE_EXISTS || error == ERROR_ALREADY_EXISTS      ? EEXIST
             : error == ERROR_DISK_FULL                                         ? ENOSPC
             : error == ERROR_NOT_ENOUGH_MEMORY                                 ? ENOMEM
@@ -111,6 +114,46 @@ int kd__os_make_folder(const char *path)
     wchar_t wide[LONGEST];
     if (widen(path, wide)) return -1;
     return CreateDirectoryW(wide, NULL) ? 0 : fail(GetLastError());
+}
+
+FILE *kd__os_file(const char *path, const char *mode)
+{
+    wchar_t wide[LONGEST], wide_mode[8];
+    if (widen(path, wide)) return NULL;
+    for (int i = 0; i < 8 && (wide_mode[i] = (wchar_t)mode[i]); i++) continue;
+    wide_mode[7] = 0;
+    return _wfopen(wide, wide_mode);
+}
+
+int kd__os_seek(FILE *file, int64_t offset) { return _fseeki64(file, offset, SEEK_SET); }
+
+int kd__os_separates(char c) { return c == '/' || c == '\\'; }
+
+/* \\server\share, \folder of this drive, C:\folder */
+int kd__os_is_absolute(const char *path)
+{
+    return kd__os_separates(path[0]) || (path[0] && path[1] == ':');
+}
+
+/* UTF-8 to be freed by free(); NULL without memory. */
+static char *narrow(const wchar_t *wide)
+{
+    const int size = WideCharToMultiByte(CP_UTF8, 0, wide, -1, NULL, 0, NULL, NULL);
+    char *text = size > 0 ? malloc((size_t)size) : NULL;
+    if (text) WideCharToMultiByte(CP_UTF8, 0, wide, -1, text, size, NULL, NULL);
+    return text;
+}
+
+char *kd__os_absolute(const char *path)
+{
+    wchar_t wide[LONGEST], whole[LONGEST];
+    if (widen(path, wide)) return NULL;
+    const DWORD length = GetFullPathNameW(wide, LONGEST, whole, NULL);
+    if (!length || length >= LONGEST || GetFileAttributesW(whole) == INVALID_FILE_ATTRIBUTES) {
+        fail(GetLastError());
+        return NULL;
+    }
+    return narrow(whole);
 }
 
 static int look(HANDLE handle, kd__os_facts *facts)
@@ -205,6 +248,25 @@ int64_t kd__os_processors(void)
 }
 
 int64_t kd__os_process(void) { return GetCurrentProcessId(); }
+
+void kd__os_begin_program(int *count, char ***words)
+{
+    int found = 0;
+    wchar_t **wide = CommandLineToArgvW(GetCommandLineW(), &found);
+    char **texts = wide ? calloc((size_t)found + 1, sizeof *texts) : NULL;
+    for (int stream = 0; stream < 3; stream++) _setmode(stream, _O_BINARY);
+    SetConsoleOutputCP(CP_UTF8);
+    for (int i = 0; texts && i < found; i++)
+        if (!(texts[i] = narrow(wide[i]))) texts = NULL; /* the words that main was given */
+    if (wide) LocalFree(wide);
+    if (!texts) return;
+    char *ending = found ? strrchr(texts[0], '.') : NULL;
+    if (ending && !_stricmp(ending, ".exe")) *ending = 0;
+    *count = found;
+    *words = texts; /* until the program ends */
+}
+
+int kd__os_is_terminal(int file) { return _isatty(file); }
 
 void kd__os_yield(void) { SwitchToThread(); }
 

@@ -8,6 +8,7 @@
 #include "base/context.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/os.h"
 
 static kd_status failed(const kd__spill *s, const char *doing)
 {
@@ -28,7 +29,7 @@ static kd_status open_new(kd__spill *s, const char *folder)
         kd__release(s->context, s->path);
         s->path = NULL;
         KD_TRY(kd__path_join(s->context, &s->path, folder, name));
-        s->file = fopen(s->path, "w+bx");
+        s->file = kd__os_file(s->path, "w+bx");
         if (!s->file && errno != EEXIST) return failed(s, "open");
     }
     return s->file ? KD_OK : failed(s, "open");
@@ -48,7 +49,7 @@ void kd__spill_free(kd__spill *s)
 {
     if (s->file) {
         fclose(s->file);
-        remove(s->path);
+        kd__os_remove(s->path);
     }
     if (s->context) {
         kd__release(s->context, s->path);
@@ -68,7 +69,7 @@ kd_status kd__spill_write(kd__spill *s, const void *bytes, int64_t size)
 kd_status kd__spill_seek(kd__spill *s, int64_t offset)
 {
     errno = 0;
-    return fseeko(s->file, (off_t)offset, SEEK_SET) ? failed(s, "seek") : KD_OK;
+    return kd__os_seek(s->file, offset) ? failed(s, "seek") : KD_OK;
 }
 
 kd_status kd__spill_read(kd__spill *s, void *to, int64_t size)

@@ -1,9 +1,8 @@
 /* The bar of a command that takes a while. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "tool/bar.h"
 #include "tool/say.h"
 
@@ -18,14 +17,9 @@ static struct {
     int open, drawn, of_library;
 } bar;
 
-double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+double seconds_now(void) { return kd__os_now(); }
 
-static int is_seen(void) { return !saying.quiet && isatty(2); }
+static int is_seen(void) { return !saying.quiet && kd__os_is_terminal(2); }
 
 static void start(const char *what, const char *unit, int64_t done, int64_t total)
 {

@@ -1,8 +1,8 @@
 /* kdistill generate: texts from a model's folder. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "tool/bar.h"
 #include "tool/command.h"
 #include "tool/recipe_file.h"
@@ -261,7 +261,7 @@ static int generate_texts(work *w)
     kd_sampling s = sampling();
     int64_t *ends = take((size_t)w->count * sizeof *ends), longest = 0, from = 0;
     int32_t *ids = NULL;
-    w->streams = w->count * asked.samples == 1 && isatty(1) && !saying.json;
+    w->streams = w->count * asked.samples == 1 && kd__os_is_terminal(1) && !saying.json;
     if (w->streams) s.token = put_token;
     int code = encode_all(w, &ids, ends, &longest);
     if (code == EXIT_DONE) code = open_generator(w, w->count * asked.samples, longest);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "tool/bar.h"
 #include "tool/command.h"
 #include "tool/say.h"
@@ -147,7 +148,7 @@ static int write_verdicts(work *w, FILE *to)
 static int put_verdicts(work *w)
 {
     if (!asked.out) return EXIT_DONE;
-    FILE *file = fopen(asked.out, "w");
+    FILE *file = kd__os_file(asked.out, "wb");
     if (!file) return say(EXIT_FAILED, "%s: cannot be written", asked.out);
     int code = write_verdicts(w, file);
     if (fclose(file) != 0 && code == EXIT_DONE)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "tool/command.h"
 #include "tool/command_line.h"
 #include "tool/plan_tool.h"
@@ -113,7 +114,7 @@ static page help = {
 
 static char *read_file(const char *path)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = kd__os_file(path, "rb");
     char *text = file ? malloc(1 << 20) : NULL;
     if (text) {
         const size_t size = fread(text, 1, (1 << 20) - 1, file);

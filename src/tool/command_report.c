@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "tool/command.h"
 #include "tool/say.h"
 #include "tool/train.h"
@@ -32,9 +33,9 @@ static const page help = {
 static char *name_of(const char *path)
 {
     size_t end = strlen(path);
-    while (end && path[end - 1] == '/') end--;
+    while (end && kd__os_separates(path[end - 1])) end--;
     size_t from = end;
-    while (from && path[from - 1] != '/') from--;
+    while (from && !kd__os_separates(path[from - 1])) from--;
     return take_text("%.*s", (int)(end - from), path + from);
 }
 
@@ -51,7 +52,7 @@ static int add_runs(kd_report *report, const char **runs, int count)
 
 static int write_markdown(kd_report *report)
 {
-    FILE *file = strcmp(markdown, "-") ? fopen(markdown, "w") : stdout;
+    FILE *file = strcmp(markdown, "-") ? kd__os_file(markdown, "wb") : stdout;
     if (!file) return say(EXIT_FAILED, "%s: cannot be written", markdown);
     int code = report_print_markdown(report, title, file);
     if (file != stdout && fclose(file) != 0)

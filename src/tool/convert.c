@@ -2,13 +2,13 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/array.h"
 #include "base/bytes.h"
 #include "base/context.h"
 #include "base/log.h"
 #include "base/numbers.h"
+#include "base/os.h"
 #include "tool/store_tool.h"
 
 /* A growing array in a file of its own, so that nothing large is held. */
@@ -97,7 +97,7 @@ static void shape_of(const column *c, char to[64], const char *open, const char 
 
 static int write_npy(table *t, const char *folder)
 {
-    mkdir(folder, 0777);
+    kd__os_make_folder(folder);
     for (int i = 0; i < t->count; i++) {
         column *c = &t->columns[i];
         char path[4096], shape[64], head[256];
@@ -106,7 +106,7 @@ static int write_npy(table *t, const char *folder)
                          "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", c->numpy, shape);
         const int padded = kd__round_up(10 + n + 1, 64) - 10;
         snprintf(path, sizeof path, "%s/%s.npy", folder, c->name);
-        FILE *file = fopen(path, "wb");
+        FILE *file = kd__os_file(path, "wb");
         if (!file) return 0;
         const unsigned char magic[10] = {
             0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)padded, (unsigned char)(padded >> 8)
@@ -123,7 +123,7 @@ static int write_safetensors(table *t, const char *path)
 {
     char *head = calloc((size_t)t->count + 1, 400), shape[64];
     int64_t at = 0, n = 0;
-    FILE *file = fopen(path, "wb");
+    FILE *file = kd__os_file(path, "wb");
     if (!file || !head) return 0;
     n += sprintf(head, "{");
     for (int i = 0; i < t->count; i++) {
@@ -246,7 +246,7 @@ int convert(kd_context *context, kd_store *store, const char *form, const char *
     static table t;
     int64_t entries[KD__MAX_FIELDS] = { 0 };
     kd_targets *targets;
-    FILE *file = json ? fopen(out, "w") : NULL;
+    FILE *file = json ? kd__os_file(out, "wb") : NULL;
     int good = !json || file;
     if (!json && strcmp(form, "npy") && strcmp(form, "safetensors")) {
         if (file) fclose(file);

@@ -2,6 +2,7 @@
 #include <kdistill.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "tool/command.h"
 #include "tool/command_line.h"
 
@@ -62,13 +63,14 @@ static int unknown(const char *word)
 /* The program's name without its folder: a link named kdistill-store is `kdistill store`. */
 static const char *named_command(const char *program)
 {
-    const char *slash = strrchr(program, '/');
-    const char *name = slash ? slash + 1 : program;
+    const char *name = program + strlen(program);
+    while (name > program && !kd__os_separates(name[-1])) name--;
     return strncmp(name, "kdistill-", 9) ? NULL : name + 9;
 }
 
 int main(int count, char **words)
 {
+    kd__os_begin_program(&count, &words);
     const char *of_name = named_command(count ? words[0] : "");
     for (int i = 0; of_name && i < COMMANDS; i++)
         if (!strcmp(of_name, commands[i].name)) return commands[i].run(count, words);

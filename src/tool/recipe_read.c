@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "tool/recipe_file.h"
 #include "tool/say.h"
 
@@ -364,7 +365,7 @@ char *recipe_path(const recipe *r, const char *name)
 {
     char *known = name[0] == '$' ? from_environment(name) : NULL;
     if (known) return known;
-    return take_text("%s%s", name[0] == '/' ? "" : r->folder, name);
+    return take_text("%s%s", kd__os_is_absolute(name) ? "" : r->folder, name);
 }
 
 /* "batch.tokens=512" */
@@ -384,10 +385,10 @@ static int put_overrides(recipe *r, const texts *overrides)
 int recipe_load(recipe *r, const char *path, const texts *overrides)
 {
     problem p = { .file = path };
-    const char *slash = strrchr(path, '/');
-    size_t size;
+    size_t size, folder = strlen(path);
+    while (folder && !kd__os_separates(path[folder - 1])) folder--;
     set_defaults(r);
-    r->folder = take_text("%.*s", slash ? (int)(slash - path + 1) : 0, path);
+    r->folder = take_text("%.*s", (int)folder, path);
     if (!(r->text = file_read(path, &size))) return EXIT_FAILED;
     if (size > 16 << 20)
         return say(EXIT_REFUSED, "%s: expected a recipe of at most 16 MB, got %zu bytes", path,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "tool/bar.h"
 #include "tool/say.h"
 #include "tool/store_fill.h"
@@ -25,7 +26,7 @@ static int change_recipe(recipe *r, const store_filling *o)
     r->teacher.once = 0;
     r->has_teacher = 1;
     if (o->model) {
-        if (!(absolute = realpath(o->model, NULL)))
+        if (!(absolute = kd__os_absolute(o->model)))
             return say(EXIT_FAILED, "%s: expected a model's folder, got none", o->model);
         free(r->teacher.model.items);
         r->teacher.model.items = take(sizeof *r->teacher.model.items);
@@ -78,7 +79,7 @@ static int open_writer(collecting *c, const char *path)
     }
     if (so.append && kd_store_open(&c->there, c->run->context, &path, 1, NULL) < 0) {
         say_note("%s: begun again: %s", path, kd_last_error()); /* killed before its first record */
-        remove(path);
+        kd__os_remove(path);
         so.append = 0;
     }
     NEED(kd_store_writer_create(&c->writer, c->run->context, path, &so, &field, 1));
@@ -155,7 +156,7 @@ static int collect(collecting *c, const char *recipe_file, const char *out, cons
     PART(train_open_teacher(run));
     PART(open_writer(c, part));
     PART(collect_all(c));
-    if (rename(part, out)) return say(EXIT_FAILED, "%s: could not be written", out);
+    if (kd__os_replace(part, out)) return say(EXIT_FAILED, "%s: could not be written", out);
     if (saying.json) {
         printf("{\"texts\": %lld, \"out\": ", (long long)c->total);
         json_put_text(stdout, out);

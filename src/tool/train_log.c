@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "tool/say.h"
 #include "tool/train.h"
 
@@ -21,7 +22,7 @@ int train_log_open(train_run *run)
     char *path = take_text("%s/log.jsonl", run->folder);
     const int goes_on = run->state.log_bytes > 0;
     int code = goes_on ? file_cut(path, run->state.log_bytes) : EXIT_DONE;
-    if (code == EXIT_DONE && !(run->log = fopen(path, goes_on ? "ab" : "wb")))
+    if (code == EXIT_DONE && !(run->log = kd__os_file(path, goes_on ? "ab" : "wb")))
         code = say(EXIT_FAILED, "%s: cannot be written: %s", path, strerror(errno));
     free(path);
     if (code == EXIT_DONE && !goes_on) train_log_begin(run);

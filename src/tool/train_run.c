@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "tool/bar.h"
 #include "tool/say.h"
 #include "tool/train.h"
@@ -23,7 +24,7 @@ static void forget(const train_run *run)
                                          "report.json", "report.html" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char *path = in_folder(run, names[i]);
-        remove(path);
+        kd__os_remove(path);
         free(path);
     }
 }
@@ -302,7 +303,7 @@ static int write_report(train_run *run)
 static void drop_checkpoint(const train_run *run)
 {
     char *path = in_folder(run, "checkpoint.kdc");
-    remove(path);
+    kd__os_remove(path);
     free(path);
 }
 

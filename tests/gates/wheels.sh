@@ -12,9 +12,11 @@ version=$(sed -n 's/^VERSION := //p' Makefile)
 # ---- every wheel, as a file ----
 count=0
 for wheel in "$wheels/kdistill-$version"-*.whl; do
-    count=$((count + 1))
+    count=$((count + 1)) limit=1048576
+    case $wheel in *win_amd64.whl) limit=1258291 ;; esac # a call saves ten registers more there
     size=$(stat -c %s "$wheel")
-    [ "$size" -le 1048576 ] || fail "$wheel: expected at most 1.0 MB, got $size bytes"
+    [ "$size" -le $limit ] || fail "$wheel: expected at most $limit bytes, got $size"
+    case $wheel in *win_amd64.whl) continue ;; esac # check-windows looks at what is in it
     rm -rf "$work/files"
     "$zig_python" -m zipfile -e "$wheel" "$work/files"
     library=$work/files/kdistill/lib/libkdistill.so.0
@@ -30,7 +32,7 @@ for wheel in "$wheels/kdistill-$version"-*.whl; do
         { cat "$work/audit"; fail "auditwheel does not agree with $tag"; }
     echo "$size bytes, auditwheel agrees: $tag"
 done
-[ "$count" -ge 4 ] || fail "expected four wheels in $wheels, got $count"
+[ "$count" -ge 5 ] || fail "expected five wheels in $wheels, got $count"
 
 # ---- no AVX where any processor comes along ----
 for object in build/wheel/manylinux-x86_64/*.o; do

@@ -124,7 +124,7 @@ static kd_status remove_save(kd_context *context, const char *path, int64_t numb
     kd__release(context, name);
     removing r = { context, folder };
     if (status == KD_OK) kd__os_list(folder, remove_file, &r);
-    if (remove(folder))
+    if (kd__os_remove(folder))
         kd__log(context, KD_LOG_WARNING, "checkpoint: the older save %s could not be removed",
                 folder);
     kd__release(context, folder);

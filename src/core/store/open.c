@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/numbers.h"
+#include "base/os.h"
 #include "base/text.h"
 #include "core/store/store.h"
 
@@ -162,6 +163,7 @@ kd_status kd_store_open(kd_store **out, kd_context *context, const char *const *
     KD_NEED(paths);
     KD_FAIL_IF(count < 1, KD_ERR_RANGE, "paths: expected at least 1, got %d", count);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_store_open_options"));
+    o.pread = o.pread || !kd__os_maps_grow();
     KD_FAIL_IF(o.parts < 1 || o.part < 0 || o.part >= o.parts, KD_ERR_RANGE,
                "part: expected 0 to parts - 1 of at least 1 parts, got part %d of %d", o.part,
                o.parts);

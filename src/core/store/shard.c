@@ -141,7 +141,7 @@ kd_status kd__shard_open(kd_context *context, kd__shard *shard, const char *path
 {
     memset(shard, 0, sizeof *shard);
     shard->file = -1;
-    shard->use_pread = use_pread || !kd__os_maps_grow();
+    shard->use_pread = use_pread;
     KD_TRY(kd__copy_text(context, &shard->path, path));
     shard->file = kd__os_open(path, KD__OS_READ);
     KD_FAIL_IF(shard->file < 0, errno == ENOENT ? KD_ERR_NOT_FOUND : KD_ERR_IO, "%s: %s", path,

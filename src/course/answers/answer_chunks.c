@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/numbers.h"
+#include "base/os.h"
 #include "base/text.h"
 #include "course/answers/answers.h"
 #include "formats/json.h"
@@ -93,7 +94,7 @@ static kd_status chunk_path(kd_context *context, const char *folder, int64_t chu
 
 static int is_there(const char *path)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = kd__os_file(path, "rb");
     if (file) fclose(file);
     return file != NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "course/answers/answers.h"
 
 static int64_t now(void) { return (int64_t)time(NULL); }
@@ -46,7 +47,7 @@ kd_status kd__claim_take(kd__claim *c, kd_context *context, const char *path, do
     *c = (kd__claim){ .context = context, .lease = lease };
     *mine = 0;
     KD_TRY(kd__copy_text(context, &c->path, path));
-    FILE *file = fopen(path, "wx");
+    FILE *file = kd__os_file(path, "wbx");
     if (!file && errno != EEXIST)
         return kd__fail(KD_ERR_IO, "%s: cannot make it: %s", path, strerror(errno));
     if (!file) {
@@ -65,7 +66,7 @@ kd_status kd__claim_renew(kd__claim *c)
 
 void kd__claim_drop(kd__claim *c)
 {
-    if (c->path) remove(c->path);
+    if (c->path) kd__os_remove(c->path);
     kd__release(c->context, c->path);
     c->path = NULL;
 }

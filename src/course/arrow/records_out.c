@@ -9,7 +9,7 @@
 enum {
     ROW,
     ID,
-    DOMAIN,
+    RECORD_DOMAIN,
     TOOLS,
     VARIABLES,
     MESSAGES,
@@ -50,7 +50,7 @@ static const struct {
 } columns[COLUMNS] = {
     [ROW] = { "", "+s", 23 },
     [ID] = { "id", "U", 0 },
-    [DOMAIN] = { "domain", "U", 0 },
+    [RECORD_DOMAIN] = { "domain", "U", 0 },
     [TOOLS] = { "tools", "U", 0 },
     [VARIABLES] = { "chat_template_kwargs", "U", 0 },
     [MESSAGES] = { "messages", "+L", 1 },
@@ -154,7 +154,7 @@ static kd_status put_facts(kd__build *b, const kd_record *r)
         int32_t column;
         const char *text;
     } texts[] = { { ID, r->id },
-                  { DOMAIN, r->domain },
+                  { RECORD_DOMAIN, r->domain },
                   { TOOLS, r->tools },
                   { VARIABLES, r->variables },
                   { EXPECTED, r->expected },

@@ -121,7 +121,7 @@ static kd_status measure_disk(kd_context *context, const char *folder, kd_plan_m
         status = kd__output_open(&output, context, path, 1);
         if (status == KD_OK) status = write_pieces(&output, piece);
         m->disk_bytes = (double)PIECE * PIECES / (kd__os_now() - start);
-        if (status == KD_OK) remove(path);
+        if (status == KD_OK) kd__os_remove(path);
         else kd__output_abandon(&output);
     }
     kd__release(context, piece);
