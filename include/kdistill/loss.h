@@ -57,7 +57,7 @@ typedef struct kd_loss kd_loss;
 /* log q_y - log p_y, gradient -a (onehot - q), a = log p_y - log q_y detached, T = 1; the teacher's
  * field "log_probability" has log p_y of the sampled token, one number per row */
 #define KD_LOSS_POLICY_GRADIENT 20
-#define KD_LOSS_ACCEPTANCE 38 /* -log sum min(p, q): drafts [arXiv 2602.23881] */
+#define KD_LOSS_ACCEPTANCE 40 /* -log sum min(p, q): drafts [arXiv 2602.23881] */
 
 #define KD_T2_DEFAULT 0 /* T^2 scaling as listed above */
 #define KD_T2_ON 1
