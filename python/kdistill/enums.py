@@ -564,8 +564,8 @@ class LossKind(IntEnum):
     #: log q_y - log p_y, gradient -a (onehot - q), a = log p_y - log q_y detached, T = 1; the
     #: teacher's field "log_probability" has log p_y of the sampled token, one number per row
     POLICY_GRADIENT = 20
-    #: -log sum min(p, q): a draft's right share; beside forward KL [arXiv 2602.23881]
-    ACCEPTANCE = 38
+    #: -log sum min(p, q): drafts [arXiv 2602.23881]
+    ACCEPTANCE = 40
     #: 1 - cos(s, t) [row]
     HIDDEN_COSINE = 21
     #: |s - t|, gradient 0 at 0 [row]
