@@ -68,7 +68,8 @@ static void group_portable(const kd__int4_tile *t, const uint8_t *codes, const i
     for (int k = 0; k < STEPS; k++, a += 4 * HIGH)
         for (int j = 0; j < 16; j++, codes += 4) {
             int8_t low[4], high[4];
-            for (int b = 0; b < 4; b++) low[b] = value[codes[b] & 15], high[b] = value[codes[b] >> 4];
+            for (int b = 0; b < 4; b++)
+                low[b] = value[codes[b] & 15], high[b] = value[codes[b] >> 4];
             for (int i = 0; i < t->rows; i++)
                 for (int b = 0; b < 4; b++) {
                     sums[i][j] += a[4 * i + b] * low[b];
@@ -171,8 +172,8 @@ AVX2 INLINE void add_256(const __m256i sums[4], const uint8_t *block, float by, 
     for (int p = 0; p < 4; p++) {
         const __m128i half = _mm_loadu_si128((const __m128i *)(const void *)(block + 16 * p));
         const __m256 d = _mm256_mul_ps(_mm256_cvtph_ps(half), _mm256_set1_ps(by));
-        _mm256_storeu_ps(y + 8 * p, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[p]), d,
-                                                    _mm256_loadu_ps(y + 8 * p)));
+        _mm256_storeu_ps(
+            y + 8 * p, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[p]), d, _mm256_loadu_ps(y + 8 * p)));
     }
 }
 
@@ -251,8 +252,8 @@ static const kd__int4_kernels avx_vnni = { tile_avx_vnni, NULL, round_avx2 };
 #define FROM_BLOCK                                                                                 \
     const __m512i both = _mm512_loadu_si512(block + SCALES + 64 * k);                              \
     const __m512i b0 = _mm512_shuffle_epi8(table, _mm512_and_si512(both, mask)),                   \
-                  b1 = _mm512_shuffle_epi8(                                                        \
-                      table, _mm512_and_si512(_mm512_srli_epi16(both, 4), mask));
+                  b1 = _mm512_shuffle_epi8(table,                                                  \
+                                           _mm512_and_si512(_mm512_srli_epi16(both, 4), mask));
 #define FROM_WIDE                                                                                  \
     const uint8_t *at = t->wide + g * WIDE_GROUP + k * 4 * WIDE;                                   \
     const __m512i b0 = _mm512_loadu_si512(at), b1 = _mm512_loadu_si512(at + 64);
@@ -281,8 +282,7 @@ static const kd__int4_kernels avx_vnni = { tile_avx_vnni, NULL, round_avx2 };
 
 AVX512 INLINE __m512i table_of(const kd__int4_tile *t)
 {
-    return _mm512_broadcast_i32x4(
-        _mm_loadu_si128((const __m128i *)(const void *)t->code->shifted));
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)t->code->shifted));
 }
 
 AVX512 INLINE __m512 scales_of(const uint8_t *at)

@@ -24,8 +24,8 @@ static void fill(void)
 {
     for (int64_t i = 0; i < ROWS * IN; i++) x[i] = wave(i, 0.7) * (i % IN % 50 == 7 ? 60.0f : 1.0f);
     for (int64_t i = 0; i < OUT * IN; i++) w[i] = wave(i, 0.31);
-    memset(x + 3 * IN, 0, IN * sizeof *x);       /* a silent row */
-    memset(w + 5 * IN + 32, 0, 32 * sizeof *w);  /* a silent group */
+    memset(x + 3 * IN, 0, IN * sizeof *x);      /* a silent row */
+    memset(w + 5 * IN + 32, 0, 32 * sizeof *w); /* a silent group */
     for (int i = 0; i < IN; i++) x[4 * IN + i] = i % 2 ? 1e30f : -1e30f;
 }
 
@@ -33,7 +33,8 @@ static void fill(void)
 static void encode(kd_context *ctx, int32_t format)
 {
     static float wide[OUT * DEEP], back[OUT * DEEP];
-    kd_array v = KD_ARRAY_2D(wide, KD_FLOAT32, OUT, DEEP), b = KD_ARRAY_2D(back, KD_FLOAT32, OUT, DEEP);
+    kd_array v = KD_ARRAY_2D(wide, KD_FLOAT32, OUT, DEEP),
+             b = KD_ARRAY_2D(back, KD_FLOAT32, OUT, DEEP);
     memset(wide, 0, sizeof wide);
     for (int o = 0; o < OUT; o++) memcpy(wide + o * DEEP, w + o * IN, IN * sizeof *w);
     ck_assert_int_eq(kd_block_encode(ctx, format, &v, NULL, blocks, sizeof blocks), KD_OK);
@@ -117,8 +118,8 @@ START_TEST(every_set_gives_the_bits_of_the_reference)
                 for (int o = 0; o < OUT; o++) {
                     const float expected = reference(ctx, formats[f], r, o);
                     ck_assert_msg(!memcmp(&expected, &y[r * OUT + o], sizeof expected),
-                                  "way %d, format %d, row %d, output %d: %.9g, not %.9g", (int)k,
-                                  f, r, o, y[r * OUT + o], expected);
+                                  "way %d, format %d, row %d, output %d: %.9g, not %.9g", (int)k, f,
+                                  r, o, y[r * OUT + o], expected);
                 }
             kd__int4_free(&q, ctx);
         }
