@@ -220,7 +220,7 @@ dist:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-plan bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton demo-quantize bench-rows bench-prune reproduce-digits reproduce-speech bench-towers
+.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-plan bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton demo-quantize bench-rows bench-prune reproduce-digits reproduce-speech bench-towers bench-bits
 
 DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
 build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
@@ -347,6 +347,10 @@ bench-rows: all
 # SMOLLM2, KD_DATA: students of fewer layers, by how the layers are chosen; STEPS of distilling.
 bench-prune: all
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) bench/prune.py $(SMOLLM2) $(KD_DATA) $(STEPS)
+
+# SMOLLM2, TEXT (README.md): KL of frozen models of 8 and 4 bits to their float32 selves.
+bench-bits: all
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) bench/few_bits.py $(SMOLLM2) $(or $(TEXT),README.md)
 
 bench-curation: all
 	$(PYTHON) bench/curation.py $(KD_DATA)

@@ -179,14 +179,17 @@ def llama_sides(folder, data, count):
 
 
 def llama_files(folder):
-    """What llama.cpp runs: the folder's own file, and a Q8_0 one beside it."""
-    own = [p for p in sorted(glob.glob(os.path.join(folder, "gguf", "*.gguf"))) if "Q8_0" not in p][
-        :1
-    ]
+    """What llama.cpp runs: the folder's own file, and one in Q8_0 and in Q4_0 beside it."""
+    ours = ("model.Q8_0.gguf", "model.Q4_0.gguf")
+    paths = sorted(glob.glob(os.path.join(folder, "gguf", "*.gguf")))
+    own = [path for path in paths if os.path.basename(path) not in ours][:1]
     files = {os.path.basename(path).split(".")[-2]: path for path in own}
     q8 = os.path.join(folder, "gguf", "model.Q8_0.gguf")
     if os.path.exists(q8) or measure("write_q8", folder, q8):
         files["Q8_0"] = q8
+    q4 = os.path.join(folder, "gguf", "model.Q4_0.gguf")
+    if os.path.exists(q4) or measure("write_q4", folder, q4):
+        files["Q4_0"] = q4
     return files
 
 
@@ -268,6 +271,7 @@ def generation(folder, data):
         sides = {
             "ours, 8-bit, float16 cache": ("ours_generate", folder, data, count, "INT8", "FLOAT16"),
             "ours, 8-bit": ("ours_generate", folder, data, count, "INT8"),
+            "ours, 4-bit": ("ours_generate", folder, data, count, "Q4_0"),
             "ours, float32": ("ours_generate", folder, data, count, "FLOAT32"),
         }
         if count in (1, 32):

@@ -144,7 +144,7 @@ def ours_generate(folder, data, count, weights, cache="FLOAT32"):
         generator = kd.Generator(
             model,
             max_sequences=count,
-            weights=kd.DType[weights],
+            weights=kd.Block[weights] if weights in kd.Block.__members__ else kd.DType[weights],
             cache=kd.DType[cache],
             cache_tokens=count * (PROMPT + NEW + 32),
         )
@@ -245,6 +245,17 @@ def operations(shape, length):
 
 def product_speeds():
     return ours_context()[1].measure_matmul()
+
+
+def write_q4(folder, path):
+    """The same weights as a Q4_0 file, embeddings and head in Q8_0, written by the library."""
+    import kdistill as kd
+
+    context = kd.Context()
+    model = kd.Model.load(context, folder, frozen=1)
+    formats = {"format": kd.Block.Q4_0, "head": kd.Block.Q8_0}
+    model.write_gguf(kd.Tokenizer(context, folder), path, **formats)
+    return 0
 
 
 def write_q8(folder, path):

@@ -29,7 +29,8 @@ typedef struct kd_generator_options {
     /* total capacity in tokens; 0: max_sequences times 512 (or the model's positions, if fewer) */
     int64_t cache_tokens;
     int32_t prefill_tokens; /* prompt tokens computed per step, at most */
-    /* KD_FLOAT32, or KD_INT8: products of 8-bit numbers, as in kd_model_options */
+    /* KD_FLOAT32, or products of few bits as in kd_model_options: KD_INT8, KD_BLOCK_Q4_0 or
+     * KD_BLOCK_IQ4_NL (block.h) */
     int32_t weights;
     /* for texts, stop texts and end tokens; NULL: ids only. Kept alive */
     kd_tokenizer *tokenizer;
@@ -207,7 +208,7 @@ typedef struct kd_speed_options {
     int32_t prompt_tokens; /* per sequence */
     int32_t new_tokens;
     int32_t repeats; /* the medians of this many are reported */
-    int32_t weights; /* KD_FLOAT32 or KD_INT8 */
+    int32_t weights; /* as in kd_generator_options */
     int32_t reserved;
 } kd_speed_options;
 #define KD_SPEED_OPTIONS_INIT                                                                      \

@@ -863,7 +863,11 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "DType.FLOAT32, or DType.INT8 for a frozen language model: 8-bit weights times 8-bit ac"
             "tivations, one scale per 64 or 128 inputs, logits included; kept in addition to the pa"
             "rameters, which must not change. Loading runs 256 random tokens through the model: lou"
-            "d inputs are evened out before they are rounded [Xiao et al. 2023]"
+            "d inputs are evened out before they are rounded [Xiao et al. 2023]. Or Block.Q4_0 or B"
+            "lock.IQ4_NL (block.h): the layers' matrices as blocks of 4 bits times 8-bit activation"
+            "s, 32 inputs a scale on both sides, the head in 8 bits, the same bits in every instruc"
+            "tion set; Status.ERR_RANGE: a matrix has numbers that the blocks do not have. Since 0."
+            "2"
         ),
         "recompute": (
             "int",
@@ -1238,7 +1242,8 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "prefill_tokens": ("int", "prompt tokens computed per step, at most"),
         "weights": (
             "DType",
-            "DType.FLOAT32, or DType.INT8: products of 8-bit numbers, as in kd_model_options"
+            "DType.FLOAT32, or products of few bits as in kd_model_options: DType.INT8, Block.Q4_0 "
+            "or Block.IQ4_NL (block.h)"
         ),
         "cache": (
             "DType",
@@ -1290,7 +1295,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "prompt_tokens": ("int", "per sequence"),
         "new_tokens": ("int", ""),
         "repeats": ("int", "the medians of this many are reported"),
-        "weights": ("DType", "DType.FLOAT32 or DType.INT8"),
+        "weights": ("DType", "as in kd_generator_options"),
     },
     "kd_student_options": {
         "layers": ("int", "of the student; 0: all"),

@@ -17,6 +17,7 @@ uint32_t kd__cpu_read(const kd__cpu_registers *r)
         !has(r->leaf7_ebx, 1u << 5))
         return 0;
     found |= KD__CPU_AVX2;
+    if (has(r->leaf71_eax, 1u << 4)) found |= KD__CPU_AVX_VNNI;
     if (!has(r->leaf7_ebx, f_dq_bw_vl) || (r->xcr0 & zmm) != zmm) return found;
     found |= KD__CPU_AVX512;
     if (has(r->leaf7_ecx, 1u << 11)) found |= KD__CPU_AVX512_VNNI;

@@ -8,6 +8,7 @@
 #define KD__CPU_AVX512 2 /* F, BW, DQ, VL                                      */
 #define KD__CPU_AVX512_VNNI 4
 #define KD__CPU_AVX512_BF16 8
+#define KD__CPU_AVX_VNNI 16 /* VNNI of 256 bits, without AVX-512 */
 
 /* All of the bits above that hold here; asked of the processor itself, since some compilers'
  * runtimes answer 0 to everything (ziglang/zig#18074). */

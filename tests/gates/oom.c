@@ -367,8 +367,9 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
     s.stop_texts = (const char *[]){ "nothing" };
     s.stop_text_count = 1;
     beam.beams = 2;
-    for (int weights = 0; weights < 2 && status == KD_OK; weights++) {
-        o.weights = weights ? KD_INT8 : KD_FLOAT32;
+    static const int32_t weights[] = { KD_FLOAT32, KD_INT8, KD_BLOCK_Q4_0 };
+    for (int k = 0; k < 3 && status == KD_OK; k++) {
+        o.weights = weights[k];
         status = kd_generator_create(&g, model, &o);
         if (status == KD_OK) status = kd_generator_add(g, prompt, 40, &s, NULL);
         while (status == KD_OK) status = kd_generator_next(g, &text);

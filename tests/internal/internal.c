@@ -325,6 +325,8 @@ START_TEST(features_need_the_processor_and_the_system)
     ck_assert_uint_eq(kd__cpu_read(&r), 0);
     r = all, r.leaf71_eax = 0;
     ck_assert_uint_eq(kd__cpu_read(&r), KD__CPU_AVX2 | KD__CPU_AVX512 | KD__CPU_AVX512_VNNI);
+    r = all, r.leaf71_eax = 0x10, r.xcr0 = 0x7; /* a processor without AVX-512 */
+    ck_assert_uint_eq(kd__cpu_read(&r), KD__CPU_AVX2 | KD__CPU_AVX_VNNI);
 }
 END_TEST
 
@@ -561,6 +563,7 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0); /* a log tells how far a run came */
     SRunner *runner = srunner_create(bounds_suite());
     srunner_add_suite(runner, base_suite());
+    srunner_add_suite(runner, int4_suite());
     srunner_add_suite(runner, int8_suite());
     srunner_add_suite(runner, kernels_suite());
     srunner_add_suite(runner, layers_suite());

@@ -7,6 +7,7 @@
 Suite *base_suite(void);
 Suite *bounds_suite(void);
 Suite *eigen_suite(void);
+Suite *int4_suite(void);
 Suite *int8_suite(void);
 Suite *kernels_suite(void);
 Suite *layers_suite(void);

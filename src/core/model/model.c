@@ -1,6 +1,8 @@
 /* Model handles: creation, parameters, gradients, names, memory. The passes are in forward.c. */
 #include "core/model/task_heads.h"
 
+#include <kdistill/block.h>
+
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -59,6 +61,18 @@ static kd_status fill_model(kd_model *model, const char *config, const kd_model_
     return reserve(model, o);
 }
 
+static kd_status check_weights(const kd_model_options *o)
+{
+    const int32_t w = o->weights;
+    const int few = w == KD_INT8 || w == KD_BLOCK_Q4_0 || w == KD_BLOCK_IQ4_NL;
+    KD_FAIL_IF(w != KD_FLOAT32 && (!few || !o->frozen), KD_ERR_UNSUPPORTED,
+               "weights: expected KD_FLOAT32 (%d), or KD_INT8 (%d), KD_BLOCK_Q4_0 (%d) or "
+               "KD_BLOCK_IQ4_NL (%d) for a frozen model, got %d%s",
+               KD_FLOAT32, KD_INT8, KD_BLOCK_Q4_0, KD_BLOCK_IQ4_NL, w,
+               few ? " for one that trains" : "");
+    return KD_OK;
+}
+
 kd_status kd__model_make(kd_model **out, kd_context *context, const char *config,
                          const kd_model_options *options)
 {
@@ -69,9 +83,7 @@ kd_status kd__model_make(kd_model **out, kd_context *context, const char *config
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_model_options"));
     KD_FAIL_IF(o.max_rows < 0, KD_ERR_RANGE, "max_rows: expected 0 or more, got %lld",
                (long long)o.max_rows);
-    KD_FAIL_IF(o.weights != KD_FLOAT32 && (o.weights != KD_INT8 || !o.frozen), KD_ERR_UNSUPPORTED,
-               "weights: expected KD_FLOAT32 (%d), or KD_INT8 (%d) for a frozen model, got %d",
-               KD_FLOAT32, KD_INT8, o.weights);
+    KD_TRY(check_weights(&o));
     KD_TRY(kd__object_create((void **)&model, context, sizeof *model));
     model->serial = atomic_fetch_add(&serials, 1) + 1;
     kd_status status = fill_model(model, config, &o);

@@ -59,7 +59,7 @@ struct kd_model {
     kd__network net;
     int32_t frozen;
     int32_t has_adapters; /* 1: frozen tensors stay frozen */
-    int32_t weights;      /* KD_FLOAT32 or KD_INT8 */
+    int32_t weights;      /* KD_FLOAT32, KD_INT8 or a block format */
     uint64_t seed;
     float *parameters, *gradients;
     /* 1: since a checkpoint was saved, or other numbers put in their place, no pass came: what is

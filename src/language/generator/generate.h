@@ -11,7 +11,7 @@
 #include "base/object.h"
 #include "math/kernels.h"
 #include "language/decoder/decoder.h"
-#include "language/trunk/int8_weights.h"
+#include "language/trunk/packed.h"
 #include "language/tokenizer/tokenizer.h"
 
 /* ---- cache: blocks of B tokens of all layers, counted by their users ---- A block of a layer and
@@ -137,9 +137,9 @@ struct kd_generator {
     kd_model *model;
     kd_generator_options options;
     kd__cache cache;
-    /* NULL: the model's own weights; `own_int8` 1: freed with the generator */
-    kd__int8_weights *int8;
-    int32_t own_int8;
+    /* NULL: the model's own weights; `own_packed` 1: freed with the generator */
+    kd__packed *packed;
+    int32_t own_packed;
     kd__request *first, *last; /* waiting or running */
     kd__sequence **slots;      /* (max_sequences) */
     kd__sequence *done, *done_last, *given;

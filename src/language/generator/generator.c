@@ -1,4 +1,5 @@
 /* A generator: its options, the memory it takes, creation, refreshing. */
+#include <kdistill/block.h>
 #include <math.h>
 
 #include "language/generator/generate.h"
@@ -51,9 +52,10 @@ static kd_status read_options(kd_model *model, const kd_generator_options *optio
                "prefill_tokens: expected 1 to 65536, got %d", o->prefill_tokens);
     KD_FAIL_IF(o->cache_tokens < 0 || o->cache_tokens > (int64_t)1 << 31, KD_ERR_RANGE,
                "cache_tokens: expected 0 to 2^31, got %lld", (long long)o->cache_tokens);
-    KD_FAIL_IF(o->weights != KD_FLOAT32 && o->weights != KD_INT8, KD_ERR_UNSUPPORTED,
-               "weights: expected KD_FLOAT32 (%d) or KD_INT8 (%d), got %d", KD_FLOAT32, KD_INT8,
-               o->weights);
+    KD_FAIL_IF(o->weights != KD_FLOAT32 && !kd__packed_has(o->weights), KD_ERR_UNSUPPORTED,
+               "weights: expected KD_FLOAT32 (%d), KD_INT8 (%d), KD_BLOCK_Q4_0 (%d) or "
+               "KD_BLOCK_IQ4_NL (%d), got %d",
+               KD_FLOAT32, KD_INT8, KD_BLOCK_Q4_0, KD_BLOCK_IQ4_NL, o->weights);
     const int known = o->cache == KD_FLOAT32 || o->cache == KD_FLOAT16 || o->cache == KD_BFLOAT16;
     KD_FAIL_IF(!known, KD_ERR_UNSUPPORTED,
                "cache: expected KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16, got %d", o->cache);
@@ -61,6 +63,13 @@ static kd_status read_options(kd_model *model, const kd_generator_options *optio
     const int64_t positions = kd__trunk_config_of(model)->positions;
     if (!o->cache_tokens) o->cache_tokens = (int64_t)o->max_sequences * kd__min(positions, 512);
     return KD_OK;
+}
+
+/* The model's own weights of this kind; NULL: it has none. */
+static kd__packed *of_model(const kd_model *model, int32_t weights)
+{
+    kd__packed *packed = kd__trunk_of(model)->packed;
+    return packed && kd__packed_weights(packed) == weights ? packed : NULL;
 }
 
 /* The draft's own generator. */
@@ -98,8 +107,8 @@ static kd_generator_info plan(kd_model *model, const kd_generator_options *o, kd
     kd_generator_info info = { .block_tokens = (int32_t)cache->block_tokens,
                                .cache_bytes = kd__cache_bytes(cache),
                                .cache_tokens = cache->blocks * cache->block_tokens };
-    if (o->weights == KD_INT8 && !kd__trunk_of(model)->quantized)
-        info.weight_bytes = kd__int8_weights_bytes(kd__trunk_config_of(model));
+    if (o->weights != KD_FLOAT32 && !of_model(model, o->weights))
+        info.weight_bytes = kd__packed_bytes(kd__trunk_config_of(model), o->weights);
     info.draft_bytes = draft_bytes(model, o, cache);
     return info;
 }
@@ -125,13 +134,13 @@ kd_status kd_generator_get_info(kd_generator *g, kd_generator_info *info)
     return kd__info_write(info, &now, sizeof now, "kd_generator_info");
 }
 
-/* The model's own int8 weights, or some made of its float32 ones. */
-static kd_status take_int8(kd_generator *g)
+/* The model's own, or some made of its float32 numbers. */
+static kd_status take_packed(kd_generator *g)
 {
-    g->int8 = kd__trunk_of(g->model)->quantized;
-    if (g->int8) return KD_OK;
-    g->own_int8 = 1;
-    return kd__int8_weights_make(&g->int8, g->model, NULL);
+    g->packed = of_model(g->model, g->options.weights);
+    if (g->packed) return KD_OK;
+    g->own_packed = 1;
+    return kd__packed_make(&g->packed, g->model, g->options.weights, NULL);
 }
 
 kd_status kd_generator_create(kd_generator **out, kd_model *model,
@@ -151,7 +160,7 @@ kd_status kd_generator_create(kd_generator **out, kd_model *model,
     g->info = plan(model, &o, &g->cache);
     KD_TRY_GOTO(status, kd__cache_make(&g->cache, g->object.context), failed);
     KD_TRY_GOTO(status, KD_NEW(g->object.context, &g->slots, o.max_sequences), failed);
-    if (o.weights == KD_INT8) KD_TRY_GOTO(status, take_int8(g), failed);
+    if (o.weights != KD_FLOAT32) KD_TRY_GOTO(status, take_packed(g), failed);
     g->options.draft = NULL; /* the draft's generator keeps it alive */
     if (o.draft) {
         const kd_generator_options its = drafting_options(g);
@@ -183,7 +192,7 @@ void kd_generator_free(kd_generator *g)
     }
     kd_generator_free(g->drafter);
     kd__cache_free(&g->cache);
-    if (g->own_int8) kd__int8_weights_free(g->int8);
+    if (g->own_packed) kd__packed_free(g->packed);
     void *blocks[] = { g->slots,        g->rows.tokens, g->rows.positions, g->rows.spans,
                        g->rows.outputs, g->block,       g->logits,         g->sampler };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd__release(context, blocks[i]);
@@ -199,11 +208,11 @@ kd_status kd_generator_refresh(kd_generator *g)
                "generator: expected no prompt in progress: take all texts first");
     KD_TRY(kd__model_refresh(g->model));
     if (g->drafter) KD_TRY(kd_generator_refresh(g->drafter));
-    if (g->own_int8) {
-        kd__int8_weights *made = NULL;
-        KD_TRY(kd__int8_weights_make(&made, g->model, NULL));
-        kd__int8_weights_free(g->int8);
-        g->int8 = made;
+    if (g->own_packed) {
+        kd__packed *made = NULL;
+        KD_TRY(kd__packed_make(&made, g->model, g->options.weights, NULL));
+        kd__packed_free(g->packed);
+        g->packed = made;
     }
     kd__cache_forget(&g->cache);
     return KD_OK;

@@ -4,7 +4,7 @@
 
 #include "base/thread.h"
 #include "language/generator/generate.h"
-#include "language/trunk/int8_weights.h"
+#include "language/trunk/packed.h"
 #include "math/gemm.h"
 #include "math/kernels.h"
 #include "nn/embedding.h"
@@ -53,9 +53,7 @@ static void add_residual(const pass *w, const float *from, int32_t bias)
 static kd_status linear(const pass *w, int32_t weight, const float *x, int64_t inputs,
                         int64_t outputs, float *y)
 {
-    if (w->g->int8)
-        return kd__int8_product(w->context, kd__int8_weights_find(w->g->int8, weight), x,
-                                w->rows.count, y);
+    if (w->g->packed) return kd__packed_product(w->g->packed, weight, x, w->rows.count, y);
     const kd__gemm product = { .b_t = 1,
                                .m = w->rows.count,
                                .n = outputs,

@@ -183,11 +183,11 @@ kd_status kd_model_measure_speed(kd_model *model, const kd_speed_options *option
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_speed_options"));
     KD_TRY(check_run(model, &o));
     KD_TRY(make_generator(&g, model, &o));
-    const int in_int8 = o.weights == KD_INT8 || kd__trunk_of(model)->quantized;
     found.sequences = o.sequences;
     found.cache_bytes = g->info.cache_bytes;
-    found.parameter_bytes = in_int8 ? kd__int8_weights_bytes(kd__trunk_config_of(model))
-                                    : 4 * model->net.parameters;
+    found.parameter_bytes =
+        g->packed ? kd__packed_bytes(kd__trunk_config_of(model), kd__packed_weights(g->packed))
+                  : 4 * model->net.parameters;
     const kd_status status = measure(g, &o, &found);
     kd_generator_free(g);
     return status == KD_OK ? kd__info_write(speed, &found, sizeof found, "kd_speed") : status;

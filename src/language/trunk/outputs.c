@@ -5,7 +5,7 @@
 #include "base/array.h"
 #include "base/memory.h"
 #include "language/trunk/trunk.h"
-#include "language/trunk/int8_weights.h"
+#include "language/trunk/packed.h"
 #include "language/trunk/lora.h"
 #include "nn/linear.h"
 #include "nn/residual.h"
@@ -95,11 +95,9 @@ static kd_status make_logits(kd_model *model, const float *states)
     const kd__rows rows = { model->object.context, model->rows };
     if (s->logits_known) return KD_OK;
     KD_TRY(KD_RESERVE(rows.context, &s->logits, &s->logits_room, rows.count * d->classes));
-    KD_TRY(s->quantized
-               ? kd__int8_product(rows.context, kd__int8_weights_find(s->quantized, d->head),
-                                  states, rows.count, s->logits)
-               : kd__linear(&rows, states, d->outer, kd__tensor_values(model, d->head), d->classes,
-                            s->logits));
+    KD_TRY(s->packed ? kd__packed_product(s->packed, d->head, states, rows.count, s->logits)
+                     : kd__linear(&rows, states, d->outer, kd__tensor_values(model, d->head),
+                                  d->classes, s->logits));
     kd__bias(&rows, s->logits, kd__tensor_values(model, d->head_bias), d->classes);
     s->logits_known = 1;
     return KD_OK;

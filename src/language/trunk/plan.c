@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "base/numbers.h"
 #include "language/trunk/trunk.h"
-#include "language/trunk/int8_weights.h"
+#include "language/trunk/packed.h"
 #include "language/trunk/smooth.h"
 
 static int64_t place(int64_t *floats, int64_t rows, int64_t width)
@@ -98,7 +98,7 @@ void kd__trunk_lay_out(kd__trunk_plan *p, const kd__trunk_config *d, kd__trunk_k
 static int64_t product_scratch(const kd_context *context, int64_t rows, int64_t inputs,
                                int64_t outputs, int32_t train, int32_t weights)
 {
-    if (weights == KD_INT8) return kd__int8_scratch(rows, inputs);
+    if (kd__packed_has(weights)) return kd__packed_scratch(context, weights, rows, inputs);
     const int64_t y = kd__gemm_scratch(context, rows, outputs, inputs),
                   dx = train ? kd__gemm_scratch(context, rows, inputs, outputs) : 0,
                   dw = train ? kd__gemm_scratch(context, outputs, inputs, rows) : 0;
@@ -131,7 +131,7 @@ int64_t kd__trunk_scratch(const kd__network *net, const kd_context *context,
     const kd__trunk_config *d = &((const kd__trunk *)net->state)->config;
     const int64_t rows = o->max_rows * kd__max(1, kd__trunk_image_rows(d));
     const int64_t most = rows ? most_scratch(d, context, rows, !o->frozen, o->weights) : 0;
-    if (o->weights != KD_INT8 || !kd__smooths(d)) return most;
+    if (!kd__packed_measures(d, o->weights)) return most;
     return kd__max(most, most_scratch(d, context, KD__SMOOTH_ROWS, 0, KD_FLOAT32));
 }
 
@@ -146,7 +146,7 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd
     int64_t rows, trained, a_row, whole;
     KD_TRY(kd__multiply(o->max_rows, kd__trunk_rows_of_pass(d, 0), &rows));
     KD_TRY(kd__multiply(o->max_rows, kd__trunk_rows_of_pass(d, train), &trained));
-    if (o->weights == KD_INT8 && kd__smooths(d)) /* the rows that 8-bit weights are made with */
+    if (kd__packed_measures(d, o->weights)) /* the rows that 8-bit weights are made with */
         rows = trained = kd__max(rows, KD__SMOOTH_ROWS);
     kept.outputs = net->asked;
     kd__trunk_lay_out(&plan, d, kept, 1, train);
@@ -163,7 +163,7 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd
     if (d->position_table >= 0) *floats += rows;
     if (d->type_table >= 0) *floats += rows;
     *floats += kd__trunk_scratch(net, context, o);
-    if (o->weights == KD_INT8) *floats += kd__int8_weights_bytes(d) / 4;
+    if (kd__packed_has(o->weights)) *floats += kd__packed_bytes(d, o->weights) / 4;
     return KD_OK;
 }
 

@@ -5,7 +5,7 @@
 #include "base/numbers.h"
 #include "language/trunk/lattice.h"
 #include "language/trunk/lora.h"
-#include "language/trunk/int8_weights.h"
+#include "language/trunk/packed.h"
 
 static const kd__trunk *state_of(const kd__network *net) { return net->state; }
 
@@ -17,7 +17,7 @@ void kd__trunk_free(kd__trunk *s, kd_context *context)
     kd__trunk_pass_free(&s->pass, context);
     kd__lora_free(s->lora, context);
     kd__lattice_free(s->lattice, context);
-    kd__int8_weights_free(s->quantized);
+    kd__packed_free(s->packed);
     void *blocks[] = {
         s->config.rope.divisors, s->config.layer, s->config.windows, o->dhidden, o->dlayers,
         o->dlayers_room,         o->has_dlayer,   o->dlogits,        s->logits
@@ -60,8 +60,9 @@ kd_status kd__trunk_reserve(kd_model *model, int64_t rows, int32_t train)
 kd_status kd__trunk_finish(kd_model *model)
 {
     kd__trunk *s = kd__trunk_of(model);
-    return model->weights == KD_INT8 ? kd__int8_weights_make(&s->quantized, model, &s->pass)
-                                     : KD_OK;
+    return kd__packed_has(model->weights)
+               ? kd__packed_make(&s->packed, model, model->weights, &s->pass)
+               : KD_OK;
 }
 
 kd_status kd__trunk_run(kd_model *model, kd_batch *batch, int32_t mode)
@@ -91,7 +92,7 @@ int64_t kd__trunk_layers(const kd__network *net) { return state_of(net)->config.
 int64_t kd__trunk_int8_bytes(const kd__network *net)
 {
     const kd__trunk_config *d = &state_of(net)->config;
-    return d->classifier ? 0 : kd__int8_weights_bytes(d);
+    return d->classifier ? 0 : kd__packed_bytes(d, KD_INT8);
 }
 
 static int64_t numbers_of(const kd__network *net, int64_t first, int64_t end)

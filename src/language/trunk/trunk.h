@@ -175,10 +175,10 @@ typedef struct kd__trunk {
     int64_t logits_room;
     int32_t logits_known;
     kd_array head_view, head_gradient, bias_view, bias_gradient;
-    struct kd__lora *lora;              /* NULL: no adapters */
-    struct kd__lattice *lattice;        /* NULL: none; not beside adapters */
-    struct kd__int8_weights *quantized; /* of a frozen model, NULL: none */
-    struct kd__samples *samples;        /* outputs of samples, NULL: none */
+    struct kd__lora *lora;       /* NULL: no adapters */
+    struct kd__lattice *lattice; /* NULL: none; not beside adapters */
+    struct kd__packed *packed;   /* of a frozen model, NULL: none */
+    struct kd__samples *samples; /* outputs of samples, NULL: none */
 } kd__trunk;
 
 /* Of models whose engine stands on a trunk: it is the first member of their state. */

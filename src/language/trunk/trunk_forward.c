@@ -9,7 +9,7 @@
 #include "base/thread.h"
 #include "core/data/data.h"
 #include "language/trunk/trunk.h"
-#include "language/trunk/int8_weights.h"
+#include "language/trunk/packed.h"
 #include "language/trunk/smooth.h"
 #include "nn/embedding.h"
 #include "math/random.h"
@@ -141,14 +141,12 @@ static void angles(void *argument, int64_t sequence, int32_t worker)
 
 /* ---- layers ---- */
 
-/* y (R, outputs) = x W', in 8 bits where the model's weights are. */
+/* y (R, outputs) = x W', in few bits where the model's weights are. */
 static kd_status linear(const kd_model *model, const kd__rows *rows, int32_t weight, const float *x,
                         int64_t inputs, int64_t outputs, float *y)
 {
-    const kd__int8_weights *quantized = kd__trunk_of(model)->quantized;
-    if (quantized)
-        return kd__int8_product(rows->context, kd__int8_weights_find(quantized, weight), x,
-                                rows->count, y);
+    const kd__packed *packed = kd__trunk_of(model)->packed;
+    if (packed) return kd__packed_product(packed, weight, x, rows->count, y);
     return kd__linear(rows, x, inputs, kd__tensor_values(model, weight), outputs, y);
 }
 
