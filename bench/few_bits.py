@@ -3,7 +3,7 @@
     KDISTILL_LIBRARY=lib/libkdistill.so python bench/few_bits.py MODEL TEXT [TOKENS]
 
 KL(float32, few bits) in nat a token, and the share of tokens whose most probable successor is the
-same, on the first TOKENS (256) tokens of a text file. Numbers that lie on a lattice already, as those
+same, on the first TOKENS (256) of a text file. Numbers that lie on a lattice already, as those
 of a quantized file do, are nearer than others. The table also lies in build/few_bits.json.
 """
 

@@ -15,7 +15,7 @@
 #define KD__INT4_BLOCK 576 /* bytes of a group of a panel */
 
 /* W (outputs, inputs) in panels of 32 outputs: blocks[panel][group] is 32 scales, then
- * codes[input / 4][output % 16][4] of 8 bits, the low 4 of output 0 .. 15, the high 4 of 16 .. 31. */
+ * codes[input / 4][output % 16][4] of 8 bits: low 4 of output 0 .. 15, high 4 of 16 .. 31. */
 typedef struct kd__int4 {
     int32_t format; /* KD_BLOCK_Q4_0 or KD_BLOCK_IQ4_NL */
     int64_t outputs, inputs, panels, groups;

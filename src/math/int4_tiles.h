@@ -1,4 +1,4 @@
-/* The innermost loops of products with weights of 4 bits: a few rows times a panel of 32 outputs. */
+/* Innermost loops of products with weights of 4 bits: a few rows times a panel of 32 outputs. */
 #ifndef KD_MATH_INT4_TILES_H
 #define KD_MATH_INT4_TILES_H
 

@@ -45,7 +45,14 @@ def fields(declaration):
     ]
 
 
-def program(folder):
+def field_now(field, index, now):
+    """What stands in its place: a reserved field may have got a name."""
+    given = field.startswith("reserved") and field not in now and index < len(now)
+    return now[index] if given else field
+
+
+def program(folder, now):
+    """Prints the recorded fields of `folder`; `now`: the fields of each struct that is compiled."""
     cases = " ".join(f'{kind}: "{kind}",' for kind in KINDS)
     lines = [
         "#include <kdistill.h>",
@@ -55,10 +62,11 @@ def program(folder):
         "int main(void) {",
     ]
     for name, names in structs(folder):
-        for field in names:
+        for index, field in enumerate(names):
+            here = field_now(field, index, now.get(name, names))
             lines.append(
                 f'printf("{name}.{field} at %zu, %zu bytes, %s\\n", offsetof({name}, '
-                f"{field}), sizeof((({name} *)0)->{field}), KIND((({name} *)0)->{field}));"
+                f"{here}), sizeof((({name} *)0)->{here}), KIND((({name} *)0)->{here}));"
             )
     return "\n".join(lines + ["return 0; }"])
 
@@ -83,8 +91,8 @@ def printed(work, source, folder):
 
 def main(old, new):
     with tempfile.TemporaryDirectory() as work:
-        source = program(old)
-        before, after = printed(work, source, old), printed(work, source, new)
+        before = printed(work, program(old, {}), old)
+        after = printed(work, program(old, dict(structs(new))), new)
     for b, a in zip(before, after):
         if a != b:
             print(f"{b} in {old}; now {a}")
