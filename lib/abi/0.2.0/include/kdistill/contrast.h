@@ -48,9 +48,22 @@ extern "C" {
  * Groups are not asked for [Wu et al. 2023; Vasu et al. 2024] */
 #define KD_LOSS_AFFINITY_KL 34
 
+/* Rankings of a cross-encoder. C_i: the candidates of the group of anchor i, a query, c of them;
+ * the teacher's field ("score") is one number a row, of which a candidate's is its score: y_j =
+ * KD_TERM_TEACHER_SCALE times it (0: 1); an anchor's is not looked at, but finite. Queries with one
+ * candidate have no value. The diagnostics' positive is the candidate that the teacher puts first.
+ * group_field is needed. */
+
+/* 1/n sum_i 2 / (c (c - 1)) sum_(j<k in C_i) ((z_ij - z_ik) - (y_j - y_k))^2. Scores are compared
+ * directly: choose KD_TERM_SCALE so that z may reach as far as y does [Hofstaetter et al.
+ * 2020] */
+#define KD_LOSS_MARGIN_MSE 38
+/* 1/n sum_i KL(softmax_(j in C_i) y_j, softmax_(j in C_i) z_ij) [Ren et al. 2021] */
+#define KD_LOSS_LISTWISE_KL 39
+
 /* ---- numbers of terms: kd_loss_set ---- */
-#define KD_TERM_SCALE 23         /* 32 to 34: of dot products; 1e-6 .. 1000, 20 */
-#define KD_TERM_TEACHER_SCALE 24 /* 34: the teacher's, 0: KD_TERM_SCALE; 0 .. 1000, 0 */
+#define KD_TERM_SCALE 23         /* 32 to 34, 38, 39: of dot products; 1e-6 .. 1000, 20 */
+#define KD_TERM_TEACHER_SCALE 24 /* 34, 38, 39: the teacher's, 0: KD_TERM_SCALE, 1; 0 .. 1000, 0 */
 #define KD_TERM_BIAS 25          /* 33; -1000 .. 1000, -10 */
 
 #define KD_DIRECTION_BOTH 0
@@ -75,7 +88,8 @@ typedef struct kd_pair_options {
      * row i with row i. */
     const char *group_field;
     /* Integers of the batch: 0 an anchor, 1 a candidate, -1 neither. Given if and only if
-     * other_output is NULL; 32 and 33 then need group_field. */
+     * other_output is NULL; 32 and 33 then need group_field; 38 and 39 always
+     * do. */
     const char *side_field;
     /* An output of one number (KD_UNIT_OF_BATCH), a parameter that is the logarithm of the scale,
      * "logit_scale"; it gets its gradient. A scale above 100 counts as 100 (diagnostics: guards),
@@ -93,16 +107,16 @@ typedef struct kd_pair_options {
     }
 KD_API void kd_pair_options_init(kd_pair_options *options, size_t size);
 
-/* Says what the other side of a term of kinds 32 to 34 is; once, before the first call.
+/* Says what the other side of a term of kinds 32 to 34, 38, 39 is; once, before the first call.
  * KD_ERR_INVALID: another kind, no other side, or options that the kind does not have.
  * KD_ERR_STATE: the term has it already. */
 KD_API kd_status kd_loss_set_pairs(kd_loss *loss, int32_t term, const kd_pair_options *options);
 
 /* Value and gradients of a batch that is larger than the memory of its pass: gradient caching [Gao
  * et al. 2021]. `chunks` (count) are batches of their own, `targets` (count) what a teacher says of
- * each, or NULL. Terms that look at a whole batch (kinds 25 to 34, DIST) see all chunks as one;
- * other terms are summed over them. Beside the passes' memory it takes the outputs that those terms
- * compare, of all chunks, twice.
+ * each, or NULL. Terms that look at a whole batch (kinds 25 to 34, 38, 39, DIST) see all chunks as
+ * one; other terms are summed over them. Beside the passes' memory it takes the outputs that those
+ * terms compare, of all chunks, twice.
  * - KD_MODE_REHEARSE gives what a KD_MODE_TRAIN pass will give, with the memory of
  *   KD_MODE_EVALUATE. If parts of a batch are rehearsed and then trained in the same order, all
  *   these passes draw dropout's numbers of one pass over the whole batch.

@@ -124,6 +124,14 @@ KD_API kd_status kd_exchange_sum_counts(kd_exchange *exchange, kd_batch *batch,
  * in kd_exchange_step, in the same bits. KD_ERR_STATE: no kd_exchange_sum_counts. */
 KD_API kd_status kd_exchange_begin(kd_exchange *exchange);
 
+/* Before kd_exchange_sum_counts: the learning rate that the coming kd_exchange_step will be given
+ * (another is KD_ERR_INVALID there). Where all ranks have set it, and there is neither clip_norm
+ * nor max_norm, parameters go back to the ranks while gradients still travel, within the backward
+ * pass after kd_exchange_begin: the same bits, less to wait for. Optional, and for one step. With
+ * shard 0 it need not be set. The optimizer's numbers and what is frozen then change before
+ * kd_exchange_sum_counts, not within a step. */
+KD_API kd_status kd_exchange_set_learning_rate(kd_exchange *exchange, double learning_rate);
+
 /* All ranks: sums the gradients, clips by the norm over all parameters, updates, and returns when
  * this rank has all parameters. The optimizer's info tells steps, norm, and whether it was skipped:
  * where one rank has a gradient that is not finite, all skip.

@@ -10,7 +10,7 @@
  * - Keys and values are kept in blocks of a cache of known size. Prompts with the same beginning,
  *   and the samples of one prompt, share its blocks and its work.
  * - A sequence depends only on the model, its prompt, its sampling and its sample number: not on
- *   other sequences, and not on threads. */
+ *   other sequences, not on threads, and not on drafts. */
 #ifndef KDISTILL_GENERATOR_H
 #define KDISTILL_GENERATOR_H
 
@@ -29,17 +29,32 @@ typedef struct kd_generator_options {
     /* total capacity in tokens; 0: max_sequences times 512 (or the model's positions, if fewer) */
     int64_t cache_tokens;
     int32_t prefill_tokens; /* prompt tokens computed per step, at most */
-    /* KD_FLOAT32, or KD_INT8: products of 8-bit numbers, as in kd_model_options */
+    /* KD_FLOAT32, or products of few bits as in kd_model_options: KD_INT8, KD_BLOCK_Q4_0 or
+     * KD_BLOCK_IQ4_NL (block.h) */
     int32_t weights;
     /* for texts, stop texts and end tokens; NULL: ids only. Kept alive */
     kd_tokenizer *tokenizer;
     /* keys and values: KD_FLOAT32, or KD_FLOAT16 or KD_BFLOAT16 (half the memory, rounded) */
     int32_t cache;
     int32_t reserved;
+    /* A smaller model with the same tokens (a student, as a rule) that writes ahead; NULL: none.
+     * Kept alive. The model computes what it proposes in one step and keeps what it would have
+     * written itself: texts are the same with and without. docs/guide-language.md tells when it
+     * pays. KD_ERR_MISMATCH: a vocabulary half or twice as large. Since 0.2. */
+    kd_model *draft;
+    int32_t draft_tokens; /* proposed for a sequence per step, at most; 0: 4 */
+    /* Tokens that followed the last so many when they stood in prompt or text before are proposed
+     * as well; 0: off, 3 as a rule. Where there are some, the draft is not asked. */
+    int32_t lookup;
+    /* 0: as many as pay, by what was right lately and what steps take; none where they do not.
+     * 1: always draft_tokens of them, to measure a draft. */
+    int32_t always_draft;
+    int32_t reserved_end;
 } kd_generator_options;
 #define KD_GENERATOR_OPTIONS_INIT                                                                  \
     {                                                                                              \
-        (uint32_t)sizeof(kd_generator_options), 32, 0, 512, KD_FLOAT32, NULL, KD_FLOAT32, 0        \
+        (uint32_t)sizeof(kd_generator_options), 32, 0, 512, KD_FLOAT32, NULL, KD_FLOAT32, 0, NULL, \
+            0, 0, 0, 0                                                                             \
     }
 KD_API void kd_generator_options_init(kd_generator_options *options, size_t size);
 
@@ -53,6 +68,14 @@ KD_API void kd_generator_free(kd_generator *generator);
  * Returns nonzero to end the sequence here (KD_STOP_HOST). It must not call the generator. */
 typedef int32_t (*kd_token_function)(void *user, int64_t request, int32_t sample, int32_t token,
                                      const char *text);
+
+/* How a token is drawn from what the filters leave. */
+/* One random number per token: the first candidate whose cumulative mass is above it. */
+#define KD_DRAW_INVERSE 0
+/* One per token and candidate: argmax (log p_j + g_j), g_j = -log(-log u_j), u_j from seed, prompt,
+ * sample, position and j [Gumbel 1954]. Models with nearly the same distribution mostly draw the
+ * same token, which a draft needs at temperatures above 0. Since 0.2. */
+#define KD_DRAW_GUMBEL 1
 
 typedef struct kd_sampling {
     uint32_t struct_size;
@@ -75,7 +98,8 @@ typedef struct kd_sampling {
     kd_token_function token;       /* NULL: none */
     void *user;
     int32_t keep_hidden; /* 1: keeps the hidden state that each token was drawn from */
-    int32_t reserved;
+    /* KD_DRAW_INVERSE or KD_DRAW_GUMBEL: other texts of the same distribution. Since 0.2. */
+    int32_t draw;
 } kd_sampling;
 #define KD_SAMPLING_INIT                                                                           \
     {                                                                                              \
@@ -89,7 +113,9 @@ KD_API void kd_sampling_init(kd_sampling *sampling, size_t size);
  * 0. Filters apply in this order: penalty, temperature, top_k, top_p, min_p. KD_ERR_RANGE:
  * - an empty prompt, or an invalid id;
  * - prompt and max_tokens exceed the cache;
- * - the prompt exceeds the model's positions (max_tokens is reduced to fit them). */
+ * - the prompt exceeds the model's positions (max_tokens is reduced to fit them).
+ * KD_ERR_INVALID: a temperature above 0 and KD_DRAW_INVERSE in a generator with a draft, which
+ * would nearly never be right. */
 KD_API kd_status kd_generator_add(kd_generator *generator, const int32_t *prompt, int64_t count,
                                   const kd_sampling *sampling, int64_t *request);
 
@@ -140,6 +166,12 @@ typedef struct kd_generator_info {
     int64_t shared_tokens; /* of prompts, reused instead of computed */
     int64_t tokens;        /* generated so far */
     int64_t steps;
+    /* Since 0.2. */
+    int64_t draft_bytes; /* that drafts take at most besides: the draft's cache, weights, rows */
+    int64_t drafted;     /* tokens proposed so far */
+    int64_t accepted;    /* of them, those that the model wrote as well */
+    /* tokens a second of the last steps with proposals over those without; NaN: not known */
+    double draft_gain;
 } kd_generator_info;
 /* What a generator would take, before anything is allocated; the counts are 0. */
 KD_API kd_status kd_generator_estimate_memory(kd_model *model, const kd_generator_options *options,
@@ -176,7 +208,7 @@ typedef struct kd_speed_options {
     int32_t prompt_tokens; /* per sequence */
     int32_t new_tokens;
     int32_t repeats; /* the medians of this many are reported */
-    int32_t weights; /* KD_FLOAT32 or KD_INT8 */
+    int32_t weights; /* as in kd_generator_options */
     int32_t reserved;
 } kd_speed_options;
 #define KD_SPEED_OPTIONS_INIT                                                                      \

@@ -11,8 +11,7 @@
  * label y. A term compares one student output (default "logits") with the batch's labels or with
  * one field of the teacher. docs/mathematics.md derives every gradient, which is that of
  *   sum over terms of  weight * sum over rows / denominator
- * - Denominators come from kd_loss_count; with micro-batches or several ranks, the host adds the
- *   counts up first. Nothing is divided twice.
+ * - Denominators come from kd_loss_count; the host first adds up those of micro-batches and ranks.
  * - A row is valid for a term if its mask, label and teacher are present; invalid rows are skipped,
  *   never multiplied by zero.
  * - A term is over rows, or over samples where its output has one entry a sample (an embedding, a
@@ -58,6 +57,7 @@ typedef struct kd_loss kd_loss;
 /* log q_y - log p_y, gradient -a (onehot - q), a = log p_y - log q_y detached, T = 1; the teacher's
  * field "log_probability" has log p_y of the sampled token, one number per row */
 #define KD_LOSS_POLICY_GRADIENT 20
+#define KD_LOSS_ACCEPTANCE 40 /* -log sum min(p, q): drafts [arXiv 2602.23881] */
 
 #define KD_T2_DEFAULT 0 /* T^2 scaling as listed above */
 #define KD_T2_ON 1
@@ -152,8 +152,7 @@ KD_API void kd_term_options_init(kd_term_options *options, size_t size);
 KD_API kd_status kd_loss_create(kd_loss **out, kd_context *context, const kd_loss_options *options);
 KD_API void kd_loss_free(kd_loss *loss);
 
-/* Adds a term; *term (may be NULL) is its number, counted from 0. Names in the options are
- * copied. */
+/* Adds a term; *term (may be NULL) is its number, from 0. Names in the options are copied. */
 KD_API kd_status kd_loss_add(kd_loss *loss, int32_t kind, double weight,
                              const kd_term_options *options, int32_t *term);
 
@@ -279,6 +278,9 @@ typedef struct kd_loss_diagnostics {
     double student_norm, teacher_norm, cosine;
     int64_t degenerate; /* calls of the term that had too few rows for a relation */
     double in_batch_accuracy, positive_rank, scale; /* of two sides: contrast.h; else NaN */
+    /* Of up to 64 rows of a feature term (fewer than 8: NaN): the mean cosine of two rows of a side
+     * (1: all point one way); the share of the teacher's variance that the student explains. */
+    double student_pair_cosine, teacher_pair_cosine, explained;
 } kd_loss_diagnostics;
 /* They cost a pass over the arrays and are off by default. */
 KD_API kd_status kd_loss_set_diagnostics(kd_loss *loss, int32_t on);

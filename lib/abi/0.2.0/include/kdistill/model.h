@@ -63,7 +63,10 @@ typedef struct kd_model_options {
     /* KD_FLOAT32, or KD_INT8 for a frozen language model: 8-bit weights times 8-bit activations,
      * one scale per 64 or 128 inputs, logits included; kept in addition to the parameters, which
      * must not change. Loading runs 256 random tokens through the model: loud inputs are evened out
-     * before they are rounded [Xiao et al. 2023] */
+     * before they are rounded [Xiao et al. 2023]. Or KD_BLOCK_Q4_0 or KD_BLOCK_IQ4_NL (block.h):
+     * the layers' matrices as blocks of 4 bits times 8-bit activations, 32 inputs a scale on both
+     * sides, the head in 8 bits, the same bits in every instruction set; KD_ERR_RANGE: a matrix has
+     * numbers that the blocks do not have. Since 0.2 */
     int32_t weights;
     /* 1: a language model keeps only each layer's input and recomputes the rest in the backward
      * pass, one layer at a time */

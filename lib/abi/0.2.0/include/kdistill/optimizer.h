@@ -1,4 +1,4 @@
-/* kdistill/optimizer.h - SGD, AdamW, Adam; clipping, max-norm, averaging.
+/* kdistill/optimizer.h - SGD, AdamW, Adam, Muon; clipping, max-norm, averaging.
  * SPDX-License-Identifier: Apache-2.0
  *
  *   1.  kd_optimizer_create(&optimizer, context, KD_OPTIMIZER_ADAMW, &options);
@@ -39,12 +39,24 @@ typedef struct kd_optimizer kd_optimizer;
 #define KD_OPTIMIZER_ADAMW 2
 /* g += wd p;  p -= lr m^ / (sqrt(v^) + eps): true L2 [Kingma and Ba 2015, alg. 1] */
 #define KD_OPTIMIZER_ADAM 3
+/* Matrices: m = momentum m + g, u = g + momentum m (Nesterov) or m, X = u / |u|, five times X = a X
+ * + (b S + c S^2) X with S = X X' and a, b, c = 3.4445, -4.7750, 2.0315; then p -= lr (wd p + .2
+ * sqrt(max(rows, columns)) X), about as long as a step of AdamW [Jordan 2024, Liu et al. 2025].
+ * All else as KD_OPTIMIZER_ADAMW, with the same learning rate and beta1, beta2, epsilon: what has
+ * not two dimensions, and names with "embed", "head", "classifier" or "score" (groups: `rule`).
+ * - momentum 0 at creation stands for .95 with nesterov. Matrices have no second moments.
+ * - Products are in the context's precision. A step takes 20 k^2 l + 10 k^3 operations a matrix of
+ *   k by l >= k, whatever the batch: for SmolLM2 as much as 1,800 tokens.
+ * - A product can fail (memory, a host's own): the step's error; matrices may then have been
+ *   updated in part, each as a whole.
+ * - KD_ERR_UNSUPPORTED from an exchange. Since 0.2. */
+#define KD_OPTIMIZER_MUON 4
 
 typedef struct kd_optimizer_options {
     uint32_t struct_size;
-    int32_t nesterov; /* SGD: 1 looks ahead */
-    double momentum;  /* SGD, 0 to below 1 */
-    double beta1;     /* Adam, AdamW */
+    int32_t nesterov; /* SGD, Muon: 1 looks ahead */
+    double momentum;  /* SGD and Muon, 0 to below 1 */
+    double beta1;     /* Adam, AdamW, Muon's other parameters */
     double beta2;
     double epsilon;
     double weight_decay;  /* wd; groups may differ */
@@ -78,6 +90,11 @@ KD_API kd_status kd_optimizer_borrow_array(kd_optimizer *optimizer, const char *
  * KD_ERR_STATE: a width is still open. From now on the loss takes no further ones. Since 0.2. */
 KD_API kd_status kd_optimizer_add_loss(kd_optimizer *optimizer, kd_loss *loss);
 
+/* Whose step a group takes. */
+#define KD_RULE_DEFAULT 0
+#define KD_RULE_ADAMW 1
+#define KD_RULE_MUON 2
+
 typedef struct kd_group_options {
     uint32_t struct_size;
     int32_t frozen;       /* 1: not updated */
@@ -87,7 +104,8 @@ typedef struct kd_group_options {
     /* 1: a step changes only rows (entries of the first dimension) whose gradient is not all 0,
      * with their moments and decay. Since 0.2. */
     int32_t lazy;
-    int32_t reserved;
+    /* Of KD_OPTIMIZER_MUON, before the first step. KD_RULE_MUON needs two dimensions. Since 0.2. */
+    int32_t rule;
 } kd_group_options;
 #define KD_GROUP_OPTIONS_INIT                                                                      \
     {                                                                                              \
