@@ -60,7 +60,7 @@ END_TEST
 
 START_TEST(kinds_of_losses_have_bounds_in_the_message)
 {
-    FAILS(kd_loss_add(loss, 777, 1, NULL, NULL), KD_ERR_INVALID, "expected 1 to 37, got 777");
+    FAILS(kd_loss_add(loss, 777, 1, NULL, NULL), KD_ERR_INVALID, "expected 1 to 40, got 777");
     FAILS(kd_loss_bounds(0, KD_TERM_SKEW, NULL, NULL, NULL), KD_ERR_INVALID, "got 0");
 }
 END_TEST
