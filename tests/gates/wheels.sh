@@ -13,7 +13,7 @@ version=$(sed -n 's/^VERSION := //p' Makefile)
 count=0
 for wheel in "$wheels/kdistill-$version"-*.whl; do
     count=$((count + 1)) limit=1048576
-    case $wheel in *win_amd64.whl) limit=1258291 ;; esac # a call saves ten registers more there
+    case $wheel in *win_amd64.whl) limit=1258291 ;; esac
     size=$(stat -c %s "$wheel")
     [ "$size" -le $limit ] || fail "$wheel: expected at most $limit bytes, got $size"
     case $wheel in *win_amd64.whl) continue ;; esac # check-windows looks at what is in it
