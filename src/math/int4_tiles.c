@@ -78,7 +78,7 @@ static void group_portable(const kd__int4_tile *t, const uint8_t *codes, const i
         }
 }
 
-static void tile_portable(const kd__int4_tile *t, float y[HIGH][WIDE])
+static void tile_of_portable(const kd__int4_tile *t, float y[HIGH][WIDE])
 {
     const uint8_t *block = t->blocks;
     memset(y, 0, HIGH * WIDE * sizeof(float));
@@ -94,7 +94,7 @@ static void tile_portable(const kd__int4_tile *t, float y[HIGH][WIDE])
     }
 }
 
-static const kd__int4_kernels portable = { tile_portable, NULL, round_portable };
+static const kd__int4_kernels portable = { tile_of_portable, NULL, round_portable };
 
 #ifdef __x86_64__
 
@@ -193,13 +193,13 @@ AVX2 INLINE void tile_256(const kd__int4_tile *t, float y[HIGH][WIDE], group_fun
         }
 }
 
-AVX2 static void tile_avx2(const kd__int4_tile *t, float y[HIGH][WIDE])
+AVX2 static void tile_of_avx2(const kd__int4_tile *t, float y[HIGH][WIDE])
 {
     if (t->code->offset == 8) tile_256(t, y, steps_avx2);
     else tile_256(t, y, uneven_avx2);
 }
 
-static const kd__int4_kernels avx2 = { tile_avx2, NULL, round_avx2 };
+static const kd__int4_kernels avx2 = { tile_of_avx2, NULL, round_avx2 };
 
 #if __GNUC__ >= 11 || __clang_major__ >= 12
 #define HAS_AVX_VNNI 1
@@ -218,12 +218,12 @@ AVX_VNNI static void group_avx_vnni(const kd__int4_tile *t, const uint8_t *codes
     }
 }
 
-AVX_VNNI static void tile_avx_vnni(const kd__int4_tile *t, float y[HIGH][WIDE])
+AVX_VNNI static void tile_of_avx_vnni(const kd__int4_tile *t, float y[HIGH][WIDE])
 {
     tile_256(t, y, group_avx_vnni);
 }
 
-static const kd__int4_kernels avx_vnni = { tile_avx_vnni, NULL, round_avx2 };
+static const kd__int4_kernels avx_vnni = { tile_of_avx_vnni, NULL, round_avx2 };
 #endif
 
 /* ---- 512 bits ---- */
@@ -258,7 +258,7 @@ static const kd__int4_kernels avx_vnni = { tile_avx_vnni, NULL, round_avx2 };
     const uint8_t *at = t->wide + g * WIDE_GROUP + k * 4 * WIDE;                                   \
     const __m512i b0 = _mm512_loadu_si512(at), b1 = _mm512_loadu_si512(at + 64);
 
-#define TILE(name, EACH, FROM)                                                                     \
+#define VNNI_TILE(name, EACH, FROM)                                                                \
     AVX512 static void name(const kd__int4_tile *t, float y[HIGH][WIDE])                           \
     {                                                                                              \
         const uint8_t *block = t->blocks;                                                          \
@@ -290,11 +290,11 @@ AVX512 INLINE __m512 scales_of(const uint8_t *at)
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)at));
 }
 
-TILE(one_row, FIRST_ROW, FROM_BLOCK)
-TILE(narrow_rows, EACH_ROW, FROM_BLOCK)
-TILE(wide_rows, EACH_ROW, FROM_WIDE)
+VNNI_TILE(one_row, FIRST_ROW, FROM_BLOCK)
+VNNI_TILE(narrow_rows, EACH_ROW, FROM_BLOCK)
+VNNI_TILE(wide_rows, EACH_ROW, FROM_WIDE)
 
-static void tile_vnni(const kd__int4_tile *t, float y[HIGH][WIDE])
+static void tile_of_vnni(const kd__int4_tile *t, float y[HIGH][WIDE])
 {
     if (t->wide) wide_rows(t, y);
     else if (t->rows == 1) one_row(t, y);
@@ -313,7 +313,7 @@ AVX512 static void widen_vnni(const kd__int4_tile *t, uint8_t *to)
         }
 }
 
-static const kd__int4_kernels vnni = { tile_vnni, widen_vnni, round_avx2 };
+static const kd__int4_kernels vnni = { tile_of_vnni, widen_vnni, round_avx2 };
 
 const kd__int4_kernels *kd__int4_choose(const kd_context *context)
 {
