@@ -428,6 +428,8 @@ def one(rng, generator, context, case):
                 < 1e-4
             ):
                 return
+    if kind == kd.LossKind.ACCEPTANCE and float(value.detach().max()) > 20:
+        return  # below 1e-9 the library's value is that of 1e-9
     (value.sum() * weight / rows * t2).backward()
     gradient = numpy.full((rows, n), 7, numpy.float32)
     result = loss.evaluate({"logits": z}, batch, targets, gradients={"logits": gradient})

@@ -67,7 +67,20 @@ static double accepted(kd__row *row, const kd__side *z, const kd__side *v)
     return sum;
 }
 
-/* -log a, a = sum min(p, q)          h = q/(2 a) sign(q - p) */
+/* Writes -q dmin(p, q)/dq over h = q/2 sign(q - p), and returns its sum. Both give the same dz, but
+ * this one has nothing that cancels where a is small. */
+static double accepted_gradient(float *h, const kd__side *z, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const float equal = (float)(-0.5 * z->e[i] / z->sum);
+        h[i] = h[i] < 0 ? 2 * h[i] : h[i] > 0 ? 0 : equal;
+        sum += h[i];
+    }
+    return sum;
+}
+
+/* -log a, a = sum min(p, q)          h = -q/a where q < p */
 void kd__row_acceptance(kd__row *row)
 {
     kd__side z, v;
@@ -80,6 +93,7 @@ void kd__row_acceptance(kd__row *row)
     row->guards = both < KD__LEAST_ACCEPTED;
     row->loss = row->loss < 0.5 ? -log1p(-row->loss) : -log(a);
     const double c = row->scale / (row->term->o.temperature * a);
+    total = accepted_gradient(v.e, &z, row->n);
     if (kd__is_finite(row) && row->dz)
         row->kernels->combine(row->dz, v.e, (float)c, z.e, (float)(c * total / z.sum), row->n,
                               row->add);
