@@ -6,7 +6,8 @@
 
 #include "unit.h"
 
-enum { STACK = 1 << 20, PAINT = 0xa5, LENGTH = 1 << 20, MOST_STACK = 16 << 10 };
+/* The stack also holds the thread-local variables of all tests. */
+enum { STACK = 1 << 22, PAINT = 0xa5, LENGTH = 1 << 20, MOST_STACK = 16 << 10 };
 
 typedef struct {
     kd_context *ctx;
