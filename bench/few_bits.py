@@ -4,7 +4,7 @@
 
 KL(float32, few bits) in nat a token, and the share of tokens whose most probable successor is the
 same, on the first TOKENS (256) of a text file. Numbers that lie on a lattice already, as those
-of a quantized file do, are nearer than others. The table also lies in build/few_bits.json.
+of a quantized file do, are nearer than others. The table also lies in build/bench-bits.json.
 """
 
 import json
@@ -56,7 +56,7 @@ def main():
         table[name] = {"kl": kl, "same": same}
         print(f"{name:22} KL {kl:.5f}  same {same:.3f}", flush=True)
     os.makedirs(os.path.join(HERE, "..", "build"), exist_ok=True)
-    with open(os.path.join(HERE, "..", "build", "few_bits.json"), "w") as file:
+    with open(os.path.join(HERE, "..", "build", "bench-bits.json"), "w") as file:
         json.dump(table, file, indent=1)
 
 

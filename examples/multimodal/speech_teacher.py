@@ -30,7 +30,7 @@ def fetch(folder):
     (name,) = [name for name in os.listdir(folder) if name.endswith(".whl")]
     path = os.path.join(folder, name)
     with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = hashlib.sha256(file.read()).hexdigest()
     if found != SHA256:
         raise SystemExit(f"{name}: sha256 expected {SHA256}, got {found}")
     with zipfile.ZipFile(path) as wheel:

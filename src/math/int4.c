@@ -66,16 +66,6 @@ void kd__int4_fill_blocks(kd__int4 *q, int64_t row, const uint8_t *from)
     }
 }
 
-void kd__int4_row(const kd__int4 *q, int64_t row, float *to)
-{
-    const int8_t *value = kd__int4_code_of(q->format)->value;
-    for (int64_t k = 0; k < q->inputs; k++) {
-        const uint8_t *block = block_of(q, row, k / GROUP);
-        const int code = block[place_of(row, k % GROUP)] >> shift_of(row) & 15;
-        to[k] = kd__block_half(block + row % WIDE * 2) * (float)value[code];
-    }
-}
-
 typedef struct {
     kd__int4 *q;
     const kd__block_format *format;

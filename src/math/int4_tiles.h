@@ -10,7 +10,7 @@
 
 /* What the 16 codes of a format stand for; the same + offset, from 0 on. */
 typedef struct kd__int4_code {
-    int8_t value[16];
+    const int8_t *value; /* (16) */
     uint8_t shifted[16];
     int32_t offset;
 } kd__int4_code;

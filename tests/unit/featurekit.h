@@ -87,4 +87,10 @@ static inline kd_array tensor_named(const char *name, kd_array *gradient)
     return (kd_array){ 0 };
 }
 
+static inline void set_integers(const char *name, int64_t *values, int64_t rows)
+{
+    kd_array array = KD_ARRAY_1D(values, KD_INT64, rows);
+    OK(kd_batch_set(batch, name, &array, NULL));
+}
+
 #endif

@@ -137,7 +137,7 @@ double kd__acceptance_divergence(const kd__problem *p)
     for (int64_t i = 0; i < p->n; i++) both += exp(fmin(p->lp[i], p->lq[i]));
     *p->guards += both < KD__LEAST_ACCEPTED;
     both = fmax(both, KD__LEAST_ACCEPTED);
-    for (int64_t i = 0; i < p->n; i++) p->h[i] /= both; /* in double: cancels little */
+    for (int64_t i = 0; i < p->n; i++) p->h[i] /= both;
     const double value = apart < 0.5 ? -log1p(-apart) : -log(both);
     if (p->tail >= 0 && p->tail_part && apart > 0) *p->tail_part *= value / apart;
     return value;

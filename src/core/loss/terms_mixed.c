@@ -84,7 +84,7 @@ static double accepted_gradient(float *h, const kd__side *z, int64_t n)
 void kd__row_acceptance(kd__row *row)
 {
     kd__side z, v;
-    double total;
+    double total; /* of total variation's h, which is not used here */
     if (!read_sides(row, &z, &v)) return;
     row->loss = row->kernels->mixture(KD__VARIATION, &z, &v, row->n, kd__inverse_temperature(row),
                                       0, &total);
@@ -92,11 +92,10 @@ void kd__row_acceptance(kd__row *row)
     const double both = accepted(row, &z, &v), a = fmax(both, KD__LEAST_ACCEPTED);
     row->guards = both < KD__LEAST_ACCEPTED;
     row->loss = row->loss < 0.5 ? -log1p(-row->loss) : -log(a);
+    if (!kd__is_finite(row) || !row->dz) return;
     const double c = row->scale / (row->term->o.temperature * a);
-    total = accepted_gradient(v.e, &z, row->n);
-    if (kd__is_finite(row) && row->dz)
-        row->kernels->combine(row->dz, v.e, (float)c, z.e, (float)(c * total / z.sum), row->n,
-                              row->add);
+    const double sum = accepted_gradient(v.e, &z, row->n);
+    row->kernels->combine(row->dz, v.e, (float)c, z.e, (float)(c * sum / z.sum), row->n, row->add);
 }
 
 /* ---- in double, over all classes ---- */

@@ -179,6 +179,13 @@ static kd__parameter *next_parameter(kd_optimizer *optimizer, const char *name, 
     return p;
 }
 
+static void set_shape(kd__parameter *p, int32_t rank, const int64_t *dims)
+{
+    p->rank = rank;
+    p->rows = rank >= 2 ? dims[0] : 0;
+    p->width = p->rows ? p->count / p->rows : 1;
+}
+
 kd_status kd_optimizer_add_model(kd_optimizer *optimizer, kd_model *model)
 {
     KD_NEED(optimizer);
@@ -199,9 +206,7 @@ kd_status kd_optimizer_add_model(kd_optimizer *optimizer, kd_model *model)
         kd__parameter *p = next_parameter(optimizer, tensor->name, tensor->count);
         p->values = model->parameters + tensor->offset;
         p->gradients = kd__tensor_gradient(model, (int32_t)i);
-        p->rows = tensor->rank >= 2 ? tensor->dims[0] : 0;
-        p->width = p->rows ? p->count / p->rows : 1;
-        p->rank = tensor->rank;
+        set_shape(p, tensor->rank, tensor->dims);
         p->model = model;
         p->tensor = (int32_t)i;
     }
@@ -227,9 +232,7 @@ kd_status kd_optimizer_add_loss(kd_optimizer *optimizer, kd_loss *loss)
         kd__parameter *p = next_parameter(optimizer, tensor->name, tensor->count);
         p->values = of->values + tensor->offset;
         p->gradients = of->gradients + tensor->offset;
-        p->rank = tensor->rank;
-        p->rows = tensor->rank >= 2 ? tensor->dims[0] : 0;
-        p->width = p->rows ? p->count / p->rows : 1;
+        set_shape(p, tensor->rank, tensor->dims);
     }
     return KD_OK;
 }
@@ -251,9 +254,7 @@ kd_status kd_optimizer_borrow_array(kd_optimizer *optimizer, const char *name,
     kd__parameter *p = next_parameter(optimizer, copy, kd_array_count(values));
     p->values = values->data;
     p->gradients = gradients->data;
-    p->rank = values->rank;
-    p->rows = values->rank >= 2 ? values->dims[0] : 0;
-    p->width = p->rows ? p->count / p->rows : 1;
+    set_shape(p, values->rank, values->dims);
     return KD_OK;
 }
 

@@ -13,8 +13,8 @@
 enum { NUMBERS = 32, BYTES = 18, VALUES = 16 };
 
 /* Closer near 0, where most weights lie; none is 0. */
-static const int8_t uneven[VALUES] = { -127, -104, -83, -65, -49, -35, -22, -10,
-                                       1,    13,   25,  38,  53,  69,  89,  113 };
+const int8_t kd__block_uneven[VALUES] = { -127, -104, -83, -65, -49, -35, -22, -10,
+                                          1,    13,   25,  38,  53,  69,  89,  113 };
 /* Twice the numbers of a sign, two bits of exponent and one of fraction (OCP microscaling). */
 static const int8_t doubled[VALUES] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
 
@@ -30,7 +30,7 @@ static void decode_nibbles(const uint8_t *q, const int8_t *values, float d, floa
 
 void kd__iq4_nl_decode(const uint8_t *b, float *y)
 {
-    decode_nibbles(b + 2, uneven, kd__block_half(b), y);
+    decode_nibbles(b + 2, kd__block_uneven, kd__block_half(b), y);
 }
 
 void kd__iq4_xs_decode(const uint8_t *b, float *y)
@@ -39,7 +39,7 @@ void kd__iq4_xs_decode(const uint8_t *b, float *y)
     const int high = kd__get16(b + 2);
     for (int j = 0; j < 8; j++) {
         const int low = b[4 + j / 2] >> (4 * (j % 2)) & 15, scale = low | (high >> 2 * j & 3) << 4;
-        decode_nibbles(b + 8 + 16 * j, uneven, d * (float)(scale - 32), y + 32 * j);
+        decode_nibbles(b + 8 + 16 * j, kd__block_uneven, d * (float)(scale - 32), y + 32 * j);
     }
 }
 
@@ -64,7 +64,7 @@ static void places(const float *x, float inverse, uint8_t *codes)
 {
     for (int j = 0; j < NUMBERS; j++) codes[j] = 0;
     for (int v = 1; v < VALUES; v++) {
-        const float middle = 0.5f * (float)(uneven[v - 1] + uneven[v]);
+        const float middle = 0.5f * (float)(kd__block_uneven[v - 1] + kd__block_uneven[v]);
         for (int j = 0; j < NUMBERS; j++) codes[j] += inverse * x[j] >= middle;
     }
 }
@@ -79,7 +79,7 @@ static products try_scale(const float *x, const float *weight, float inverse)
     uint8_t codes[NUMBERS];
     places(x, inverse, codes);
     for (int j = 0; j < NUMBERS; j++) {
-        const float q = (float)uneven[codes[j]], wq = weight[j] * q;
+        const float q = (float)kd__block_uneven[codes[j]], wq = weight[j] * q;
         p.xq += wq * x[j];
         p.qq += wq * q;
     }

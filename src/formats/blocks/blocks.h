@@ -54,6 +54,8 @@ kd__block_report kd__block_encode_row(const kd__block_format *f, const float *x,
 /* ---- float16 scales ---- */
 
 float kd__block_half(const uint8_t *at);
+/* What the codes of IQ4_NL stand for: (16). */
+extern const int8_t kd__block_uneven[16];
 /* The scale as it is read again. */
 float kd__block_put_half(uint8_t *to, float x);
 

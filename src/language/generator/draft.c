@@ -17,15 +17,13 @@ void kd__draft_drop(kd_generator *g, kd__sequence *s)
     kd__sequence_free(g->drafter, shadow);
 }
 
-#define MEMORY .9 /* of what earlier proposals tell */
-
 void kd__draft_settle(kd_generator *g, kd__sequence *s, int64_t right)
 {
     kd__drafted *d = &s->draft;
     if (d->count) {
         double *acceptance = &d->acceptance[d->by_lookup];
         for (int64_t i = 0; i < kd__min(right + 1, d->count); i++)
-            *acceptance = MEMORY * *acceptance + (1 - MEMORY) * (i < right);
+            *acceptance = 0.9 * *acceptance + 0.1 * (i < right);
         g->info.drafted += d->count;
         g->info.accepted += right;
     }
@@ -144,10 +142,10 @@ static kd_status run_rounds(kd_generator *g, int64_t speaking)
         if (!rows) return KD_OK;
         KD_TRY(run_round(g));
         const double seconds = kd__os_now() - begin;
-        double *token = &g->times.token, now = seconds / (double)g->drafter->rows.span_count;
+        const double now = seconds / (double)g->drafter->rows.span_count;
         g->times.proposing += seconds;
         if (rows > 2 * speaking) continue; /* prompts */
-        *token = *token > 0 ? MEMORY * *token + (1 - MEMORY) * now : now;
+        g->times.token = kd__lately(g->times.token, now);
     }
 }
 

@@ -9,7 +9,6 @@
 #include "language/generator/generate.h"
 
 #define LEAST_GAIN 1.03
-#define MEMORY .9       /* of earlier times */
 #define PAUSE 256       /* tokens of a sequence, or steps, until proposals are tried again */
 #define RENEWED 64      /* steps with proposals until a plain one is measured again */
 #define FIRST_SHARE .6  /* of proposals that are right, before any was seen */
@@ -57,8 +56,7 @@ int kd__draft_rests(const kd_generator *g, int64_t speaking)
 static void learn(double *of, double now)
 {
     /* a step that the machine interrupted tells little */
-    if (*of > 0) *of = MEMORY * *of + (1 - MEMORY) * fmin(now, 4 * *of);
-    else *of = now;
+    *of = kd__lately(*of, *of > 0 ? fmin(now, 4 * *of) : now);
 }
 
 void kd__draft_time(kd_generator *g, double seconds, int64_t speaking, int64_t proposed,

@@ -121,6 +121,12 @@ typedef struct kd__new_rows {
     int64_t output_count, outputs_room;
 } kd__new_rows;
 
+/* A mean in which what was before counts less and less; before <= 0: nothing was. */
+static inline double kd__lately(double before, double now)
+{
+    return before > 0 ? 0.9 * before + 0.1 * now : now;
+}
+
 /* Seconds that steps took lately, those with prompts apart; 0: not known. */
 #define KD__MOST_TIMED 64
 typedef struct kd__draft_times {

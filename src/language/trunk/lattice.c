@@ -158,7 +158,7 @@ static kd_status check_model(const kd_model *model)
     KD_FAIL_IF(kd__trunk_of(model)->lora, KD_ERR_STATE,
                "lattice: the model has adapters: save it, which merges them, and load it");
     KD_FAIL_IF(kd__trunk_of(model)->packed, KD_ERR_UNSUPPORTED,
-               "lattice: the model has 8-bit weights (option weights): take KD_FLOAT32");
+               "lattice: the model has weights of few bits (option weights): expected KD_FLOAT32");
     KD_FAIL_IF(model->on_gradients, KD_ERR_STATE,
                "lattice: a step is open: call kd_optimizer_step first");
     return KD_OK;

@@ -42,12 +42,6 @@ static void fill_sides(int64_t rows, int64_t width)
     fill(taught_b, rows * TAUGHT, 0.9);
 }
 
-static void set_integers(const char *name, int64_t *values, int64_t rows)
-{
-    kd_array array = KD_ARRAY_1D(values, KD_INT64, rows);
-    OK(kd_batch_set(batch, name, &array, NULL));
-}
-
 static void begin_pairs(int64_t rows)
 {
     kd_array other = KD_ARRAY_2D(taught_b, KD_FLOAT32, rows, TAUGHT);

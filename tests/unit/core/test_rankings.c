@@ -29,12 +29,6 @@ static void restart(int32_t kind, const kd_pair_options *pairs)
     OK(kd_loss_set(loss, 0, KD_TERM_SCALE, 3));
 }
 
-static void set_integers(const char *name, int64_t *values, int64_t rows)
-{
-    kd_array array = KD_ARRAY_1D(values, KD_INT64, rows);
-    OK(kd_batch_set(batch, name, &array, NULL));
-}
-
 static void begin_queries(int64_t rows)
 {
     kd_array s = KD_ARRAY_2D(scores, KD_FLOAT32, rows, 1);
