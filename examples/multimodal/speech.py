@@ -83,7 +83,8 @@ class Example:
     def run(self, labels, seed):
         """Percent of the test sounds, by row."""
         known = self.known(labels, seed)
-        head = speech_teacher.Head(self.ctx, self.vectors, self.digits, known, DIGITS, seed)
+        at = self.vectors, self.digits, self.train, known
+        head = speech_teacher.Head(self.ctx, *at, DIGITS, seed)
         told = Told(head.logits(), head.even)
         asked = self.digits[self.test]
         found = {TEACHER: 100 * float((told.logits[self.test].argmax(1) == asked).mean())}

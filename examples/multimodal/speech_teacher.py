@@ -99,11 +99,12 @@ def vectors_of(ctx, sounds, rate, folder):
 
 
 class Head:
-    """A linear layer on the vectors, trained on the sounds whose digits are known."""
+    """A linear layer on the vectors, trained on the sounds whose digits are known; what evens the
+    vectors out comes from `heard`, without the sounds of the test."""
 
-    def __init__(self, ctx, vectors, digits, known, classes, seed):
+    def __init__(self, ctx, vectors, digits, heard, known, classes, seed):
         self.ctx, rng = ctx, np.random.default_rng(seed)
-        self.even = (vectors - vectors.mean(0)) / (vectors.std(0) + 1e-3)
+        self.even = (vectors - vectors[heard].mean(0)) / (vectors[heard].std(0) + 1e-3)
         config = {"model_type": "mlp", "input_size": vectors.shape[1], "num_labels": classes}
         self.model = kd.Model(ctx, config, seed=seed)
         loss, batch = kd.Loss(ctx), kd.Batch(ctx)

@@ -7,8 +7,10 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/os.h"
+#include "base/text.h"
 #include "formats/json.h"
 #include "core/store/store.h"
+#include "math/random.h"
 
 static void shard_name(char to[32], int64_t shard)
 {
@@ -126,18 +128,51 @@ static int has_locks(kd_context *context, const char *lock)
     return refused;
 }
 
-/* Where they have none, a file that only one process can make keeps the others waiting. One that is
- * still there after ten seconds was left by a process that was killed. */
+/* Where they have none, a file that only one process can make keeps the others waiting. It holds a
+ * number of whoever made it: one that is still the same after ten seconds was left by a process that
+ * was killed. */
 #define BUSY_SECONDS 10
-static kd_status take_busy(const char *busy)
+
+static uint64_t holder_of(const char *busy)
 {
+    uint64_t holder = 0;
+    const int file = kd__os_open(busy, KD__OS_READ);
+    if (file < 0) return 0;
+    if (kd__os_read(file, &holder, sizeof holder) != sizeof holder) holder = 0;
+    kd__os_close(file);
+    return holder;
+}
+
+/* Of those who have waited for it one moves it away; whoever has moved another's puts it back. */
+static kd_status take_away(kd_context *context, const char *busy, uint64_t holder)
+{
+    kd__text mine = { .context = context };
+    KD_TRY(kd__text_format(&mine, "%s.%lld", busy, (long long)kd__os_process()));
+    if (!kd__os_replace(busy, mine.bytes)) {
+        if (holder_of(mine.bytes) == holder) kd__os_remove(mine.bytes);
+        else kd__os_replace(mine.bytes, busy);
+    }
+    kd__text_free(&mine);
+    return KD_OK;
+}
+
+static kd_status take_busy(kd_context *context, const char *busy)
+{
+    uint64_t seen = 0;
     for (double begin = kd__os_now();;) {
+        const uint64_t mine = kd__mix((uint64_t)kd__os_process()) ^ (uint64_t)(begin * 1e9);
         const int file = kd__os_open(busy, KD__OS_NEW);
-        if (file >= 0) return kd__os_close(file), KD_OK;
+        if (file >= 0) {
+            kd__os_write(file, &mine, sizeof mine);
+            kd__os_close(file);
+            return KD_OK;
+        }
         KD_FAIL_IF(errno != EEXIST, KD_ERR_IO, "%s: cannot make it: %s", busy, strerror(errno));
         kd__os_yield();
+        const uint64_t holder = holder_of(busy);
+        if (holder != seen) seen = holder, begin = kd__os_now();
         if (kd__os_now() - begin <= BUSY_SECONDS) continue;
-        kd__os_remove(busy);
+        KD_TRY(take_away(context, busy, seen));
         begin = kd__os_now();
     }
 }
@@ -146,7 +181,7 @@ static kd_status add_without_locks(kd_context *context, const char *folder, int6
 {
     char *busy = NULL;
     KD_TRY(kd__path_join(context, &busy, folder, "manifest.busy"));
-    kd_status status = take_busy(busy);
+    kd_status status = take_busy(context, busy);
     if (status == KD_OK) {
         status = add_locked(context, folder, shard);
         kd__os_remove(busy);
