@@ -297,7 +297,7 @@ fuzz-program: $(OBJECTS)
 # COVERED=blis: with BLIS as well, one run for both.
 COVERED ?= $(BLAS)
 coverage:
-	CK_FORK=no $(MAKE) --no-print-directory BLAS=$(COVERED) BUILD=build/coverage LIB=build/coverage/lib CFLAGS="-O0 -g --coverage" SANITIZE=--coverage built unit internal check-oom check-threads check-faults
+	CK_FORK=no $(MAKE) --no-print-directory BLAS=$(COVERED) BUILD=build/coverage LIB=build/coverage/lib CFLAGS="-O1 -g --coverage" SANITIZE=--coverage built unit internal check-oom check-threads check-faults
 	gcovr -r . --object-directory build/coverage/obj --filter src/ --fail-under-line 90 --print-summary -o build/coverage/report.txt
 	@tail -n 4 build/coverage/report.txt
 
