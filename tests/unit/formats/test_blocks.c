@@ -191,7 +191,7 @@ Suite *blocks_suite(void)
     tcase_add_test(tests, what_has_no_blocks_is_refused);
     suite_add_tcase(suite, tests);
     TCase *slow = tcase_create("slow");
-    tcase_set_tags(slow, "slow");
+    tcase_set_tags(slow, "slow search");
     tcase_add_checked_fixture(slow, setup, teardown);
     tcase_set_timeout(slow, 60);
     tcase_add_test(slow, tiny_numbers_become_zeros);

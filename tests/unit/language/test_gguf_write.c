@@ -298,7 +298,7 @@ Suite *gguf_write_suite(void)
     tcase_add_test(tests, options_that_say_nothing_are_refused);
     suite_add_tcase(suite, tests);
     TCase *slow = tcase_create("slow");
-    tcase_set_tags(slow, "slow");
+    tcase_set_tags(slow, "slow search");
     tcase_add_checked_fixture(slow, setup, teardown);
     tcase_set_timeout(slow, 120);
     tcase_add_test(slow, a_plan_tells_what_writing_tells_and_threads_change_nothing);

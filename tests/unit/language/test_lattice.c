@@ -379,7 +379,7 @@ Suite *lattice_suite(void)
     tcase_add_test(tests, what_does_not_go_together_is_refused);
     suite_add_tcase(suite, tests);
     TCase *slow = tcase_create("slow");
-    tcase_set_tags(slow, "slow");
+    tcase_set_tags(slow, "slow search");
     tcase_add_checked_fixture(slow, setup, teardown);
     tcase_set_timeout(slow, 240);
     tcase_add_test(slow, what_the_loss_saw_is_what_the_file_holds);
