@@ -183,7 +183,8 @@ int main(int argc, char **argv)
     snprintf(folder, sizeof folder, "%s/writers", argc > 1 ? argv[1] : "/tmp");
     if (kd_context_create(&ctx, &o)) return 2;
     for (int round = 0; round < rounds; round++)
-        if (run_round(ctx, folder, round, rounds > 20 && round % 50 == 1) || check_round(ctx, folder, none, -1))
+        if (run_round(ctx, folder, round, rounds > 20 && round % 50 == 1) ||
+            check_round(ctx, folder, none, -1))
             return printf("round %d, seed %u: %s\n", round, seed, kd_last_error()), 1;
     kd_context_free(ctx);
     printf("four writers of one folder, %d times one of them was killed: every committed record is "
