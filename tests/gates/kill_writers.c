@@ -1,7 +1,7 @@
 /* Four writers, each its own shard of one folder, and a reader that follows; one writer is killed
  * at a random moment, in every second round files have no locks: every record whose commit returned
- * is there, and no shard is forgotten. Of more than 20 rounds every 50th begins behind a writer that
- * was killed before, which takes ten seconds. kill_writers FOLDER ROUNDS */
+ * is there, and no shard is forgotten. Of more than 20 rounds every 50th begins behind a writer
+ * that was killed before, which takes ten seconds. kill_writers FOLDER ROUNDS */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -129,8 +129,8 @@ static int has_locks(kd_context *context, const char *lock)
 }
 
 /* Where they have none, a file that only one process can make keeps the others waiting. It holds a
- * number of whoever made it: one that is still the same after ten seconds was left by a process that
- * was killed. */
+ * number of whoever made it: one that is still the same after ten seconds was left by a process
+ * that was killed. */
 #define BUSY_SECONDS 10
 
 static uint64_t holder_of(const char *busy)
