@@ -1,13 +1,15 @@
 """muon.py [matrices] [seed]: steps of Muon beside torch.optim.Muon on random matrices, with torch's
 iteration in float32 (equal to 1e-5) and as it is, in bfloat16 (equal to a few hundredths)."""
 
+import os
 import random
 import sys
 
 import numpy as np
 import torch
 
-import kdistill as kd
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
+import kdistill as kd  # noqa: E402
 
 RATE, DECAY, STEPS = 0.02, 0.1, 6
 
