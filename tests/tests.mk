@@ -159,6 +159,11 @@ COURSE_KILLS ?= 5
 check-kill-course: $(BUILD)/examples/course
 	sh tests/gates/kill_course.sh $< $(SCRATCH) $(COURSE_KILLS)
 
+# EVERY=3: of the suites of check-valgrind, check-arm64 and check-tsan, of the scripts of
+# check-long and of the breaks of check-gates a third, chosen by the commit.
+EVERY ?= 1
+TURN = $(shell sh tests/gates/turn.sh $(EVERY))
+
 # The long tier: what takes minutes. PYTHON needs PyTorch. LONG=ci: a minute a script at most.
 LONG ?= full
 long = $(if $(filter ci,$(LONG)),$(1),$(2))
@@ -173,13 +178,20 @@ check-long: all $(BUILD)/examples/course
 	$(MAKE) --no-print-directory check-kill-course COURSE_KILLS=$(call long,10,50)
 	test -z "$(KD_DATA)" || { rm -rf $(SCRATCH)/brief; $(BUILD)/examples/course $(SCRATCH)/brief 1 2 brief > $(SCRATCH)/brief.log 2>&1 || { tail $(SCRATCH)/brief.log; exit 1; }; }
 	test -z "$$KD_MINILM" -o -z "$$KD_DATA" || KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) examples/features/other_language.py $$KD_MINILM $$KD_DATA $(SCRATCH)/features.json 1 4 200
-	$(foreach script,$(LONG_SCRIPTS),$(call timed,$(script)) &&) true
+	$(foreach script,$(shell sh tests/gates/turn.sh $(EVERY) $(LONG_SCRIPTS)),$(call timed,$(script)) &&) true
 
 # Each script with its count; what has none runs whole.
-LONG_SCRIPTS = losses.py:$(CASES) features.py:$(CASES) pair_terms.py:$(CASES) stores.py:$(RECORDS) near.py:$(CASES) muon.py public.py decoders.py layer_outputs.py encoders.py:$(call long,40,200) image_models.py:$(call long,45,200) towers.py:$(call long,20,200) encoder_students.py:$(call long,10,100) heads.py:$(call long,12,100) sentence_folders.py real_models.py folder_configs.py:$(call long,40,100) head_rows.py:$(CASES) \
-	gguf_files.py gguf_round.py:$(call long,100,400) tails.py arrays.py:$(CASES) records.py:$(CASES) scripts.py:$(call long,120,300) chat_templates.py block_formats.py:$(call long,300,1000) gguf_formats.py \
-	template_engine.py:$(TEMPLATES) verdicts.py mathematics.py verdicts_beside.py text_metrics.py retrieval_metrics.py:$(CASES) runs.py:$(TRIALS) \
-	tokenizers_equal.py:$(STRINGS) wordpiece_equal.py:$(STRINGS) tokenizer_forms.py:$(PAIRS) json_equal.py:$(CASES) \
+LONG_SCRIPTS = losses.py:$(CASES) features.py:$(CASES) pair_terms.py:$(CASES) \
+	stores.py:$(RECORDS) near.py:$(CASES) muon.py public.py decoders.py layer_outputs.py \
+	encoders.py:$(call long,40,200) image_models.py:$(call long,45,200) \
+	towers.py:$(call long,20,200) encoder_students.py:$(call long,10,100) \
+	heads.py:$(call long,12,100) sentence_folders.py real_models.py \
+	folder_configs.py:$(call long,40,100) head_rows.py:$(CASES) gguf_files.py \
+	gguf_round.py:$(call long,100,400) tails.py arrays.py:$(CASES) records.py:$(CASES) \
+	scripts.py:$(call long,120,300) chat_templates.py block_formats.py:$(call long,300,1000) \
+	gguf_formats.py template_engine.py:$(TEMPLATES) verdicts.py mathematics.py verdicts_beside.py \
+	text_metrics.py retrieval_metrics.py:$(CASES) runs.py:$(TRIALS) tokenizers_equal.py:$(STRINGS) \
+	wordpiece_equal.py:$(STRINGS) tokenizer_forms.py:$(PAIRS) json_equal.py:$(CASES) \
 	static_embeddings.py image_networks.py:$(call long,30,200) audio.py:$(call long,20,100)
 timed = began=$$(date +%s) && $(PYTHON) tests/property/$(subst :, ,$(1)) && echo "    $(1): $$(($$(date +%s) - began)) s"
 
@@ -230,7 +242,7 @@ check-asan:
 	$(NOFORK) ASAN_OPTIONS=detect_leaks=1 $(call VARIANT,asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=all) built $(SUITES) check-oom fuzz-corpus
 
 check-tsan:
-	$(NOFORK) KD_TEST_FEW=1 TSAN_OPTIONS="die_after_fork=0 halt_on_error=1" $(call VARIANT,tsan,-fsanitize=thread) built unit check-threads
+	$(NOFORK) KD_TEST_TURN=$(TURN) KD_TEST_FEW=1 TSAN_OPTIONS="die_after_fork=0 halt_on_error=1" $(call VARIANT,tsan,-fsanitize=thread) built unit check-threads
 
 # valgrind tells the library and BLAS of a processor without AVX-512. It runs one thread at a time:
 # with fair-sched none that waits for another keeps that one from running. build/tests/valgrind-*.xml has the time of each test.
@@ -239,11 +251,19 @@ VALGRIND = valgrind -q --error-exitcode=9 --fair-sched=yes --leak-check=full --s
 LEFT_OUT ?= slow
 check-valgrind: $(BUILD)/tests/unit $(BUILD)/tests/internal
 	@mkdir -p $(SCRATCH)/valgrind
-	for suite in unit internal; do $(NOFORK) CK_EXCLUDE_TAGS="$(LEFT_OUT)" CK_XML_LOG_FILE_NAME=$(BUILD)/tests/valgrind-$$suite.xml OPENBLAS_NUM_THREADS=1 $(TEST_ENV) KD_TEST_DIR=$(SCRATCH)/valgrind KD_DATA= KD_TEST_FEW=1 $(VALGRIND) $(BUILD)/tests/$$suite || exit 1; done
+	for suite in unit internal; do \
+		env $(NOFORK) CK_EXCLUDE_TAGS="$(LEFT_OUT)" KD_TEST_TURN=$(TURN) KD_TEST_FEW=1 \
+		CK_XML_LOG_FILE_NAME=$(BUILD)/tests/valgrind-$$suite.xml OPENBLAS_NUM_THREADS=1 \
+		$(TEST_ENV) KD_TEST_DIR=$(SCRATCH)/valgrind KD_DATA= \
+		$(VALGRIND) $(BUILD)/tests/$$suite || exit 1; \
+	done
 
+BLASES ?= blis none
 check-blas:
-	$(MAKE) --no-print-directory BLAS=blis BUILD=build/blis LIB=build/blis/lib built unit internal check-threads
-	$(MAKE) --no-print-directory BLAS=none BUILD=build/none LIB=build/none/lib built unit internal
+	for blas in $(BLASES); do \
+		$(MAKE) --no-print-directory BLAS=$$blas BUILD=build/$$blas LIB=build/$$blas/lib \
+		built unit internal check-threads || exit 1; \
+	done
 
 # CLANG=none: without BLAS as well, one run for both.
 CLANG ?= $(BLAS)
@@ -251,13 +271,12 @@ check-clang:
 	$(MAKE) --no-print-directory CC=clang CXX=clang++ BLAS=$(CLANG) BUILD=build/clang LIB=build/clang/lib built unit internal check-symbols
 
 check-arm64:
-	CK_EXCLUDE_TAGS="$(LEFT_OUT)" sh tests/gates/arm64.sh
+	CK_EXCLUDE_TAGS="$(LEFT_OUT)" KD_TEST_TURN=$(TURN) sh tests/gates/arm64.sh
 
 check-musl:
 	MAKE="$(MAKE)" sh tests/gates/musl.sh
 
 SEEN_GREEN ?=
-EVERY ?=
 check-gates:
 	SEEN_GREEN=$(SEEN_GREEN) EVERY=$(EVERY) PYTHON=$(PYTHON) sh tests/gates/break.sh $(BREAKS)
 
@@ -265,7 +284,7 @@ check-dist: dist
 	ANYWAY=$(ANYWAY) sh tests/gates/dist.sh $(ARCHIVE)
 
 # What need not run for every change, at full counts: a night's work, and that of a release.
-nightly: check check-long check-asan check-tsan check-valgrind check-blas check-clang check-musl
+nightly: check check-long check-asan check-tsan check-valgrind check-blas check-clang check-musl coverage
 	$(MAKE) --no-print-directory fuzz-smoke FUZZ_SECONDS=3600
 	$(MAKE) --no-print-directory check-gates
 	$(MAKE) --no-print-directory check-dist

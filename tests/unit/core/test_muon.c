@@ -263,10 +263,14 @@ Suite *muon_suite(void)
     TCase *tests = tcase_create("muon");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, steps_are_those_of_the_formula);
-    tcase_add_test(tests, muon_does_not_depend_on_threads_or_on_a_checkpoint);
     tcase_add_test(tests, groups_choose_rules);
     tcase_add_test(tests, an_exchange_refuses_muon);
     tcase_add_test(tests, matrices_have_one_moment);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_set_timeout(slow, 60);
+    tcase_add_test(slow, muon_does_not_depend_on_threads_or_on_a_checkpoint);
+    suite_add_tcase(suite, slow);
     return suite;
 }

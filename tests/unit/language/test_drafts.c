@@ -342,12 +342,16 @@ Suite *drafts_suite(void)
     Suite *suite = suite_create("drafts");
     TCase *tests = tcase_create("drafts");
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, texts_are_the_same_with_and_without_a_draft);
     tcase_add_test(tests, an_equal_draft_is_always_right);
     tcase_add_test(tests, what_a_text_repeats_is_found);
-    tcase_add_test(tests, drafts_take_no_more_memory_than_is_told);
     tcase_add_test(tests, a_drafting_generator_goes_on_after_cancel_and_refresh);
     tcase_add_test(tests, drafts_refuse_bad_input);
     suite_add_tcase(suite, tests);
+    TCase *slow = tcase_create("slow");
+    tcase_set_tags(slow, "slow");
+    tcase_set_timeout(slow, 60);
+    tcase_add_test(slow, texts_are_the_same_with_and_without_a_draft);
+    tcase_add_test(slow, drafts_take_no_more_memory_than_is_told);
+    suite_add_tcase(suite, slow);
     return suite;
 }
