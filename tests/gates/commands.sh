@@ -1,6 +1,6 @@
 #!/bin/sh
-# Completions know each command's subcommands (kdistill-plan has none) and options, and each page of the manual names all
-# that the command's help names.   commands.sh COMPLETIONS COMMAND...
+# Completions know each command's subcommands (kdistill-plan has none) and options, and each page
+# of the manual names all that the command's help names.   commands.sh COMPLETIONS COMMAND...
 set -eu
 folder=$1
 shift
