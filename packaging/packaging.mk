@@ -50,7 +50,7 @@ check-lists:
 check-commands: completions
 	sh tests/gates/commands.sh build/completions $(TOOL) $(BUILD)/kdistill-store $(BUILD)/kdistill-plan
 
-check-wheels: $(ZIG_READY)
+check-wheels: $(ZIG_READY) sdist
 	ZIG_PYTHON=$(ZIG_PYTHON) sh tests/gates/wheels.sh build/wheels
 
 # The wheel for Windows, the command and the suites, run where wine is installed.
