@@ -82,7 +82,7 @@ while [ $order -lt "${IMPORT_ORDERS:-3}" ]; do
     order=$((order + 1))
     "$work/venv/bin/python" - $order << 'PYTHON' || fail "imports in order $order fail"
 import importlib, importlib.util, random, sys
-names = ["numpy", "torch", "sklearn.linear_model", "pyarrow", "xgboost", "kdistill"]
+names = ["numpy", "scipy.linalg", "torch", "sklearn.linear_model", "pyarrow", "xgboost", "kdistill"]
 names = [name for name in names if importlib.util.find_spec(name.split(".")[0])]
 random.Random(int(sys.argv[1])).shuffle(names)
 made = {name: importlib.import_module(name) for name in names}
