@@ -1,6 +1,7 @@
 """Completions for bash, zsh and fish: completions.py OUT COMMAND ..
 
-The subcommands and options are those in the text that COMMAND --help prints.
+The subcommands, where a command has such, and options are those in the text that COMMAND --help
+prints.
 """
 
 import os
@@ -12,7 +13,7 @@ BASH = """# Completion of {name} for bash; made by packaging/completions.py.
 _{word}()
 {{
     local current=${{COMP_WORDS[COMP_CWORD]}}
-    if [ "$COMP_CWORD" -eq 1 ]; then
+    if [ "$COMP_CWORD" -eq 1 ] && [ {count} -gt 0 ]; then
         COMPREPLY=($(compgen -W '{commands}' -- "$current"))
     elif [ "${{current#-}}" != "$current" ]; then
         COMPREPLY=($(compgen -W '{options}' -- "$current"))
@@ -24,7 +25,7 @@ complete -o filenames -F _{word} {name}
 """
 ZSH = """#compdef {name}
 # Completion of {name} for zsh; made by packaging/completions.py.
-if (( CURRENT == 2 )); then
+if (( CURRENT == 2 && {count} > 0 )); then
     compadd -- {commands}
 elif [[ $words[CURRENT] == -* ]]; then
     compadd -- {options}
@@ -47,8 +48,8 @@ def read_usage(command):
         done = subprocess.run([command, one, "--help"], capture_output=True, text=True)
         text += done.stdout
     options = re.findall(r"(?<![\w-])--[a-z][\w-]*", text)
-    if not commands:
-        raise SystemExit(f"{command} --help names no subcommand")
+    if not options:
+        raise SystemExit(f"{command} --help names no option")
     return list(dict.fromkeys(commands)), sorted(set(options))
 
 
@@ -62,6 +63,7 @@ def main():
         values = {
             "name": name,
             "word": re.sub(r"\W", "_", name),
+            "count": len(commands),
             "commands": " ".join(commands),
             "options": " ".join(options),
         }

@@ -30,9 +30,14 @@ libkdistill ($version) unstable; urgency=medium
 
  -- $maintainer  $moment
 CHANGELOG
+profile=
+[ -e /usr/bin/mpicc ] || {
+    profile=-Ppkg.libkdistill.nompi
+    echo "deb: without libkdistill-mpi0 and -dev: no mpicc (Debian: mpi-default-dev)"
+}
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 (cd "$tree" && env -u MAKEFLAGS -u MAKELEVEL PATH=/usr/bin:/bin:/usr/sbin:/sbin \
-    dpkg-buildpackage -us -uc -j"${JOBS:-$(nproc)}" > "$work/log" 2>&1) || {
+    dpkg-buildpackage $profile -us -uc -j"${JOBS:-$(nproc)}" > "$work/log" 2>&1) || {
     tail -n 60 "$work/log"
     exit 1
 }

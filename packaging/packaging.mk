@@ -37,7 +37,7 @@ release:
 
 # For bash, zsh and fish, out of what the commands say of themselves.
 completions: $(TOOL)
-	python3 packaging/completions.py build/completions $(TOOL) $(BUILD)/kdistill-store
+	python3 packaging/completions.py build/completions $(TOOL) $(BUILD)/kdistill-store $(BUILD)/kdistill-plan
 
 print-sources:
 	@printf '%s\n' $(sort $(SOURCES))
@@ -48,9 +48,9 @@ check-lists:
 
 # Completions complete, and each page says what its command's help says.
 check-commands: completions
-	sh tests/gates/commands.sh build/completions $(TOOL) $(BUILD)/kdistill-store
+	sh tests/gates/commands.sh build/completions $(TOOL) $(BUILD)/kdistill-store $(BUILD)/kdistill-plan
 
-check-wheels: $(ZIG_READY)
+check-wheels: $(ZIG_READY) sdist
 	ZIG_PYTHON=$(ZIG_PYTHON) sh tests/gates/wheels.sh build/wheels
 
 # The wheel for Windows, the command and the suites, run where wine is installed.
@@ -69,7 +69,7 @@ check-amalgamation: amalgamation $(SHARED)
 	LIB=$(LIB) sh tests/gates/amalgamation.sh $(SHARED)
 
 check-reproducible:
-	sh tests/gates/reproducible.sh
+	sh tests/gates/reproducible.sh $(PARTS)
 
 check-release:
 	sh tests/gates/release.sh

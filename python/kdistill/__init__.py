@@ -34,6 +34,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ._need import missing
+
+try:
+    import numpy as _numpy  # noqa: F401
+except ModuleNotFoundError as error:
+    raise missing(error, "kdistill", "numpy") from None
+
 from . import _deprecated, _looks, enums, options, results, transport
 from ._arrays import Bfloat16
 from ._arrow import ArrowStream

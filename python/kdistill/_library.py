@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from typing import Any
 
 from . import _api
 from .enums import Status
@@ -74,12 +75,23 @@ def _check_version(library: ctypes.CDLL, path: str) -> None:
         )
 
 
+def _function(library: ctypes.CDLL, name: str, path: str) -> Any:
+    """A function of the interface, which an older build of the same version may lack."""
+    try:
+        return getattr(library, name)
+    except AttributeError:
+        raise OSError(
+            f"{path} has no {name}: it was built before this package; build it again (make), or "
+            "set KDISTILL_LIBRARY to the library that belongs to it"
+        ) from None
+
+
 def _load() -> ctypes.CDLL:
     path = library_path()
     library = _open(path)
     _check_version(library, path)
     for name, (result, arguments, text) in _api.FUNCTIONS.items():
-        function = getattr(library, name)
+        function = _function(library, name, path)
         function.restype, function.argtypes, function.__doc__ = result, arguments, text
     return library
 

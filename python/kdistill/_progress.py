@@ -5,9 +5,14 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable
 
+from ._need import missing
+
 
 def _tqdm() -> Callable[[str, int], Any]:
-    from tqdm.auto import tqdm
+    try:
+        from tqdm.auto import tqdm
+    except ModuleNotFoundError as error:
+        raise missing(error, "progress='tqdm'", "tqdm") from None
 
     return lambda stage, total: tqdm(total=total or None, desc=stage)
 
@@ -16,7 +21,10 @@ class _RichBar:
     """A bar of rich as tqdm has it."""
 
     def __init__(self, stage: str, total: int) -> None:
-        from rich.progress import Progress
+        try:
+            from rich.progress import Progress
+        except ModuleNotFoundError as error:
+            raise missing(error, "progress='rich'", "rich") from None
 
         self.n = 0
         self._progress = Progress()

@@ -21,7 +21,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import numpy
-import torch
+
+from ._need import missing
+
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise missing(error, "kdistill.hf", "torch") from None
 
 from ._sequences import Sequences, sequences_of
 from ._tensors import Rows

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ._need import missing
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
@@ -88,7 +90,10 @@ class TensorBoard(_Log):
     """
 
     def __init__(self, folder: StrPath) -> None:
-        from tensorboard.summary import Writer
+        try:
+            from tensorboard.summary import Writer
+        except ModuleNotFoundError as error:
+            raise missing(error, "kdistill.log.TensorBoard", "tensorboard") from None
 
         self._writer = Writer(str(folder))
 
@@ -121,7 +126,10 @@ class MLflow(_Log):
     def __init__(
         self, experiment: str = "kdistill", run: str | None = None, tracking_uri: str | None = None
     ) -> None:
-        import mlflow
+        try:
+            import mlflow
+        except ModuleNotFoundError as error:
+            raise missing(error, "kdistill.log.MLflow", "mlflow") from None
 
         self._mlflow = mlflow
         if tracking_uri is not None:

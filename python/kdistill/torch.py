@@ -21,9 +21,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-
 from ._arrays import Bfloat16
+from ._need import missing
+
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise missing(error, "kdistill.torch", "torch") from None
+
 from ._tensors import (
     Rows,
     array_of,

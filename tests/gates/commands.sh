@@ -1,6 +1,6 @@
 #!/bin/sh
-# Completions know each command's subcommands and options, and each page of the manual names all
-# that the command's help names.   commands.sh COMPLETIONS COMMAND...
+# Completions know each command's subcommands (kdistill-plan has none) and options, and each page
+# of the manual names all that the command's help names.   commands.sh COMPLETIONS COMMAND...
 set -eu
 folder=$1
 shift
@@ -10,17 +10,23 @@ for command in "$@"; do
     name=$(basename "$command")
     "$command" --help > "$work/help" 2>&1 || true
     subcommands=$(sed -nE "s/^(usage:)? +$name ([a-z][a-z-]*).*/\2/p" "$work/help" | sort -u)
-    [ -n "$subcommands" ] || fail "$name --help names no subcommand"
+    [ -n "$subcommands" ] || [ "$name" = kdistill-plan ] || fail "$name --help names no subcommand"
     completed=$(bash -c ". '$folder/$name.bash'
         COMP_WORDS=($name '') COMP_CWORD=1
         _$(echo "$name" | tr - _)
         printf '%s\n' \"\${COMPREPLY[@]}\"" | sort)
+    [ -n "$subcommands" ] || completed= # files of this folder
     [ "$completed" = "$subcommands" ] || fail "bash completes $completed, $name has $subcommands"
     begun=$(bash -c ". '$folder/$name.bash'
         COMP_WORDS=($name import --vo) COMP_CWORD=2
         _$(echo "$name" | tr - _)
         echo \"\${COMPREPLY[@]}\"")
     [ "$name" != kdistill-store ] || [ "$begun" = --vocabulary ] || fail "--vo becomes '$begun'"
+    begun=$(bash -c ". '$folder/$name.bash'
+        COMP_WORDS=($name --he) COMP_CWORD=1
+        _$(echo "$name" | tr - _)
+        echo \"\${COMPREPLY[@]}\"")
+    [ -n "$subcommands" ] || [ "$begun" = --help ] || fail "$name --he becomes '$begun'"
     ! command -v zsh > /dev/null || zsh -n "$folder/_$name" || fail "zsh does not read _$name"
     ! command -v fish > /dev/null || fish -n "$folder/$name.fish" ||
         fail "fish does not read $name.fish"

@@ -12,10 +12,13 @@ export CONAN_HOME="$work/home"
 "$conan" remote remove '*' > /dev/null 2>&1 || true
 for shared in False True; do
     "$conan" create packaging/conan -o "kdistill/*:shared=$shared" -s build_type=Release \
-        > "$work/log" 2>&1 || {
+        -c tools.cmake.cmake_layout:test_folder="$work/test" \
+        -c tools.cmake.cmaketoolchain:user_presets= > "$work/log" 2>&1 || {
         tail -n 40 "$work/log"
         echo "conan: shared=$shared fails"
         exit 1
     }
 done
+left=$(git status --porcelain -- packaging/conan)
+[ -z "$left" ] || { echo "conan: the tree is changed: $left"; exit 1; }
 echo "conan: packages, shared and static, and a program against each"

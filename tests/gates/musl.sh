@@ -24,10 +24,11 @@ if [ -z "$zig" ]; then
 fi
 $make CC="$zig cc -target x86_64-linux-musl" BUILD=build/zig-musl LIB=build/zig-musl/lib all
 for target in x86_64-freebsd aarch64-linux-musl aarch64-macos x86_64-windows-gnu; do
-    for file in src/*/*.c src/*/*/*.c; do
-        case $file in */kernels_avx*) continue ;; esac
-        $zig cc -target $target -std=gnu11 -O1 -Wall -Wextra -Werror -Iinclude -Isrc \
-            -DKD_BLAS_NONE -c $file -o build/zig-musl/compiled.o
-    done
+    compile="$zig cc -target $target -std=gnu11 -O0 -fno-sanitize=undefined -Wall -Wextra -Werror
+        -Iinclude -Isrc -DKD_BLAS_NONE"
+    find src -name '*.c' ! -name 'kernels_avx*' | sort |
+        xargs -P "${JOBS:-$(nproc)}" -I '{}' sh -c "$(echo $compile) -c '{}' \
+            -o build/zig-musl/compiled-\$\$.o && rm build/zig-musl/compiled-\$\$.o ||
+            { echo '{} does not compile for $target'; exit 255; }"
     echo "every file compiles for $target"
 done

@@ -1,7 +1,8 @@
 #!/bin/sh
 # What a wheel promises: small, one file, tags that auditwheel agrees with, no AVX outside the
 # kernels, the same kernels chosen as in the Makefile's build, a fresh environment in which a part
-# of tests/python passes, an old processor, arm64 and musl.   wheels.sh FOLDER
+# of tests/python passes, other packages imported in any order, an old processor, arm64 and musl;
+# and that the source package builds.   wheels.sh FOLDER
 set -eu
 here=$(pwd)
 wheels=$here/$1 python=${PYTHON:-python3} zig_python=$here/${ZIG_PYTHON:-build/zig/bin/python}
@@ -75,6 +76,33 @@ if not child:
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 PYTHON
+# Whatever is imported first: torch, scikit-learn, pyarrow and xgboost, those that are there.
+order=0
+while [ $order -lt "${IMPORT_ORDERS:-3}" ]; do
+    order=$((order + 1))
+    "$work/venv/bin/python" - $order << 'PYTHON' || fail "imports in order $order fail"
+import importlib, importlib.util, random, sys
+names = ["numpy", "scipy.linalg", "torch", "sklearn.linear_model", "pyarrow", "xgboost", "kdistill"]
+names = [name for name in names if importlib.util.find_spec(name.split(".")[0])]
+random.Random(int(sys.argv[1])).shuffle(names)
+made = {name: importlib.import_module(name) for name in names}
+kd, np = made["kdistill"], made["numpy"]
+x, y = np.random.default_rng(1).normal(size=(64, 4)).astype("float32"), np.arange(64) % 2
+config = {"model_type": "mlp", "input_size": 4, "hidden_sizes": [8], "num_labels": 2}
+logits = np.stack([x[:, 0], -x[:, 0]], 1)
+assert kd.distill(config, logits, x, epochs=3).losses
+if "torch" in made:
+    made["torch"].nn.Linear(4, 2)(made["torch"].from_numpy(x)).sum().backward()
+if "sklearn.linear_model" in made:
+    made["sklearn.linear_model"].LogisticRegression().fit(x, y)
+if "pyarrow" in made:
+    assert made["pyarrow"].array(y).sum().as_py() == 32
+if "xgboost" in made:
+    made["xgboost"].XGBClassifier(n_estimators=2).fit(x, y)
+if sys.argv[1] == "1":
+    print("imported beside", ", ".join(sorted(set(names) - {"kdistill"})))
+PYTHON
+done
 isa() { "$@" -c 'import kdistill as kd; print(kd.Context().info.isa)'; }
 wheels_isa=$(isa "$work/venv/bin/python")
 ours=$(KDISTILL_LIBRARY=$here/lib/libkdistill.so.0 isa "$work/venv/bin/python")
@@ -85,6 +113,17 @@ ours=$(KDISTILL_LIBRARY=$here/lib/libkdistill.so.0 isa "$work/venv/bin/python")
     test_metrics test_model test_optimizer test_schedule test_status test_store test_teacher \
     test_tokenizer}) ||
     fail "tests/python fail with the wheel"
+
+# ---- the source package, by this machine's compiler, without a network ----
+sdist=$wheels/kdistill-$version.tar.gz
+[ -e "$sdist" ] || fail "no $sdist: make sdist"
+"$python" -m venv "$work/source"
+cp "$mine/beside.pth" "$("$work/source/bin/python" -c \
+    'import sysconfig; print(sysconfig.get_path("purelib"))')/"
+"$work/source/bin/pip" install -q --no-deps --no-index "$sdist" || fail "$sdist does not build"
+(cd "$here/tests/python" && "$work/source/bin/python" -m unittest -q test_loss test_status) ||
+    fail "tests/python fail with the source package"
+echo "the source package builds and installs"
 
 # ---- a program in C with the wheel's library ----
 library=$mine/kdistill/lib/libkdistill.so.0
