@@ -37,8 +37,8 @@ extern "C" {
  * - uniformity: log of the mean of exp(-2 |u_i - u_j|^2) over two rows of a side, from 0 down; half
  *   of both sides'. Of the first 64 rows of each, fewer than 8: NaN [Wang and Isola 2020].
  * - modality_gap: |mean of u - mean of w| [Liang et al. 2022].
- * - student_effective_rank, teacher_effective_rank: of anchors and of candidates as they are
- *   compared, by feature.h's formula. */
+ * - student_effective_rank, teacher_effective_rank: of anchors and of candidates, normalized as
+ *   the term does, by feature.h's formula. */
 
 /* ---- kinds of terms ----
  *
