@@ -56,7 +56,8 @@ if [ "${2:-}" = rivals ]; then
     "$folder/bin/python" -c "import onnxruntime, onnxscript" 2> /dev/null ||
         $pip onnxruntime==1.32.0 onnx==1.23.2 onnxscript
     "$folder/bin/python" -c "import model2vec" 2> /dev/null || $pip --no-deps model2vec==0.10.0
-    "$folder/bin/python" -c "import librosa" 2> /dev/null || $pip librosa==0.11.0 || echo "no librosa"
+    "$folder/bin/python" -c "import librosa" 2> /dev/null || $pip librosa==0.11.0 ||
+        echo "no librosa"
     native llama-cpp-python 0.3.36 llama_cpp
     native ik-llama-cpp-python 0.1.5 ik_llama_cpp
 fi

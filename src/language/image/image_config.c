@@ -196,8 +196,8 @@ static kd_status check_patches(const kd__patches *p)
     return KD_OK;
 }
 
-/* Patches are counted as transformers counts them: what is left of an image after the last whole one
- * has no patch. Of sounds, whose patches overlap, that is usual. */
+/* Patches are counted as transformers counts them: what is left of an image after the last whole
+ * one has no patch. Of sounds, whose patches overlap, that is usual. */
 static void warn_of_rest(kd_context *context, const kd__patches *p)
 {
     const int64_t rows = p->height % p->patch_height, columns = p->width % p->patch_width;

@@ -1,7 +1,7 @@
 /* A trunk's backward pass. Legend in trunk.h; dx is the gradient of the residual stream. What
- * is cheap is computed again: norms, silu(gate) up. What is over is written over: a layer's gate and
- * up by their gradient, a norm's values by dy once a weight's gradient has read them, silu(gate) up
- * by dqkv. */
+ * is cheap is computed again: norms, silu(gate) up. What is over is written over: a layer's gate
+ * and up by their gradient, a norm's values by dy once a weight's gradient has read them, and
+ * silu(gate) up by dqkv. */
 #include <string.h>
 
 #include "base/context.h"
@@ -163,8 +163,8 @@ static void middle_gradient(const backward *w, float *gu, const float *dact)
     else kd__gated_gradient(&w->rows, gu, dact, w->d->inner, act, gu);
 }
 
-static kd_status feed_forward(const backward *w, const kd__trunk_layer *l, int64_t layer,
-                              float *at, int add)
+static kd_status feed_forward(const backward *w, const kd__trunk_layer *l, int64_t layer, float *at,
+                              int add)
 {
     const kd__trunk_config *d = w->d;
     const kd__trunk_plan *p = w->p;

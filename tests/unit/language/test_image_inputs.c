@@ -547,8 +547,9 @@ START_TEST(what_is_left_of_an_image_is_told)
     kd_context *told;
     o.logger = &logger;
     OK(kd_context_create(&told, &o));
-    expect_warning(told, VIT(""), "image_size (7, 9) is no multiple of patch_size (3, 4): the last "
-                                  "1 rows and 1 columns of an image are not seen");
+    expect_warning(told, VIT(""),
+                   "image_size (7, 9) is no multiple of patch_size (3, 4): the last "
+                   "1 rows and 1 columns of an image are not seen");
     expect_warning(told, SIDES("8", "4", "3"), NULL);
     expect_warning(told, SIDES("[8,9]", "4", "3"), "0 rows and 1 columns");
     expect_warning(told, SIDES("[9,8]", "4", "3"), "1 rows and 0 columns");
