@@ -2,8 +2,9 @@
     python bench/audio.py [ROUNDS]
 
 30 seconds of noise at 16 kHz, threads of all: THREADS (1). Each round times all in turn; medians
-of the rounds, and of the ratios of each round. What is not installed is left out. Goal: three
-times librosa's speed. Run it on a quiet machine.
+of the rounds, and of the ratios of each round. What is not installed has a row that says so (`sh
+bench/peers.sh FOLDER rivals` tries librosa). Goal: three times librosa's speed. The table is also
+build/bench-audio.json. Run it on a quiet machine.
 """
 
 import importlib
@@ -17,6 +18,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, str(THREADS))
 
 import numpy  # noqa: E402
+from rivals import write_tables  # noqa: E402
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
 import kdistill as kd  # noqa: E402
@@ -25,11 +27,20 @@ ctx = kd.Context(threads=THREADS)
 x = numpy.random.default_rng(1).uniform(-1, 1, 480000).astype(numpy.float32)
 
 
+#: The tasks of each package; the goal is librosa's.
+TASKS = {
+    "librosa": ("librosa", "whisper", "resample"),
+    "torchaudio": ("kaldi", "resample"),
+    "transformers": ("whisper",),
+}
+GOALS = {"librosa": 3}
+
+
 def package(name):
     try:
         return importlib.import_module(name)
     except (ImportError, RuntimeError, OSError) as error:
-        print(f"left out: {name}: {error}")
+        print(f"not installed: {name}: {error}")
         return None
 
 
@@ -90,17 +101,34 @@ def seconds(call):
     return time.perf_counter() - began
 
 
+def row(task, name, own, other, rounds):
+    """Ours beside a package's, whose numbers are None where it is not installed."""
+    pairs = [(seconds(own), seconds(other) if other else None) for _ in range(rounds)]
+    made = {"name": task, "unit": "ms", "ours": 1e3 * statistics.median(a for a, _ in pairs)}
+    made |= {"peer": name, "theirs": None, "ratio": None, "goal": GOALS.get(name), "met": None}
+    if other:
+        made["theirs"] = 1e3 * statistics.median(b for _, b in pairs)
+        made["ratio"] = statistics.median(b / a for a, b in pairs)
+    if other and made["goal"]:
+        made["met"] = made["ratio"] >= made["goal"]
+    theirs = f"{made['theirs']:14.1f} {made['ratio']:6.2f}" if other else " not installed       "
+    goal = f"at least {made['goal']}" if made["goal"] else "-"
+    verdict = {None: "", True: "met", False: "NOT met"}[made["met"]]
+    print(f"{task:10} {name:14} {made['ours']:9.1f} {theirs}  {goal} {verdict}", flush=True)
+    return made
+
+
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 11
     own, others = ours(), rivals()
     for call in [*own.values(), *others.values()]:
         call()
-    print(f"{'task':10} {'package':14} {'ms':>8} {'ours, ms':>9} {'ratio':>6}")
-    for (task, name), call in others.items():
-        pairs = [(seconds(call), seconds(own[task])) for _ in range(rounds)]
-        theirs, mine = (1e3 * statistics.median(side) for side in zip(*pairs))
-        ratio = statistics.median(a / b for a, b in pairs)
-        print(f"{task:10} {name:14} {theirs:8.1f} {mine:9.1f} {ratio:6.2f}")
+    print(f"{'task':10} {'package':14} {'ours, ms':>9} {'ms':>14} {'ratio':>6}  goal")
+    results = []
+    for name, tasks in TASKS.items():
+        for task in tasks:
+            results.append(row(task, name, own[task], others.get((task, name)), rounds))
+    write_tables("build/bench-audio", results)
 
 
 main()

@@ -29,6 +29,8 @@ packages="$packages, sacrebleu, rouge_score, math_verify"
         requests pyyaml tqdm packaging huggingface_hub psutil httpx typer \
         datasets gguf sacrebleu==2.6.0 rouge-score 'math-verify[antlr4_13_2]==0.9.0' 2> /dev/null
 }
+# Images: tests/property/image_front.py. Pillow 13 adds up in another order.
+"$folder/bin/python" -c "import PIL" 2> /dev/null || $pip pillow==12.3.0
 # Math-Verify's own tests, which its source archive has, for tests/property/verdicts_beside.py.
 [ -d "$folder/math-verify/tests" ] || {
     "$folder/bin/python" -m pip download -q --disable-pip-version-check --no-deps \
@@ -54,6 +56,8 @@ if [ "${2:-}" = rivals ]; then
     "$folder/bin/python" -c "import onnxruntime, onnxscript" 2> /dev/null ||
         $pip onnxruntime==1.32.0 onnx==1.23.2 onnxscript
     "$folder/bin/python" -c "import model2vec" 2> /dev/null || $pip --no-deps model2vec==0.10.0
+    "$folder/bin/python" -c "import librosa" 2> /dev/null || $pip librosa==0.11.0 ||
+        echo "no librosa"
     native llama-cpp-python 0.3.36 llama_cpp
     native ik-llama-cpp-python 0.1.5 ik_llama_cpp
 fi

@@ -192,7 +192,8 @@ LONG_SCRIPTS = losses.py:$(CASES) features.py:$(CASES) pair_terms.py:$(CASES) \
 	gguf_formats.py template_engine.py:$(TEMPLATES) verdicts.py mathematics.py verdicts_beside.py \
 	text_metrics.py retrieval_metrics.py:$(CASES) runs.py:$(TRIALS) tokenizers_equal.py:$(STRINGS) \
 	wordpiece_equal.py:$(STRINGS) tokenizer_forms.py:$(PAIRS) json_equal.py:$(CASES) \
-	static_embeddings.py image_networks.py:$(call long,30,200) audio.py:$(call long,20,100)
+	static_embeddings.py image_networks.py:$(call long,30,200) \
+	image_front.py:$(call long,100,300) audio.py:$(call long,20,100)
 timed = began=$$(date +%s) && $(PYTHON) tests/property/$(subst :, ,$(1)) && echo "    $(1): $$(($$(date +%s) - began)) s"
 
 # Ranks as processes of the MPIs that are installed, of mpi4py and of torch: MPI_BIN, PYTHON.

@@ -734,6 +734,11 @@ class kd_loss_diagnostics(Structure):
         ("student_pair_cosine", c_double),
         ("teacher_pair_cosine", c_double),
         ("explained", c_double),
+        ("student_effective_rank", c_double),
+        ("teacher_effective_rank", c_double),
+        ("alignment", c_double),
+        ("uniformity", c_double),
+        ("modality_gap", c_double),
     ]
     struct_size: int
     reserved: int
@@ -768,6 +773,11 @@ class kd_loss_diagnostics(Structure):
     student_pair_cosine: float
     teacher_pair_cosine: float
     explained: float
+    student_effective_rank: float
+    teacher_effective_rank: float
+    alignment: float
+    uniformity: float
+    modality_gap: float
 
 
 class kd_projection_options(Structure):

@@ -212,32 +212,31 @@ class LossDiagnostics:
     sampled_entropy: float
     #: 1: it warned
     suspect: int
-    #: Features (feature.h): mean lengths of both sides and mean cosine of their pairs, after the
-    #: projection, before they are normalized; NaN of other terms, the cosine also of two widths.
+    #: Features, and terms of two sides: feature.h and contrast.h tell each. NaN of other terms.
     student_norm: float
-    #: Features (feature.h): mean lengths of both sides and mean cosine of their pairs, after the
-    #: projection, before they are normalized; NaN of other terms, the cosine also of two widths.
+    #: Features, and terms of two sides: feature.h and contrast.h tell each. NaN of other terms.
     teacher_norm: float
-    #: Features (feature.h): mean lengths of both sides and mean cosine of their pairs, after the
-    #: projection, before they are normalized; NaN of other terms, the cosine also of two widths.
+    #: Features, and terms of two sides: feature.h and contrast.h tell each. NaN of other terms.
     cosine: float
     #: calls of the term that had too few rows for a relation
     degenerate: int
-    #: of two sides: contrast.h; else NaN
+    #: of two sides
     in_batch_accuracy: float
-    #: of two sides: contrast.h; else NaN
+    #: of two sides
     positive_rank: float
-    #: of two sides: contrast.h; else NaN
+    #: of two sides
     scale: float
-    #: Of up to 64 rows of a feature term (fewer than 8: NaN): the mean cosine of two rows of a side
-    #: (1: all point one way); the share of the teacher's variance that the student explains.
     student_pair_cosine: float
-    #: Of up to 64 rows of a feature term (fewer than 8: NaN): the mean cosine of two rows of a side
-    #: (1: all point one way); the share of the teacher's variance that the student explains.
     teacher_pair_cosine: float
-    #: Of up to 64 rows of a feature term (fewer than 8: NaN): the mean cosine of two rows of a side
-    #: (1: all point one way); the share of the teacher's variance that the student explains.
     explained: float
+    student_effective_rank: float
+    teacher_effective_rank: float
+    #: of two sides
+    alignment: float
+    #: of two sides
+    uniformity: float
+    #: of two sides
+    modality_gap: float
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,17 @@
 typedef struct {
     int64_t n;
     double *a, *q, *d, *e, *v, *p;
+    /* what is 0 beside the largest number: its square may vanish, and a matrix without its full
+     * rank has nothing larger in places */
+    double nothing;
 } eigen;
+
+static double nothing_of(const double *a, int64_t n)
+{
+    double most = 0;
+    for (int64_t i = 0; i < n * n; i++) most = fmax(most, fabs(a[i]));
+    return DBL_EPSILON * DBL_EPSILON * most;
+}
 
 static double dot(const double *x, const double *y, int64_t n)
 {
@@ -25,11 +35,11 @@ static double dot(const double *x, const double *y, int64_t n)
 /* ---- to three diagonals: a = q' t q ---- */
 
 /* v (m) of length 1 so that (1 - 2 v v') x = (*beside, 0 .. 0); 0: x has that form already. */
-static int reflector(double *v, int64_t m, double *beside)
+static int reflector(double *v, int64_t m, double nothing, double *beside)
 {
     const double length = sqrt(dot(v, v, m)), first = v[0];
     *beside = first > 0 ? -length : length;
-    if (length == fabs(first)) {
+    if (length == fabs(first) || length <= nothing) {
         *beside = first;
         return 0;
     }
@@ -70,7 +80,7 @@ static void to_three_diagonals(const eigen *g)
     for (int64_t k = 0; k + 1 < n; k++) {
         const int64_t m = n - k - 1;
         for (int64_t i = 0; i < m; i++) g->v[i] = g->a[(k + 1 + i) * n + k];
-        if (!reflector(g->v, m, &g->e[k])) continue;
+        if (!reflector(g->v, m, g->nothing, &g->e[k])) continue;
         reflect_both(g, m);
         reflect_rows(g, m);
     }
@@ -94,7 +104,8 @@ static void turn(const eigen *g, int64_t i, double sine, double cosine)
 static int64_t block_end(const eigen *g, int64_t l)
 {
     int64_t m = l;
-    while (m + 1 < g->n && !(fabs(g->e[m]) <= DBL_EPSILON * (fabs(g->d[m]) + fabs(g->d[m + 1]))))
+    while (m + 1 < g->n && !(fabs(g->e[m]) <= DBL_EPSILON * (fabs(g->d[m]) + fabs(g->d[m + 1])) ||
+                             fabs(g->e[m]) <= g->nothing))
         m++;
     return m;
 }
@@ -160,14 +171,23 @@ static void sort(const eigen *g)
     }
 }
 
+kd_status kd__eigen_in(double *scratch, double *a, int64_t n, double *values, double *vectors)
+{
+    const eigen g = {
+        n, a, vectors, values, scratch, scratch + n, scratch + 2 * n, nothing_of(a, n)
+    };
+    KD_FAIL_IF(!isfinite(g.nothing), KD_ERR_NONFINITE, "eigenvalues: a number is not finite");
+    to_three_diagonals(&g);
+    KD_TRY(to_one_diagonal(&g));
+    sort(&g);
+    return KD_OK;
+}
+
 kd_status kd__eigen(kd_context *context, double *a, int64_t n, double *values, double *vectors)
 {
     double *scratch = NULL;
     KD_TRY(KD_NEW(context, &scratch, 3 * n));
-    const eigen g = { n, a, vectors, values, scratch, scratch + n, scratch + 2 * n };
-    to_three_diagonals(&g);
-    const kd_status status = to_one_diagonal(&g);
-    if (status == KD_OK) sort(&g);
+    const kd_status status = kd__eigen_in(scratch, a, n, values, vectors);
     kd__release(context, scratch);
     return status;
 }

@@ -11,5 +11,7 @@
  * reflections to three diagonals, then by QL steps with implicit shifts [Golub and Van Loan 2013,
  * 8.3]. One thread, in double: the same bits everywhere. */
 kd_status kd__eigen(kd_context *context, double *a, int64_t n, double *values, double *vectors);
+/* The same in scratch (3 n) of the caller's. */
+kd_status kd__eigen_in(double *scratch, double *a, int64_t n, double *values, double *vectors);
 
 #endif

@@ -38,10 +38,13 @@ static void backward(const kd__kernels *kernels, const void *argument, int64_t f
     for (int64_t r = first; r < end; r++) {
         const float *g = w->kept + r * 2 * n, *u = g + n, *da = w->da + r * n;
         float *dg = w->dgu + r * 2 * n, *du = dg + n, *a = w->a + r * n;
-        for (int64_t i = 0; i < n; i++) du[i] = da[i] * u[i];
-        kernels->gelu_gradient(a, dg, du, g, n);
-        for (int64_t i = 0; i < n; i++) du[i] = da[i] * a[i];
-        multiply(a, u, n);
+        for (int64_t i = 0; i < n; i++) a[i] = da[i] * u[i];
+        kernels->gelu_gradient(a, dg, a, g, n);
+        for (int64_t i = 0; i < n; i++) {
+            const float middle = a[i];
+            a[i] = middle * u[i];
+            du[i] = da[i] * middle;
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 
 /* The bias is added to gu in place, as the backward pass needs it. */
 void kd__gated_gelu(const kd__rows *rows, float *gu, const float *bias, int64_t n, float *a);
-/* dgu (R, 2 F) from da (R, F); a is made again. */
+/* dgu (R, 2 F), which may be gu, from da (R, F); a is made again. */
 void kd__gated_gelu_gradient(const kd__rows *rows, const float *gu, const float *da, int64_t n,
                              float *a, float *dgu);
 

@@ -8,7 +8,7 @@
 
 /* The bias is added to g in place, as the backward pass needs it; NULL: none. */
 void kd__gelu(const kd__rows *rows, float *g, const float *bias, int64_t n, float *a);
-/* dg (R, F) from da (R, F); a is made again. */
+/* dg (R, F), which may be g, from da (R, F); a is made again. */
 void kd__gelu_gradient(const kd__rows *rows, const float *g, const float *da, int64_t n, float *a,
                        float *dg);
 

@@ -67,6 +67,7 @@ static inline kd_status run_chunks(pairs_used *u, kd_context *ctx)
     RUN_TRY(kd_model_create(&u->model, ctx, PAIR_STUDENT, NULL));
     RUN_TRY(kd_loss_create(&u->loss, ctx, NULL));
     RUN_TRY(add_pairs(u->loss));
+    RUN_TRY(kd_loss_set_diagnostics(u->loss, 1));
     for (int i = 0; i < PAIR_CHUNKS; i++) RUN_TRY(fill_chunk(u, ctx, i));
     for (int i = 0; i < 2; i++)
         RUN_TRY(kd_loss_backward_chunks(u->loss, u->model, u->batch, u->targets, PAIR_CHUNKS, NULL,

@@ -39,6 +39,7 @@ static inline kd_status run_relations(kd_loss *loss, kd_model *student, kd_teach
     RUN_TRY(kd_batch_begin_packed(batch, &o));
     RUN_TRY(kd_batch_set(batch, "tokens", &t, NULL));
     RUN_TRY(add_relations(loss, student, teacher));
+    RUN_TRY(kd_loss_set_diagnostics(loss, 1));
     RUN_TRY(kd_teacher_read(teacher, batch, targets));
     RUN_TRY(kd_model_forward(student, batch, KD_MODE_TRAIN));
     RUN_TRY(kd_loss_prepare(loss, student, targets));

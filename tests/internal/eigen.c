@@ -57,10 +57,25 @@ START_TEST(special_matrices_are_no_special_case)
 }
 END_TEST
 
+/* Products of rows of which few are different: all but `rank` values are 0. */
+START_TEST(few_directions_are_found)
+{
+    for (int64_t n = 8; n <= MOST; n += 4)
+        for (int64_t rank = 1; rank <= 8; rank++) {
+            for (int64_t i = 0; i < n; i++)
+                for (int64_t j = 0; j < n; j++) a[i * n + j] = 9 * (i % rank == j % rank);
+            check_parts(n);
+            for (int64_t k = rank; k < n; k++) ck_assert_double_eq_tol(values[k], 0, 1e-11);
+        }
+}
+END_TEST
+
 START_TEST(what_is_not_finite_is_refused)
 {
     for (int i = 0; i < 25; i++) a[i] = 1;
     a[7] = a[11] = NAN;
+    ck_assert_int_eq(kd__eigen(ctx, a, 5, values, vectors), KD_ERR_NONFINITE);
+    for (int i = 0; i < 25; i++) a[i] = i ? 1 : INFINITY;
     ck_assert_int_eq(kd__eigen(ctx, a, 5, values, vectors), KD_ERR_NONFINITE);
 }
 END_TEST
@@ -72,6 +87,7 @@ Suite *eigen_suite(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, a_symmetric_matrix_is_the_sum_of_its_parts, 0, 7);
     tcase_add_loop_test(tests, special_matrices_are_no_special_case, 0, 4);
+    tcase_add_test(tests, few_directions_are_found);
     tcase_add_test(tests, what_is_not_finite_is_refused);
     suite_add_tcase(suite, tests);
     return suite;

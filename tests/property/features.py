@@ -291,6 +291,36 @@ def expected(terms, s, t, present, mask, weight, parameters):
     return total, sharp
 
 
+def effective_rank(x):
+    """RankMe's, of the first 64 rows; fewer than 8: none."""
+    sigma = numpy.linalg.svd(x[:64].detach().numpy(), compute_uv=False)
+    p = sigma[sigma > 0] / sigma.sum()
+    return numpy.exp(-(p * numpy.log(p)).sum()) if len(x) >= 8 else numpy.nan
+
+
+def is_feature(term):
+    """Kinds 9 and 10 are terms of features only with one of these."""
+    numbers = term["numbers"]
+    plain = numbers["normalize"] in (kd.Normalize.DEFAULT, kd.Normalize.NONE)
+    more = term["projection"] is not None or numbers["first"] or not plain
+    return more or term["kind"] not in (K.MEAN_SQUARED_ERROR, K.HUBER)
+
+
+def ranks(loss, terms, s, t, present, mask, parameters, case):
+    """Diagnostics of both sides of each term, after the projection."""
+    for number, term in enumerate(terms):
+        seen, keep = loss.diagnostics(number), present & mask if term["masked"] else present
+        first = term["numbers"]["first"] or None
+        sides = projected(term, s[keep][:, :first], parameters), t[keep][:, :first]
+        for side, x in zip(("student", "teacher"), sides):
+            found = getattr(seen, f"{side}_effective_rank")
+            wanted = effective_rank(x) if is_feature(term) and seen.rows else numpy.nan
+            if numpy.isnan(wanted) != numpy.isnan(found):
+                raise SystemExit(f"case {case}: rank of the {side}: {found}, expected {wanted}")
+            if not numpy.isnan(wanted):
+                near("effective rank", "value", numpy.array(found), numpy.array(wanted), case)
+
+
 def near(name, what, found, wanted, case, sharp=1.0):
     size = max(1, float(numpy.abs(wanted).max())) if wanted.size else 1
     error = sharp * float(numpy.abs(found - wanted).max()) / size if wanted.size else 0
@@ -322,6 +352,7 @@ def one(rng, generator, context, case, patches=1):
     terms = [random_term(rng, widths, kinds) for _ in range(rng.randint(1, 3))]
     for term in terms:
         add(loss, term, rng)
+    loss.set_diagnostics(True)
     gradient = numpy.empty(shape, numpy.float32)
     made = loss.evaluate({"hidden.2": given_s}, batch, targets, gradients={"hidden.2": gradient})
     parameters = {
@@ -332,6 +363,7 @@ def one(rng, generator, context, case, patches=1):
     weights = torch.tensor(weight.astype(numpy.float64)).repeat_interleave(patches)
     value, sharp = expected(terms, s, t, *keep, weights, parameters)
     value.backward()
+    ranks(loss, terms, s, t, *keep, parameters, case)
     name = "+".join(sorted({term["kind"].name.lower() for term in terms}))
     if len(terms) > 1:
         name = "several"

@@ -1,6 +1,6 @@
 """Images before they enter a model, beside PIL, torch and transformers' image processors.
 
-    PYTHONPATH=python python tests/property/image_front.py [cases]
+    python tests/property/image_front.py [cases]
 
 Needs pillow; torch and transformers where they are installed. kd_image_resize of uint8 is PIL's to
 the bit; of float32 it is PIL's mode F, and torch's interpolate with antialias (what torchvision's
@@ -13,10 +13,15 @@ import sys
 import tempfile
 
 import numpy
-import PIL
-from PIL import Image
 
-import kdistill as kd
+try:
+    import PIL
+    from PIL import Image
+except ImportError:
+    raise SystemExit("image_front.py needs Pillow: run make peers")
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
+import kdistill as kd  # noqa: E402
 
 CASES = int(sys.argv[1]) if len(sys.argv) > 1 else 300
 FILTERS = {

@@ -20,7 +20,8 @@ import kdistill as kd  # noqa: E402
 
 torch.set_default_dtype(torch.float64)
 K = kd.LossKind
-LIMIT = {"value": 1e-5, "gradient": 2e-5}
+LIMIT = {"value": 1e-5, "gradient": 2e-5, "spread": 1e-5}
+WATCHED, LEAST = 64, 8  # rows of a side that diagnostics look at
 worst = {}
 
 
@@ -138,9 +139,51 @@ def compare(name, loss, batch, targets, outputs, value, case):
         near(name, "gradient", gradients[key], exact.grad.numpy(), case)
 
 
+# ---- diagnostics: Wang and Isola's align_loss and uniform_loss, RankMe, the gap of two means ----
+
+
+def uniformity(x):
+    return numpy.log(numpy.exp(-2 * numpy.array([*distances_of(x[:WATCHED])])).mean())
+
+
+def distances_of(x):
+    for i in range(len(x)):
+        for j in range(i):
+            yield ((x[i] - x[j]) ** 2).sum()
+
+
+def effective_rank(x):
+    sigma = numpy.linalg.svd(x[:WATCHED], compute_uv=False)
+    p = sigma[sigma > 0] / sigma.sum()
+    return numpy.exp(-(p * numpy.log(p)).sum())
+
+
+def spread(name, loss, a, b, same, case):
+    """What a loss told of its only term: a (n, w), b (m, w) of length 1, same (n, m)."""
+    seen, same = loss.diagnostics(0), numpy.array(same, bool)
+    a, b = (x.detach().numpy() for x in (a, b))
+    apart = ((a[:, None] - b[None]) ** 2).sum(2)
+    wanted = {
+        "modality_gap": numpy.linalg.norm(a.mean(0) - b.mean(0)),
+        "alignment": apart[same].mean() if same.any() else None,
+    }
+    enough = [len(x) >= LEAST for x in (a, b)]
+    wanted["uniformity"] = (uniformity(a) + uniformity(b)) / 2 if all(enough) else None
+    wanted["student_effective_rank"] = effective_rank(a) if enough[0] else None
+    wanted["teacher_effective_rank"] = effective_rank(b) if enough[1] else None
+    for what, value in wanted.items():
+        found = getattr(seen, what)
+        if value is None:
+            if not numpy.isnan(found):
+                raise SystemExit(f"case {case}: {name}: {what} is {found}, expected none")
+            continue
+        near(f"{name}: {what}", "spread", numpy.array(found), numpy.array(value), case)
+
+
 def two_outputs(rng, generator, context, case):
     kind = rng.choice([K.CONTRASTIVE, K.SIGMOID_CONTRASTIVE, K.AFFINITY_KL])
-    rows, width, taught = rng.randint(2, 40), rng.randint(4, 40), rng.randint(4, 40)
+    rows = rng.choice([rng.randint(2, 40), 80])
+    width, taught = rng.randint(4, 40), rng.randint(4, 40)
     scale = rng.choice([1.0, 10.0, 20.0, 100.0])
     learned = rng.random() < 0.5
     log_scale = numpy.full((1, 1), numpy.log(scale), numpy.float32)
@@ -170,7 +213,9 @@ def two_outputs(rng, generator, context, case):
         value = clip_loss(a, b, exact_scale)
     term = loss.add(kind, 1, **options, **numbers)
     loss.set_pairs(term, **pairs)
+    loss.set_diagnostics(True)
     compare(kind.name.lower(), loss, batch, targets, outputs, value, case)
+    spread("two outputs", loss, a, b, numpy.eye(rows), case)
 
 
 def groups(rng, generator, context, case):
@@ -217,7 +262,9 @@ def groups(rng, generator, context, case):
     else:
         value = grouped(z, same, own, masked, direction)
     name = f"{kind.name.lower()}, groups{', masked' if masked else ''}"
+    loss.set_diagnostics(True)
     compare(name, loss, batch, None, outputs, value, case)
+    spread("groups", loss, a, b, own if masked else same, case)
 
 
 class Encoded(torch.nn.Module):

@@ -39,6 +39,10 @@ class FeaturesTest(Samples):
             self.assertAlmostEqual(seen.explained, expected, 5)
             pairs = (t @ t.T)[~np.eye(20, dtype=bool)].mean()
             self.assertAlmostEqual(seen.teacher_pair_cosine, pairs, 5)
+            p = np.linalg.svd(some, compute_uv=False)
+            rank = np.exp(-(p / p.sum() * np.log(p / p.sum())).sum())
+            self.assertAlmostEqual(seen.teacher_effective_rank, rank, 4)
+            self.assertTrue(np.isnan(seen.modality_gap))
 
     def test_a_loss_is_a_source_of_an_optimizer(self):
         model = kd.Model(self.ctx, {**MLP, "hidden_act": "tanh"})

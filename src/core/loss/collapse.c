@@ -9,7 +9,7 @@
 #include "base/numbers.h"
 #include "core/loss/features.h"
 
-enum { MOST_ROWS = 64, LEAST_ROWS = 8, CALLS = 32 };
+enum { MOST_ROWS = KD__WATCHED_ROWS, LEAST_ROWS = KD__WATCHED_LEAST, CALLS = 32 };
 #define COLLAPSED 0.98 /* mean cosine of two rows of the student */
 #define APART 0.9      /* of the teacher, below it */
 

@@ -58,10 +58,15 @@ static void average(const kd_loss *loss, int32_t t, const kd_loss_result *made,
     seen->student_pair_cosine = n > 0 ? c->student : NAN;
     seen->teacher_pair_cosine = n > 0 ? c->teacher : NAN;
     seen->explained = n > 0 ? c->explained : NAN;
+    seen->student_effective_rank = n > 0 ? c->student_rank : NAN;
+    seen->teacher_effective_rank = n > 0 ? c->teacher_rank : NAN;
+    seen->uniformity = n > 0 ? c->uniformity : NAN;
+    seen->modality_gap = n > 0 ? c->gap : NAN;
     const double ranked = sums[KD__SEEN_RANKED];
     const int sided = kd__kind_of(loss->terms[t].kind)->sided;
     seen->in_batch_accuracy = mean(sums[KD__SEEN_FIRST], sided ? ranked : 0);
     seen->positive_rank = mean(sums[KD__SEEN_RANK], sided ? ranked : 0);
+    seen->alignment = mean(sums[KD__SEEN_APART], sided ? sums[KD__SEEN_POSITIVES] : 0);
     seen->scale = sided ? loss->terms[t].pairs.last_scale : NAN;
 }
 

@@ -113,12 +113,16 @@ static void look_some(const kd__kernels *kernels, const void *argument, int64_t 
     }
 }
 
-static void look(const kd__feature *f, int64_t first)
+static kd_status look(const kd__feature *f, int64_t first)
 {
+    kd__collapse *c = &f->loss->terms[f->number].collapse;
     if (f->s->seen) kd__for_rows(&f->entry_count, look_some, f);
     if (first == 0 && (f->student->dz || f->s->seen))
         kd__watch_collapse(f->loss, f->number, !!f->student->dz, f->count.count, f->z.x, f->width,
                            f->t.x, f->given);
+    if (first || !f->s->seen) return KD_OK;
+    KD_TRY(kd__effective_rank(f->loss, f->count.count, f->z.x, f->width, &c->student_rank));
+    return kd__effective_rank(f->loss, f->count.count, f->t.x, f->given, &c->teacher_rank);
 }
 
 /* ---- a block ---- */
@@ -136,7 +140,7 @@ static kd_status make_sides(kd__feature *f, int64_t first)
     const kd__rows *rows = &f->count;
     kd__for_rows(&f->entry_count, gather_some, f);
     if (f->p.projection) KD_TRY(kd__projection_forward(rows, &f->p));
-    look(f, first);
+    KD_TRY(look(f, first));
     kd__normalize_rows(rows, &f->z);
     kd__normalize_rows(rows, &f->t);
     if (first == 0 && f->s->seen)

@@ -63,6 +63,16 @@ kd_status kd__projection_backward(const kd__rows *rows, const kd__projected *p);
 void kd__watch_collapse(kd_loss *loss, int32_t term, int is_training, int64_t rows,
                         const float *student, int64_t student_width, const float *teacher,
                         int64_t teacher_width);
+/* Diagnostics look at so many rows of a side at most, and at least. */
+enum { KD__WATCHED_ROWS = 64, KD__WATCHED_LEAST = 8 };
+/* Rows of a side, and how they spread (spread.c): NaN of too few. */
+typedef struct kd__watched {
+    const float *x; /* (rows, width) */
+    int64_t rows, width;
+} kd__watched;
+kd_status kd__effective_rank(kd_loss *loss, int64_t rows, const float *x, int64_t width,
+                             double *rank);
+kd_status kd__watch_two_sides(kd_loss *loss, int32_t term, const kd__watched side[2]);
 /* The same rows as the term compares them (rows, width), for diagnostics. */
 void kd__watch_explained(kd_loss *loss, int32_t term, int64_t rows, const float *student,
                          const float *teacher, int64_t width);

@@ -15,6 +15,7 @@
 #define TAILS_PROPER (TAILS_ALL & ~TAIL(TRUNCATE))
 
 static const char no_truncate[] = "cut off at the ids its minimum lies at no probability on them";
+static const char no_refusal[] = "cut off at the ids, what is accepted elsewhere counts as refused";
 static const char needs_logits[] = "it needs the logit of every class";
 static const char no_ranks[] = "it ranks whole distributions";
 static const char needs_label[] = "it needs the label's probability, which may lie in the tail";
@@ -103,7 +104,7 @@ static const kd__kind kinds[] = {
                                   .tails = TAILS_PROPER, .reason = no_truncate },
     [KD_LOSS_ACCEPTANCE] = { DISTRIBUTION, .name = "acceptance", .row = kd__row_acceptance,
                              .divergence = kd__acceptance_divergence, .least_width = 1,
-                             .tails = TAILS_PROPER, .reason = no_truncate },
+                             .tails = TAILS_PROPER, .reason = no_refusal },
     [KD_LOSS_ALPHA_BETA] = { DIVERGENCE, .name = "alpha-beta divergence", .row = kd__row_alpha_beta,
                              .numbers = NUMBER(AB_ALPHA) | NUMBER(AB_BETA),
                              .divergence = kd__alpha_beta_divergence, .doubles = 1,

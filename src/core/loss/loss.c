@@ -52,6 +52,7 @@ void kd_loss_free(kd_loss *loss)
     kd__release(loss->object.context, loss->columns);
     kd__release(loss->object.context, loss->features);
     kd__release(loss->object.context, loss->pulls);
+    kd__release(loss->object.context, loss->spread);
     kd__parameters_free(loss);
     kd__object_destroy(loss);
 }
@@ -185,7 +186,7 @@ kd_status kd_loss_add(kd_loss *loss, int32_t kind, double weight, const kd_term_
     memset(made, 0, sizeof *made);
     made->kind = kind;
     made->weight = weight;
-    made->collapse = (kd__collapse){ 0, 0, NAN, NAN, NAN };
+    made->collapse = (kd__collapse){ 0, 0, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
     made->o = term_defaults;
     kd__numbers_init(made);
     KD_TRY(kd__options_read(&made->o, sizeof made->o, options, "kd_term_options"));

@@ -96,6 +96,8 @@ enum {
     KD__SEEN_RANKED, /* of two sides: 1 if it has a positive; is that first; its place from 1 */
     KD__SEEN_FIRST,
     KD__SEEN_RANK,
+    KD__SEEN_POSITIVES, /* of an anchor: how many, and the sum of their squared distances */
+    KD__SEEN_APART,
     KD__SEEN_COUNT
 };
 
@@ -144,10 +146,13 @@ typedef struct kd__pairs_of {
     kd__pair_names names;
 } kd__pairs_of;
 
-/* Do a student's rows fall onto one line, where the teacher's do not? (collapse.c) */
+/* Do a student's rows fall onto one line, where the teacher's do not? (collapse.c) And how the rows
+ * of both sides spread (spread.c). */
 typedef struct kd__collapse {
     int32_t in_a_row, told;
-    double student, teacher, explained; /* what the last call saw: kd_loss_diagnostics */
+    /* what the last call saw: kd_loss_diagnostics */
+    double student, teacher, explained;
+    double student_rank, teacher_rank, uniformity, gap;
 } kd__collapse;
 
 struct kd__term {
@@ -281,6 +286,8 @@ struct kd_loss {
     int64_t features_room;
     float *pulls; /* gradients of tasks (gradients.c) */
     int64_t pulls_room;
+    double *spread; /* of diagnostics (spread.c) */
+    int64_t spread_room;
 };
 
 /* One row of one term: what its mathematics sees. */

@@ -294,6 +294,43 @@ static void make_sides(call *c)
     }
 }
 
+/* The distance of anchor i to those that belong to it: |P_i|, sum |u_i - w_j|^2 at length 1. */
+static void look_at_positives(const call *c, int64_t i)
+{
+    const pair_side *a = &c->side[0], *b = &c->side[1];
+    const int64_t width = c->width, own = c->term->pairs.is_masked && !c->s->side;
+    const kd__kernels *kernels = c->context->kernels;
+    double *seen = c->s->seen + a->rows[i] * KD__SEEN_COUNT;
+    const float *x = a->x.x + i * width;
+    for (int64_t j = 0; j < b->count.count; j++) {
+        const float *y = b->x.x + j * width;
+        if (a->group[i] != b->group[j] || (own && i != j)) continue;
+        double product = 0;
+        for (int64_t k = 0; k < width; k++) product += (double)x[k] * y[k];
+        const double sizes = sqrt(kernels->sum_squares(x, width) * kernels->sum_squares(y, width));
+        seen[KD__SEEN_POSITIVES] += 1;
+        seen[KD__SEEN_APART] += 2 * (1 - product / sizes);
+    }
+}
+
+static void look_at_some(const kd__kernels *kernels, const void *argument, int64_t first,
+                         int64_t end)
+{
+    (void)kernels;
+    for (int64_t i = first; i < end; i++) look_at_positives(argument, i);
+}
+
+/* How both sides spread, and how far apart they lie: diagnostics of rows that stay. */
+static kd_status look_at_sides(const call *c, int32_t t)
+{
+    kd__watched side[2];
+    if (!c->s->seen) return KD_OK;
+    for (int i = 0; i < 2; i++)
+        side[i] = (kd__watched){ c->side[i].x.x, c->side[i].count.count, c->width };
+    if (!kd__pairs_rank(c->term)) kd__for_rows(&c->side[0].count, look_at_some, c);
+    return kd__watch_two_sides(c->loss, t, side);
+}
+
 /* Rows that are not finite or have no length. */
 static int drop_rows(const call *c)
 {
@@ -425,6 +462,7 @@ kd_status kd__run_pairs(kd_loss *loss, int32_t t, const kd__student *anchors,
     count_rows(&c);
     KD_TRY(lay_out(&c));
     gather(&c);
+    KD_TRY(look_at_sides(&c, t));
     kd__two_sided of = scoring_of(&c, factor);
     KD_TRY(kd__two_sided_run(&of));
     c.term->degenerate += of.degenerate;

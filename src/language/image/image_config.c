@@ -2,6 +2,7 @@
  * own for outputs of samples: kd_pooling, kd_dense, kd_normalize, kd_pooler. */
 #include <string.h>
 
+#include "base/log.h"
 #include "base/numbers.h"
 #include "base/text.h"
 #include "language/image/image.h"
@@ -195,6 +196,19 @@ static kd_status check_patches(const kd__patches *p)
     return KD_OK;
 }
 
+/* Patches are counted as transformers counts them: what is left of an image after the last whole
+ * one has no patch. Of sounds, whose patches overlap, that is usual. */
+static void warn_of_rest(kd_context *context, const kd__patches *p)
+{
+    const int64_t rows = p->height % p->patch_height, columns = p->width % p->patch_width;
+    if (!rows && !columns) return;
+    kd__log(context, KD_LOG_WARNING,
+            "config: image_size (%lld, %lld) is no multiple of patch_size (%lld, %lld): the last "
+            "%lld rows and %lld columns of an image are not seen, as in transformers",
+            (long long)p->height, (long long)p->width, (long long)p->patch_height,
+            (long long)p->patch_width, (long long)rows, (long long)columns);
+}
+
 /* A share of patches that training passes leave out; at least one stays. */
 static kd_status read_patch_dropout(kd__trunk_config *d, const kd__json *root)
 {
@@ -205,12 +219,13 @@ static kd_status read_patch_dropout(kd__trunk_config *d, const kd__json *root)
     return KD_OK;
 }
 
-static kd_status read_patches(kd__trunk_config *d, const kd__json *root)
+static kd_status read_patches(kd__trunk_config *d, kd_context *context, const kd__json *root)
 {
     kd__patches *p = &d->patches;
     p->before = families[d->family].tokens;
     KD_TRY(d->family == KD__AST ? read_sound(p, root) : read_image(p, root));
     KD_TRY(check_patches(p));
+    if (d->family != KD__AST) warn_of_rest(context, p);
     d->embedded = kd__patches_numbers(p);
     d->positions = kd__patches_rows(p);
     return read_patch_dropout(d, root);
@@ -295,7 +310,7 @@ kd_status kd__image_read_config(kd__image *m, kd_context *context, const kd__jso
     kd__trunk_config *d = &m->trunk.config;
     KD_TRY(read_identity(m, root));
     KD_TRY(read_sizes(d, root));
-    KD_TRY(read_patches(d, root));
+    KD_TRY(read_patches(d, context, root));
     set_forms(d);
     return read_samples(m, context, root);
 }

@@ -75,15 +75,15 @@ static void lay_out_values(kd__trunk_plan *p, const kd__trunk_config *d, kd__tru
     if (d->projection >= 0) p->gathered = place(&p->floats, rows, d->embedded);
     lay_out_ends(p, d, rows);
     p->normed = place(&p->floats, rows, d->hidden);
-    p->act = place(&p->floats, rows, d->inner);
+    p->act = place(&p->floats, rows, train ? kd__max(d->inner, all) : d->inner);
     if (!train) return;
+    /* one is over where the other begins: trunk_backward.c */
+    p->dy = p->normed;
+    p->dqkv = p->act;
     p->dx = place(&p->floats, rows, d->hidden);
-    p->dy = place(&p->floats, rows, d->hidden);
     p->wide = place(&p->floats, rows, kd__max(d->inner, q));
     if (d->projection >= 0 && d->embedding >= 0)
         p->dgathered = place(&p->floats, rows, d->embedded);
-    p->dqkv = place(&p->floats, rows, all);
-    p->dgu = place(&p->floats, rows, units);
 }
 
 void kd__trunk_lay_out(kd__trunk_plan *p, const kd__trunk_config *d, kd__trunk_kept kept,

@@ -124,7 +124,7 @@ typedef struct kd__trunk_plan {
     int64_t summed, summed_r;
     /* (R, E): rows of a factorized embedding, or patches, and the rows' gradients */
     int64_t gathered, dgathered;
-    int64_t normed, act, dx, dy, dqkv, dgu, wide; /* scratch */
+    int64_t normed, act, dx, dy, dqkv, wide; /* scratch; dy is normed, dqkv act */
     int64_t outputs; /* of the first output that has a place of its own (kd__trunk_kept_at) */
     int64_t floats;
 } kd__trunk_plan;

@@ -1,5 +1,7 @@
 /* A trunk's backward pass. Legend in trunk.h; dx is the gradient of the residual stream. What
- * is cheap is computed again: norms, silu(gate) up. */
+ * is cheap is computed again: norms, silu(gate) up. What is over is written over: a layer's gate
+ * and up by their gradient, a norm's values by dy once a weight's gradient has read them, and
+ * silu(gate) up by dqkv. */
 #include <string.h>
 
 #include "base/context.h"
@@ -152,28 +154,28 @@ static int ends_here(const backward *w, int64_t part, int32_t norm)
 
 /* ---- a layer ---- */
 
-/* dgu from the gradient of the middle's output; the output is made again. */
-static void middle_gradient(const backward *w, const float *gu, const float *dact)
+/* Over gu its gradient, from that of the middle's output, which is made again. */
+static void middle_gradient(const backward *w, float *gu, const float *dact)
 {
-    float *act = w->block + w->p->act, *dgu = w->block + w->p->dgu;
-    if (w->d->no_gate) kd__gelu_gradient(&w->rows, gu, dact, w->d->inner, act, dgu);
-    else if (w->d->gelu_gate) kd__gated_gelu_gradient(&w->rows, gu, dact, w->d->inner, act, dgu);
-    else kd__gated_gradient(&w->rows, gu, dact, w->d->inner, act, dgu);
+    float *act = w->block + w->p->act;
+    if (w->d->no_gate) kd__gelu_gradient(&w->rows, gu, dact, w->d->inner, act, gu);
+    else if (w->d->gelu_gate) kd__gated_gelu_gradient(&w->rows, gu, dact, w->d->inner, act, gu);
+    else kd__gated_gradient(&w->rows, gu, dact, w->d->inner, act, gu);
 }
 
-static kd_status feed_forward(const backward *w, const kd__trunk_layer *l, int64_t layer,
-                              const float *at, int add)
+static kd_status feed_forward(const backward *w, const kd__trunk_layer *l, int64_t layer, float *at,
+                              int add)
 {
     const kd__trunk_config *d = w->d;
     const kd__trunk_plan *p = w->p;
     const int64_t units = kd__trunk_units(d);
-    float *act = w->block + p->act, *dact = w->block + p->wide, *dgu = w->block + p->dgu,
+    float *act = w->block + p->act, *dact = w->block + p->wide, *dgu = at + p->gu,
           *dy = w->block + p->dy;
     if (d->post_norm) norm_gradient(w, l->norm2, at + p->sum, at + p->r2, w->dx, add);
     const float *dpart = part_gradient(w, kd__trunk_site(layer, KD__SITE_FEED_FORWARD));
     bias_gradient(w, l->downb, dpart, d->hidden, add);
     KD_TRY(input_gradient(w, l->down, dpart, d->hidden, d->inner, dact));
-    middle_gradient(w, at + p->gu, dact);
+    middle_gradient(w, dgu, dact);
     KD_TRY(weight_gradient(w, l->down, act, d->inner, dpart, d->hidden, add));
     bias_gradient(w, l->gateb, dgu, units, add);
     const int32_t entered = d->post_norm ? l->norm1 : l->norm2;
@@ -268,8 +270,8 @@ static kd_status backward_layer(const backward *w, int64_t layer)
 {
     const kd__trunk_config *d = w->d;
     const kd__trunk_layer *l = &d->layer[layer];
-    const float *at = w->block + kd__trunk_at(w->p, layer),
-                *x = w->block + w->p->x + layer * w->p->x_step;
+    float *at = w->block + kd__trunk_at(w->p, layer);
+    const float *x = w->block + w->p->x + layer * w->p->x_step;
     const int add = !w->fresh || l->shared_later;
     if (w->lowest > kd__trunk_part(layer, KD__SITE_FEED_FORWARD)) return finish_layer(w, layer);
     KD_TRY(kd__progress(w->rows.context, "backward", d->layers - 1 - layer, d->layers));

@@ -9,6 +9,7 @@ START_TEST(pairs_that_make_no_sense_are_refused_with_the_reason)
         const char *why;
     } pairs[] = {
         { KD_LOSS_REVERSE_KL, KD_TAIL_TRUNCATE, "minimum" },
+        { KD_LOSS_ACCEPTANCE, KD_TAIL_TRUNCATE, "accepted elsewhere counts as refused" },
         { KD_LOSS_TAID, KD_TAIL_BUCKET, "mixes the logits" },
         { KD_LOSS_DKD, KD_TAIL_BUCKET, "label's probability" },
         { KD_LOSS_LOGIT_MSE, KD_TAIL_BUCKET, "logit of every class" },

@@ -481,6 +481,51 @@ START_TEST(diagnostics_tell_the_place_of_the_positive)
 }
 END_TEST
 
+/* Rows 2 i and 2 i + 1 of a side are opposite; the other side is the same, turned by a right angle
+ * in each plane of two numbers. */
+static void fill_opposite(int64_t rows, int64_t width)
+{
+    for (int64_t i = 0; i < rows * width; i += 2) {
+        const double sign = i / width % 2 ? -1 : 1, angle = acos(-1) / 4 * (double)(i / width / 2);
+        side_s[i] = (float)(sign * cos(angle));
+        side_s[i + 1] = (float)(sign * sin(angle));
+        side_b[i] = -side_s[i + 1];
+        side_b[i + 1] = side_s[i];
+    }
+}
+
+START_TEST(diagnostics_tell_how_both_sides_spread)
+{
+    enum { N = 8, D = 4 };
+    kd_pair_options o = pairs_of(KD_LOSS_CONTRASTIVE);
+    kd_loss_result result;
+    kd_loss_diagnostics seen = { .struct_size = sizeof seen };
+    double uniform = 0;
+    fill_opposite(N, D);
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < i; j++) {
+            double apart = 0;
+            for (int k = 0; k < D; k++) apart += pow(side_s[i * D + k] - side_s[j * D + k], 2) / 2;
+            uniform += exp(-2 * apart) / (N * (N - 1) / 2);
+        }
+    restart(KD_LOSS_CONTRASTIVE, &o);
+    OK(kd_loss_set_diagnostics(loss, 1));
+    begin_pairs(N);
+    OK(run_pairs(N, D, 1, &result));
+    OK(kd_loss_get_diagnostics(loss, 0, &seen));
+    NEAR(seen.alignment, 2, 1e-6); /* right angles */
+    NEAR(seen.uniformity, log(uniform), 1e-6);
+    NEAR(seen.modality_gap, 0, 1e-6);
+    NEAR(seen.student_effective_rank, 2, 1e-4);
+    for (int i = 0; i < N * D; i++) side_s[i] = 1; /* one point, beside one that is mean 0 */
+    OK(run_pairs(N, D, 1, &result));
+    OK(kd_loss_get_diagnostics(loss, 0, &seen));
+    NEAR(seen.modality_gap, 1, 1e-6);
+    NEAR(seen.uniformity, log(uniform) / 2, 1e-6);
+    NEAR(seen.student_effective_rank, 1, 1e-5);
+}
+END_TEST
+
 /* ---- bits and memory ---- */
 
 enum { MANY = 90, WIDE = 33 };
@@ -641,6 +686,7 @@ Suite *pairs_suite(void)
     tcase_add_test(tests, scores_beyond_float32_are_refused_or_leave_the_term_out);
     tcase_add_test(tests, rows_are_counted_in_the_unit_of_their_fields);
     tcase_add_test(tests, diagnostics_tell_the_place_of_the_positive);
+    tcase_add_test(tests, diagnostics_tell_how_both_sides_spread);
     tcase_add_loop_test(tests, any_threads_and_any_limit_give_the_same_bits, 0, 3);
     tcase_add_test(tests, sides_that_make_no_pairs_are_refused);
     tcase_add_test(tests, options_that_a_kind_has_not_are_refused);

@@ -353,6 +353,38 @@ START_TEST(a_collapse_is_told_once)
 }
 END_TEST
 
+/* k directions of the same size, all others 0: an effective rank of k, of 64 rows at most. */
+static void fill_directions(float *x, int rows, int width, int k)
+{
+    memset(x, 0, (size_t)(rows * width) * sizeof *x);
+    for (int r = 0; r < rows; r++) x[r * width + r % k] = 3;
+}
+
+START_TEST(an_effective_rank_counts_directions)
+{
+    kd_loss_result result;
+    kd_loss_diagnostics seen = { .struct_size = sizeof seen };
+    restart(KD_LOSS_GRAM);
+    OK(kd_loss_set_diagnostics(loss, 1));
+    for (int rows = 8; rows <= 96; rows += 8) {
+        fill_directions(side_s, rows, 8, 4);
+        fill_directions(side_t, rows, 32, 8);
+        /* what is after the 64th is not looked at */
+        for (int i = 64 * 8; i < rows * 8; i++) side_s[i] = (float)sin(i);
+        begin_rows(rows, 32);
+        OK(run_rows(rows, 8, side_ds, &result));
+        OK(kd_loss_get_diagnostics(loss, 0, &seen));
+        NEAR(seen.student_effective_rank, 4, 1e-5);
+        NEAR(seen.teacher_effective_rank, 8, 1e-5);
+        ck_assert(isnan(seen.alignment) && isnan(seen.uniformity) && isnan(seen.modality_gap));
+    }
+    begin_rows(7, 32);
+    OK(run_rows(7, 8, side_ds, &result));
+    OK(kd_loss_get_diagnostics(loss, 0, &seen));
+    ck_assert(isnan(seen.student_effective_rank) && isnan(seen.teacher_effective_rank));
+}
+END_TEST
+
 Suite *relations_suite(void)
 {
     Suite *suite = suite_create("relations");
@@ -369,6 +401,7 @@ Suite *relations_suite(void)
     tcase_add_test(tests, a_models_maps_are_compared_with_a_teachers);
     tcase_add_test(tests, rows_that_are_no_maps_are_refused);
     tcase_add_test(tests, a_collapse_is_told_once);
+    tcase_add_test(tests, an_effective_rank_counts_directions);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -376,6 +376,31 @@ static kd_batch *long_batch(kd_context *own)
     "{\"model_type\":\"bert\",\"vocab_size\":19,\"hidden_size\":96,\"num_hidden_layers\":2,"       \
     "\"num_attention_heads\":3,\"intermediate_size\":220,\"max_position_embeddings\":256" more "}"
 
+static double numbers_a_row(int64_t rows)
+{
+    kd_model_options o = KD_MODEL_OPTIONS_INIT;
+    kd_model_memory_info info = { .struct_size = sizeof info };
+    o.max_rows = rows;
+    o.recompute = 1;
+    OK(kd_model_estimate_memory(ctx, MEMORY(""), &o, &info));
+    return (double)info.activation_bytes / sizeof(float);
+}
+
+/* Numbers of a row of a recomputed training pass: what enters each layer and what the last leaves,
+ * the gradient of that; sums of embeddings; the layer at hand: queries, keys, values, attention,
+ * the middle, two sums, and what norms and softmaxes keep; its gradients: of the stream, of a part,
+ * of the middle, of queries, keys and values or the middle's output. */
+START_TEST(a_recomputed_layer_writes_over_what_is_over)
+{
+    enum { H = 96, INNER = 220, LAYERS = 2, HEADS = 3, IDS = 3 };
+    const double wanted = (LAYERS + 2) * H + (H + 2) + (3 * H + H + INNER + 2 * H + HEADS + 4) +
+                          (2 * H + INNER + 3 * H) + IDS;
+    const double found = (numbers_a_row(80000) - numbers_a_row(40000)) / 40000;
+    ck_assert_msg(found < 1.02 * wanted && found > 0.98 * wanted, "%g numbers a row, expected %g",
+                  found, wanted);
+}
+END_TEST
+
 static void check_memory(const char *config, const char *output, const kd_model_options *o)
 {
     kd_context_info before = { .struct_size = sizeof before }, after = before;
@@ -534,6 +559,7 @@ Suite *encoder_suite(void)
     tcase_add_test(tests, a_pass_allocates_nothing_after_the_first);
     tcase_add_test(tests, what_would_change_the_result_is_refused_by_name);
     tcase_add_test(tests, batches_that_do_not_fit_are_refused_with_their_place);
+    tcase_add_test(tests, a_recomputed_layer_writes_over_what_is_over);
     suite_add_tcase(suite, tests);
     TCase *slow = tcase_create("slow");
     tcase_set_tags(slow, "slow");

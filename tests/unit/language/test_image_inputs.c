@@ -524,6 +524,59 @@ START_TEST(patches_that_do_not_fit_are_refused)
 }
 END_TEST
 
+static char warned[512];
+static void keep_warning(void *user, int32_t level, const char *line)
+{
+    (void)user;
+    if (level == KD_LOG_WARNING) snprintf(warned, sizeof warned, "%s", line);
+}
+
+static void expect_warning(kd_context *quiet, const char *config, const char *part)
+{
+    warned[0] = 0;
+    kd_model_free(encoder_made(quiet, config, NULL));
+    ck_assert_msg(part ? strstr(warned, part) != NULL : !*warned, "%s: %s", config, warned);
+}
+
+START_TEST(what_is_left_of_an_image_is_told)
+{
+    kd_context_options o = KD_CONTEXT_OPTIONS_INIT;
+    kd_logger logger = { .struct_size = sizeof logger,
+                         .level = KD_LOG_WARNING,
+                         .log = keep_warning };
+    kd_context *told;
+    o.logger = &logger;
+    OK(kd_context_create(&told, &o));
+    expect_warning(told, VIT(""),
+                   "image_size (7, 9) is no multiple of patch_size (3, 4): the last "
+                   "1 rows and 1 columns of an image are not seen");
+    expect_warning(told, SIDES("8", "4", "3"), NULL);
+    expect_warning(told, SIDES("[8,9]", "4", "3"), "0 rows and 1 columns");
+    expect_warning(told, SIDES("[9,8]", "4", "3"), "1 rows and 0 columns");
+    expect_warning(told, AST(""), NULL);
+    kd_context_free(told);
+}
+END_TEST
+
+/* Numbers in line 6 or column 8 of images of (7, 9) in patches of (3, 4). */
+START_TEST(what_is_left_of_an_image_changes_nothing)
+{
+    const int64_t dims[] = { IMAGES, 2, 7, 9 };
+    kd_array x = pixels_of(4, dims);
+    float *pixels = x.data;
+    kd_model *model = encoder_made(ctx, VIT(VIT_CLASSES), NULL);
+    const double expected = sum_of(model, batch);
+    for (int64_t i = 0; i < IMAGES * PIXELS; i++)
+        if (i % 9 == 8 || i / 9 % 7 == 6) pixels[i] += 1;
+    OK(kd_batch_set(batch, "pixels", &x, NULL));
+    ck_assert(sum_of(model, batch) == expected);
+    pixels[0] += 1;
+    OK(kd_batch_set(batch, "pixels", &x, NULL));
+    ck_assert(sum_of(model, batch) != expected);
+    kd_model_free(model);
+}
+END_TEST
+
 Suite *image_inputs_suite(void)
 {
     Suite *suite = suite_create("image_inputs");
@@ -542,6 +595,8 @@ Suite *image_inputs_suite(void)
     tcase_add_test(tests, students_are_cut_out_of_images);
     tcase_add_test(tests, what_would_change_the_result_is_refused_by_name);
     tcase_add_test(tests, patches_that_do_not_fit_are_refused);
+    tcase_add_test(tests, what_is_left_of_an_image_is_told);
+    tcase_add_test(tests, what_is_left_of_an_image_changes_nothing);
     suite_add_tcase(suite, tests);
     TCase *slow = tcase_create("slow");
     tcase_set_tags(slow, "slow");
