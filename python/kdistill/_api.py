@@ -364,7 +364,7 @@ class kd_model_options(Structure):
         ("recompute_layers", c_int32),
         ("activations", c_int32),
         ("shared_gradients", c_int32),
-        ("reserved", c_int32),
+        ("packed_only", c_int32),
         ("keep", c_char_p),
     ]
     struct_size: int
@@ -376,7 +376,7 @@ class kd_model_options(Structure):
     recompute_layers: int
     activations: int
     shared_gradients: int
-    reserved: int
+    packed_only: int
     keep: _Text | None
 
 

@@ -138,7 +138,7 @@ class ModelInfo:
     #: used by one token: without the embedding rows of other tokens; repeated layers count each
     #: time
     active_parameters: int
-    #: parameters and, if it trains, gradients
+    #: parameters (packed_only: as they are kept) and, if it trains, gradients
     memory_bytes: int
     #: of the parameters, on disk or mapped
     float32_bytes: int

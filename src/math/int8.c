@@ -182,13 +182,15 @@ void kd__int8_free(kd__int8 *q, kd_context *context)
 typedef struct {
     kd__int8 *q;
     const float *w, *s;
+    int64_t first;
 } packing;
 
-static void pack_row(void *argument, int64_t n, int32_t worker)
+static void pack_row(void *argument, int64_t index, int32_t worker)
 {
     const packing *p = argument;
     kd__int8 *q = p->q;
-    const float *w = p->w + n * q->inputs;
+    const float *w = p->w + index * q->inputs;
+    const int64_t n = p->first + index;
     int8_t *to = q->values + n / WIDE * q->deep * WIDE + n % WIDE * 4;
     (void)worker;
     for (int64_t g = 0; g < q->groups; g++) {
@@ -211,8 +213,8 @@ static void pack_row(void *argument, int64_t n, int32_t worker)
     }
 }
 
-kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_t outputs,
-                        int64_t inputs, const float *s)
+kd_status kd__int8_begin(kd__int8 *q, kd_context *context, int64_t outputs, int64_t inputs,
+                         const float *s)
 {
     *q = (kd__int8){ .outputs = outputs,
                      .inputs = inputs,
@@ -228,10 +230,33 @@ kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_
         kd__int8_free(q, context);
         return status;
     }
-    packing p = { q, w, s };
     for (int64_t k = 0; s && k < inputs; k++) q->inverse[k] = 1 / s[k];
-    kd__parallel(context, outputs, pack_row, &p);
     return KD_OK;
+}
+
+void kd__int8_fill(kd__int8 *q, kd_context *context, const float *w, int64_t first, int64_t rows,
+                   const float *s)
+{
+    packing p = { q, w, s, first };
+    kd__parallel(context, rows, pack_row, &p);
+}
+
+kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_t outputs,
+                        int64_t inputs, const float *s)
+{
+    KD_TRY(kd__int8_begin(q, context, outputs, inputs, s));
+    kd__int8_fill(q, context, w, 0, outputs, s);
+    return KD_OK;
+}
+
+void kd__int8_row(const kd__int8 *q, int64_t row, float *to)
+{
+    const int8_t *from = q->values + row / WIDE * q->deep * WIDE + row % WIDE * 4;
+    const float *scales = q->scales + row / WIDE * q->groups * WIDE + row % WIDE;
+    for (int64_t k = 0; k < q->inputs; k++) {
+        to[k] = (float)from[k / 4 * 4 * WIDE + k % 4] * scales[k / q->group * WIDE];
+        if (q->inverse) to[k] *= q->inverse[k];
+    }
 }
 
 /* ---- the product ---- */

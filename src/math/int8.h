@@ -33,6 +33,13 @@ int64_t kd__int8_bytes(int64_t outputs, int64_t inputs, int smooth);
 kd_status kd__int8_make(kd__int8 *q, kd_context *context, const float *w, int64_t outputs,
                         int64_t inputs, const float *s);
 void kd__int8_free(kd__int8 *q, kd_context *context);
+/* The same in steps: room for W, then `rows` rows of it from row `first` on. */
+kd_status kd__int8_begin(kd__int8 *q, kd_context *context, int64_t outputs, int64_t inputs,
+                         const float *s);
+void kd__int8_fill(kd__int8 *q, kd_context *context, const float *w, int64_t first, int64_t rows,
+                   const float *s);
+/* A row of W as float32, as it was before it was smoothed. */
+void kd__int8_row(const kd__int8 *q, int64_t row, float *to);
 
 /* Floats of scratch that a product of so many rows takes. */
 int64_t kd__int8_scratch(int64_t rows, int64_t inputs);

@@ -16,7 +16,11 @@ static const choice chats[] = { { "auto", KD_CHAT_AUTO },
                                 { "llama2", KD_CHAT_LLAMA2 },
                                 { "deepseek", KD_CHAT_DEEPSEEK },
                                 { NULL, 0 } };
-static const choice weights_of[] = { { "float32", KD_FLOAT32 }, { "int8", KD_INT8 }, { NULL, 0 } };
+static const choice weights_of[] = { { "float32", KD_FLOAT32 },
+                                     { "int8", KD_INT8 },
+                                     { "q4_0", KD_BLOCK_Q4_0 },
+                                     { "iq4_nl", KD_BLOCK_IQ4_NL },
+                                     { NULL, 0 } };
 
 static struct {
     const char *system, *out;
@@ -24,7 +28,7 @@ static struct {
     int64_t max_tokens, top_k, samples, seed, threads, sequences, max_prompts;
     double temperature, top_p, min_p, repetition_penalty;
     int32_t chat, weights;
-    int verify;
+    int verify, packed_only;
 } asked = { .max_tokens = 256,
             .samples = 1,
             .sequences = 16,
@@ -65,8 +69,10 @@ static const option options[] = {
       1e15, NULL },
     { "--verify", WORD_FLAG, &asked.verify, NULL,
       "with --records: score 1 or 0 by what each record expects (numbers and LaTeX)", 0, 0, NULL },
-    { "--weights", WORD_CHOICE, &asked.weights, "TYPE", "int8 is faster and rounds", 0, 0,
-      weights_of },
+    { "--weights", WORD_CHOICE, &asked.weights, "TYPE",
+      "int8 is faster and rounds; q4_0, iq4_nl: in 4 bits", 0, 0, weights_of },
+    { "--packed-only", WORD_FLAG, &asked.packed_only, NULL,
+      "with --weights: nothing else is kept in memory, a fifth of it or less", 0, 0, NULL },
     { "--sequences", WORD_INTEGER, &asked.sequences, "N", "that run at once, at most (16)", 1, 4096,
       NULL },
     { "--threads", WORD_INTEGER, &asked.threads, "N", "0: one for each processor", 0, 1024, NULL },
@@ -112,6 +118,8 @@ static int open_model(work *w, const char *folder)
     o.logger = &say_logger;
     o.progress = &progress;
     mo.frozen = 1;
+    if (asked.packed_only) mo.weights = asked.weights;
+    mo.packed_only = asked.packed_only;
     NEED(kd_context_create(&w->context, &o));
     saying.listens = 1;
     NEED(kd_tokenizer_load(&w->tokenizer, w->context, folder));

@@ -17,7 +17,7 @@ typedef struct recipe_teacher {
     texts model; /* several: an ensemble */
     texts store;
     const node *arrays; /* {"logits": file} */
-    int32_t weights, missing, any_tokens, any_view, once;
+    int32_t weights, packed_only, missing, any_tokens, any_view, once;
 } recipe_teacher;
 
 typedef struct recipe_lora {

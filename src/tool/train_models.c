@@ -89,6 +89,7 @@ static int load_teachers(train_run *run)
                    MOST_TEACHERS, t->model.count);
     o.frozen = 1;
     o.weights = t->weights;
+    o.packed_only = t->packed_only;
     for (int i = 0; i < t->model.count && status == KD_OK; i++) {
         char *path = recipe_path(&run->recipe, t->model.items[i]);
         status = kd_model_load(&run->teachers[i], run->context, path, &o);

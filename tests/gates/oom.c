@@ -336,6 +336,24 @@ static kd_status use_draft(kd_model *model)
     return status == KD_END ? KD_OK : status;
 }
 
+/* A folder as a model that keeps nothing but 8 bits, or 4. */
+static kd_status use_packed_only(kd_context *ctx, kd_model *from, const char *folder)
+{
+    static const int32_t weights[] = { KD_INT8, KD_BLOCK_IQ4_NL };
+    char path[600];
+    kd_model_options o = KD_MODEL_OPTIONS_INIT;
+    snprintf(path, sizeof path, "%s/oom-packed", folder);
+    kd_status status = kd_model_save(from, path, NULL);
+    o.frozen = o.packed_only = 1;
+    for (int k = 0; k < 2 && status == KD_OK; k++) {
+        kd_model *model = NULL;
+        o.weights = weights[k];
+        status = kd_model_load(&model, ctx, path, &o);
+        kd_model_free(model);
+    }
+    return status;
+}
+
 /* Text from a language model, from its own numbers and from 8-bit ones; a beam search. */
 static kd_status use_generator(kd_context *ctx, const char *folder)
 {
@@ -378,6 +396,7 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
         g = NULL;
     }
     if (status == KD_OK) status = use_draft(model);
+    if (status == KD_OK) status = use_packed_only(ctx, model, folder);
     if (status == KD_OK) status = use_muon(ctx);
     snprintf(path, sizeof path, "%s/oom.gguf", folder);
     if (status == KD_OK) status = kd_model_save_gguf(model, t, path, KD_INT8, -1);

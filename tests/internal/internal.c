@@ -572,6 +572,7 @@ int main(void)
     srunner_add_suite(runner, loss_state_suite());
     srunner_add_suite(runner, token_relation_suite());
     srunner_add_suite(runner, relation_goldens_suite());
+    srunner_add_suite(runner, packed_suite());
     srunner_add_suite(runner, positions_suite());
     srunner_add_suite(runner, eigen_suite());
     srunner_add_suite(runner, templates_suite());

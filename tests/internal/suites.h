@@ -16,6 +16,7 @@ Suite *os_suite(void);
 Suite *relation_suite(void);
 Suite *loss_state_suite(void);
 Suite *relation_goldens_suite(void);
+Suite *packed_suite(void);
 Suite *positions_suite(void);
 Suite *sorter_suite(void);
 Suite *system_suite(void);

@@ -229,6 +229,20 @@ class StudentTest(Case):
             model.write_gguf(self.letters(), self.folder + "/weighed.gguf", **made)
         self.assertNotEqual(weighed.error, model.plan_gguf(format=kd.Block.Q4_0).error)
 
+    def test_matrices_are_kept_in_few_bits_alone(self):
+        path, batch = self.folder + "/packed", self.tokens()
+        self.wide().save(path)
+        for weights in kd.DType.INT8, kd.Block.Q4_0:
+            made = {"frozen": True, "weights": weights}
+            whole = kd.Model.load(self.ctx, path, **made)
+            alone = kd.Model.load(self.ctx, path, packed_only=True, **made)
+            self.assertLess(alone.info.memory_bytes, 0.4 * whole.info.memory_bytes)
+            logits = [np.array(m.forward(batch, kd.Mode.EVALUATE).output()) for m in (whole, alone)]
+            self.assertLess(np.abs(logits[0] - logits[1]).max(), 0.1 * np.abs(logits[0]).max())
+            with self.assertRaisesRegex(kd.Error, "packed_only"):
+                alone.save(path + "-again")
+            kd.Generator(alone, weights=weights).add([1, 2], max_tokens=2)
+
     def test_what_is_trained_on_a_lattice_is_what_the_file_holds(self):
         model, path, batch = self.wide(), self.folder + "/lattice.gguf", self.tokens()
         model.set_lattice()

@@ -48,6 +48,9 @@ typedef struct kd__engine {
     void (*free)(struct kd__network *net, kd_context *context);
     /* Options that concern the engine: checked and kept. */
     kd_status (*configure)(struct kd__network *net, const kd_model_options *options);
+    /* Marks the tensors that packed_only keeps in these weights alone; bytes that these take. NULL:
+     * it has none. */
+    kd_status (*pack)(struct kd__network *net, int32_t weights, int64_t *bytes);
     /* Gives all layers' gradients one place; floats of all gradients. */
     kd_status (*share_gradients)(struct kd__network *net, int64_t *floats);
     /* Floats of activations and scratch for options->max_rows. */

@@ -39,8 +39,31 @@ kd_status kd__model_read_tensor(kd_model *model, int64_t index, const kd_array *
     KD_FAIL_IF(kd__dtype_is_integer(found->dtype), KD_ERR_DTYPE,
                "%s: tensor '%s': expected floats, got %s", folder, tensor->name,
                kd__dtype_name(found->dtype));
-    kd__convert_float32(model->parameters + tensor->offset, found->data, found->dtype,
-                        tensor->count, 1, 0);
+    if (!tensor->is_packed)
+        kd__convert_float32(model->parameters + tensor->offset, found->data, found->dtype,
+                            tensor->count, 1, 0);
+    return KD_OK;
+}
+
+void kd__read_rows(const kd_array *found, int64_t first, int64_t rows, float *to)
+{
+    const int64_t width = kd__array_row(found);
+    const char *from = (const char *)found->data +
+                       first * width * (int64_t)kd_dtype_bytes(found->dtype);
+    kd__convert_float32(to, from, found->dtype, rows * width, 1, 0);
+}
+
+/* The folder that a packed_only model is made from. */
+typedef struct {
+    kd__model_source source;
+    const kd__weights *weights;
+} folder_source;
+
+static kd_status read_source(const kd__model_source *source, const kd_model *model, int64_t tensor,
+                             int64_t first, int64_t rows, float *to)
+{
+    const kd__weights *weights = ((const folder_source *)source)->weights;
+    kd__read_rows(find_tensor(model, tensor, weights), first, rows, to);
     return KD_OK;
 }
 
@@ -102,6 +125,8 @@ static kd_status check_claim(kd_context *context, const char *config, const kd__
 
 static kd_status read_model(kd_model *model, const kd__weights *weights, const char *folder)
 {
+    const folder_source source = { { read_source, NULL }, weights };
+    if (model->packed_only) model->source = &source.source;
     KD_TRY(read_weights(model, weights, folder));
     if (model->net.engine->read_apart) KD_TRY(model->net.engine->read_apart(model, folder));
     KD_TRY(kd__model_finish(model));
@@ -269,6 +294,7 @@ kd_status kd_model_save(kd_model *model, const char *folder, const kd_model_save
                KD_FLOAT32, KD_FLOAT16, KD_BFLOAT16, o.dtype);
     KD_FAIL_IF(o.shard_bytes < 0, KD_ERR_RANGE, "shard_bytes: expected 0 or more, got %lld",
                (long long)o.shard_bytes);
+    KD_TRY(kd__model_check_whole(model, "save"));
     kd_context *context = model->object.context;
     kd__text config = { .context = context };
     alone a = { 0 };

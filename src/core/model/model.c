@@ -54,7 +54,11 @@ static kd_status fill_model(kd_model *model, const char *config, const kd_model_
     model->weights = o->weights;
     model->seed = o->seed ? o->seed : context->seed;
     model->gradients_fresh = 1;
-    KD_TRY(KD_NEW(context, &model->parameters, model->net.parameters));
+    model->packed_only = o->packed_only != 0;
+    model->held = model->net.parameters;
+    if (model->packed_only)
+        KD_TRY(kd__network_pack(&model->net, o->weights, &model->held, &model->packed_bytes));
+    KD_TRY(KD_NEW(context, &model->parameters, model->held));
     KD_TRY(place_gradients(&model->net, o, &model->gradient_count));
     model->gradients_shared = o->shared_gradients != 0;
     if (!model->frozen) KD_TRY(KD_NEW(context, &model->gradients, model->gradient_count));
@@ -70,6 +74,10 @@ static kd_status check_weights(const kd_model_options *o)
                "KD_BLOCK_IQ4_NL (%d) for a frozen model, got %d%s",
                KD_FLOAT32, KD_INT8, KD_BLOCK_Q4_0, KD_BLOCK_IQ4_NL, w,
                few ? " for one that trains" : "");
+    KD_FAIL_IF(o->packed_only && !few, KD_ERR_INVALID,
+               "packed_only: expected weights KD_INT8 (%d), KD_BLOCK_Q4_0 (%d) or KD_BLOCK_IQ4_NL "
+               "(%d), which matrices are kept in, got %d",
+               KD_INT8, KD_BLOCK_Q4_0, KD_BLOCK_IQ4_NL, w);
     return KD_OK;
 }
 
@@ -113,7 +121,18 @@ kd_status kd_model_create(kd_model **out, kd_context *context, const char *confi
 
 kd_status kd__model_finish(kd_model *model)
 {
-    return model->net.engine->finish ? model->net.engine->finish(model) : KD_OK;
+    const kd_status status = model->net.engine->finish ? model->net.engine->finish(model) : KD_OK;
+    model->source = NULL;
+    return status;
+}
+
+kd_status kd__model_check_whole(const kd_model *model, const char *what)
+{
+    KD_FAIL_IF(model->packed_only, KD_ERR_STATE,
+               "%s: expected a model with all its parameters in float32, got one of packed_only, "
+               "which keeps its matrices in few bits: load it with packed_only 0",
+               what);
+    return KD_OK;
 }
 
 kd_status kd__model_refresh(kd_model *model)
@@ -153,8 +172,9 @@ static kd_status grow_blocks(kd_model *model, int64_t before)
 kd_status kd__model_grow(kd_model *model, int64_t count, int64_t before)
 {
     const kd__engine *engine = model->net.engine;
-    const kd_status status = engine->grow ? engine->grow(model, count, before)
-                                          : grow_blocks(model, before);
+    kd_status status = kd__model_check_whole(model, "tensors are added");
+    if (status == KD_OK)
+        status = engine->grow ? engine->grow(model, count, before) : grow_blocks(model, before);
     if (status == KD_OK) return KD_OK;
     model->net.tensor_count = count;
     model->net.parameters = before;
@@ -210,10 +230,14 @@ kd_status kd_model_estimate_memory(kd_context *context, const char *config,
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_model_options"));
     KD_FAIL_IF(o.max_rows < 0, KD_ERR_RANGE, "max_rows: expected 0 or more, got %lld",
                (long long)o.max_rows);
+    if (o.packed_only) KD_TRY(check_weights(&o));
     KD_TRY(kd__network_read(&net, context, config));
+    int64_t held = net.parameters, packed = 0;
     kd_status status = size_of(&net, context, &o, &floats, &gradients);
+    if (status == KD_OK && o.packed_only)
+        status = kd__network_pack(&net, o.weights, &held, &packed);
     kd_model_memory_info now = { .parameters = net.parameters,
-                                 .parameter_bytes = net.parameters * 4 };
+                                 .parameter_bytes = held * 4 + packed };
     kd__network_free(&net, context);
     KD_TRY(status);
     KD_TRY(kd__multiply(floats, 4, &bytes));
@@ -236,7 +260,8 @@ kd_status kd_model_get_info(kd_model *model, kd_model_info *facts)
                         .parameters = n,
                         .active_parameters =
                             e->active_parameters ? e->active_parameters(&model->net) : n,
-                        .memory_bytes = 4 * n * (model->frozen ? 1 : 2),
+                        .memory_bytes = 4 * model->held * (model->frozen ? 1 : 2) +
+                                        model->packed_bytes,
                         .float32_bytes = 4 * n,
                         .float16_bytes = 2 * n,
                         .int8_bytes = int8_bytes ? int8_bytes : n };
@@ -247,6 +272,7 @@ kd_status kd_model_parameters(kd_model *model, kd_array *values)
 {
     KD_NEED(model);
     KD_NEED(values);
+    KD_TRY(kd__model_check_whole(model, "parameters"));
     kd__array_view(values, model->parameters, KD_FLOAT32, 1, &model->net.parameters);
     return KD_OK;
 }
@@ -297,6 +323,9 @@ static kd_status tensor_view(kd_model *model, int32_t index, float *block, const
 kd_status kd_model_tensor(kd_model *model, int32_t index, const char **name, kd_array *values)
 {
     KD_NEED(model);
+    KD_TRY(kd__check_index(index, model->net.tensor_count, "tensor"));
+    const kd__tensor *t = &model->net.tensors[index];
+    if (values && t->is_packed) KD_TRY(kd__model_check_whole(model, t->name));
     return tensor_view(model, index, model->parameters, name, values);
 }
 
@@ -360,6 +389,7 @@ kd_status kd_model_count_nonfinite(kd_model *model, int64_t *count, const char *
 {
     KD_NEED(model);
     KD_NEED(count);
+    KD_TRY(kd__model_check_whole(model, "nonfinite parameters"));
     *count = 0;
     if (tensor) *tensor = NULL;
     for (int64_t i = 0; i < model->net.tensor_count; i++) {
@@ -379,6 +409,8 @@ kd_status kd_model_copy_parameters(kd_model *model, kd_model *from)
     KD_FAIL_IF(!same_tensors(&model->net, &from->net), KD_ERR_MISMATCH,
                "expected two models of the same tensors, got others (%lld and %lld parameters)",
                (long long)model->net.parameters, (long long)from->net.parameters);
+    KD_TRY(kd__model_check_whole(model, "copied parameters"));
+    KD_TRY(kd__model_check_whole(from, "copied parameters"));
     model->parameters_replaced = 1;
     memmove(model->parameters, from->parameters,
             (size_t)model->net.parameters * sizeof *model->parameters);
@@ -399,6 +431,7 @@ kd_status kd__model_save_state(kd_model *model, kd__text *state)
 {
     size_t bytes = (size_t)model->net.parameters * sizeof(float);
     int64_t pending = !model->frozen && !model->gradients_fresh;
+    KD_TRY(kd__model_check_whole(model, "checkpoint"));
     KD_FAIL_IF(pending && model->gradients_shared, KD_ERR_STATE,
                "checkpoint: a step is open: call kd_optimizer_step first");
     kd__model_end_rehearsal(model); /* as in the model that is read */
@@ -415,6 +448,7 @@ kd_status kd__model_save_state(kd_model *model, kd__text *state)
 kd_status kd__model_restore_state(kd_model *model, kd__state_reader *reader, int apply)
 {
     int64_t numbers[3], bytes = model->net.parameters * 4; /* seed, passes, pending */
+    KD_TRY(kd__model_check_whole(model, "checkpoint"));
     KD_TRY(kd__state_expect(reader, model->net.parameters, "parameters of the model"));
     KD_TRY(kd__state_expect(reader, model->net.tensor_count, "tensors of the model"));
     KD_TRY(kd__state_get(reader, numbers, sizeof numbers));

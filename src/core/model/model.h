@@ -19,6 +19,7 @@ typedef struct kd__tensor {
     int64_t dims[4];
     int32_t frozen;
     int32_t is_statistic; /* 1: passes write it, no optimizer does */
+    int32_t is_packed;    /* 1: it is kept in few bits alone, and has no place in the block */
 } kd__tensor;
 
 typedef struct kd__network {
@@ -53,6 +54,16 @@ typedef struct kd__rehearsal {
     int64_t rows, samples, trained_rows, trained_samples;
 } kd__rehearsal;
 
+/* Where the numbers of a packed_only model come from while it is made. */
+typedef struct kd__model_source {
+    /* Rows first .. first + rows - 1 of a matrix, as float32. */
+    kd_status (*read)(const struct kd__model_source *source, const kd_model *model, int64_t tensor,
+                      int64_t first, int64_t rows, float *to);
+    /* A row as it is, where it is blocks of this format; else NULL. NULL: it never is. */
+    const uint8_t *(*blocks)(const struct kd__model_source *source, const kd_model *model,
+                             int64_t tensor, int64_t row, int32_t format);
+} kd__model_source;
+
 struct kd_model {
     kd__object object;
     uint64_t serial; /* of this model alone, in this process; never 0 */
@@ -60,8 +71,13 @@ struct kd_model {
     int32_t frozen;
     int32_t has_adapters; /* 1: frozen tensors stay frozen */
     int32_t weights;      /* KD_FLOAT32, KD_INT8 or a block format */
+    /* 1: matrices are kept in `weights` alone (kd__tensor.is_packed), which take packed_bytes */
+    int32_t packed_only;
+    int64_t packed_bytes;
+    const kd__model_source *source; /* while it is made; NULL: it is */
     uint64_t seed;
     float *parameters, *gradients;
+    int64_t held; /* numbers of `parameters`: all but those of packed tensors */
     /* 1: since a checkpoint was saved, or other numbers put in their place, no pass came: what is
      * made of parameters over several steps begins from the start */
     int32_t parameters_replaced;
@@ -105,6 +121,10 @@ kd_status kd__network_keep_all(kd__network *net, const char *patterns);
 kd_status kd__network_tensor(kd__network *net, kd_context *context, const char *name, int32_t rank,
                              const int64_t *dims, int32_t *index);
 
+/* Marks what packed_only keeps in few bits alone, and moves the others together: numbers of these,
+ * bytes of those. */
+kd_status kd__network_pack(kd__network *net, int32_t weights, int64_t *held, int64_t *bytes);
+
 /* An output of the engine or of a head; 0: there are no more slots. */
 int kd__network_describe(const kd__network *net, int32_t slot, kd__output_facts *facts);
 /* The slot of a name among the first `slots`; KD_ERR_NOT_FOUND lists them. */
@@ -122,6 +142,9 @@ kd_status kd__tensor_view(const kd__tensor *tensors, int64_t count, int32_t inde
 kd_status kd__model_make(kd_model **out, kd_context *context, const char *config,
                          const kd_model_options *options);
 kd_status kd__model_finish(kd_model *model);
+/* KD_ERR_STATE: what `what` names needs all parameters in float32, and the model has none of its
+ * matrices. */
+kd_status kd__model_check_whole(const kd_model *model, const char *what);
 /* Tensors were added after the first `count`, of `before` numbers: blocks of the size of all, the
  * new numbers 0. Gradients are fresh, and no pass is there any more. After a failure the model has
  * the first `count` tensors. */
@@ -190,6 +213,8 @@ kd_status kd__model_restore_state(kd_model *model, kd__state_reader *reader, int
 /* A tensor from a file's values; `found` NULL: the file has none. */
 kd_status kd__model_read_tensor(kd_model *model, int64_t index, const kd_array *found,
                                 const char *folder);
+/* Rows of a file's tensor as float32. */
+void kd__read_rows(const kd_array *found, int64_t first, int64_t rows, float *to);
 
 /* Tensors as they are written, with what was made for them alone. */
 typedef struct kd__entries {

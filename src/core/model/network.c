@@ -29,6 +29,21 @@ kd_status kd__network_tensor(kd__network *net, kd_context *context, const char *
     return KD_OK;
 }
 
+kd_status kd__network_pack(kd__network *net, int32_t weights, int64_t *held, int64_t *bytes)
+{
+    KD_FAIL_IF(!net->engine->pack, KD_ERR_UNSUPPORTED,
+               "packed_only: expected a language model or a transformer over patches: only these "
+               "have weights of few bits");
+    KD_TRY(net->engine->pack(net, weights, bytes));
+    *held = 0;
+    for (int64_t i = 0; i < net->tensor_count; i++) {
+        kd__tensor *t = &net->tensors[i];
+        t->offset = *held;
+        if (!t->is_packed) *held += t->count;
+    }
+    return KD_OK;
+}
+
 /* "a, b, c or d": what all engines know. */
 static kd_status refuse_type(const char *type)
 {

@@ -30,6 +30,7 @@ kd_status kd_monitor_create(kd_monitor **out, kd_model *model, const kd_monitor_
                o.patience);
     KD_FAIL_IF(!(o.min_change >= 0), KD_ERR_RANGE, "min_change: expected 0 or more, got %g",
                o.min_change);
+    if (o.keep_best) KD_TRY(kd__model_check_whole(model, "keep_best"));
     KD_TRY(kd__object_create((void **)&monitor, model->object.context, sizeof *monitor));
     kd_status status =
         o.keep_best ? KD_NEW(model->object.context, &monitor->kept, model->net.parameters) : KD_OK;

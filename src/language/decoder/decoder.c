@@ -14,6 +14,7 @@ const kd__engine kd__decoder_engine = {
     .read = kd__decoder_read,
     .free = free_state,
     .configure = kd__trunk_configure,
+    .pack = kd__trunk_pack,
     .share_gradients = kd__trunk_share_gradients,
     .memory = kd__trunk_memory,
     .scratch = kd__trunk_scratch,

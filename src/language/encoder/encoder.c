@@ -26,6 +26,7 @@ const kd__engine kd__encoder_engine = {
     .read = kd__encoder_read,
     .free = free_state,
     .configure = kd__trunk_configure,
+    .pack = kd__trunk_pack,
     .share_gradients = kd__trunk_share_gradients,
     .memory = memory,
     .scratch = kd__trunk_scratch,

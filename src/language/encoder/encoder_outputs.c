@@ -64,6 +64,7 @@ kd_status kd__encoder_gradient(kd_model *model, int32_t slot, float **to, int32_
 int32_t kd__encoder_head(kd_model *model, int32_t slot, int gradient, kd_head *head)
 {
     if (!masked_of(model)->is_there || slot != KD__SLOT_LOGITS) return -1;
+    if (!kd__trunk_has_head_values(model)) return -1;
     kd__trunk_view_head(model, head, gradient);
     return states_slot(kd__trunk_config_of(model));
 }

@@ -56,6 +56,10 @@ static kd_status read_options(kd_model *model, const kd_generator_options *optio
                "weights: expected KD_FLOAT32 (%d), KD_INT8 (%d), KD_BLOCK_Q4_0 (%d) or "
                "KD_BLOCK_IQ4_NL (%d), got %d",
                KD_FLOAT32, KD_INT8, KD_BLOCK_Q4_0, KD_BLOCK_IQ4_NL, o->weights);
+    KD_FAIL_IF(model->packed_only && o->weights != model->weights, KD_ERR_UNSUPPORTED,
+               "weights: the model is of packed_only and has no float32 matrices: expected its own "
+               "weights, %d, got %d",
+               model->weights, o->weights);
     const int known = o->cache == KD_FLOAT32 || o->cache == KD_FLOAT16 || o->cache == KD_BFLOAT16;
     KD_FAIL_IF(!known, KD_ERR_UNSUPPORTED,
                "cache: expected KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16, got %d", o->cache);

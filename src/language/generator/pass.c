@@ -160,8 +160,7 @@ static kd_status embed(const pass *w)
 {
     const kd__trunk_config *d = w->d;
     float *to = d->projection < 0 ? w->x : w->normed;
-    kd__embedding(&w->rows, kd__tensor_values(w->g->model, d->embedding), w->g->rows.tokens,
-                  d->embedded, to);
+    KD_TRY(kd__trunk_look_up(w->g->model, &w->rows, w->g->rows.tokens, to));
     kd__for_rows(&w->rows, angles, w);
     return d->projection < 0 ? KD_OK : project(w, 1, w->normed, w->x);
 }

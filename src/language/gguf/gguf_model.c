@@ -72,6 +72,7 @@ static kd_status read_tensor(kd_model *model, const kd__tensor *t, const kd__ggu
                "%s: tensor %s: the metadata need (%lld, %lld), the file has (%lld, %lld)",
                file->what, name, (long long)t->dims[0], (long long)width, (long long)found->dims[0],
                (long long)(found->rank > 1 ? found->dims[1] : 1));
+    if (t->is_packed) return KD_OK;
     float *to = model->parameters + t->offset;
     if (t->rank == 1) { /* a row of its own; biases of q and k are turned number by number */
         kd__gguf_rows(found, 0, 1, t->dims[0], to);
@@ -88,6 +89,42 @@ static kd_status read_tensor(kd_model *model, const kd__tensor *t, const kd__ggu
         kd__gguf_rows(found, kd__gguf_row(kd__trunk_config_of(model), t->name, i), 1, width,
                       to + i * width);
     return KD_OK;
+}
+
+/* The file that a packed_only model is made from; its tensors are checked already. */
+typedef struct {
+    kd__model_source source;
+    const kd__gguf *file;
+} file_source;
+
+static const kd__gguf_tensor *tensor_in(const kd__model_source *source, const kd__tensor *t)
+{
+    char name[KD_NAME_BYTES] = "";
+    kd__gguf_name(t->name, name);
+    return kd__gguf_tensor_find(((const file_source *)source)->file, name);
+}
+
+static kd_status read_source(const kd__model_source *source, const kd_model *model, int64_t tensor,
+                             int64_t first, int64_t rows, float *to)
+{
+    const kd__tensor *t = &model->net.tensors[tensor];
+    const kd__gguf_tensor *from = tensor_in(source, t);
+    const int64_t width = t->count / t->dims[0];
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t row = kd__gguf_row(kd__trunk_config_of(model), t->name, first + i);
+        kd__gguf_rows(from, row, 1, width, to + i * width);
+    }
+    return KD_OK;
+}
+
+static const uint8_t *blocks_of(const kd__model_source *source, const kd_model *model,
+                                int64_t tensor, int64_t row, int32_t format)
+{
+    const kd__tensor *t = &model->net.tensors[tensor];
+    const kd__gguf_tensor *from = tensor_in(source, t);
+    const int64_t at = kd__gguf_row(kd__trunk_config_of(model), t->name, row);
+    if (from->type + KD__GGML_BLOCKS != format) return NULL;
+    return (const uint8_t *)from->data + at * kd__ggml_bytes(from->type, t->count / t->dims[0]);
 }
 
 /* Every tensor of the file has its place in the model, or is named. */
@@ -129,6 +166,7 @@ static kd_status check_claim(kd_context *context, const kd__gguf *file, const ch
 static kd_status read_model(kd_model **out, const kd__gguf *file, const kd_model_options *options)
 {
     kd_context *context = file->context;
+    const file_source source = { { read_source, blocks_of }, file };
     kd__text config = { .context = context };
     kd_model *model = NULL;
     kd_status status = kd__gguf_config(file, &config);
@@ -136,6 +174,7 @@ static kd_status read_model(kd_model **out, const kd__gguf *file, const kd_model
     if (status == KD_OK) status = kd__model_make(&model, context, config.bytes, options);
     for (int64_t i = 0; status == KD_OK && i < model->net.tensor_count; i++)
         status = read_tensor(model, &model->net.tensors[i], file);
+    if (status == KD_OK && model->packed_only) model->source = &source.source;
     if (status == KD_OK) status = kd__model_finish(model);
     kd__text_free(&config);
     if (status == KD_OK) *out = model;

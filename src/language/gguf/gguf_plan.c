@@ -230,6 +230,7 @@ kd_status kd__gguf_plan_make(kd__gguf_plan *p, kd_model *model, const kd_gguf_op
     p->model = model;
     p->d = kd__trunk_config_of(model);
     p->o = *options;
+    KD_TRY(kd__model_check_whole(model, "gguf"));
     if (!p->o.format) KD_TRY(take_lattice(p));
     KD_TRY(check_options(&p->o));
     if (p->o.importance) KD_TRY(kd__importance_check(p->o.importance, model));

@@ -58,6 +58,7 @@ kd_status kd_importance_create(kd_importance **out, kd_model *model)
     KD_FAIL_IF(!kd__is_decoder(model), KD_ERR_UNSUPPORTED,
                "importance: expected a llama, mistral, qwen2 or qwen3: what enters other models' "
                "matrices is not collected");
+    KD_TRY(kd__model_check_whole(model, "importance"));
     KD_TRY(kd__object_create((void **)&made, model->object.context, sizeof *made));
     made->model = kd__object_hold(model);
     made->layers = kd__trunk_config_of(model)->layers;

@@ -166,6 +166,7 @@ kd_status kd__samples_append(kd_model *model, const kd__dense *dense, int64_t co
     kd__dense own[KD__MOST_STAGES];
     float *block = NULL;
     KD_TRY(check_trunk(model, count));
+    KD_TRY(kd__model_check_whole(model, "appended layers"));
     memcpy(own, dense, (size_t)count * sizeof *own);
     kd_status status = copy_layers(context, own, count, &block);
     if (status == KD_OK) status = append_layers(model, own, count);

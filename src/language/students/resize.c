@@ -87,6 +87,7 @@ kd_status kd_model_resize_vocabulary(kd_model *model, int64_t vocabulary)
     kd_model *made = NULL;
     KD_NEED(model);
     KD_TRY(check_model(model));
+    KD_TRY(kd__model_check_whole(model, "vocabulary"));
     KD_FAIL_IF(vocabulary < 1 || vocabulary > 1 << 30, KD_ERR_RANGE,
                "vocabulary: expected 1 to 2^30, got %lld", (long long)vocabulary);
     KD_TRY(make_like(&made, model, vocabulary));

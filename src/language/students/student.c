@@ -88,6 +88,10 @@ static kd_status begin(kd__cutter *c, const kd_student_options *options)
                "student: the teacher is neither a decoder nor an encoder of language (model_type: "
                "%s); a tower is one after kd_towers_save",
                teacher->net.engine->model_types);
+    KD_TRY(kd__model_check_whole(teacher, "student: teacher"));
+    KD_FAIL_IF(c->o.model.packed_only, KD_ERR_UNSUPPORTED,
+               "student: packed_only: expected 0, since it is cut out in float32: save it and load "
+               "it with packed_only 1");
     c->t = kd__trunk_config_of(teacher);
     return kd__model_refresh(teacher);
 }

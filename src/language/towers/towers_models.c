@@ -142,6 +142,7 @@ static kd_status copy_weights(const given *g, kd_model *model)
                    "tower '%.60s': the given model has %lld parameters, its config %lld",
                    g->names[i], (long long)from->net.parameters,
                    tower ? (long long)tower->model.net.parameters : 0);
+        KD_TRY(kd__model_check_whole(from, g->names[i]));
         memcpy(tower->model.parameters, from->parameters,
                (size_t)from->net.parameters * sizeof(float));
         KD_TRY(kd__copy_text(g->context, &tower->model.folder, from->folder));

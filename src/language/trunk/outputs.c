@@ -237,9 +237,15 @@ void kd__trunk_view_head(kd_model *model, kd_head *head, int gradient)
     if (gradient) s->outside.head_written = 1;
 }
 
+int kd__trunk_has_head_values(const kd_model *model)
+{
+    const int32_t head = kd__trunk_config_of(model)->head;
+    return head < 0 || !model->net.tensors[head].is_packed;
+}
+
 int32_t kd__trunk_head(kd_model *model, int32_t slot, int gradient, kd_head *head)
 {
-    if (slot != KD__SLOT_LOGITS) return -1;
+    if (slot != KD__SLOT_LOGITS || !kd__trunk_has_head_values(model)) return -1;
     kd__trunk_view_head(model, head, gradient);
     return KD__SLOT_HIDDEN;
 }

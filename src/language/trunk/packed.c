@@ -1,25 +1,13 @@
-/* A model's matrices in few bits, made once and looked up by tensor. The products are in
- * math/int8.c and math/int4.c. */
+/* A model's matrices in few bits, looked up by tensor: what they take, their products, rows of an
+ * embedding. The products are in math/int8.c and math/int4.c. */
 #include "language/trunk/packed.h"
+
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/numbers.h"
 #include "language/trunk/smooth.h"
-#include "math/int4.h"
-#include "math/int8.h"
-
-/* A matrix is one of both. */
-typedef struct {
-    kd__int8 eight;
-    kd__int4 four;
-} matrix;
-
-struct kd__packed {
-    kd_context *context;
-    int32_t weights; /* KD_INT8, or the format of 4 bits */
-    int64_t count;
-    matrix *matrices; /* by tensor; empty where a tensor begins none */
-};
+#include "nn/embedding.h"
 
 int kd__packed_has(int32_t weights) { return weights == KD_INT8 || kd__int4_has(weights); }
 
@@ -28,21 +16,19 @@ int kd__packed_measures(const kd__trunk_config *d, int32_t weights)
     return weights == KD_INT8 && kd__smooths(d);
 }
 
-static int64_t rows_of(const kd__trunk_config *d, const kd__trunk_layer *l, int32_t tensor)
+int64_t kd__packed_outputs(const kd__trunk_config *d, const kd__trunk_layer *l, int32_t tensor)
 {
     return tensor == l->q      ? (d->heads + 2 * d->kv_heads) * d->width
            : tensor == l->gate ? kd__trunk_units(d)
                                : d->hidden;
 }
 
-static int64_t inputs_of(const kd__trunk_config *d, const kd__trunk_layer *l, int32_t tensor)
+int64_t kd__packed_inputs(const kd__trunk_config *d, const kd__trunk_layer *l, int32_t tensor)
 {
     return tensor == l->o ? d->heads * d->width : tensor == l->down ? d->inner : d->hidden;
 }
 
-/* Of the matrix that this tensor begins: which product's inputs it is smoothed for; -1: for none.
- * What enters o and down is loud where the text says so. */
-static int smoothed_for(const kd__trunk_config *d, const kd__trunk_layer *l, int32_t tensor)
+int kd__packed_smoothed_for(const kd__trunk_config *d, const kd__trunk_layer *l, int32_t tensor)
 {
     if (!kd__smooths(d)) return -1;
     return tensor == l->q ? KD__INTO_ATTENTION : tensor == l->gate ? KD__INTO_FEED_FORWARD : -1;
@@ -51,8 +37,10 @@ static int smoothed_for(const kd__trunk_config *d, const kd__trunk_layer *l, int
 static int64_t bytes_of(const kd__trunk_config *d, const kd__trunk_layer *l, int32_t tensor,
                         int32_t weights)
 {
-    const int64_t outputs = rows_of(d, l, tensor), inputs = inputs_of(d, l, tensor);
-    return weights == KD_INT8 ? kd__int8_bytes(outputs, inputs, smoothed_for(d, l, tensor) >= 0)
+    const int64_t outputs = kd__packed_outputs(d, l, tensor),
+                  inputs = kd__packed_inputs(d, l, tensor);
+    const int smooth = kd__packed_smoothed_for(d, l, tensor) >= 0;
+    return weights == KD_INT8 ? kd__int8_bytes(outputs, inputs, smooth)
                               : kd__int4_bytes(outputs, inputs);
 }
 
@@ -76,6 +64,7 @@ void kd__packed_free(kd__packed *m)
         kd__int4_free(&m->matrices[i].four, m->context);
     }
     kd__release(m->context, m->matrices);
+    kd__release(m->context, m->rows);
     kd__release(m->context, m);
 }
 
@@ -90,109 +79,99 @@ int64_t kd__packed_scratch(const kd_context *context, int32_t weights, int64_t r
 kd_status kd__packed_product(const kd__packed *m, int32_t tensor, const float *x, int64_t rows,
                              float *y)
 {
-    const matrix *w = &m->matrices[tensor];
+    const kd__packed_matrix *w = &m->matrices[tensor];
     return w->four.blocks ? kd__int4_product(m->context, &w->four, x, rows, y)
                           : kd__int8_product(m->context, &w->eight, x, rows, y);
 }
 
-/* What is known while matrices are made. */
-typedef struct {
-    kd__packed *m;
-    const kd_model *model;
-    const kd__trunk_config *d;
-    double *squares, *columns; /* of what enters products, of a matrix; NULL: nothing is smoothed */
-    float *s;                  /* (inputs) of one product */
-} making;
+/* ---- models that keep nothing else ---- */
 
-/* squares NULL: inputs are as they are. */
-static kd_status make_eight(const making *w, int32_t tensor, int64_t outputs, int64_t inputs,
-                            const double *squares)
+const kd__block_format *kd__packed_row_format(int32_t weights)
 {
-    const float *values = kd__tensor_values(w->model, tensor);
-    if (squares) kd__smooth_numbers(squares, values, outputs, inputs, w->columns, w->s);
-    return kd__int8_make(&w->m->matrices[tensor].eight, w->m->context, values, outputs, inputs,
-                         squares ? w->s : NULL);
+    return kd__block_find(weights == KD_INT8 ? KD_BLOCK_Q8_0 : weights);
 }
 
-static kd_status make_four(const making *w, int32_t tensor, int64_t outputs, int64_t inputs)
+int64_t kd__packed_row_bytes(const kd__trunk_config *d, int32_t weights)
 {
-    kd__int4 *q = &w->m->matrices[tensor].four;
-    KD_TRY(kd__int4_begin(q, w->m->context, w->m->weights, outputs, inputs));
-    return kd__int4_fill(q, w->m->context, w->model->net.tensors[tensor].name,
-                         kd__tensor_values(w->model, tensor), 0, outputs);
+    const kd__block_format *f = kd__packed_row_format(weights);
+    return kd__block_row_bytes(f, kd__round_up(d->embedded, f->numbers));
 }
 
-/* Layers that share a matrix smooth it for all their inputs: their squares are added up in the
- * place of the last one, for which it is made. */
-static void join_squares(const making *w)
+static void mark(kd__network *net, int32_t first, int64_t numbers)
 {
-    const kd__trunk_config *d = w->d;
-    const int64_t each = KD__SMOOTHED * d->hidden;
-    for (int64_t last = 0; last < d->layers && w->squares; last++)
-        for (int64_t i = 0; i < last && !d->layer[last].shared_later; i++)
-            for (int64_t j = 0; j < each && d->layer[i].q == d->layer[last].q; j++)
-                w->squares[last * each + j] += w->squares[i * each + j];
+    for (int32_t i = first; numbers > 0; numbers -= net->tensors[i++].count)
+        net->tensors[i].is_packed = 1;
 }
 
-static kd_status make_layer(const making *w, int64_t layer)
+kd_status kd__trunk_pack(kd__network *net, int32_t weights, int64_t *bytes)
 {
-    const kd__trunk_config *d = w->d;
-    const kd__trunk_layer *l = &d->layer[layer];
-    const int32_t each[] = { l->q, l->o, l->gate, l->down };
-    for (int k = 0; k < 4; k++) {
-        const int64_t outputs = rows_of(d, l, each[k]), inputs = inputs_of(d, l, each[k]);
-        if (w->m->weights != KD_INT8) {
-            KD_TRY(make_four(w, each[k], outputs, inputs));
-            continue;
-        }
-        const int product = w->squares ? smoothed_for(d, l, each[k]) : -1;
-        const double *squares =
-            product < 0 ? NULL : w->squares + (layer * KD__SMOOTHED + product) * d->hidden;
-        KD_TRY(make_eight(w, each[k], outputs, inputs, squares));
+    const kd__trunk_config *d = &((kd__trunk *)net->state)->config;
+    KD_FAIL_IF(d->repeats > 1, KD_ERR_UNSUPPORTED,
+               "packed_only: expected layers of their own, got layers that are shared "
+               "(kd_layer_repeats %lld): leave it 0",
+               (long long)d->repeats);
+    for (int64_t i = 0; i < d->layers; i++) {
+        const kd__trunk_layer *l = &d->layer[i];
+        const int32_t each[] = { l->q, l->o, l->gate, l->down };
+        for (int k = 0; k < 4; k++)
+            mark(net, each[k],
+                 kd__packed_outputs(d, l, each[k]) * kd__packed_inputs(d, l, each[k]));
     }
+    *bytes = kd__packed_bytes(d, weights);
+    if (d->head >= 0) net->tensors[d->head].is_packed = 1;
+    if (d->embedding < 0 || net->tensors[d->embedding].is_packed) return KD_OK;
+    net->tensors[d->embedding].is_packed = 1;
+    *bytes += d->vocabulary * kd__packed_row_bytes(d, weights);
     return KD_OK;
 }
 
-static kd_status fill(making *w, kd__trunk_pass *pass)
+/* ---- rows of an embedding ---- */
+
+/* The head's, where the two are tied; else blocks, of which the last may be longer than the row. */
+static void read_row(const kd__packed *m, int64_t row, int64_t n, float *y)
 {
-    const kd__trunk_config *d = w->d;
-    if (kd__packed_measures(d, w->m->weights)) {
-        KD_TRY(kd__smooth_squares(w->model, pass, &w->squares));
-        KD_TRY(KD_NEW(w->m->context, &w->s, kd__max(d->hidden, d->outer)));
-        KD_TRY(KD_NEW(w->m->context, &w->columns, kd__max(d->hidden, d->outer)));
-        join_squares(w);
+    if (!m->rows) {
+        kd__int8_row(&m->matrices[m->embedding].eight, row, y);
+        return;
     }
-    for (int64_t i = 0; i < d->layers; i++)
-        /* shared matrices are made for the last layer that has them */
-        if (!d->layer[i].shared_later) KD_TRY(make_layer(w, i));
-    if (d->head < 0) return KD_OK;
-    const double *squares = w->squares && kd__smooths_head(d)
-                                ? w->squares + d->layers * KD__SMOOTHED * d->hidden
-                                : NULL;
-    return make_eight(w, d->head, d->classes, d->outer, squares);
+    float last[KD__BLOCK_MOST];
+    const int64_t whole = n / m->format->numbers * m->format->numbers;
+    const uint8_t *blocks = m->rows + row * m->row_bytes;
+    kd__block_decode_row(m->format, blocks, whole, y);
+    if (whole == n) return;
+    m->format->decode(blocks + kd__block_row_bytes(m->format, whole), last);
+    memcpy(y + whole, last, (size_t)(n - whole) * sizeof *y);
 }
 
-kd_status kd__packed_make(kd__packed **out, const kd_model *model, int32_t weights,
-                          kd__trunk_pass *pass)
+typedef struct {
+    const kd__packed *packed;
+    const int32_t *tokens;
+    float *y;
+    int64_t n;
+} looking;
+
+static void look_up(const kd__kernels *kernels, const void *argument, int64_t first, int64_t end)
 {
-    kd_context *context = model->object.context;
-    kd__packed *m = NULL;
-    KD_TRY(KD_NEW(context, &m, 1));
-    m->context = context;
-    m->weights = weights;
-    m->count = model->net.tensor_count;
-    kd_status status = KD_NEW(context, &m->matrices, m->count);
-    making w = { .m = m, .model = model, .d = kd__trunk_config_of(model) };
-    kd__trunk_pass own = { 0 };
-    if (status == KD_OK) status = fill(&w, pass ? pass : &own);
-    kd__trunk_pass_free(&own, context);
-    kd__release(context, w.squares);
-    kd__release(context, w.columns);
-    kd__release(context, w.s);
-    if (status != KD_OK) {
-        kd__packed_free(m);
-        return status;
+    const looking *w = argument;
+    (void)kernels;
+    for (int64_t r = first; r < end; r++) read_row(w->packed, w->tokens[r], w->n, w->y + r * w->n);
+}
+
+kd_status kd__trunk_look_up(const kd_model *model, const kd__rows *rows, const int32_t *tokens,
+                            float *y)
+{
+    const kd__trunk_config *d = kd__trunk_config_of(model);
+    const kd__model_source *source = model->source;
+    if (!model->net.tensors[d->embedding].is_packed) {
+        kd__embedding(rows, kd__tensor_values(model, d->embedding), tokens, d->embedded, y);
+        return KD_OK;
     }
-    *out = m;
+    if (!source) {
+        const looking w = { kd__trunk_of(model)->packed, tokens, y, d->embedded };
+        kd__for_rows(rows, look_up, &w);
+        return KD_OK;
+    }
+    for (int64_t r = 0; r < rows->count; r++)
+        KD_TRY(source->read(source, model, d->embedding, tokens[r], 1, y + r * d->embedded));
     return KD_OK;
 }

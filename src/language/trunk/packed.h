@@ -3,9 +3,28 @@
 #ifndef KD_TRUNK_PACKED_H
 #define KD_TRUNK_PACKED_H
 
+#include "formats/blocks/blocks.h"
 #include "language/trunk/trunk.h"
+#include "math/int4.h"
+#include "math/int8.h"
 
-typedef struct kd__packed kd__packed;
+/* A matrix is one of both. */
+typedef struct kd__packed_matrix {
+    kd__int8 eight;
+    kd__int4 four;
+} kd__packed_matrix;
+
+typedef struct kd__packed {
+    kd_context *context;
+    int32_t weights; /* KD_INT8, or the format of 4 bits */
+    int64_t count;
+    kd__packed_matrix *matrices; /* by tensor; empty where a tensor begins none */
+    /* of packed_only: rows of an embedding that is not the head, else NULL */
+    uint8_t *rows;
+    int64_t row_bytes;
+    const kd__block_format *format; /* of the rows */
+    int32_t embedding;              /* its tensor */
+} kd__packed;
 
 /* Are there products of these weights, as an option names them? */
 int kd__packed_has(int32_t weights);
@@ -25,5 +44,21 @@ int64_t kd__packed_scratch(const kd_context *context, int32_t weights, int64_t r
  * up another. */
 kd_status kd__packed_product(const kd__packed *packed, int32_t tensor, const float *x, int64_t rows,
                              float *y);
+
+/* Of the matrix that this tensor of a layer begins. */
+int64_t kd__packed_outputs(const kd__trunk_config *config, const kd__trunk_layer *layer,
+                           int32_t tensor);
+int64_t kd__packed_inputs(const kd__trunk_config *config, const kd__trunk_layer *layer,
+                          int32_t tensor);
+/* Which product's inputs it is smoothed for; -1: for none. What enters o and down is loud where the
+ * text says so. */
+int kd__packed_smoothed_for(const kd__trunk_config *config, const kd__trunk_layer *layer,
+                            int32_t tensor);
+
+/* ---- packed_only ---- */
+
+/* What rows of an embedding that is not the head are kept in. */
+const kd__block_format *kd__packed_row_format(int32_t weights);
+int64_t kd__packed_row_bytes(const kd__trunk_config *config, int32_t weights);
 
 #endif

@@ -163,7 +163,8 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd
     if (d->position_table >= 0) *floats += rows;
     if (d->type_table >= 0) *floats += rows;
     *floats += kd__trunk_scratch(net, context, o);
-    if (kd__packed_has(o->weights)) *floats += kd__packed_bytes(d, o->weights) / 4;
+    if (kd__packed_has(o->weights) && !o->packed_only)
+        *floats += kd__packed_bytes(d, o->weights) / 4;
     return KD_OK;
 }
 

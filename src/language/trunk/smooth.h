@@ -10,7 +10,8 @@
 #include "language/trunk/trunk.h"
 
 enum { KD__INTO_ATTENTION, KD__INTO_FEED_FORWARD, KD__SMOOTHED };
-#define KD__SMOOTH_ROWS 64
+#define KD__SMOOTH_ROWS 64 /* of a text */
+#define KD__SMOOTH_TEXTS 4
 
 /* Is a model measured so? Images are not made at random. */
 static inline int kd__smooths(const kd__trunk_config *d) { return !d->patches.channels; }
@@ -22,6 +23,18 @@ static inline int kd__smooths_head(const kd__trunk_config *d)
 /* squares ((L KD__SMOOTHED + 1), d) of 256 random tokens in passes of KD__SMOOTH_ROWS: by layer and
  * product, then of the head. */
 kd_status kd__smooth_squares(const kd_model *model, kd__trunk_pass *pass, double **squares);
+/* The same where a layer's matrices are there for a while only: the layers in order, each when its
+ * matrices are there; run->squares then. `end` after a failure, too. */
+typedef struct kd__smooth_run {
+    double *squares;
+    kd_batch *batches[KD__SMOOTH_TEXTS];
+    float *streams;  /* (texts, KD__SMOOTH_ROWS, d): what enters the next layer */
+    uint8_t *wanted; /* (slots) */
+} kd__smooth_run;
+kd_status kd__smooth_begin(kd__smooth_run *run, const kd_model *model, kd__trunk_pass *pass);
+kd_status kd__smooth_layer(kd__smooth_run *run, const kd_model *model, kd__trunk_pass *pass,
+                           int64_t layer);
+void kd__smooth_end(kd__smooth_run *run, kd_context *context);
 /* A pass that measures adds what enters a product to its squares. The first row of each text is
  * left out: its stream is a hundred times as large as any other row's. */
 void kd__smooth_measure(const kd__trunk_config *config, const kd__trunk_pass *pass, int64_t layer,
@@ -29,5 +42,8 @@ void kd__smooth_measure(const kd__trunk_config *config, const kd__trunk_pass *pa
 /* s (inputs) of the weights W (outputs, inputs); columns (inputs): scratch. */
 void kd__smooth_numbers(const double *squares, const float *w, int64_t outputs, int64_t inputs,
                         double *columns, float *s);
+/* The same in steps: squares of the columns of some rows, from 0 on; then s. */
+void kd__smooth_add_columns(const float *w, int64_t rows, int64_t inputs, double *columns);
+void kd__smooth_finish(const double *squares, int64_t inputs, double *columns, float *s);
 
 #endif

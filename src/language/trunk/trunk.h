@@ -178,6 +178,7 @@ typedef struct kd__trunk {
     struct kd__lora *lora;       /* NULL: no adapters */
     struct kd__lattice *lattice; /* NULL: none; not beside adapters */
     struct kd__packed *packed;   /* of a frozen model, NULL: none */
+    float *staged;               /* packed tensors of a layer, while they are made; NULL: none */
     struct kd__samples *samples; /* outputs of samples, NULL: none */
 } kd__trunk;
 
@@ -219,12 +220,19 @@ const float *kd__parameters_seen(const kd_model *model);
  * other numbers. */
 kd_status kd__trunk_check_tied(const kd_model *model, const char *name, const kd_array *head,
                                const char *folder);
+/* NULL: there is no such tensor, or (packed_only) not in float32. */
 static inline float *kd__tensor_values(const kd_model *model, int32_t tensor)
 {
-    return tensor < 0
-               ? NULL
-               : (float *)(uintptr_t)kd__parameters_seen(model) + model->net.tensors[tensor].offset;
+    if (tensor < 0) return NULL;
+    const kd__tensor *t = &model->net.tensors[tensor];
+    const float *block = t->is_packed ? kd__trunk_of(model)->staged : kd__parameters_seen(model);
+    return block ? (float *)(uintptr_t)block + t->offset : NULL;
 }
+/* y (R, E): rows of the embedding, however it is kept. */
+kd_status kd__trunk_look_up(const kd_model *model, const kd__rows *rows, const int32_t *tokens,
+                            float *y);
+/* The engine's pack. */
+kd_status kd__trunk_pack(kd__network *net, int32_t weights, int64_t *bytes);
 /* Through the projection of a factorized embedding: into the residual stream, y (rows, d) = x P',
  * or out of it, y (rows, E) = x P. */
 kd__gemm kd__trunk_projection(const kd_model *model, int into, int64_t rows, const float *x,
@@ -391,6 +399,8 @@ kd_status kd__trunk_sequences(kd_model *model, int32_t slot, int64_t *count,
 /* Of a slot from KD__SLOT_STREAM on, (R, width); NULL: it got none. */
 const float *kd__trunk_outside(const kd__outside *outside, int32_t slot);
 void kd__trunk_forget_gradients(kd_model *model);
+/* 0: the head is kept in few bits alone, and logits are made whole. */
+int kd__trunk_has_head_values(const kd_model *model);
 int32_t kd__trunk_head(kd_model *model, int32_t slot, int gradient, kd_head *head);
 /* The head as a whole, of states (R, O) that enter it: logits, and from their gradient (outside)
  * the head's and dstates, which is written or, with add, added to. */

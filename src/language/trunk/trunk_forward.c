@@ -355,9 +355,7 @@ static kd_status embed(const kd_model *model, kd__trunk_pass *pass, const kd__ro
     float *x = pass->block + pass->plan.x, *gathered = pass->block + pass->plan.gathered;
     const int projected = d->projection >= 0;
     if (d->patches.channels) kd__trunk_unfold(model, pass);
-    else
-        kd__embedding(rows, kd__tensor_values(model, d->embedding), pass->tokens, d->embedded,
-                      projected ? gathered : x);
+    else KD_TRY(kd__trunk_look_up(model, rows, pass->tokens, projected ? gathered : x));
     if (projected) KD_TRY(project(model, rows, 1, gathered, x));
     if (d->patches.channels) kd__trunk_place_tokens(model, pass, x);
     finish_embedding(model, pass, rows, x);

@@ -71,33 +71,62 @@ kd__heads kd__trunk_heads(const kd_model *model, const kd__trunk_layer *layer, c
                         .sine = sine };
 }
 
-/* Matrices N(0, initializer_range), norms 1, biases 0: transformers' rule for these families. Box
- * and Muller's method on counters. */
-void kd__trunk_initialize(kd_model *model)
+/* Numbers first .. end - 1 of a tensor. Matrices N(0, initializer_range), norms 1, biases 0:
+ * transformers' rule for these families. Box and Muller's method on counters. */
+static void initialize(const kd_model *model, int64_t tensor, int64_t first, int64_t end, float *to)
 {
     const kd__trunk_config *d = kd__trunk_config_of(model);
-    for (int64_t i = 0; i < model->net.tensor_count; i++) {
-        const kd__tensor *t = &model->net.tensors[i];
-        float *to = model->parameters + t->offset;
-        const uint64_t stream = kd__stream(model->seed, 0x696e6974, (uint64_t)i);
-        if (t->rank == 1) {
-            const int norm = (strstr(t->name, "norm") || strstr(t->name, "Norm")) &&
-                             !strstr(t->name, ".bias");
-            for (int64_t j = 0; j < t->count; j++) to[j] = norm ? 1 : 0;
-            continue;
-        }
-        /* keeps the size of an embedding */
-        const double range = i == d->projection && d->embedding >= 0 ? 1 / sqrt((double)d->embedded)
-                                                                     : d->range;
-        for (int64_t j = 0; j < t->count; j++) {
-            const double u = 1 - kd__uniform(stream, (uint64_t)(j / 2 * 2)),
-                         v = 6.283185307179586 * kd__uniform(stream, (uint64_t)(j / 2 * 2 + 1));
-            to[j] = (float)(range * sqrt(-2 * log(u)) * (j % 2 ? sin(v) : cos(v)));
-        }
+    const kd__tensor *t = &model->net.tensors[tensor];
+    const uint64_t stream = kd__stream(model->seed, 0x696e6974, (uint64_t)tensor);
+    if (t->rank == 1) {
+        const int norm = (strstr(t->name, "norm") || strstr(t->name, "Norm")) &&
+                         !strstr(t->name, ".bias");
+        for (int64_t j = first; j < end; j++) *to++ = norm ? 1 : 0;
+        return;
+    }
+    /* keeps the size of an embedding */
+    const double range = tensor == d->projection && d->embedding >= 0
+                             ? 1 / sqrt((double)d->embedded)
+                             : d->range;
+    for (int64_t j = first; j < end; j++) {
+        const double u = 1 - kd__uniform(stream, (uint64_t)(j / 2 * 2)),
+                     v = 6.283185307179586 * kd__uniform(stream, (uint64_t)(j / 2 * 2 + 1));
+        *to++ = (float)(range * sqrt(-2 * log(u)) * (j % 2 ? sin(v) : cos(v)));
     }
 }
 
+static kd_status first_rows(const kd__model_source *source, const kd_model *model, int64_t tensor,
+                            int64_t first, int64_t rows, float *to)
+{
+    const kd__tensor *t = &model->net.tensors[tensor];
+    const int64_t width = t->count / t->dims[0];
+    (void)source;
+    initialize(model, tensor, first * width, (first + rows) * width, to);
+    return KD_OK;
+}
+
+void kd__trunk_initialize(kd_model *model)
+{
+    static const kd__model_source source = { first_rows, NULL };
+    for (int64_t i = 0; i < model->net.tensor_count; i++) {
+        const kd__tensor *t = &model->net.tensors[i];
+        if (!t->is_packed) initialize(model, i, 0, t->count, model->parameters + t->offset);
+    }
+    if (model->packed_only) model->source = &source;
+}
+
 /* ---- folders ---- */
+
+/* A row of the embedding, while a folder is read. */
+static const float *embedding_row(const kd_model *model, int64_t row, float *room)
+{
+    const int32_t tensor = kd__trunk_config_of(model)->embedding;
+    const kd__tensor *t = &model->net.tensors[tensor];
+    if (!t->is_packed) return model->parameters + t->offset + row * t->dims[1];
+    /* folders are mapped: reading does not fail */
+    (void)model->source->read(model->source, model, tensor, row, 1, room);
+    return room;
+}
 
 /* A head of its own where the config ties it to the embedding: transformers 5 takes the file's head
  * then, transformers 4 the embedding (vllm-project/vllm#6758). Only where both hold the same
@@ -106,17 +135,16 @@ kd_status kd__trunk_check_tied(const kd_model *model, const char *name, const kd
                                const char *folder)
 {
     const kd__tensor *embedding = &model->net.tensors[kd__trunk_config_of(model)->embedding];
-    const float *values = model->parameters + embedding->offset;
     const int64_t width = embedding->dims[1];
     int same = head->rank == 2 && head->dims[0] == embedding->dims[0] && head->dims[1] == width &&
                !kd__dtype_is_integer(head->dtype);
     float *row = NULL;
-    KD_TRY(KD_NEW(model->object.context, &row, width));
+    KD_TRY(KD_NEW(model->object.context, &row, 2 * width));
     for (int64_t i = 0; same && i < embedding->dims[0]; i++) {
         const char *from = (const char *)head->data +
                            i * width * (int64_t)kd_dtype_bytes(head->dtype);
         kd__convert_float32(row, from, head->dtype, width, 1, 0);
-        same = !memcmp(row, values + i * width, (size_t)width * sizeof *row);
+        same = !memcmp(row, embedding_row(model, i, row + width), (size_t)width * sizeof *row);
     }
     kd__release(model->object.context, row);
     KD_FAIL_IF(
