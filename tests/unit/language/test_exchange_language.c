@@ -1,6 +1,6 @@
 /* Language models on several ranks: gradients leave layer by layer, and the steps are those of one
- * rank, with adapters, frozen and shared layers, dropout, lazy tables, micro-batches, projections of
- * the loss, and a rank without texts. */
+ * rank, with adapters, frozen and shared layers, dropout, lazy tables, micro-batches, projections
+ * of the loss, and a rank without texts. */
 #include "rankkit.h"
 
 enum { TEXTS = 7, LENGTH = 9, STEPS = 5, WORDS = 120, MOST = 400000, WIDTH = 64, NARROW = 24 };

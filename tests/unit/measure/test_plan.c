@@ -127,7 +127,7 @@ START_TEST(updates_are_told_apart_from_passes)
 }
 END_TEST
 
-/* As kd_exchange takes them: none for one rank, 4 MiB, more from nine ranks on, no more than all. */
+/* As kd_exchange takes them: none for one rank, 4 MiB, more from nine ranks on, at most all. */
 START_TEST(buffers_are_those_of_the_exchange)
 {
     kd_plan_options o = options_of(smollm2);
