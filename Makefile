@@ -338,9 +338,9 @@ $(BUILD)/bench/ranks: bench/ranks.c mpi/transport_mpi.c $(OBJECTS)
 	$(MPICC) -std=gnu11 -O2 $(WARNINGS) -Iinclude -Isrc -Impi bench/ranks.c mpi/transport_mpi.c $(OBJECTS) $(LIBS) -o $@
 bench-ranks: all $(BUILD)/bench/ranks
 	RANKS_C=$(BUILD)/bench/ranks KDISTILL_LIBRARY=$(abspath $(SHARED)) PEERS=$(PEERS) sh bench/with_peers.sh bench/ranks.py $(or $(RANKS),2) $(or $(ROUNDS),3)
-# What kdistill-plan says beside runs of one and of RANKS ranks. STEPS.
+# What kdistill-plan says beside runs of RANKS="1 2 4" ranks. STEPS.
 bench-plan: all $(BUILD)/bench/ranks
-	RANKS_C=$(BUILD)/bench/ranks KDISTILL_LIBRARY=$(abspath $(SHARED)) PEERS=$(PEERS) sh bench/with_peers.sh bench/plan.py $(or $(RANKS),2)
+	RANKS_C=$(BUILD)/bench/ranks KDISTILL_LIBRARY=$(abspath $(SHARED)) PEERS=$(PEERS) sh bench/with_peers.sh bench/plan.py $(RANKS)
 # Steps in which rows are masked or layers are frozen, beside whole ones. THREADS, ROUNDS; SHORT=1.
 bench-rows: all
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) bench/rows.py

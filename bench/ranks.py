@@ -4,13 +4,18 @@ one run, medians of rounds that alternate.
 
     PEERS=folder RANKS_C=build/bench/ranks sh bench/with_peers.sh bench/ranks.py [N [ROUNDS]]
 
-Ours runs over MPI (bench/ranks.c) and over gloo; a rank is a process of one thread.
-Worth something only where nothing else runs.
+Ours runs over MPI (bench/ranks.c) and over gloo; a rank is a process of one thread. It ends within
+SECONDS (840): a round that would not fit is left out, a run that takes longer than LIMIT (150) or
+than what is left is ended, and its rows say so. The table is also build/bench-ranks.json, written
+after each row. PARTS: some of "memory exchange speeds"; STEPS of a run.
+Times are worth something only where nothing else runs: ranks wait by asking, and on a busy machine
+each waits for the other to get a processor; memory may be measured anywhere.
 """
 
 import json
 import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -43,6 +48,9 @@ SMOLLM2 = llama(49152, 576, 1536, 30, 9, 3)  # its shape
 TEXTS, LENGTH = 4, 256
 STEPS = int(os.environ.get("STEPS", "5"))
 CAPS = (5, 25, 100)  # bucket_cap_mb of DistributedDataParallel: the best one counts
+BUDGET = float(os.environ.get("SECONDS", "840"))
+LIMIT = float(os.environ.get("LIMIT", "150"))
+BEGAN = time.perf_counter()
 RUNNER = os.environ.get("MPIRUN", "mpirun")
 PROGRAM = os.environ.get("RANKS_C", "build/bench/ranks")
 
@@ -156,13 +164,44 @@ def try_caps():
 
 
 # ---- runs ----
+class NoResult(Exception):
+    """A run that gave none, and why."""
+
+
+def left():
+    return BUDGET - (time.perf_counter() - BEGAN)
+
+
+def end(process):
+    """The launcher and all its ranks, which are of its session."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(5)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            pass
+
+
+def output_of(command, environment):
+    limit = min(LIMIT, left())
+    if limit <= 1:
+        raise NoResult(f"the {BUDGET:.0f} s are over")
+    pipe = subprocess.PIPE
+    own = dict(env={**os.environ, **environment}, start_new_session=True, text=True)
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, **own) as process:
+        try:
+            out, problems = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            end(process)
+            raise NoResult(f"did not end within {limit:.0f} s") from None
+    return out, problems
+
+
 def results_of(command, **environment):
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
-    lines = [json.loads(x[7:]) for x in done.stdout.splitlines() if x.startswith("RESULT ")]
+    out, problems = output_of(command, environment)
+    lines = [json.loads(x[7:]) for x in out.splitlines() if x.startswith("RESULT ")]
     if not lines:
-        raise SystemExit(f"{' '.join(command)}: {done.stdout[-1000:]}{done.stderr[-3000:]}")
+        raise NoResult(f"{' '.join(command)}: {out[-1000:]}{problems[-3000:]}")
     return lines
 
 
@@ -173,7 +212,8 @@ def gloo(ranks, *arguments):
 
 
 def mpi(ranks, *arguments, threads=1):
-    bind = ["--bind-to", "core"] if ranks > 1 else ["--bind-to", "none"]
+    bind = ["--bind-to", "core" if 1 < ranks <= os.cpu_count() else "none"]
+    bind += ["--oversubscribe"] if ranks > os.cpu_count() else []
     command = [RUNNER, "-n", str(ranks), *bind, PROGRAM, *map(str, arguments)]
     return results_of(
         command,
@@ -188,103 +228,185 @@ def train(ranks, config, texts, steps, form="told", threads=1, bucket=0):
     return mpi(ranks, *line, threads=threads)[0]
 
 
-def goal(name, value, bound, more=True):
-    """A row: more 1: at least the bound, 0: at most."""
-    met = value >= bound if more else value <= bound
-    print(
-        f"{name:58s} {value:7.3f}   goal {'>=' if more else '<='} {bound:<5g}"
-        f" {'met' if met else 'NOT met'}",
-        flush=True,
-    )
+# ---- the table ----
+TABLE = {"goals": [], "runs": {}, "without": []}
+
+
+def keep(name=None, value=None):
+    if name:
+        TABLE["runs"][name] = value
+    TABLE["seconds"], TABLE["load"] = time.perf_counter() - BEGAN, os.getloadavg()[0]
+    folder = os.path.join(ROOT, "build")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "bench-ranks.json"), "w", encoding="utf-8") as file:
+        json.dump(TABLE, file, indent=1)
+
+
+def goal(name, parts, bound, more=True, of=lambda a, b: a / b):
+    """A row of two numbers: more 1: at least the bound, 0: at most. None: not measured."""
+    value = None if None in parts else of(*parts)
+    met = value is not None and (value >= bound if more else value <= bound)
+    said = "  -    " if value is None else f"{value:7.3f}"
+    word = "met" if met else "not measured" if value is None else "NOT met"
+    print(f"{name:58s} {said}   goal {'>=' if more else '<='} {bound:<5g} {word}", flush=True)
+    row = dict(name=name, value=value, bound=bound, at_least=more, met=met)
+    TABLE["goals"].append(row)
+    keep()
+
+
+def attempt(name, work):
+    """What it gives, or None with a line that says why not."""
+    try:
+        value = work()
+    except NoResult as why:
+        print(f"{name}: no result: {why}", flush=True)
+        TABLE["without"].append(dict(name=name, why=str(why)))
+        value = None
+    keep(name, value)
+    return value
+
+
+# ---- parts ----
+def works_of(ranks, caps):
+    """Name and work of each row of speeds."""
+    ddp, zero = caps["ddp"], caps["zero"]
+    return {
+        "one": ("one rank, one thread", lambda: train(1, CONFIG, TEXTS, STEPS)),
+        "threads": (
+            f"one rank, {ranks} threads",
+            lambda: train(1, CONFIG, TEXTS, STEPS, threads=ranks),
+        ),
+        "mpi": (f"{ranks} ranks, MPI", lambda: train(ranks, CONFIG, TEXTS, STEPS)),
+        "gloo": (f"{ranks} ranks, gloo", lambda: gloo(ranks, "ours", 1)),
+        "torch": ("torch, one rank", lambda: gloo(1, "ddp", ddp)),
+        "ddp": (f"torch DDP, gloo, buckets of {ddp} MB", lambda: gloo(ranks, "ddp", ddp)),
+        "zero": (f"torch ZeRO, gloo, buckets of {zero} MB", lambda: gloo(ranks, "zero", zero)),
+    }
+
+
+def rounds_of(works, rounds):
+    """Results of each, of as many rounds as time is left for."""
+    results, longest = {key: [] for key in works}, 0
+    for n in range(rounds):
+        if n and left() < 1.3 * longest:
+            print(f"{n} of {rounds} rounds: another one would not fit")
+            break
+        began = time.perf_counter()
+        for key, (name, work) in works.items():
+            result = attempt(f"{name}, round {n + 1}", work)
+            results[key] += [result] if result else []
+        longest = max(longest, time.perf_counter() - began)
+    return results
 
 
 def speeds(ranks, rounds, caps):
-    """Medians of speeds, and the last results."""
-    one, many = "one rank, one thread", f"{ranks} ranks, MPI"
-    works = {
-        one: lambda: train(1, CONFIG, TEXTS, STEPS),
-        f"one rank, {ranks} threads": lambda: train(1, CONFIG, TEXTS, STEPS, threads=ranks),
-        many: lambda: train(ranks, CONFIG, TEXTS, STEPS),
-        f"{ranks} ranks, gloo": lambda: gloo(ranks, "ours", 1),
-        f"torch DDP, gloo, buckets of {caps['ddp']} MB": lambda: gloo(ranks, "ddp", caps["ddp"]),
-        f"torch ZeRO, gloo, buckets of {caps['zero']} MB": lambda: gloo(
-            ranks, "zero", caps["zero"]
-        ),
-    }
-    results = {name: [] for name in works}
-    for _ in range(rounds):
-        for name, work in works.items():
-            results[name].append(work())
-    speed = {n: statistics.median(r["speed"] for r in rs) for n, rs in results.items()}
-    for name, rs in results.items():
-        spread = min(r["speed"] for r in rs), max(r["speed"] for r in rs)
-        print(f"{name:44s} {speed[name]:9.0f} tokens/s ({spread[0]:.0f} .. {spread[1]:.0f})")
+    """Medians of speeds, and the last results; None where there is none."""
+    works = works_of(ranks, caps)
+    results = rounds_of(works, rounds)
+    speed, last = dict.fromkeys(works), dict.fromkeys(works)
+    for key, runs in results.items():
+        if not runs:
+            continue
+        each = [run["speed"] for run in runs]
+        speed[key], last[key] = statistics.median(each), runs[-1]
+        spread = f"({min(each):.0f} .. {max(each):.0f}, {len(each)} rounds)"
+        print(f"{works[key][0]:44s} {speed[key]:9.0f} tokens/s {spread}")
     print(flush=True)
-    return list(speed.values()), [rs[-1] for rs in results.values()]
+    return speed, last
+
+
+def compare_speeds(ranks, rounds):
+    caps = attempt("best buckets of torch", lambda: gloo(ranks, "caps", 0))
+    speed, last = speeds(ranks, rounds, caps or {"ddp": CAPS[1], "zero": CAPS[1]})
+
+    def over(a, b):
+        return speed[a], speed[b]
+
+    goal(f"{ranks} ranks over one", over("mpi", "one"), 0.925 * ranks)
+    goal(f"{ranks} ranks over one with {ranks} threads", over("mpi", "threads"), 0.95)
+    goal("over torch DDP, both over gloo", over("gloo", "ddp"), 1.25)
+    goal("ours over MPI, over torch DDP over gloo", over("mpi", "ddp"), 1.25)
+    goal("over torch ZeRO, both over gloo", over("gloo", "zero"), 1.3)
+    scaling = [a / b if a and b else None for a, b in (over("mpi", "one"), over("ddp", "torch"))]
+    goal("scaling, ours less that of torch DDP", scaling, 0.03, of=lambda a, b: a - b)
+
+    def memory(key, beyond):
+        run = last[key]
+        return run and run["resident"] - (run["before"] if beyond else 0)
+
+    whole = memory("mpi", 0), memory("zero", 0)
+    goal("memory of a process, ours over MPI / torch ZeRO", whole, 0.55, False)
+    more = memory("gloo", 1), memory("zero", 1)
+    goal("memory beyond what imports take, both gloo", more, 0.55, False)
+
+
+def exposed_of(title, runs, moved):
+    """Shares of the exchange that a step waits for: begun, and with the rate told before it."""
+    if not moved or None in runs.values():
+        return None
+    alone_ = moved["seconds"] * 4 * runs["plain"]["parameters"] / moved["bytes"]
+    rest = runs["plain"]["last"] - alone_  # norm and update: computing
+    share = {form: (runs[form]["last"] - rest) / alone_ for form in ("begun", "told")}
+    for form, what in (("begun", "begun"), ("told", "rate told")):
+        early = runs[form]["early"]
+        print(f"{title}, {what}: {early:.2f} of the bytes left early, {share[form]:.2f} exposed")
+    return share["told"]
 
 
 def hidden(ranks, moved):
     """What a step waits for that was told and begun, beside one of which nothing leaves early."""
     for title, config in (("63 MB", MIDDLE), ("Llama 288 x 6", CONFIG)):
-        runs = {f: train(ranks, config, TEXTS, STEPS, f) for f in ("plain", "begun", "told")}
-        alone_ = moved["seconds"] * 4 * runs["plain"]["parameters"] / moved["bytes"]
-        rest = runs["plain"]["last"] - alone_  # norm and update: computing
-        share = {f: (runs[f]["last"] - rest) / alone_ for f in ("begun", "told")}
-        early = {f: runs[f]["early"] for f in share}
-        for f, what in (("begun", "begun"), ("told", "rate told")):
-            print(
-                f"{title}, {what}: {early[f]:.2f} of the bytes left early, {share[f]:.2f} exposed"
+        runs = {}
+        for form in ("plain", "begun", "told"):
+            runs[form] = attempt(
+                f"{title}, {form}", lambda c=config, f=form: train(ranks, c, TEXTS, STEPS, f)
             )
+        share = exposed_of(title, runs, moved)
         if config is MIDDLE:
-            goal("exposed exchange over all of it, 63 MB", share["told"], 0.25, False)
+            goal("exposed exchange over all of it, 63 MB", (share, 1), 0.25, False)
 
 
 def alone(ranks, repeats):
-    ours_ = mpi(ranks, "exchange", json.dumps(MIDDLE), repeats)
-    theirs = mpi(ranks, "allreduce", ours_[0]["bytes"], repeats)
+    """The exchange and MPI's own sum, by sizes of buckets; the usual size's numbers."""
+    shape = json.dumps(MIDDLE)
+    ours_ = attempt("exchange alone", lambda: mpi(ranks, "exchange", shape, repeats))
+    size = ours_[0]["bytes"] if ours_ else 63e6
+    theirs = attempt("MPI_Allreduce", lambda: mpi(ranks, "allreduce", int(size), repeats))
+    best = []
     for name, lines in (("exchange", ours_), ("MPI_Allreduce", theirs)):
+        best.append(min(x["seconds"] for x in lines) if lines else None)
+        if not lines:
+            continue
         sizes = ", ".join(f"{x['bucket'] >> 10} KiB {1e3 * x['seconds']:.1f}" for x in lines)
         print(f"{name}, {lines[0]['bytes'] / 1e6:.0f} MB, ms by buckets: {sizes}")
-    best = [min(lines, key=lambda x: x["seconds"]) for lines in (ours_, theirs)]
-    ratio = best[0]["seconds"] / best[1]["seconds"]
-    goal("exchange alone over the best MPI_Allreduce", ratio, 1.4, False)
-    return ours_[2]  # of the usual size of buckets
-
-
-def compare_speeds(ranks, rounds):
-    caps = gloo(ranks, "caps", 0)
-    (one, threads, many, ours_, ddp, zero), last = speeds(ranks, rounds, caps)
-    goal(f"{ranks} ranks over one", many / one, 0.925 * ranks)
-    goal(f"{ranks} ranks over one with {ranks} threads", many / threads, 0.95)
-    goal("over torch DDP, both over gloo", ours_ / ddp, 1.25)
-    goal("ours over MPI, over torch DDP over gloo", many / ddp, 1.25)
-    goal("over torch ZeRO, both over gloo", ours_ / zero, 1.3)
-    own, sharded = last[2]["resident"], last[5]["resident"]
-    goal("memory of a process, ours over MPI / torch ZeRO", own / sharded, 0.55, False)
-    more = [last[i]["resident"] - last[i]["before"] for i in (3, 5)]
-    goal("memory beyond what imports take, both gloo", more[0] / more[1], 0.55, False)
+    goal("exchange alone over the best MPI_Allreduce", best, 1.4, False)
+    return ours_[2] if ours_ else None
 
 
 def compare_memory(ranks):
-    small = [train(n, SMOLLM2, 1, 2)["resident"] for n in (1, ranks)]
-    print(
-        f"SmolLM2-135M's shape: {small[0] / 1e9:.2f} GB of one rank, {small[1] / 1e9:.2f} of each"
-    )
-    goal(f"memory of a rank of {ranks} over one's, whole process", small[1] / small[0], 0.8, False)
+    """Of one step after the first: a rank's memory does not grow from then on."""
+    small = []
+    for n in (1, ranks):
+        run = attempt(f"SmolLM2-135M's shape, {n} rank(s)", lambda n=n: train(n, SMOLLM2, 1, 1))
+        small.append(run and run["resident"])
+        if run:
+            print(f"SmolLM2-135M's shape, {n} rank(s): {small[-1] / 1e9:.3f} GB of each")
+    goal(f"memory of a rank of {ranks} over one's, whole process", small[::-1], 0.8, False)
 
 
 def main():
     ranks = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    parts = os.environ.get("PARTS", "exchange speeds memory").split()
-    began = time.perf_counter()
+    parts = os.environ.get("PARTS", "memory exchange speeds").split()
+    print(f"load {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors at the beginning")
+    if "memory" in parts:
+        compare_memory(ranks)
     if "exchange" in parts:
         hidden(ranks, alone(ranks, 4 * STEPS))
     if "speeds" in parts:
         compare_speeds(ranks, rounds)
-    if "memory" in parts:
-        compare_memory(ranks)
-    print(f"{time.perf_counter() - began:.0f} s; load {os.getloadavg()[0]:.2f} on {os.cpu_count()}")
+    keep()
+    print(f"{TABLE['seconds']:.0f} s; load {TABLE['load']:.2f} on {os.cpu_count()}")
 
 
 if __name__ == "__main__":

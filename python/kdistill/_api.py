@@ -2501,6 +2501,7 @@ class kd_plan_options(Structure):
         ("latency", c_double),
         ("decode_rate", c_double),
         ("failure_hours", c_double),
+        ("update_bytes", c_double),
     ]
     struct_size: int
     ranks: int
@@ -2537,6 +2538,7 @@ class kd_plan_options(Structure):
     latency: float
     decode_rate: float
     failure_hours: float
+    update_bytes: float
 
 
 class kd_plan_info(Structure):
@@ -2580,6 +2582,7 @@ class kd_plan_info(Structure):
         ("checkpoint_bytes", c_double),
         ("save_seconds", c_double),
         ("save_interval", c_double),
+        ("update_seconds", c_double),
     ]
     struct_size: int
     ranks: int
@@ -2618,6 +2621,7 @@ class kd_plan_info(Structure):
     checkpoint_bytes: float
     save_seconds: float
     save_interval: float
+    update_seconds: float
 
 
 class kd_plan_machine(Structure):
@@ -2630,6 +2634,7 @@ class kd_plan_machine(Structure):
         ("efficiency", c_double),
         ("disk_bytes", c_double),
         ("seconds", c_double),
+        ("update_bytes", c_double),
     ]
     struct_size: int
     threads: int
@@ -2637,6 +2642,7 @@ class kd_plan_machine(Structure):
     efficiency: float
     disk_bytes: float
     seconds: float
+    update_bytes: float
 
 
 STRUCTS: list[type[Structure]] = [
@@ -6621,8 +6627,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         c_int32, [c_void_p, c_char_p, c_double, POINTER(kd_plan_machine)],
         "Measures products (kd_context_measure_matmul), steps of a small Llama (288 wide, 6 layers,"
         " 512\n"
-        "tokens) for at most `seconds` (up to 60) and no less than two of them, and a file of 64 Mi"
-        "B in\n"
-        "`folder` (NULL: no file), which is removed. A quiet machine is the caller's business."
+        "tokens) for at most `seconds` (up to 60) and no less than two of them, whose medians tell "
+        "passes\n"
+        "and updates apart, and a file of 64 MiB in `folder` (NULL: no file), which is removed. A q"
+        "uiet\n"
+        "machine is the caller's business; where several ranks share one, all of them measure at on"
+        "ce."
     ),
 }

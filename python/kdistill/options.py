@@ -662,6 +662,7 @@ class PlanOptions(TypedDict, total=False):
     latency: float
     decode_rate: float
     failure_hours: float
+    update_bytes: float
 
 
 class TermNumbers(TypedDict, total=False):
@@ -1595,7 +1596,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "int",
             "1: clipped by the norm of all, so that parameters travel after the last one"
         ),
-        "bucket_bytes": ("int", ""),
+        "bucket_bytes": ("int", "0: 4 MiB, or 512 KiB a rank where that is more"),
         "kind": (
             "int",
             "what is kept of the teacher: StoreKind.TOPK (entries: k), StoreKind.COUNTS (entries: d"
@@ -1610,7 +1611,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             " measured"
         ),
         "flops": ("float", "attained by products alone, a second"),
-        "efficiency": ("float", "share of it that whole steps attain"),
+        "efficiency": ("float", "share of it that steps attain; with update_bytes: that passes do"),
         "memory_bytes": ("float", "0: not known"),
         "disk_bytes": ("float", "a second"),
         "link_bytes": ("float", "a second, each way"),
@@ -1623,6 +1624,11 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "failure_hours": (
             "float",
             "mean time between failures of the whole job; 0: none are expected"
+        ),
+        "update_bytes": (
+            "float",
+            "of memory, a second, that an optimizer's update moves; 0: updates are within efficienc"
+            "y"
         ),
     },
 }

@@ -266,7 +266,7 @@ class ExchangeInfo:
     buckets: int
     #: of the optimizer's state on this rank
     state_bytes: int
-    #: of what travels
+    #: of what travels; 0 where there is one rank
     buffer_bytes: int
     #: by this rank, since the exchange was made
     sent_bytes: int
@@ -683,6 +683,9 @@ class PlanInfo:
     save_seconds: float
     #: best, seconds; 0: no failures are expected [Young 1974]
     save_interval: float
+    #: of step_seconds: what a rank moves in its memory to update, pack, sum and unpack parameters;
+    #: 0 without update_bytes
+    update_seconds: float
 
 
 @dataclass(frozen=True)
@@ -696,3 +699,4 @@ class PlanMachine:
     disk_bytes: float
     #: that measuring took
     seconds: float
+    update_bytes: float

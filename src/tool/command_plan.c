@@ -13,7 +13,7 @@
 typedef struct {
     kd_plan_options plan;
     const char *student, *teacher, *folder, *known_case;
-    double seconds, link_gbit, gflops, memory_gb, disk_mb;
+    double seconds, link_gbit, gflops, memory_gb, disk_mb, update_gb;
     int64_t threads;
     int measure, list;
 } settings;
@@ -23,7 +23,8 @@ static settings asked = { .plan = KD_PLAN_OPTIONS_INIT,
                           .link_gbit = NAN,
                           .gflops = NAN,
                           .memory_gb = NAN,
-                          .disk_mb = NAN };
+                          .disk_mb = NAN,
+                          .update_gb = NAN };
 
 static const choice types[] = { { "float32", KD_FLOAT32 },
                                 { "bfloat16", KD_BFLOAT16 },
@@ -81,6 +82,7 @@ static const option options[] = {
     REAL("--decode-rate", plan.decode_rate, "teacher: tokens a second and rank"),
     REAL("--gflops", gflops, "machine: attained by products"),
     REAL("--efficiency", plan.efficiency, "machine: share of it that steps attain"),
+    REAL("--update-gb", update_gb, "machine: of memory, a second, in an update"),
     REAL("--memory-gb", memory_gb, "machine: of a rank"),
     REAL("--disk-mb", disk_mb, "machine: a second"),
     REAL("--failure-hours", plan.failure_hours, "machine: mean time between failures of the job"),
@@ -150,18 +152,22 @@ static char *find_config(const char *name)
 static int measure(kd_context *context, settings *s)
 {
     kd_plan_machine m = { .struct_size = sizeof m };
+    kd_context_set_blas_threads(context, 1); /* the threads of a rank are the context's */
     PLAN_DO(kd_plan_measure_machine(context, s->folder, s->seconds, &m));
     s->plan.flops = m.flops;
     s->plan.efficiency = m.efficiency;
+    s->plan.update_bytes = m.update_bytes;
     if (m.disk_bytes > 0) s->plan.disk_bytes = m.disk_bytes;
     if (s->student) return 0;
     if (saying.json)
-        printf("{\"threads\":%d,\"flops\":%.6g,\"efficiency\":%.4g,\"disk_bytes\":%.6g,"
-               "\"seconds\":%.3g}\n",
-               m.threads, m.flops, m.efficiency, m.disk_bytes, m.seconds);
+        printf("{\"threads\":%d,\"flops\":%.6g,\"efficiency\":%.4g,\"update_bytes\":%.6g,"
+               "\"disk_bytes\":%.6g,\"seconds\":%.3g}\n",
+               m.threads, m.flops, m.efficiency, m.update_bytes, m.disk_bytes, m.seconds);
     else
-        printf("threads %d: --gflops %.1f --efficiency %.3f --disk-mb %.0f   (%.1f s)\n", m.threads,
-               m.flops / 1e9, m.efficiency, m.disk_bytes / 1e6, m.seconds);
+        printf("threads %d: --gflops %.1f --efficiency %.3f --update-gb %.2f --disk-mb %.0f   "
+               "(%.1f s)\n",
+               m.threads, m.flops / 1e9, m.efficiency, m.update_bytes / 1e9, m.disk_bytes / 1e6,
+               m.seconds);
     return 0;
 }
 
@@ -218,6 +224,7 @@ static int plan_words(const char **words, int count)
     scale(asked.gflops, 1e9, &asked.plan.flops);
     scale(asked.memory_gb, 1e9, &asked.plan.memory_bytes);
     scale(asked.disk_mb, 1e6, &asked.plan.disk_bytes);
+    scale(asked.update_gb, 1e9, &asked.plan.update_bytes);
     o.threads = (int32_t)asked.threads;
     NEED(kd_context_create(&context, &o));
     const int code = run(context, &asked);

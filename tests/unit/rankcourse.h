@@ -34,6 +34,7 @@ typedef struct {
     int32_t grid;                 /* 1: a network of convolutions */
     int32_t last_isa;             /* of the last rank; 0: as the others */
     int32_t odd;                  /* what this rank has otherwise; 0: nothing */
+    int32_t term;                 /* one of this kind alone; 0: two terms */
     /* what all ranks came to, in the same bits */
     float parameters[KIT_RANKS][MOST_PARAMETERS];
     int64_t count;
@@ -115,8 +116,14 @@ static inline kd_status make_parts(course_parts *p, const course_run *c, kd_cont
     if (c->odd == 3) ((float *)values.data)[77] += 1;
     TRY(kd_loss_create(&p->loss, ctx, NULL));
     term.temperature = 2;
-    TRY(kd_loss_add(p->loss, KD_LOSS_FORWARD_KL, 0.7, &term, NULL));
-    TRY(kd_loss_add(p->loss, KD_LOSS_CROSS_ENTROPY, 0.3, NULL, NULL));
+    if (c->term) {
+        const int compares = c->term == KD_LOSS_MEAN_SQUARED_ERROR || c->term == KD_LOSS_HUBER;
+        if (compares) term.teacher_field = "logits";
+        TRY(kd_loss_add(p->loss, c->term, 1, &term, NULL));
+    } else {
+        TRY(kd_loss_add(p->loss, KD_LOSS_FORWARD_KL, 0.7, &term, NULL));
+        TRY(kd_loss_add(p->loss, KD_LOSS_CROSS_ENTROPY, 0.3, NULL, NULL));
+    }
     TRY(kd_optimizer_create(&p->optimizer, ctx, c->kind, &c->optimizer));
     TRY(kd_optimizer_add_model(p->optimizer, p->model));
     if (c->odd == 4) TRY(kd_optimizer_add_group(p->optimizer, "*.bias", NULL));

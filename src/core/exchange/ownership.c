@@ -160,25 +160,33 @@ static int64_t most_numbers(const kd_exchange *x, const kd_optimizer *optimizer,
     return most;
 }
 
+/* What travels; one rank alone sends nothing. */
+static kd_status take_buffers(kd_exchange *x, const kd_optimizer *optimizer)
+{
+    kd_context *context = x->object.context;
+    const int64_t whole = most_numbers(x, optimizer, 0) * 4, received = x->part_room * 4 * x->ranks;
+    for (int i = 0; i < KD__SLOTS; i++) {
+        kd__parcel *slot = &x->slots[i];
+        KD_TRY(KD_NEW(context, &slot->send, whole + 4));
+        KD_TRY(KD_NEW(context, &slot->received, received + 4));
+    }
+    for (int i = 0; i < KD__SHARES; i++) KD_TRY(KD_NEW(context, &x->shares[i], whole + 4));
+    x->buffer_bytes = KD__SLOTS * (whole + received) + KD__SHARES * whole;
+    KD_TRY(KD_NEW(context, &x->byte_offsets, (int64_t)KD__REQUESTS * (x->ranks + 1)));
+    if (!x->o.shard) return KD_OK;
+    return KD_NEW(context, &x->scratch, (int64_t)context->threads * 2 * x->largest);
+}
+
 static kd_status take_memory(kd_exchange *x, const kd_optimizer *optimizer)
 {
     kd_context *context = x->object.context;
     const int64_t items = optimizer->count + optimizer->model_count;
-    const int64_t whole = most_numbers(x, optimizer, 0) * 4;
     x->part_room = most_numbers(x, optimizer, 1);
     x->largest = 0;
     for (int64_t i = 0; i < optimizer->piece_count; i++)
         x->largest = kd__max(x->largest, optimizer->pieces[i].count);
-    for (int i = 0; i < KD__SLOTS; i++) {
-        kd__parcel *slot = &x->slots[i];
-        KD_TRY(KD_NEW(context, &slot->send, whole + 4));
-        KD_TRY(KD_NEW(context, &slot->received, x->part_room * 4 * x->ranks + 4));
-    }
-    for (int i = 0; i < KD__SHARES; i++) KD_TRY(KD_NEW(context, &x->shares[i], whole + 4));
-    x->buffer_bytes = KD__SLOTS * (whole + x->part_room * 4 * x->ranks) + KD__SHARES * whole;
-    KD_TRY(KD_NEW(context, &x->byte_offsets, (int64_t)KD__REQUESTS * (x->ranks + 1)));
-    if (x->o.shard && x->ranks > 1)
-        KD_TRY(KD_NEW(context, &x->scratch, (int64_t)context->threads * 2 * x->largest));
+    x->buffer_bytes = 0;
+    if (x->ranks > 1) KD_TRY(take_buffers(x, optimizer));
     KD_TRY(KD_NEW(context, &x->partials, x->most_owned + 1));
     KD_TRY(KD_NEW(context, &x->all_partials, (x->most_owned + 1) * x->ranks));
     KD_TRY(KD_NEW(context, &x->rows, (int64_t)context->threads * x->ranks));

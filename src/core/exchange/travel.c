@@ -118,13 +118,14 @@ static void gather_rows(const summing *s, float *own, int64_t at, int64_t n, int
     const float **rows = x->rows + (int64_t)worker * x->ranks;
     float *wide = x->widened ? x->widened + (int64_t)worker * x->ranks * KD__TILE : NULL;
     for (int32_t r = 0; r < x->ranks; r++) {
-        const char *from = s->received + r * s->stride + at * (wide ? 2 : 4);
+        const int is_own = r == x->rank;
+        const char *from = is_own ? NULL : s->received + r * s->stride + at * (wide ? 2 : 4);
         uint16_t rounded[KD__TILE];
-        rows[r] = r == x->rank ? own : (const float *)(const void *)from;
+        rows[r] = is_own ? own : (const float *)(const void *)from;
         if (!wide) continue;
         /* this rank's own numbers as the others' travel */
-        if (r == x->rank) kd__convert_from_float32(rounded, x->o.wire, own, n);
-        kernels->widen(x->o.wire, r == x->rank ? (const void *)rounded : from, n,
+        if (is_own) kd__convert_from_float32(rounded, x->o.wire, own, n);
+        kernels->widen(x->o.wire, is_own ? (const void *)rounded : from, n,
                        wide + (int64_t)r * KD__TILE);
         rows[r] = wide + (int64_t)r * KD__TILE;
     }
@@ -153,6 +154,7 @@ static void sum_bucket(kd_exchange *x, int64_t bucket)
     const int64_t size = x->o.wire == KD_FLOAT32 ? 4 : 2;
     summing s = { x, bucket, x->slots[bucket % KD__SLOTS].received,
                   (offsets[x->rank + 1] - offsets[x->rank]) * size };
+    if (x->ranks == 1 && x->o.wire == KD_FLOAT32) return; /* the sum of one */
     kd__parallel(x->object.context, cuts[x->rank + 1] - cuts[x->rank], sum_piece, &s);
 }
 

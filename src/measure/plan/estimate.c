@@ -42,7 +42,7 @@ static kd_status check_data(const kd_plan_options *o)
     KD_TRY(check_number((double)o->pass_tokens, 0, 1e12, "pass_tokens"));
     KD_TRY(check_number(o->ranks, 1, 1 << 20, "ranks"));
     KD_TRY(check_number(o->state_bytes, 0, 1024, "state_bytes"));
-    return check_number((double)o->bucket_bytes, 1, 1e12, "bucket_bytes");
+    return check_number((double)o->bucket_bytes, 0, 1e12, "bucket_bytes");
 }
 
 static kd_status check_machine(const kd_plan_options *o)
@@ -60,7 +60,8 @@ static kd_status check_machine(const kd_plan_options *o)
     KD_TRY(check_number(o->decode_rate, 0, 1e30, "decode_rate"));
     KD_FAIL_IF(o->wire != KD_FLOAT32 && o->wire != KD_BFLOAT16, KD_ERR_RANGE,
                "wire: expected KD_FLOAT32 or KD_BFLOAT16, got %d", o->wire);
-    return check_number(o->failure_hours, 0, 1e12, "failure_hours");
+    KD_TRY(check_number(o->failure_hours, 0, 1e12, "failure_hours"));
+    return check_number(o->update_bytes, 0, 1e30, "update_bytes");
 }
 
 static kd_status check_store(const kd_plan_options *o)
@@ -107,6 +108,16 @@ static void count_work(plan *w)
         p->teacher_forward_flops = w->teacher.layers + w->teacher.attention + w->teacher.head;
 }
 
+/* Bytes of a rank's memory that a step moves beside its passes: an update reads and writes values
+ * and states and reads gradients, of a rank's part where states are shared. Ranks pack what they
+ * send, sum N parts of an N-th in its place, and unpack what comes back. */
+static double moved(const plan *w)
+{
+    const double n = w->o.ranks, update = 12 + 2.0 * w->o.state_bytes,
+                 travel = n > 1 ? 20 - 4 / n : 0;
+    return (update / (w->o.shard ? n : 1) + travel) * (double)w->student.parameters;
+}
+
 static void count_steps(plan *w)
 {
     kd_plan_info *p = w->p;
@@ -114,7 +125,9 @@ static void count_steps(plan *w)
     p->ranks = o->ranks;
     p->rank_tokens = (double)o->batch_tokens / o->ranks;
     p->steps = (int64_t)ceil(o->epochs * (double)o->tokens / (double)o->batch_tokens);
-    p->step_seconds = p->train_flops * p->rank_tokens / (o->efficiency * o->flops);
+    p->update_seconds = o->update_bytes > 0 ? moved(w) / o->update_bytes : 0;
+    p->step_seconds = p->train_flops * p->rank_tokens / (o->efficiency * o->flops) +
+                      p->update_seconds;
 }
 
 /* ---- network ---- */
@@ -127,6 +140,14 @@ static double travel(const plan *w, double numbers, double bytes)
     return (n - 1) / n * bytes * numbers;
 }
 
+/* Of a bucket: as kd_exchange_create makes it of its option. */
+static double bucket_of(const plan *w)
+{
+    const double n = w->o.ranks, usual = fmax(4194304, 524288 * n),
+                 wanted = w->o.bucket_bytes ? (double)w->o.bucket_bytes : usual;
+    return fmin(fmax(wanted, 65536 * n), 4 * (double)w->student.parameters);
+}
+
 /* Gradients leave during the backward pass, two thirds of a step, but for those of the embedding,
  * which end last. Parameters travel after them: at once, or, where all gradients are clipped by one
  * norm, when the last gradient is there. */
@@ -135,12 +156,11 @@ static void count_network(plan *w)
     kd_plan_info *p = w->p;
     const kd_plan_options *o = &w->o;
     const double numbers = (double)w->student.parameters, last = (double)w->student.embedding,
-                 wire = (double)kd_dtype_bytes(o->wire),
-                 buckets = ceil(4 * numbers / (double)o->bucket_bytes),
+                 wire = (double)kd_dtype_bytes(o->wire), buckets = ceil(4 * numbers / bucket_of(w)),
                  latency = 2 * buckets * (o->ranks - 1) * o->latency;
     const double gradients = travel(w, numbers, wire) / o->link_bytes + latency / 2,
                  parameters = travel(w, numbers, 4) / o->link_bytes + latency / 2,
-                 hidden = 2.0 / 3 * p->step_seconds;
+                 hidden = 2.0 / 3 * (p->step_seconds - p->update_seconds);
     if (o->ranks == 1) return;
     p->sent_bytes = travel(w, numbers, wire + 4);
     p->exchange_seconds = gradients + parameters;
@@ -214,7 +234,7 @@ static kd_status count_memory(plan *w)
     p->state_bytes = (int64_t)(o->state_bytes * numbers / (o->shard ? o->ranks : 1));
     p->target_bytes = (int64_t)(target_row(w) * (double)rows);
     /* eight buckets: three of gradients under way, sent and received, and two that come back */
-    p->buffer_bytes = o->ranks > 1 ? 8 * kd__max(o->bucket_bytes, (int64_t)65536 * o->ranks) : 0;
+    p->buffer_bytes = o->ranks > 1 ? (int64_t)(8 * bucket_of(w)) : 0;
     p->data_bytes =
         (int64_t)((5 * (double)o->tokens + (o->kind ? 120 * (double)o->samples : 0)) / o->ranks);
     p->total_bytes = p->parameter_bytes + p->gradient_bytes + p->state_bytes + p->activation_bytes +

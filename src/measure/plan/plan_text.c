@@ -26,6 +26,7 @@ static const member members[] = {
     MEMBER(steps, WHOLE, "steps"),
     MEMBER(rank_tokens, NUMBER, "tokens of a rank in a step"),
     MEMBER(step_seconds, SECONDS, "seconds of a step, computing"),
+    MEMBER(update_seconds, SECONDS, "  of these updating"),
     MEMBER(tokens_per_second, NUMBER, "tokens a second, all ranks"),
     MEMBER(hours, HOURS, "the run"),
     MEMBER(parameter_bytes, WHOLE_BYTES, "a rank: parameters"),

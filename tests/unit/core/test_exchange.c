@@ -53,6 +53,42 @@ START_TEST(ranks_take_the_steps_of_one)
 }
 END_TEST
 
+/* Kinds that compare row with row: a rank's rows are enough. */
+static const int32_t row_kinds[] = { KD_LOSS_CROSS_ENTROPY,
+                                     KD_LOSS_FORWARD_KL,
+                                     KD_LOSS_REVERSE_KL,
+                                     KD_LOSS_JSD,
+                                     KD_LOSS_LOGIT_MSE,
+                                     KD_LOSS_DKD,
+                                     KD_LOSS_BINARY_KL,
+                                     KD_LOSS_HUBER,
+                                     KD_LOSS_MEAN_SQUARED_ERROR,
+                                     KD_LOSS_SKEWED_FORWARD_KL,
+                                     KD_LOSS_TOTAL_VARIATION,
+                                     KD_LOSS_SKEWED_REVERSE_KL,
+                                     KD_LOSS_ALPHA_BETA,
+                                     KD_LOSS_ADAPTIVE_KL,
+                                     KD_LOSS_TAID,
+                                     KD_LOSS_STANDARDIZED_KL,
+                                     KD_LOSS_ULD,
+                                     KD_LOSS_ACCEPTANCE };
+enum { ROW_KINDS = sizeof row_kinds / sizeof *row_kinds };
+
+START_TEST(every_kind_of_rows_is_that_of_one_rank)
+{
+    course_run *one = new_run(KD_OPTIMIZER_SGD, 3), *many = new_run(KD_OPTIMIZER_SGD, 3);
+    one->term = many->term = row_kinds[_i];
+    one->samples = many->samples = 29; /* uneven, too */
+    many->begins = many->tells = 1;
+    run_on(one, 1, 1, 0);
+    run_on(many, 2 + _i % 3, 1, 0);
+    ck_assert(one->losses[0][0] != 0 && one->losses[0][2] != one->losses[0][0]);
+    near_each_other(many, one);
+    free(one);
+    free(many);
+}
+END_TEST
+
 /* ---- to the bit ---- */
 
 typedef struct {
@@ -156,6 +192,45 @@ START_TEST(a_rank_keeps_the_state_of_its_pieces_alone)
 }
 END_TEST
 
+/* Lists of pieces alone: nothing is packed, sent or received. */
+static kd_status count_bytes_of_one(void *user, int32_t rank, kd_context *ctx,
+                                    const kd_transport *transport)
+{
+    const kd_array numbers = KD_ARRAY_1D(inputs_made, KD_FLOAT32, SAMPLES * PIXELS);
+    kd_exchange_options eo = KD_EXCHANGE_OPTIONS_INIT;
+    kd_context_info before = { .struct_size = sizeof before }, after = before;
+    kd_exchange_info info = { .struct_size = sizeof info };
+    kd_optimizer *optimizer = NULL;
+    kd_exchange *exchange = NULL;
+    eo.wire = *(int32_t *)user;
+    TRY(kd_optimizer_create(&optimizer, ctx, KD_OPTIMIZER_SGD, NULL)); /* without a state */
+    TRY(kd_optimizer_borrow_array(optimizer, "w", &numbers, &numbers));
+    TRY(kd_context_get_info(ctx, &before));
+    TRY(kd_exchange_create(&exchange, ctx, transport, &eo));
+    TRY(kd_exchange_add_optimizer(exchange, optimizer));
+    TRY(kd_context_get_info(ctx, &after));
+    TRY(kd_exchange_get_info(exchange, &info));
+    const int64_t taken = (int64_t)(after.bytes - before.bytes), all = sizeof inputs_made;
+    const int64_t widened = eo.wire == KD_FLOAT32 ? 0 : 4096; /* a tile */
+    ck_assert_int_eq(rank, 0);
+    ck_assert_int_eq(info.buffer_bytes, 0);
+    ck_assert_int_lt(taken, all / 2 + widened);
+    kd_exchange_free(exchange);
+    kd_optimizer_free(optimizer);
+    return KD_OK;
+}
+
+START_TEST(one_rank_has_no_buffers)
+{
+    static int32_t wires[] = { KD_FLOAT32, KD_BFLOAT16 };
+    mesh net;
+    rank_thread t[KIT_RANKS];
+    mesh_make(&net, 1);
+    on_ranks(&net, t, 1, count_bytes_of_one, &wires[_i]);
+    ck_assert_msg(t[0].status == KD_OK, "%s", t[0].message);
+}
+END_TEST
+
 /* 41 samples in rounds of 24: a rank of the second round gets five samples, others none. */
 START_TEST(uneven_rounds_are_those_of_one_rank)
 {
@@ -207,9 +282,11 @@ Suite *exchange_suite(void)
     tcase_set_tags(tests, "slow"); /* threads that wait for each other */
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, ranks_take_the_steps_of_one, 0, 6 * CASES);
+    tcase_add_loop_test(tests, every_kind_of_rows_is_that_of_one_rank, 0, ROW_KINDS);
     tcase_add_loop_test(tests, bits_are_the_same_whatever_the_buckets_are, 0, 4);
     tcase_add_loop_test(tests, one_rank_takes_the_steps_of_the_optimizer_alone, 0, CASES);
     tcase_add_test(tests, a_rank_keeps_the_state_of_its_pieces_alone);
+    tcase_add_loop_test(tests, one_rank_has_no_buffers, 0, 2);
     tcase_add_loop_test(tests, convolutions_take_the_steps_of_one, 0, 3);
     tcase_add_loop_test(tests, ranks_of_other_processors_stay_together, 0, 3);
     tcase_add_loop_test(tests, uneven_rounds_are_those_of_one_rank, 0, 4);

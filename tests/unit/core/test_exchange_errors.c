@@ -2,6 +2,8 @@
  * alone. */
 #include "rankcourse.h"
 
+#include <time.h>
+
 /* ---- ranks that do not train the same ---- */
 
 typedef struct {
@@ -430,6 +432,69 @@ START_TEST(calls_in_the_wrong_order_are_refused)
 }
 END_TEST
 
+/* ---- a rank that others wait for ---- */
+
+enum { LINES = 8 };
+typedef struct {
+    pthread_mutex_t mutex;
+    char text[LINES][300];
+    int32_t level[LINES], count;
+} lines;
+
+static void keep_line(void *user, int32_t level, const char *line)
+{
+    lines *l = user;
+    pthread_mutex_lock(&l->mutex);
+    if (l->count < LINES) snprintf(l->text[l->count], sizeof *l->text, "%s", line);
+    if (l->count < LINES) l->level[l->count++] = level;
+    pthread_mutex_unlock(&l->mutex);
+}
+
+/* Two steps; rank 1 comes late to the second, with its gradients. */
+static kd_status come_late(void *user, int32_t rank, kd_context *unused,
+                           const kd_transport *transport)
+{
+    const kd_logger logger = { sizeof logger, KD_LOG_WARNING, user, keep_line };
+    const struct timespec nap = { 0, 150000000 };
+    kd_context_options o = KD_CONTEXT_OPTIONS_INIT;
+    course_run *c = new_run(KD_OPTIMIZER_SGD, 1);
+    course_parts p = { 0 };
+    kd_context *ctx;
+    double loss;
+    (void)unused;
+    o.threads = 1;
+    if (!rank) o.logger = &logger;
+    TRY(kd_context_create(&ctx, &o));
+    c->exchange.patience = 0.02;
+    kd_status status = make_parts(&p, c, ctx, transport);
+    if (status == KD_OK) status = take_step(&p, c, &loss);
+    kd_loss_counts counts = { .struct_size = sizeof counts, .terms = 2, .rows = { 1, 1 } };
+    if (status == KD_OK) status = kd_exchange_sum_counts(p.exchange, NULL, &counts, NULL);
+    if (rank) nanosleep(&nap, NULL);
+    if (status == KD_OK) status = kd_exchange_step(p.exchange, 0.01);
+    free_parts(&p);
+    kd_context_free(ctx);
+    free(c);
+    return status;
+}
+
+START_TEST(who_waits_long_says_so)
+{
+    mesh net;
+    rank_thread t[KIT_RANKS];
+    lines heard = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+    mesh_make(&net, 2);
+    on_ranks(&net, t, 1, come_late, &heard);
+    for (int r = 0; r < 2; r++) ck_assert_msg(t[r].status == KD_OK, "%s", t[r].message);
+    ck_assert_int_ge(heard.count, 1);
+    ck_assert_int_eq(heard.level[heard.count - 1], KD_LOG_WARNING);
+    const char *line = heard.text[heard.count - 1];
+    ck_assert_msg(strstr(line, "rank 0 has waited") && strstr(line, "of step 2") &&
+                      strstr(line, "the slowest of the step before: rank"),
+                  "%s", line);
+}
+END_TEST
+
 Suite *exchange_errors_suite(void)
 {
     Suite *suite = suite_create("exchange_errors");
@@ -442,6 +507,7 @@ Suite *exchange_errors_suite(void)
     tcase_add_test(ranks, a_transport_that_fails_ends_every_rank);
     tcase_add_loop_test(ranks, ranks_that_are_something_else_are_told_by_name, 0, LIES);
     tcase_add_test(ranks, other_calls_and_other_bytes_are_told);
+    tcase_add_test(ranks, who_waits_long_says_so);
     tcase_add_checked_fixture(alone, setup, teardown);
     tcase_add_test(alone, options_and_transports_are_checked);
     tcase_add_test(alone, calls_in_the_wrong_order_are_refused);

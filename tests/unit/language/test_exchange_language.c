@@ -1,9 +1,9 @@
 /* Language models on several ranks: gradients leave layer by layer, and the steps are those of one
- * rank, with adapters, frozen and shared layers, dropout, lazy tables, micro-batches, and a rank
- * without texts. */
+ * rank, with adapters, frozen and shared layers, dropout, lazy tables, micro-batches, projections
+ * of the loss, and a rank without texts. */
 #include "rankkit.h"
 
-enum { TEXTS = 7, LENGTH = 9, STEPS = 5, WORDS = 120, MOST = 400000 };
+enum { TEXTS = 7, LENGTH = 9, STEPS = 5, WORDS = 120, MOST = 400000, WIDTH = 64, NARROW = 24 };
 
 #define DECODER(more)                                                                              \
     "{\"model_type\":\"llama\",\"vocab_size\":120,\"hidden_size\":64,\"intermediate_size\":128,"   \
@@ -24,8 +24,9 @@ typedef struct {
     int32_t lora, recompute, activations, lazy, parts;
     const char *frozen;
     double clip_norm;
-    int32_t lonely; /* 1: the last rank has no texts */
-    int32_t early;  /* 1: gradients leave during the pass */
+    int32_t lonely;   /* 1: the last rank has no texts */
+    int32_t early;    /* 1: gradients leave during the pass */
+    int32_t projects; /* 1: hidden states come near a teacher's through a projection that learns */
 } language_case;
 
 static const language_case cases[] = {
@@ -39,6 +40,9 @@ static const language_case cases[] = {
     { "a frozen layer", DECODER(""), .frozen = "model.layers.1.*", .early = 1 },
     { "two parts a step", DECODER(""), .parts = 2, .clip_norm = 0.5, .early = 1 },
     { "a rank without texts", DECODER(""), .lonely = 1, .early = 1 },
+    { "a projection", DECODER(""), .projects = 1, .early = 1 },
+    { "a projection and a rank without texts", DECODER(""), .projects = 1, .lonely = 1,
+      .clip_norm = 0.5, .early = 1 },
     { "an encoder with dropout", ENCODER, .of_samples = 1 },
     { "dropout and a rank without texts", ENCODER, .of_samples = 1, .lonely = 1 },
     { "a lazy table", TABLE, .of_samples = 1, .lazy = 1 },
@@ -55,6 +59,7 @@ typedef struct {
 
 typedef struct {
     kd_batch *batch[2];
+    kd_targets *targets; /* NULL: there is no teacher */
     kd_model *model;
     kd_loss *loss;
     kd_optimizer *optimizer;
@@ -80,6 +85,23 @@ static kd_status make_model(language_parts *p, const language_case *c, kd_contex
     return c->frozen ? kd_model_freeze(p->model, c->frozen, 1) : KD_OK;
 }
 
+/* 64 numbers of a row become 24, which are compared with the teacher's. */
+static kd_status add_projection(language_parts *p, kd_context *ctx)
+{
+    kd_term_options term = KD_TERM_OPTIONS_INIT;
+    kd_projection_options o = KD_PROJECTION_OPTIONS_INIT;
+    int32_t number;
+    term.student_output = "hidden.1";
+    term.teacher_field = "hidden";
+    o.name = "fit";
+    o.from = WIDTH;
+    o.to = NARROW;
+    TRY(kd_targets_create(&p->targets, ctx, NULL));
+    TRY(kd_loss_add(p->loss, KD_LOSS_HIDDEN_COSINE, 0.5, &term, &number));
+    TRY(kd_loss_set_projection(p->loss, number, &o));
+    return kd_optimizer_add_loss(p->optimizer, p->loss);
+}
+
 static kd_status make_parts(language_parts *p, const language_run *run, kd_context *ctx,
                             const kd_transport *transport)
 {
@@ -99,6 +121,7 @@ static kd_status make_parts(language_parts *p, const language_run *run, kd_conte
     o.weight_decay = 0.01;
     TRY(kd_optimizer_create(&p->optimizer, ctx, KD_OPTIMIZER_ADAMW, &o));
     TRY(kd_optimizer_add_model(p->optimizer, p->model));
+    if (c->projects) TRY(add_projection(p, ctx));
     group.lazy = 1;
     if (c->lazy) TRY(kd_optimizer_add_group(p->optimizer, "*embedding*", &group));
     eo.bucket_bytes = 1;
@@ -109,6 +132,7 @@ static kd_status make_parts(language_parts *p, const language_run *run, kd_conte
 static void free_parts(language_parts *p)
 {
     for (int i = 0; i < 2; i++) kd_batch_free(p->batch[i]);
+    kd_targets_free(p->targets);
     kd_exchange_free(p->exchange); /* in any order */
     kd_model_free(p->model);
     kd_loss_free(p->loss);
@@ -135,6 +159,20 @@ static kd_status fill(kd_batch *batch, int32_t step, int32_t first, int32_t end)
     return kd_batch_set_per_sample(batch, "label", &y, NULL);
 }
 
+/* Of the texts that `fill` makes, whoever reads them. */
+static kd_status fill_targets(kd_targets *targets, int32_t step, int32_t first, int32_t end)
+{
+    float values[TEXTS * LENGTH + 1][NARROW];
+    int64_t rows = 0;
+    for (int32_t text = first; text < end; text++)
+        for (int32_t i = 0; i < LENGTH - text % 3; i++, rows++)
+            for (int32_t j = 0; j < NARROW; j++)
+                values[rows][j] = sinf((float)(step + 3 * text + 7 * i) + 0.9f * (float)(j * j));
+    const kd_array hidden = KD_ARRAY_2D(values, KD_FLOAT32, rows, NARROW);
+    TRY(kd_targets_begin(targets, rows));
+    return kd_targets_set(targets, "hidden", &hidden, NULL);
+}
+
 static kd_status take_step(language_parts *p, const language_run *run, int32_t step, int32_t rank,
                            int32_t ranks, double *loss)
 {
@@ -145,10 +183,11 @@ static kd_status take_step(language_parts *p, const language_run *run, int32_t s
     kd_loss_counts counts = { .struct_size = sizeof counts };
     int64_t samples;
     *loss = 0;
+    if (p->targets) TRY(fill_targets(p->targets, 10 * step, first, end));
     for (int32_t i = 0; i < parts; i++) {
         kd_loss_counts more = { .struct_size = sizeof more };
         TRY(fill(p->batch[i], 10 * step + i, first, end));
-        TRY(kd_loss_count(p->loss, p->batch[i], NULL, &more));
+        TRY(kd_loss_count(p->loss, p->batch[i], p->targets, &more));
         TRY(kd_loss_counts_add(&counts, &more));
     }
     if (run->tells) TRY(kd_exchange_set_learning_rate(p->exchange, 0.01));
@@ -158,7 +197,7 @@ static kd_status take_step(language_parts *p, const language_run *run, int32_t s
         kd_loss_result result = { .struct_size = sizeof result };
         if (run->begins && i == parts - 1) TRY(kd_exchange_begin(p->exchange));
         TRY(kd_model_forward(p->model, p->batch[i], KD_MODE_TRAIN));
-        TRY(kd_loss_backward(p->loss, p->model, p->batch[i], NULL, &counts, &result));
+        TRY(kd_loss_backward(p->loss, p->model, p->batch[i], p->targets, &counts, &result));
         *loss += result.value;
     }
     TRY(kd_exchange_step(p->exchange, 0.01));

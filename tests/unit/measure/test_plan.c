@@ -108,6 +108,42 @@ START_TEST(the_network_is_what_ranks_send)
 }
 END_TEST
 
+/* 28 bytes of a parameter in AdamW's update; of ranks, a part, and what they pack, sum, unpack. */
+START_TEST(updates_are_told_apart_from_passes)
+{
+    kd_plan_options o = options_of(smollm2);
+    const double numbers = 134515008, passes = plan_of(&o).step_seconds;
+    ck_assert(plan_of(&o).update_seconds == 0);
+    o.update_bytes = 1e10;
+    NEAR(plan_of(&o).update_seconds, 28 * numbers / 1e10, 1e-9);
+    NEAR(plan_of(&o).step_seconds, passes + 28 * numbers / 1e10, 1e-9);
+    o.state_bytes = 0;
+    NEAR(plan_of(&o).update_seconds, 12 * numbers / 1e10, 1e-9);
+    o.state_bytes = 8;
+    o.ranks = 2;
+    NEAR(plan_of(&o).update_seconds, (14 + 18) * numbers / 1e10, 1e-9);
+    o.shard = 0;
+    NEAR(plan_of(&o).update_seconds, (28 + 18) * numbers / 1e10, 1e-9);
+}
+END_TEST
+
+/* As kd_exchange takes them: none for one rank, 4 MiB, more from nine ranks on, at most all. */
+START_TEST(buffers_are_those_of_the_exchange)
+{
+    kd_plan_options o = options_of(smollm2);
+    const int64_t mib = 1 << 20;
+    ck_assert_int_eq(plan_of(&o).buffer_bytes, 0);
+    o.ranks = 2;
+    ck_assert_int_eq(plan_of(&o).buffer_bytes, 8 * 4 * mib);
+    o.ranks = 16;
+    ck_assert_int_eq(plan_of(&o).buffer_bytes, 8 * 8 * mib);
+    o.bucket_bytes = 1;
+    ck_assert_int_eq(plan_of(&o).buffer_bytes, 8 * mib);
+    o.bucket_bytes = 1000 * mib;
+    ck_assert_int_eq(plan_of(&o).buffer_bytes, 8 * 4 * plan_of(&o).parameters);
+}
+END_TEST
+
 /* ---- memory ---- */
 
 static kd_batch *tokens_of(kd_context *context, int64_t rows, int64_t length, int64_t classes)
@@ -330,6 +366,7 @@ START_TEST(a_machine_is_measured)
     OK(kd_plan_measure_machine(ctx, folder ? folder : "/tmp", 0, &m));
     ck_assert(m.threads == 2 && m.flops > 1e6 && m.efficiency > 0 && m.efficiency <= 1);
     ck_assert(m.disk_bytes > 0 && m.seconds > 0);
+    ck_assert(m.update_bytes > 1e7 && m.update_bytes < 1e13);
     struct stat facts;
     ck_assert_int_ne(stat(scratch_path("kdistill-plan"), &facts), 0);
 }
@@ -344,6 +381,8 @@ Suite *plan_suite(void)
     tcase_add_test(tests, work_is_that_of_the_layers);
     tcase_add_test(tests, windows_and_lengths_tell_the_keys);
     tcase_add_test(tests, the_network_is_what_ranks_send);
+    tcase_add_test(tests, updates_are_told_apart_from_passes);
+    tcase_add_test(tests, buffers_are_those_of_the_exchange);
     tcase_add_test(tests, stores_have_the_size_of_their_rule);
     tcase_add_test(tests, wrong_numbers_are_named);
     tcase_add_test(tests, a_plan_is_printed);
