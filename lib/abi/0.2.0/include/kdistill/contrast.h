@@ -30,7 +30,15 @@ extern "C" {
 
 /* Diagnostics of a term: in_batch_accuracy is the share of rows whose positive has the highest
  * score of the batch, positive_rank the mean place of the positive, from 1. student_norm,
- * teacher_norm and cosine are of a row's two outputs; of sides of one output the first alone. */
+ * teacher_norm and cosine are of a row's two outputs; of sides of one output the first alone. u_i,
+ * w_j: anchors and candidates at length 1, P_i as below.
+ * - alignment: the mean of |u_i - w_j|^2 over anchors i and j in P_i; NaN of kinds 38 and 39
+ *   [Wang and Isola 2020].
+ * - uniformity: log of the mean of exp(-2 |u_i - u_j|^2) over two rows of a side, from 0 down; half
+ *   of both sides'. Of the first 64 rows of each, fewer than 8: NaN [Wang and Isola 2020].
+ * - modality_gap: |mean of u - mean of w| [Liang et al. 2022].
+ * - student_effective_rank, teacher_effective_rank: of anchors and of candidates, normalized as
+ *   the term does, by feature.h's formula. */
 
 /* ---- kinds of terms ----
  *

@@ -166,7 +166,7 @@ typedef struct kd_exchange_info {
     int32_t slowest;       /* rank that the others waited for most in the last step; -1: none yet */
     int64_t buckets;       /* of one step */
     int64_t state_bytes;   /* of the optimizer's state on this rank */
-    int64_t buffer_bytes;  /* of what travels */
+    int64_t buffer_bytes;  /* of what travels; 0 where there is one rank */
     int64_t sent_bytes;    /* by this rank, since the exchange was made */
     int64_t early_bytes;   /* of these: left during a backward pass */
     double seconds;        /* in kd_exchange_step and, during backward passes, in the exchange */

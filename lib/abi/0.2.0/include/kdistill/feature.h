@@ -96,6 +96,20 @@ extern "C" {
  * et al. 2020] */
 #define KD_LOSS_ATTENTION_MSE 37
 
+/* ---- diagnostics of these terms (kd_loss_set_diagnostics) ----
+ *
+ * student_norm, teacher_norm, cosine: mean lengths of both sides and mean cosine of their pairs,
+ * after the projection, before they are normalized; the cosine is NaN of two widths. Of the first
+ * 64 rows of a call (fewer than 8: NaN; kinds 35 to 37 have none):
+ * - student_pair_cosine, teacher_pair_cosine: the mean cosine of two rows of a side; 1: all point
+ *   one way, a collapse.
+ * - student_effective_rank, teacher_effective_rank: exp(-sum p_k log p_k), p = sigma / sum sigma,
+ *   sigma the singular values of the side's rows, after the projection, before they are normalized
+ *   [Roy and Vetterli 2007]: from 1 to the lesser of 64 and the width. What a side has of
+ *   directions to tell rows apart.
+ * - explained: 1 - sum |t - s|^2 / sum |t - mean t|^2, normalized as the term does; NaN of two
+ *   widths. */
+
 /* ---- numbers of terms: kd_loss_set ---- */
 #define KD_TERM_FIRST 17     /* the first n numbers of both sides, 0: all; 0 .. 2^31, 0 */
 #define KD_TERM_NORMALIZE 18 /* KD_NORMALIZE_DEFAULT ...; 0 .. 3, 0 */

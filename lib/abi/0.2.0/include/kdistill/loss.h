@@ -273,14 +273,13 @@ typedef struct kd_loss_diagnostics {
     int64_t sampled;   /* rows examined by the check that is always on: see docs/losses.md */
     double sampled_log_likelihood, sampled_entropy; /* the teacher's means there */
     int32_t suspect, reserved_end;                  /* 1: it warned */
-    /* Features (feature.h): mean lengths of both sides and mean cosine of their pairs, after the
-     * projection, before they are normalized; NaN of other terms, the cosine also of two widths. */
+    /* Features, and terms of two sides: feature.h and contrast.h tell each. NaN of other terms. */
     double student_norm, teacher_norm, cosine;
     int64_t degenerate; /* calls of the term that had too few rows for a relation */
-    double in_batch_accuracy, positive_rank, scale; /* of two sides: contrast.h; else NaN */
-    /* Of up to 64 rows of a feature term (fewer than 8: NaN): the mean cosine of two rows of a side
-     * (1: all point one way); the share of the teacher's variance that the student explains. */
+    double in_batch_accuracy, positive_rank, scale; /* of two sides */
     double student_pair_cosine, teacher_pair_cosine, explained;
+    double student_effective_rank, teacher_effective_rank;
+    double alignment, uniformity, modality_gap; /* of two sides */
 } kd_loss_diagnostics;
 /* They cost a pass over the arrays and are off by default. */
 KD_API kd_status kd_loss_set_diagnostics(kd_loss *loss, int32_t on);

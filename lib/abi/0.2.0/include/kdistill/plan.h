@@ -59,7 +59,7 @@ typedef struct kd_plan_options {
     int32_t shard; /* 1: each rank keeps the optimizer's state of its part of the parameters */
     int32_t wire;  /* gradients travel as KD_FLOAT32 or KD_BFLOAT16 */
     int32_t clip;  /* 1: clipped by the norm of all, so that parameters travel after the last one */
-    int64_t bucket_bytes;
+    int64_t bucket_bytes; /* 0: 4 MiB, or 512 KiB a rank where that is more */
 
     /* what is kept of the teacher: KD_STORE_TOPK (entries: k), KD_STORE_COUNTS (entries: draws),
      * KD_STORE_HIDDEN (bits), KD_STORE_DENSE (encoding); 0: texts alone */
@@ -74,7 +74,7 @@ typedef struct kd_plan_options {
 
     /* the machine of a rank */
     double flops;        /* attained by products alone, a second */
-    double efficiency;   /* share of it that whole steps attain */
+    double efficiency;   /* share of it that steps attain; with update_bytes: that passes do */
     double memory_bytes; /* 0: not known */
     double disk_bytes;   /* a second */
     double link_bytes;   /* a second, each way */
@@ -82,12 +82,14 @@ typedef struct kd_plan_options {
     /* that a teacher of all ranks generates, a second and rank; 0: its answers are there already */
     double decode_rate;
     double failure_hours; /* mean time between failures of the whole job; 0: none are expected */
+    /* of memory, a second, that an optimizer's update moves; 0: updates are within efficiency */
+    double update_bytes;
 } kd_plan_options;
 #define KD_PLAN_OPTIONS_INIT                                                                       \
     {                                                                                              \
         (uint32_t)sizeof(kd_plan_options), 1, NULL, NULL, 0, 0, 0.0, 1.0, 3.6, 1.0, 65536, 0, 0,   \
-            0, KD_FLOAT32, 0, 8, 1, KD_FLOAT32, 1, 4 << 20, 0, 8, KD_FLOAT16, 0, 64, 0.0, 0.0,     \
-            0.83, 0.0, 5e8, 1.25e9, 5e-5, 0.0, 0.0                                                 \
+            0, KD_FLOAT32, 0, 8, 1, KD_FLOAT32, 1, 0, 0, 8, KD_FLOAT16, 0, 64, 0.0, 0.0, 0.83,     \
+            0.0, 5e8, 1.25e9, 5e-5, 0.0, 0.0, 0.0                                                  \
     }
 KD_API void kd_plan_options_init(kd_plan_options *options, size_t size);
 
@@ -141,6 +143,10 @@ typedef struct kd_plan_info {
     double checkpoint_bytes; /* that a rank writes */
     double save_seconds;
     double save_interval; /* best, seconds; 0: no failures are expected [Young 1974] */
+
+    /* of step_seconds: what a rank moves in its memory to update, pack, sum and unpack parameters;
+     * 0 without update_bytes */
+    double update_seconds;
 } kd_plan_info;
 
 /* Fills in a plan; pure arithmetic, beside the library's estimates of memory.
@@ -163,10 +169,12 @@ typedef struct kd_plan_machine {
     double efficiency;
     double disk_bytes; /* written and on disk; 0: no folder was given */
     double seconds;    /* that measuring took */
+    double update_bytes;
 } kd_plan_machine;
 /* Measures products (kd_context_measure_matmul), steps of a small Llama (288 wide, 6 layers, 512
- * tokens) for at most `seconds` (up to 60) and no less than two of them, and a file of 64 MiB in
- * `folder` (NULL: no file), which is removed. A quiet machine is the caller's business. */
+ * tokens) for at most `seconds` (up to 60) and no less than two of them, whose medians tell passes
+ * and updates apart, and a file of 64 MiB in `folder` (NULL: no file), which is removed. A quiet
+ * machine is the caller's business; where several ranks share one, all of them measure at once. */
 KD_API kd_status kd_plan_measure_machine(kd_context *context, const char *folder, double seconds,
                                          kd_plan_machine *machine);
 
