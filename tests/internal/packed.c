@@ -9,7 +9,7 @@
 #include "suites.h"
 
 #define MODEL_OF(words, type, more)                                                                \
-    "{\"model_type\":\"" type "\",\"vocab_size\":" words ",\"hidden_size\":160,"                     \
+    "{\"model_type\":\"" type "\",\"vocab_size\":" words ",\"hidden_size\":160,"                   \
     "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":544,"                 \
     "\"max_position_embeddings\":64,\"initializer_range\":0.1" more "}"
 
