@@ -70,7 +70,7 @@ static const option options[] = {
     { "--verify", WORD_FLAG, &asked.verify, NULL,
       "with --records: score 1 or 0 by what each record expects (numbers and LaTeX)", 0, 0, NULL },
     { "--weights", WORD_CHOICE, &asked.weights, "TYPE",
-      "int8 is faster and rounds; q4_0, iq4_nl: in 4 bits", 0, 0, weights_of },
+      "int8 is faster and rounds; those of 4 bits round more", 0, 0, weights_of },
     { "--packed-only", WORD_FLAG, &asked.packed_only, NULL,
       "with --weights: nothing else is kept in memory, a fifth of it or less", 0, 0, NULL },
     { "--sequences", WORD_INTEGER, &asked.sequences, "N", "that run at once, at most (16)", 1, 4096,

@@ -9,8 +9,8 @@
 #include "suites.h"
 
 #define MODEL_OF(words, type, more)                                                                \
-    "{\"model_type\":\"" type "\",\"vocab_size\":" words ",\"hidden_size\":160,"                     \
-    "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":544,"                 \
+    "{\"model_type\":\"" type "\",\"vocab_size\":" words ",\"hidden_size\":96,"                    \
+    "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":192,"                 \
     "\"max_position_embeddings\":64,\"initializer_range\":0.1" more "}"
 
 #define MODEL(type, more) MODEL_OF("65", type, more)
@@ -52,13 +52,13 @@ static void same_matrix(const kd__packed_matrix *a, const kd__packed_matrix *b)
 static const char *const configs[] = {
     MODEL("qwen2", ",\"num_key_value_heads\":2,\"tie_word_embeddings\":true"),
     /* its head is more than is read at once */
-    MODEL_OF("1700", "llama", ",\"num_key_value_heads\":2,\"tie_word_embeddings\":true"),
+    MODEL_OF("2900", "llama", ",\"num_key_value_heads\":2,\"tie_word_embeddings\":true"),
     MODEL("qwen3", ",\"head_dim\":24"),
     MODEL("llama", ",\"tie_word_embeddings\":true,\"kd_embedding_size\":48"),
     MODEL("llama", ",\"architectures\":[\"LlamaForSequenceClassification\"],\"num_labels\":3"),
     MODEL("bert", ",\"architectures\":[\"BertForMaskedLM\"]"),
-    "{\"model_type\":\"vit\",\"hidden_size\":160,\"num_hidden_layers\":2,\"num_attention_heads\":4,"
-    "\"intermediate_size\":544,\"image_size\":8,\"patch_size\":4,\"num_channels\":1}",
+    "{\"model_type\":\"vit\",\"hidden_size\":96,\"num_hidden_layers\":2,\"num_attention_heads\":4,"
+    "\"intermediate_size\":192,\"image_size\":8,\"patch_size\":4,\"num_channels\":1}",
     MODEL("bert", "")
 };
 

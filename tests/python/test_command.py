@@ -280,6 +280,16 @@ class LanguageTest(CommandCase):
     def start_recipe(self, kind, name):
         self.write(name, self.run_words("train", "--init", kind).stdout)
 
+    def test_a_teacher_may_keep_few_bits_alone(self):
+        self.start_recipe("language-model", "packed.json")
+        words = ("train", "packed.json", "--json", *self.TRAIN, "--set", "teacher.model=teacher")
+        words += ("--set", "teacher.packed_only=true", "--set", "teacher.weights=q4_0")
+        cut = self.run_words(*words, code=1)
+        self.assertIn("load it with packed_only 0", cut.stderr)
+        done = self.run_words(*words, "--restart", "--set", "student.from=teacher")
+        held = json.loads(done.stdout)["tables"]["held-out data"]
+        self.assertLess(held["student"]["cross-entropy"], 4)
+
     def test_a_live_teacher_and_its_store_give_the_same(self):
         self.start_recipe("language-model", "live.json")
         done = self.run_words(

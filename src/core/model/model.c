@@ -256,15 +256,15 @@ kd_status kd_model_get_info(kd_model *model, kd_model_info *facts)
     const kd__engine *e = model->net.engine;
     const int64_t n = model->net.parameters,
                   int8_bytes = e->int8_bytes ? e->int8_bytes(&model->net) : 0;
-    kd_model_info f = { .layers = e->layers ? (int32_t)e->layers(&model->net) : 0,
-                        .parameters = n,
-                        .active_parameters =
-                            e->active_parameters ? e->active_parameters(&model->net) : n,
-                        .memory_bytes = 4 * model->held * (model->frozen ? 1 : 2) +
-                                        model->packed_bytes,
-                        .float32_bytes = 4 * n,
-                        .float16_bytes = 2 * n,
-                        .int8_bytes = int8_bytes ? int8_bytes : n };
+    kd_model_info f = {
+        .layers = e->layers ? (int32_t)e->layers(&model->net) : 0,
+        .parameters = n,
+        .active_parameters = e->active_parameters ? e->active_parameters(&model->net) : n,
+        .memory_bytes = 4 * model->held * (model->frozen ? 1 : 2) + model->packed_bytes,
+        .float32_bytes = 4 * n,
+        .float16_bytes = 2 * n,
+        .int8_bytes = int8_bytes ? int8_bytes : n
+    };
     return kd__info_write(facts, &f, sizeof f, "kd_model_info");
 }
 

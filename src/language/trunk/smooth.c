@@ -58,8 +58,8 @@ kd_status kd__smooth_squares(const kd_model *model, kd__trunk_pass *pass, double
 /* ---- layer by layer ---- */
 
 /* What layer `layer` leaves is kept; -1: what enters layer 0. */
-static kd_status run_to(const kd_model *model, kd__trunk_pass *pass, kd__smooth_run *run,
-                        int text, int64_t layer)
+static kd_status run_to(const kd_model *model, kd__trunk_pass *pass, kd__smooth_run *run, int text,
+                        int64_t layer)
 {
     const int32_t slot = (int32_t)(KD__SLOT_STREAM + 1 + layer);
     const kd__trunk_kept kept = { .dtype = KD_FLOAT32, .outputs = run->wanted };

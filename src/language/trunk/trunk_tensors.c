@@ -85,9 +85,8 @@ static void initialize(const kd_model *model, int64_t tensor, int64_t first, int
         return;
     }
     /* keeps the size of an embedding */
-    const double range = tensor == d->projection && d->embedding >= 0
-                             ? 1 / sqrt((double)d->embedded)
-                             : d->range;
+    const double range =
+        tensor == d->projection && d->embedding >= 0 ? 1 / sqrt((double)d->embedded) : d->range;
     for (int64_t j = first; j < end; j++) {
         const double u = 1 - kd__uniform(stream, (uint64_t)(j / 2 * 2)),
                      v = 6.283185307179586 * kd__uniform(stream, (uint64_t)(j / 2 * 2 + 1));

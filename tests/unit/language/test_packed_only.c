@@ -84,12 +84,11 @@ START_TEST(products_have_the_same_bits)
                                            PACKED("mistral", ",\"num_key_value_heads\":2"),
                                            PACKED("bert", ""),
                                            PACKED("modernbert", ",\"pad_token_id\":0") };
-    static const char *const embeddings[] = { "model.embed_tokens.weight",
-                                              "model.embed_tokens.weight",
-                                              "model.embed_tokens.weight",
-                                              "model.embed_tokens.weight",
-                                              "embeddings.word_embeddings.weight",
-                                              "embeddings.tok_embeddings.weight" };
+    static const char *const embeddings[] = {
+        "model.embed_tokens.weight",         "model.embed_tokens.weight",
+        "model.embed_tokens.weight",         "model.embed_tokens.weight",
+        "embeddings.word_embeddings.weight", "embeddings.tok_embeddings.weight"
+    };
     for (int i = 0; i < 8; i++) { /* each family once, the first one in all weights */
         const int k = i < 6 ? i : 0;
         const int32_t weights = kinds[i < 6 ? i % 3 : i - 5];
@@ -135,10 +134,9 @@ static double apart(kd_model *a, kd_model *b, const char *name)
 /* A tied embedding's rows come out of the head in 8 bits, smoothed or not. */
 START_TEST(tied_embeddings_are_rows_of_the_head)
 {
-    static const char *const configs[] = {
-        PACKED("llama", TIED), PACKED("qwen2", TIED),
-        PACKED("bert", ",\"architectures\":[\"BertForMaskedLM\"]")
-    };
+    static const char *const configs[] = { PACKED("llama", TIED), PACKED("qwen2", TIED),
+                                           PACKED("bert",
+                                                  ",\"architectures\":[\"BertForMaskedLM\"]") };
     for (int k = 0; k < 9; k++) {
         const kd_model_options beside = frozen(kinds[k % 3], 0), alone = frozen(kinds[k % 3], 1);
         kd_model *a = encoder_made(ctx, configs[k / 3], &beside),
@@ -402,8 +400,8 @@ START_TEST(what_has_no_packed_form_is_refused)
     FAILS(kd_model_create(&model, ctx,
                           PACKED("llama", ",\"num_key_value_heads\":2,\"kd_layer_repeats\":3"), &o),
           KD_ERR_UNSUPPORTED, "layers that are shared");
-    FAILS(kd_model_create(&model, ctx, "{\"model_type\":\"mlp\",\"input_size\":2,\"num_labels\":2}", &o),
-          KD_ERR_UNSUPPORTED, "");
+    static const char mlp[] = "{\"model_type\":\"mlp\",\"input_size\":2,\"num_labels\":2}";
+    FAILS(kd_model_create(&model, ctx, mlp, &o), KD_ERR_UNSUPPORTED, "");
     kd_model *whole = encoder_made(ctx, llama, NULL);
     kd_array v;
     tensor_of(whole, "model.layers.1.mlp.down_proj.weight", &v)[7] = NAN;
