@@ -43,7 +43,7 @@ class LibraryTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             source, made = folder + "/old.c", folder + "/libkdistill.so.0"
             with open(source, "w") as file:
-                file.write("int kd_version(void) { return %d; }\n" % NUMBER)
+                file.write(f"int kd_version(void) {{ return {NUMBER}; }}\n")
             compiler = os.environ.get("CC", "cc")
             subprocess.run([compiler, "-shared", "-fPIC", source, "-o", made], check=True)
             done = run(KDISTILL_LIBRARY=made)
