@@ -17,13 +17,16 @@ static const choice chats[] = { { "auto", KD_CHAT_AUTO },
                                 { "deepseek", KD_CHAT_DEEPSEEK },
                                 { NULL, 0 } };
 static const choice weights_of[] = { { "float32", KD_FLOAT32 }, { "int8", KD_INT8 }, { NULL, 0 } };
+static const choice caches[] = {
+    { "float32", KD_FLOAT32 }, { "float16", KD_FLOAT16 }, { "int8", KD_INT8 }, { NULL, 0 }
+};
 
 static struct {
     const char *system, *out;
     texts records, stops;
     int64_t max_tokens, top_k, samples, seed, threads, sequences, max_prompts;
     double temperature, top_p, min_p, repetition_penalty;
-    int32_t chat, weights;
+    int32_t chat, weights, cache;
     int verify;
 } asked = { .max_tokens = 256,
             .samples = 1,
@@ -32,7 +35,8 @@ static struct {
             .top_p = 0.95,
             .repetition_penalty = 1,
             .chat = UNSET,
-            .weights = KD_FLOAT32 };
+            .weights = KD_FLOAT32,
+            .cache = KD_FLOAT32 };
 
 static const option options[] = {
     { "--chat", WORD_CHOICE, &asked.chat, "FORMAT",
@@ -67,6 +71,8 @@ static const option options[] = {
       "with --records: score 1 or 0 by what each record expects (numbers and LaTeX)", 0, 0, NULL },
     { "--weights", WORD_CHOICE, &asked.weights, "TYPE", "int8 is faster and rounds", 0, 0,
       weights_of },
+    { "--cache", WORD_CHOICE, &asked.cache, "TYPE",
+      "keys and values: float16 takes half the memory, int8 a quarter; both round", 0, 0, caches },
     { "--sequences", WORD_INTEGER, &asked.sequences, "N", "that run at once, at most (16)", 1, 4096,
       NULL },
     { "--threads", WORD_INTEGER, &asked.threads, "N", "0: one for each processor", 0, 1024, NULL },
@@ -146,6 +152,7 @@ static int open_generator(work *w, int64_t sequences, int64_t prompt_tokens)
     if (positions && tokens > positions + 64) tokens = positions + 64;
     o.tokenizer = w->tokenizer;
     o.weights = asked.weights;
+    o.cache = asked.cache;
     o.max_sequences = (int32_t)(sequences < asked.sequences ? sequences : asked.sequences);
     o.cache_tokens = o.max_sequences * tokens;
     NEED(kd_generator_create(&w->generator, w->model, &o));
