@@ -3,7 +3,7 @@ whole forward passes, generation. Every figure is a process of its own, the side
 medians, ratios and the largest resident memory are printed.
 
     PEERS=folder sh bench/with_peers.sh bench/language.py [SMOLLM2 [DATA]] [part ...] [shape ...]
-    parts: scale, train, memory, forward, skip, tokenize, generate (all of them)
+    parts: scale, train, memory, forward, skip, tokenize, generate, drafts (all of them)
     shapes, for train, memory and forward: llama-288x6, smollm2-135m (both)
 
 Each rival runs under its best setting for each work (bench/rivals.py); the tables, with the
@@ -28,7 +28,7 @@ from language_ours import NEW, PROMPT, SHAPES, operations
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 COMPILED = os.environ.get("COMPILED", "1") == "1"
-PARTS = ["scale", "train", "memory", "forward", "skip", "tokenize", "generate"]
+PARTS = ["scale", "train", "memory", "forward", "skip", "tokenize", "generate", "drafts"]
 results = []
 
 
@@ -269,6 +269,7 @@ def generation(folder, data):
     print(f"\nkeys and values in float16: mean KL to float32 ones {found:.1e} nat a token")
     for count in (1, 8, 32, 128):
         sides = {
+            "ours, 8-bit, 8-bit cache": ("ours_generate", folder, data, count, "INT8", "INT8"),
             "ours, 8-bit, float16 cache": ("ours_generate", folder, data, count, "INT8", "FLOAT16"),
             "ours, 8-bit": ("ours_generate", folder, data, count, "INT8"),
             "ours, 4-bit": ("ours_generate", folder, data, count, "Q4_0"),
@@ -280,6 +281,26 @@ def generation(folder, data):
             sides.update(llama_sides(folder, data, count))
         name = os.path.basename(folder)
         compare(f"generating with {name}: {count} sequences, {NEW} new after {PROMPT}", sides)
+
+
+def drafting(folder, data):
+    """Ratios with and without drafts, the same texts; goal: never below .97."""
+    print("\ndrafts, 8-bit products: tokens a second with over without, both in one process")
+    for count in (1, 8, 32):
+        for way in ("lookup", "model"):
+            for repeats in (0, 1):
+                title = f"{count} sequences, {way}, {'repeating' if repeats else 'plain'} prompts"
+                found = measure("ours_drafts", folder, data, count, way, repeats)
+                if not found:
+                    print(f"  {title:46} did not run here")
+                    continue
+                ratio, right, saved = found[0]
+                results.append({"title": "drafts", "name": title, "ratio": ratio, "right": right})
+                print(
+                    f"  {title:46} {ratio:5.2f}   right {right:.2f}, passes saved {saved:.2f}"
+                    + ("   below .97" if ratio < 0.97 else ""),
+                    flush=True,
+                )
 
 
 def main(arguments):
@@ -298,6 +319,7 @@ def main(arguments):
         "skip": skipping,
         "tokenize": tokenizing,
         "generate": generation,
+        "drafts": drafting,
     }
     for part, work in works.items():
         if paths and part in parts:

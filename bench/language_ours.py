@@ -166,6 +166,48 @@ def ours_generate(folder, data, count, weights, cache="FLOAT32"):
     return statistics.median(rate() for _ in range(3))
 
 
+def draft_prompts(tokenizer, data, count, repeats):
+    """Of a play; `repeats`: each asks for its first half again, as edits and summaries do."""
+    found = prompts(tokenizer.encode, data, count)
+    half = PROMPT // 2
+    return [p[:half] + p[half : half + 8] + p[:half] if repeats else p for p in found]
+
+
+def ours_drafts(folder, data, count, way, repeats):
+    """Tokens a second with drafts over those without, both in turn in one process; the share of
+    proposals that were right, of the model's passes that were saved. way: "lookup" or "model", a
+    student of a third of the layers (DRAFT: the folder of one that was trained).
+    """
+    kd, context = ours_context()
+    model = kd.Model.load(context, folder, frozen=1)
+    texts, new = draft_prompts(kd.Tokenizer(context, folder), data, count, repeats), 4 * NEW
+    more = {"lookup": 3}
+    if way == "model":
+        path = os.environ.get("DRAFT")
+        layers = max(1, model.config["num_hidden_layers"] // 3)
+        more = {"draft": kd.Model.load(context, path) if path else model.student(layers=layers)}
+
+    def run(**options):
+        tokens = count * (len(texts[0]) + new + 64)
+        generator = kd.Generator(
+            model, max_sequences=count, weights=kd.DType.INT8, cache_tokens=tokens, **options
+        )
+        for i, prompt in enumerate(texts):
+            generator.add(prompt, max_tokens=new, temperature=0.0, seed=i, stop_tokens=[])
+        start = time.perf_counter()
+        made = sorted(generator, key=lambda text: text.request)
+        return time.perf_counter() - start, [text.ids.tolist() for text in made], generator.info
+
+    ratios = []
+    for _ in range(1 if SHORT else ROUNDS):
+        plain, drafted = run(), run(**more)
+        if plain[1] != drafted[1]:
+            raise SystemExit("a text differs with drafts")
+        ratios.append(plain[0] / drafted[0])
+    right = drafted[2].accepted / max(drafted[2].drafted, 1)
+    return [statistics.median(ratios), right, 1 - drafted[2].steps / plain[2].steps]
+
+
 def ours_divergence(folder, data):
     """Mean KL of 8-bit logits to float32 ones on GSM8K's text, nats a token."""
     kd, context = ours_context()
@@ -188,7 +230,7 @@ def ours_divergence(folder, data):
 
 
 def ours_cache_divergence(folder, data):
-    """Mean KL after 64 prompts, 16-bit keys and values to float32 ones, nats a token."""
+    """Mean KL after 64 prompts, float16 keys and values to float32 ones, nats a token."""
     kd, context = ours_context()
     tokenizer, model, kept = (
         kd.Tokenizer(context, folder),

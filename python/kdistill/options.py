@@ -1261,8 +1261,10 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "cache": (
             "DType",
-            "keys and values: DType.FLOAT32, or DType.FLOAT16 or DType.BFLOAT16 (half the memory, r"
-            "ounded)"
+            "keys and values: DType.FLOAT32; DType.FLOAT16 or DType.BFLOAT16 (half the memory, roun"
+            "ded); DType.INT8 (a little over a quarter): a scale per token and head, keys and queri"
+            "es rotated by a Hadamard matrix of the largest power of two that divides head_dim, as "
+            "loud channels would take all 8 bits. Since 0.2."
         ),
         "draft_tokens": ("int", "proposed for a sequence per step, at most; 0: 4"),
         "lookup": (

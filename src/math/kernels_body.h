@@ -577,3 +577,4 @@ static void minhash(uint32_t *signature, const uint32_t *x, const uint32_t *m, i
 #include "math/kernels_images.h"
 #include "math/kernels_relations.h"
 #include "math/kernels_fourier.h"
+#include "math/kernels_eight.h"

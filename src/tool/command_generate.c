@@ -21,13 +21,16 @@ static const choice weights_of[] = { { "float32", KD_FLOAT32 },
                                      { "q4_0", KD_BLOCK_Q4_0 },
                                      { "iq4_nl", KD_BLOCK_IQ4_NL },
                                      { NULL, 0 } };
+static const choice caches[] = {
+    { "float32", KD_FLOAT32 }, { "float16", KD_FLOAT16 }, { "int8", KD_INT8 }, { NULL, 0 }
+};
 
 static struct {
     const char *system, *out;
     texts records, stops;
     int64_t max_tokens, top_k, samples, seed, threads, sequences, max_prompts;
     double temperature, top_p, min_p, repetition_penalty;
-    int32_t chat, weights;
+    int32_t chat, weights, cache;
     int verify, packed_only;
 } asked = { .max_tokens = 256,
             .samples = 1,
@@ -36,7 +39,8 @@ static struct {
             .top_p = 0.95,
             .repetition_penalty = 1,
             .chat = UNSET,
-            .weights = KD_FLOAT32 };
+            .weights = KD_FLOAT32,
+            .cache = KD_FLOAT32 };
 
 static const option options[] = {
     { "--chat", WORD_CHOICE, &asked.chat, "FORMAT",
@@ -73,6 +77,8 @@ static const option options[] = {
       "int8 is faster and rounds; those of 4 bits round more", 0, 0, weights_of },
     { "--packed-only", WORD_FLAG, &asked.packed_only, NULL,
       "with --weights: nothing else is kept in memory, a fifth of it or less", 0, 0, NULL },
+    { "--cache", WORD_CHOICE, &asked.cache, "TYPE",
+      "keys and values: float16 takes half the memory, int8 a quarter; both round", 0, 0, caches },
     { "--sequences", WORD_INTEGER, &asked.sequences, "N", "that run at once, at most (16)", 1, 4096,
       NULL },
     { "--threads", WORD_INTEGER, &asked.threads, "N", "0: one for each processor", 0, 1024, NULL },
@@ -154,6 +160,7 @@ static int open_generator(work *w, int64_t sequences, int64_t prompt_tokens)
     if (positions && tokens > positions + 64) tokens = positions + 64;
     o.tokenizer = w->tokenizer;
     o.weights = asked.weights;
+    o.cache = asked.cache;
     o.max_sequences = (int32_t)(sequences < asked.sequences ? sequences : asked.sequences);
     o.cache_tokens = o.max_sequences * tokens;
     NEED(kd_generator_create(&w->generator, w->model, &o));

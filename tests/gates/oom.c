@@ -367,7 +367,6 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
     kd_beam_options beam = KD_BEAM_OPTIONS_INIT;
     const int32_t prompt[40] = { 1, 2, 3 };
     snprintf(path, sizeof path, "%s/oom-generator.json", folder);
-    o.cache = KD_FLOAT16;
     if (bytes_tokenizer(path, TEXT_CUT, TEXT_ADDED)) return KD_ERR_IO;
     kd_status status = kd_tokenizer_load(&t, ctx, path);
     if (status == KD_OK)
@@ -388,6 +387,7 @@ static kd_status use_generator(kd_context *ctx, const char *folder)
     static const int32_t weights[] = { KD_FLOAT32, KD_INT8, KD_BLOCK_Q4_0 };
     for (int k = 0; k < 3 && status == KD_OK; k++) {
         o.weights = weights[k];
+        o.cache = k == 1 ? KD_INT8 : KD_FLOAT16;
         status = kd_generator_create(&g, model, &o);
         if (status == KD_OK) status = kd_generator_add(g, prompt, 40, &s, NULL);
         while (status == KD_OK) status = kd_generator_next(g, &text);

@@ -352,6 +352,26 @@ RUN(tile) /* c (3, 5) = 2 a (3, n) b (n, 5) + 3 c, of packed sides */
     return 0;
 }
 
+/* ---- 8-bit rows ---- */
+
+RUN(hadamard)
+{
+    memcpy(w->out, w->a, sizeof w->out);
+    k->hadamard(w->out, n / 32 * 32, 32);
+    return 0;
+}
+RUN(round_eight) { return (double)k->round_eight(w->a, n, (int8_t *)w->words); }
+RUN(widen_eight)
+{
+    k->widen_eight((const int8_t *)w->seeds, n, w->out);
+    return 0;
+}
+RUN(scale_eight)
+{
+    k->scale_eight(w->a, w->halves, n);
+    return 0;
+}
+
 /* ---- relations ---- */
 
 RUN(angles)
@@ -485,6 +505,100 @@ START_TEST(every_member_has_a_kernel_of_its_own)
 }
 END_TEST
 
+/* ---- 8-bit rows: their definition, and the same bits on every instruction set ---- */
+
+/* A row with one loud number, whose channel is `loud`; 0: none. */
+static void fill_row(float *x, int64_t n, float loud)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)(sin((double)i * 0.9 + 1) * (1 + 0.1 * (double)i));
+    if (loud != 0) x[n / 3] = loud;
+}
+
+static void expect_hadamard(const kd__kernels *k, int64_t n, int64_t width)
+{
+    float x[128], y[128];
+    fill_row(x, n, 0);
+    memcpy(y, x, sizeof y);
+    k->hadamard(y, n, width);
+    for (int64_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (int64_t j = 0; j < width; j++)
+            sum += (__builtin_parityll((uint64_t)(i % width & j)) ? -1 : 1) *
+                   (double)x[i / width * width + j];
+        ck_assert(fabs((double)y[i] - sum) <= 1e-6 * 8 * (double)width);
+    }
+    k->hadamard(y, n, width);
+    for (int64_t i = 0; i < n; i++)
+        ck_assert(fabs((double)(y[i] / (float)width - x[i])) <= 1e-6 * 8);
+}
+
+static void expect_rounded(const kd__kernels *k, int64_t n, float loud)
+{
+    float x[128], back[128];
+    int8_t codes[129] = { [128] = 99 };
+    double largest = 0;
+    fill_row(x, n, loud);
+    for (int64_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)x[i]));
+    codes[n] = 99;
+    const float scale = k->round_eight(x, n, codes);
+    uint32_t raw;
+    memcpy(&raw, &scale, sizeof raw);
+    ck_assert(!(raw & 0xffff) && codes[n] == 99);
+    ck_assert((double)scale * 127 >= largest * (1 - 1e-6));
+    ck_assert((double)scale * 127 <= largest * (1 + 1. / 128));
+    k->widen_eight(codes, n, back);
+    const uint16_t upper[2] = { (uint16_t)(raw >> 16), (uint16_t)(raw >> 16) };
+    for (int64_t i = 0; i < n; i++) {
+        ck_assert(codes[i] >= -127);
+        k->scale_eight(back + i, upper, 1);
+        ck_assert(fabs((double)(back[i] - x[i])) <= (double)scale * 0.500001);
+    }
+    const kd__kernels *p = &kd__kernels_portable;
+    float turned[128];
+    int8_t others[128];
+    memcpy(turned, x, sizeof turned);
+    const float same = p->round_eight(x, n, others);
+    ck_assert(!memcmp(&same, &scale, sizeof same) && !memcmp(codes, others, (size_t)n));
+    k->hadamard(x, n, n & -n);
+    p->hadamard(turned, n, n & -n);
+    ck_assert(!memcmp(x, turned, (size_t)n * sizeof *x));
+}
+
+static void expect_edges(const kd__kernels *k)
+{
+    static const float wrong[] = { NAN, INFINITY, -INFINITY };
+    int8_t codes[20];
+    float x[20];
+    for (int i = 0; i < 60; i++) {
+        fill_row(x, 20, 0);
+        x[i % 20] = wrong[i / 20];
+        ck_assert(isnan(k->round_eight(x, 20, codes)));
+        for (int j = 0; j < 20; j++) ck_assert_int_eq(codes[j], 0);
+    }
+    for (int i = 0; i < 20; i++) x[i] = i % 2 ? 0x1p-101f : -1e-44f;
+    ck_assert(k->round_eight(x, 20, codes) == 0);
+    for (int i = 0; i < 20; i++) ck_assert_int_eq(codes[i], 0);
+    x[7] = -3.4028235e38f; /* the largest number there is */
+    ck_assert(k->round_eight(x, 20, codes) > 2e36f);
+    for (int i = 0; i < 20; i++) ck_assert(i == 7 ? codes[i] <= -126 : !codes[i]);
+}
+
+START_TEST(eight_bit_rows_have_the_same_bits_everywhere)
+{
+    static const float loud[] = { 0, 700, -1e20f, 1e-20f };
+    for (int32_t isa = KD_ISA_PORTABLE; isa <= KD_ISA_AVX512; isa++) {
+        const kd__kernels *k;
+        if (kd__kernels_choose(isa, &k) != KD_OK) continue;
+        for (int64_t n = 2; n <= 128; n++) {
+            expect_hadamard(k, n, n & -n);
+            for (int i = 0; i < 4; i++) expect_rounded(k, n, loud[i]);
+        }
+        expect_edges(k);
+    }
+}
+END_TEST
+
 Suite *kernels_suite(void)
 {
     Suite *suite = suite_create("kernels");
@@ -492,5 +606,6 @@ Suite *kernels_suite(void)
     suite_add_tcase(suite, tests);
     tcase_add_test(tests, every_kernel_agrees_with_the_portable_one);
     tcase_add_test(tests, every_member_has_a_kernel_of_its_own);
+    tcase_add_test(tests, eight_bit_rows_have_the_same_bits_everywhere);
     return suite;
 }

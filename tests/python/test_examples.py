@@ -60,6 +60,11 @@ class ExamplesTest(unittest.TestCase):
         ):
             self.assertIn(line, said)
 
+    def test_drafts(self):
+        with mock.patch.dict(os.environ, STEPS="3"):
+            said = self.run_example("language/drafts.py", "train", "1", ROOT + "/docs/decisions.md")
+        self.assertEqual(said.count("| the same |"), 6)
+
     def test_course(self):
         with tempfile.TemporaryDirectory() as folder:
             self.assertIn("student, distilled", self.run_example("course/course.py", folder, "3"))

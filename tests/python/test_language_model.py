@@ -72,6 +72,19 @@ class GeneratorTest(Case):
         with self.assertRaisesRegex(kd.Error, "KD_DRAW_GUMBEL"):
             generator.add([1], temperature=1.0)
 
+    def test_an_eight_bit_cache_takes_a_quarter_and_is_near(self):
+        found, model = [], kd.Model(self.ctx, {**LLAMA, "head_dim": 64}, frozen=True)
+        for cache in kd.DType.FLOAT32, kd.DType.INT8:
+            generator = kd.Generator(model, max_sequences=2, cache=cache)
+            generator.add(np.arange(40), max_tokens=1, temperature=0.0)
+            found.append((generator.info.cache_bytes, next(iter(generator)).logprobs[0]))
+        (whole, exact), (few, near) = found
+        self.assertTrue(whole / 4 < few < 0.26 * whole)
+        self.assertNotEqual(exact, near)
+        self.assertAlmostEqual(float(exact), float(near), delta=0.01)
+        with self.assertRaisesRegex(kd.Error, "cache: expected KD_FLOAT32"):
+            kd.Generator(model, cache=kd.DType.INT16)
+
     def test_a_canceled_prompt_gives_nothing(self):
         self.generator.cancel(self.generator.add([1, 2, 3], max_tokens=5))
         self.assertIsNone(self.generator.next())

@@ -18,13 +18,14 @@ typedef struct {
     const kd__kernels *kernels;
     const struct kd__span *span;
     int64_t kv, group, first, count;
-    int64_t blocks; /* that hold what the last line sees */
-    int64_t ld;     /* blocks B: scores of a line */
-    int64_t wide;   /* D, rounded up to the tile's columns */
-    float *packed;  /* a side of a product */
-    float *scores;  /* (count, ld) */
-    float *out;     /* (count, wide) */
-    float *widened; /* a block's keys or values in float32 */
+    int64_t blocks;   /* that hold what the last line sees */
+    int64_t ld;       /* blocks B: scores of a line */
+    int64_t wide;     /* D, rounded up to the tile's columns */
+    int64_t rotation; /* numbers that a Hadamard matrix turns together; 1: none */
+    float *packed;    /* a side of a product */
+    float *scores;    /* (count, ld) */
+    float *out;       /* (count, wide) */
+    float *widened;   /* a block's keys or values in float32 */
 } lines;
 
 /* ---- the cache ---- */
@@ -35,49 +36,18 @@ static int64_t row_numbers(const kd__trunk_config *d)
     return (d->heads + 2 * d->kv_heads) * d->width;
 }
 
-/* A column of a panel: `count` numbers of `size` bytes, `step` apart. */
-static void place_column(char *to, int64_t step, const char *from, int64_t count, int64_t size)
-{
-    if (size == 4)
-        for (int64_t p = 0; p < count; p++) memcpy(to + p * step * 4, from + p * 4, 4);
-    else
-        for (int64_t p = 0; p < count; p++) memcpy(to + p * step * 2, from + p * 2, 2);
-}
-
-/* A row's key as a column of the block's panel, its value as a row of the panels of values. */
-static void place_token(const kd__cache *c, char *keys, int64_t token, const char *k, const char *v)
-{
-    const int64_t b = c->block_tokens, d = c->width, size = c->size;
-    const int64_t columns = c->context->kernels->tile_columns;
-    char *values = keys + b * d * size;
-    place_column(keys + token * size, b, k, d, size);
-    for (int64_t p = 0; p < d; p += columns) {
-        const int64_t numbers = kd__min(d - p, columns);
-        memcpy(values + (p * b + token * columns) * size, v + p * size, (size_t)(numbers * size));
-    }
-}
-
-/* Keys and values of a span's new rows into its blocks; `narrow` holds 16-bit copies of them. */
-static void write_span(const kd__attend *w, const struct kd__span *span, int64_t kv, char *narrow)
+/* Keys and values of a span's new rows into its blocks. */
+static void write_span(const kd__attend *w, const struct kd__span *span, int64_t kv, float *scratch)
 {
     const kd__trunk_config *d = kd__trunk_config_of(w->g->model);
-    const kd__kernels *kernels = w->g->object.context->kernels;
     const kd__cache *c = &w->g->cache;
     for (int64_t i = 0; i < span->count; i++) {
         const int64_t position = span->position + i, token = position % c->block_tokens;
         const int32_t block = span->sequence->blocks[position / c->block_tokens];
-        char *keys = kd__cache_at(c, w->layer, block, kv);
         const float *row = w->qkv + (span->first + i) * row_numbers(d);
         const float *k = row + (d->heads + kv) * d->width;
         const float *v = k + d->kv_heads * d->width;
-        if (c->dtype == KD_FLOAT32) {
-            place_token(c, keys, token, (const char *)k, (const char *)v);
-            continue;
-        }
-        char *narrow_v = narrow + d->width * c->size;
-        kernels->narrow(c->dtype, k, d->width, narrow);
-        kernels->narrow(c->dtype, v, d->width, narrow_v);
-        place_token(c, keys, token, narrow, narrow_v);
+        kd__cache_put(c, kd__cache_at(c, w->layer, block, kv), token, k, v, scratch);
     }
 }
 
@@ -95,8 +65,18 @@ static const float *read_block(const lines *l, int64_t j, int64_t first, int64_t
     const int32_t dtype = l->w->g->cache.dtype;
     const char *at = block_numbers(l, j, first);
     if (dtype == KD_FLOAT32) return (const float *)(const void *)at;
-    l->kernels->widen(dtype, at, count, l->widened);
+    if (dtype == KD_INT8) l->kernels->widen_eight((const int8_t *)at, count, l->widened);
+    else l->kernels->widen(dtype, at, count, l->widened);
     return l->widened;
+}
+
+/* Numbers of a line times the scales of block j's keys, or of its values. */
+static void scale_block(const lines *l, int64_t j, int of_values, float *s, int64_t count)
+{
+    const kd__cache *c = &l->w->g->cache;
+    void *head = kd__cache_at(c, l->w->layer, l->span->sequence->blocks[j], l->kv);
+    const uint16_t *scales = kd__cache_scales(c, head);
+    l->kernels->scale_eight(s, scales + (of_values ? c->block_tokens : 0), count);
 }
 
 /* The same numbers, to be fetched while others are multiplied. */
@@ -107,6 +87,8 @@ static kd__ahead block_ahead(const lines *l, int64_t j, int64_t first, int64_t c
 }
 
 /* ---- lines ---- */
+
+static int is_eight(const lines *l) { return l->w->g->cache.dtype == KD_INT8; }
 
 static int64_t token_of(const lines *l, int64_t i) { return (l->first + i) / l->group; }
 
@@ -136,16 +118,21 @@ static void pack_queries(const lines *l)
         }
         const int64_t row = l->span->first + token_of(l, i);
         const float *q = l->w->qkv + row * row_numbers(l->d) + head_of(l, i);
+        if (l->rotation > 1) {
+            memcpy(l->widened, q, (size_t)d * sizeof *q);
+            l->kernels->hadamard(l->widened, d, l->rotation);
+            q = l->widened;
+        }
         for (int64_t p = 0; p < d; p++) to[p * height] = q[p];
     }
 }
 
-/* scores = q k' / sqrt(D) */
+/* scores = q k' / sqrt(D); with rotated ones (H q) (H k)' / (P sqrt(D)), H of P rows */
 static void score_block(const lines *l, int64_t j)
 {
     const int64_t b = l->w->g->cache.block_tokens, d = l->d->width;
     const int64_t height = l->kernels->tile_rows;
-    const float scale = (float)(1 / sqrt((double)d));
+    const float scale = (float)(1 / sqrt((double)d) / (double)l->rotation);
     const float *keys = read_block(l, j, 0, b * d);
     const kd__ahead next = j + 1 < l->blocks ? block_ahead(l, j + 1, 0, b * d)
                                              : block_ahead(l, 0, b * d, b * l->wide);
@@ -155,9 +142,12 @@ static void score_block(const lines *l, int64_t j)
         l->kernels->tile(d, scale, l->packed + i * d, keys, 0, to, l->ld, rows, (int32_t)b,
                          i ? NULL : &next);
     }
+    for (int64_t i = 0; is_eight(l) && i < l->count; i++)
+        scale_block(l, j, 0, l->scores + i * l->ld + j * b, b);
 }
 
-/* Softmax of the scores that a line sees: none before its window but the sinks, none after it. */
+/* Softmax of the scores that a line sees: none before its window but the sinks, none after it. The
+ * scales of 8-bit values are multiplied in. */
 static void soften(const lines *l, int64_t i)
 {
     const int64_t window = l->d->layer[l->w->layer].window;
@@ -169,6 +159,8 @@ static void soften(const lines *l, int64_t i)
     const double sum = l->kernels->exponentials(s, position + 1, max, 1, s);
     memset(s + position + 1, 0, (size_t)(l->ld - position - 1) * sizeof *s);
     l->kernels->axpby(s, (float)(1 / sum), s, 0, l->ld);
+    for (int64_t j = 0, b = l->w->g->cache.block_tokens; is_eight(l) && j * b <= position; j++)
+        scale_block(l, j, 1, s + j * b, kd__min(b, position + 1 - j * b));
 }
 
 /* out += scores v over one block; the first one clears `out`. */
@@ -221,6 +213,7 @@ static lines lines_from(const kd__attend *w, const struct kd__span *span, int64_
     l.blocks = kd__cache_blocks_for(&w->g->cache, span->position + token_of(&l, l.count - 1) + 1);
     l.ld = l.blocks * w->g->cache.block_tokens;
     l.wide = kd__round_up(d->width, l.kernels->tile_columns);
+    l.rotation = kd__cache_rotation(&w->g->cache);
     l.packed = scratch;
     l.scores = l.packed + LINES * kd__max(d->width, w->g->cache.block_tokens);
     l.out = l.scores + LINES * l.ld;
@@ -250,8 +243,8 @@ static void write_job(void *argument, int64_t job, int32_t worker)
 {
     const kd__attend *w = argument;
     const int64_t kv_heads = w->g->cache.kv_heads;
-    char *narrow = (char *)(void *)(w->scratch + worker * w->stride);
-    write_span(w, &w->g->rows.spans[job / kv_heads], job % kv_heads, narrow);
+    write_span(w, &w->g->rows.spans[job / kv_heads], job % kv_heads,
+               w->scratch + worker * w->stride);
 }
 
 static void attend_job(void *argument, int64_t job, int32_t worker)

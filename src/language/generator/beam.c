@@ -83,7 +83,7 @@ static void copy_block(kd__cache *c, int32_t from, int32_t to)
 {
     for (int64_t layer = 0; layer < c->layers; layer++)
         memcpy(kd__cache_at(c, layer, to, 0), kd__cache_at(c, layer, from, 0),
-               (size_t)(c->kv_heads * c->head_numbers * c->size));
+               (size_t)(c->kv_heads * c->head_bytes));
 }
 
 /* `from` and one more token as a new sequence: full blocks are shared, the open one is copied. */

@@ -16,11 +16,13 @@ void kd__cache_size(kd__cache *c, const kd_context *context, const kd__trunk_con
     c->dtype = dtype;
     c->size = (int32_t)kd_dtype_bytes(dtype);
     c->head_numbers = columns * (d->width + kd__round_up(d->width, columns));
+    c->head_bytes = c->head_numbers * c->size;
+    if (dtype == KD_INT8) c->head_bytes += 2 * columns * (int64_t)sizeof(uint16_t);
 }
 
 int64_t kd__cache_bytes(const kd__cache *c)
 {
-    return c->layers * c->blocks * c->kv_heads * c->head_numbers * c->size;
+    return c->layers * c->blocks * c->kv_heads * c->head_bytes;
 }
 
 kd_status kd__cache_make(kd__cache *c, kd_context *context)

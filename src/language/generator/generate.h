@@ -17,7 +17,8 @@
 /* ---- cache: blocks of B tokens of all layers, counted by their users ---- A block of a layer and
  * key-value head holds keys as one panel of the kernels' tile, k[d][token], and values as panels of
  * tile_columns numbers, v[panel][token][number]: products read both as they lie, or widened a block
- * at a time where the cache holds 16-bit numbers. */
+ * at a time where the cache holds numbers of 16 or 8 bits. After 8-bit numbers lie bfloat16 scales,
+ * one of each token's key, then one of each value; keys are rotated (kd__cache_rotation). */
 typedef struct kd__block {
     int32_t users;
     int32_t known;   /* 1: full of tokens that `key` tells: a prompt that begins alike may use it */
@@ -29,9 +30,10 @@ typedef struct kd__cache {
     kd_context *context;
     int64_t block_tokens, blocks, width, kv_heads, layers;
     int64_t head_numbers; /* of one block, layer and key-value head: keys, then values */
-    int32_t dtype, size;  /* of a number: KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16, its bytes */
+    int64_t head_bytes;   /* of them and of their scales */
+    int32_t dtype, size;  /* of a number: KD_FLOAT32, _FLOAT16, _BFLOAT16 or KD_INT8, its bytes */
     kd__block *block;
-    char *values; /* (layers, blocks, kv_heads, head_numbers) */
+    char *values; /* (layers, blocks, kv_heads, head_bytes) */
 } kd__cache;
 
 void kd__cache_size(kd__cache *cache, const kd_context *context, const kd__trunk_config *decoder,
@@ -55,9 +57,23 @@ static inline int64_t kd__cache_blocks_for(const kd__cache *c, int64_t tokens)
 int32_t kd__cache_share(kd__cache *cache, const uint64_t key[2], int64_t step);
 static inline void *kd__cache_at(const kd__cache *c, int64_t layer, int64_t block, int64_t head)
 {
-    return c->values +
-           ((layer * c->blocks + block) * c->kv_heads + head) * c->head_numbers * c->size;
+    return c->values + ((layer * c->blocks + block) * c->kv_heads + head) * c->head_bytes;
 }
+/* The scales of a head's 8-bit keys (B), and of its values after them. */
+static inline uint16_t *kd__cache_scales(const kd__cache *c, void *head)
+{
+    return (uint16_t *)(void *)((char *)head + c->head_numbers);
+}
+/* Of 8-bit keys, and of the queries that meet them, each so many numbers are multiplied by a
+ * Hadamard matrix, which spreads loud channels over all; q k' stays but for this factor. It is the
+ * largest power of two that divides D. */
+static inline int64_t kd__cache_rotation(const kd__cache *c)
+{
+    return c->dtype == KD_INT8 ? c->width & -c->width : 1;
+}
+/* A token's key and value, (D) each, into its place of a head's block; scratch (2 D). */
+void kd__cache_put(const kd__cache *c, void *head, int64_t token, const float *k, const float *v,
+                   float *scratch);
 
 /* ---- sequences ---- */
 

@@ -60,9 +60,12 @@ static kd_status read_options(kd_model *model, const kd_generator_options *optio
                "weights: the model is of packed_only and has no float32 matrices: expected its own "
                "weights, %d, got %d",
                model->weights, o->weights);
-    const int known = o->cache == KD_FLOAT32 || o->cache == KD_FLOAT16 || o->cache == KD_BFLOAT16;
+    const int known = o->cache == KD_FLOAT32 || o->cache == KD_FLOAT16 || o->cache == KD_BFLOAT16 ||
+                      o->cache == KD_INT8;
     KD_FAIL_IF(!known, KD_ERR_UNSUPPORTED,
-               "cache: expected KD_FLOAT32, KD_FLOAT16 or KD_BFLOAT16, got %d", o->cache);
+               "cache: expected KD_FLOAT32 (%d), KD_FLOAT16 (%d), KD_BFLOAT16 (%d) or KD_INT8 "
+               "(%d), got %d",
+               KD_FLOAT32, KD_FLOAT16, KD_BFLOAT16, KD_INT8, o->cache);
     KD_TRY(read_draft(model, o));
     const int64_t positions = kd__trunk_config_of(model)->positions;
     if (!o->cache_tokens) o->cache_tokens = (int64_t)o->max_sequences * kd__min(positions, 512);

@@ -123,9 +123,9 @@ START_TEST(texts_are_the_same_with_and_without_a_draft)
     } ways[] = {
         { 1, 512, 4, 0, 1, KD_FLOAT32, KD_FLOAT32 }, { 8, 512, 1, 3, 1, KD_FLOAT32, KD_FLOAT16 },
         { 5, 16, 9, 0, 0, KD_FLOAT32, KD_FLOAT32 },  { 3, 64, 3, 2, 1, KD_INT8, KD_FLOAT32 },
-        { 2, 9, 0, 1, 0, KD_FLOAT32, KD_BFLOAT16 },
+        { 2, 9, 0, 1, 0, KD_FLOAT32, KD_BFLOAT16 },  { 4, 32, 5, 2, 1, KD_FLOAT32, KD_INT8 },
     };
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 6; i++)
         for (int t = 0; t < 4; t++) {
             way w = { .sequences = ways[i].sequences,
                       .rows = ways[i].rows,

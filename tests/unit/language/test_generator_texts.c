@@ -443,7 +443,7 @@ START_TEST(generators_refuse_bad_input)
     o.weights = KD_FLOAT64;
     FAILS(kd_generator_create(&none, model, &o), KD_ERR_UNSUPPORTED, "weights");
     o.weights = KD_FLOAT32;
-    o.cache = KD_INT8;
+    o.cache = KD_INT16;
     FAILS(kd_generator_create(&none, model, &o), KD_ERR_UNSUPPORTED, "cache");
     kd_generator_free(g);
     kd_model_free(layers);
