@@ -34,7 +34,10 @@ typedef struct kd_generator_options {
     int32_t weights;
     /* for texts, stop texts and end tokens; NULL: ids only. Kept alive */
     kd_tokenizer *tokenizer;
-    /* keys and values: KD_FLOAT32, or KD_FLOAT16 or KD_BFLOAT16 (half the memory, rounded) */
+    /* keys and values: KD_FLOAT32; KD_FLOAT16 or KD_BFLOAT16 (half the memory, rounded); KD_INT8 (a
+     * little over a quarter): a scale per token and head, keys and queries rotated by a Hadamard
+     * matrix of the largest power of two that divides head_dim, as loud channels would take all 8
+     * bits. Since 0.2. */
     int32_t cache;
     int32_t reserved;
     /* A smaller model with the same tokens (a student, as a rule) that writes ahead; NULL: none.
