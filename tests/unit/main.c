@@ -1,6 +1,6 @@
 #include "unit.h"
 
-/* KD_TEST_TURN=1/3: of the suites each third from the second on. Whatever is no such text runs all. */
+/* KD_TEST_TURN=1/3: of the suites each third from the second on. Any other text runs all. */
 static int has_its_turn(size_t suite)
 {
     const char *turns = getenv("KD_TEST_TURN");
