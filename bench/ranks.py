@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+import typing
 
 import numpy as np
 
@@ -229,7 +230,7 @@ def train(ranks, config, texts, steps, form="told", threads=1, bucket=0):
 
 
 # ---- the table ----
-TABLE = {"goals": [], "runs": {}, "without": []}
+TABLE: dict[str, typing.Any] = {"goals": [], "runs": {}, "without": []}
 
 
 def keep(name=None, value=None):
