@@ -229,17 +229,18 @@ def train(ranks, config, texts, steps, form="told", threads=1, bucket=0):
 
 
 # ---- the table ----
-TABLE = {"goals": [], "runs": {}, "without": []}
+GOALS, RUNS, WITHOUT = [], {}, []
 
 
 def keep(name=None, value=None):
     if name:
-        TABLE["runs"][name] = value
-    TABLE["seconds"], TABLE["load"] = time.perf_counter() - BEGAN, os.getloadavg()[0]
+        RUNS[name] = value
+    table = dict(goals=GOALS, runs=RUNS, without=WITHOUT)
+    table.update(seconds=time.perf_counter() - BEGAN, load=os.getloadavg()[0])
     folder = os.path.join(ROOT, "build")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "bench-ranks.json"), "w", encoding="utf-8") as file:
-        json.dump(TABLE, file, indent=1)
+        json.dump(table, file, indent=1)
 
 
 def goal(name, parts, bound, more=True, of=lambda a, b: a / b):
@@ -250,7 +251,7 @@ def goal(name, parts, bound, more=True, of=lambda a, b: a / b):
     word = "met" if met else "not measured" if value is None else "NOT met"
     print(f"{name:58s} {said}   goal {'>=' if more else '<='} {bound:<5g} {word}", flush=True)
     row = dict(name=name, value=value, bound=bound, at_least=more, met=met)
-    TABLE["goals"].append(row)
+    GOALS.append(row)
     keep()
 
 
@@ -260,7 +261,7 @@ def attempt(name, work):
         value = work()
     except NoResult as why:
         print(f"{name}: no result: {why}", flush=True)
-        TABLE["without"].append(dict(name=name, why=str(why)))
+        WITHOUT.append(dict(name=name, why=str(why)))
         value = None
     keep(name, value)
     return value
@@ -406,7 +407,7 @@ def main():
     if "speeds" in parts:
         compare_speeds(ranks, rounds)
     keep()
-    print(f"{TABLE['seconds']:.0f} s; load {TABLE['load']:.2f} on {os.cpu_count()}")
+    print(f"{time.perf_counter() - BEGAN:.0f} s; load {os.getloadavg()[0]:.2f} on {os.cpu_count()}")
 
 
 if __name__ == "__main__":
