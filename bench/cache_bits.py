@@ -68,7 +68,7 @@ def main(folder, data, count=4):
     model = kd.Model.load(context, folder, frozen=1)
     tokenizer, tensors = kd.Tokenizer(context, folder), dict(model.tensors)
     head = tensors.get("lm_head.weight", tensors.get("model.embed_tokens.weight"))
-    print("| texts | cache | KL | largest | same | bytes a token |\n|---|---|---|---|---|---|")
+    print("| texts | cache | KL | largest | same | bytes per token |\n|---|---|---|---|---|---|")
     for name, text in sources(data):
         ids = np.asarray(tokenizer.encode(text), np.int64)[: LENGTH * count]
         table[name] = measure(model, head, ids.reshape(-1, LENGTH))
