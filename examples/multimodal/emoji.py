@@ -37,7 +37,7 @@ def options_of(arguments):
     parser.add_argument("text_model")
     parser.add_argument("folder")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=128, help="pairs a step")
     parser.add_argument("--words", type=int, default=20000, help="of the vocabulary, for the table")
     parser.add_argument("--width", type=int, default=128, help="numbers of an embedding")
