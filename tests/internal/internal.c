@@ -563,6 +563,7 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0); /* a log tells how far a run came */
     SRunner *runner = srunner_create(bounds_suite());
     srunner_add_suite(runner, base_suite());
+    srunner_add_suite(runner, draft_length_suite());
     srunner_add_suite(runner, int4_suite());
     srunner_add_suite(runner, int8_suite());
     srunner_add_suite(runner, kernels_suite());

@@ -6,6 +6,7 @@
 
 Suite *base_suite(void);
 Suite *bounds_suite(void);
+Suite *draft_length_suite(void);
 Suite *eigen_suite(void);
 Suite *int4_suite(void);
 Suite *int8_suite(void);

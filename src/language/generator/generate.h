@@ -98,6 +98,7 @@ typedef struct kd__drafted {
     int32_t refused;         /* 1: the draft model cannot follow: no memory, ids, positions */
     double acceptance[2];    /* share of proposals that were right, lately: a model's, found ones */
     int64_t paused_until[2]; /* tokens of the sequence */
+    int64_t pause[2];        /* how many that were, the last time */
     struct kd__sequence *shadow; /* the same tokens in the draft's generator; NULL: none */
 } kd__drafted;
 
@@ -151,6 +152,7 @@ typedef struct kd__draft_times {
     double row, token;                /* of a proposed row, of a proposal by the model */
     double gain;                      /* of steps with proposals over plain ones */
     int64_t steps, paused_until;      /* with proposals; a step's number */
+    int64_t pause;                    /* steps, the last time; 0: proposals paid since */
     double proposing;                 /* of this step, so far */
 } kd__draft_times;
 
