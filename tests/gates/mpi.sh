@@ -36,25 +36,40 @@ run_c() {
     "$runner" -n "$1" "$program" 2> "$scratch/mpi.log" || { cat "$scratch/mpi.log"; return 1; }
 }
 
-# A run with saves, killed at a random moment until it ends; then the line of an unbroken run.
+# The newest process of the run with saves, once there is one.
+victim() {
+    for _ in $(seq 500); do
+        pgrep -n -f "^$program $scratch/saves" && return 0
+        sleep 0.01
+    done
+    return 1
+}
+
+# A run with saves, killed four times at other moments; then the line of an unbroken run.
 killed() {
     rm -rf "$scratch/saves"
-    attempt=0
+    attempt=0 kills=0
     while :; do
         attempt=$((attempt + 1))
         "$runner" -n 2 "$program" "$scratch/saves" > "$scratch/killed.log" 2>&1 &
         job=$!
-        if [ "$attempt" -le 4 ]; then
-            sleep "0.$((attempt * 10 - 5))"
-            victim=$(pgrep -n -f "^$program $scratch/saves") || victim=
-            [ -z "$victim" ] || kill -9 "$victim" 2> /dev/null || true
+        if [ "$kills" -lt 4 ] && rank=$(victim); then
+            sleep "0.$((attempt % 8 * 5 + 10))"
+            kill -9 "$rank" 2> /dev/null || true
         fi
-        wait "$job" 2> /dev/null && break
-        [ "$attempt" -lt 30 ] || fail "$1: a killed run does not end: $(cat "$scratch/killed.log")"
+        if ! wait "$job" 2> /dev/null; then
+            kills=$((kills + 1))
+        elif [ "$kills" -gt 0 ]; then
+            break
+        else
+            rm -rf "$scratch/saves" # it ended before it was killed
+        fi
+        [ "$attempt" -lt 30 ] ||
+            fail "$1: of $attempt runs $kills were killed, none ended: $(cat "$scratch/killed.log")"
     done
     line=$(grep -a parameters "$scratch/killed.log")
     [ "$line" = "$(echo "$reference" | head -1)" ] || fail "$1: after kills $line"
-    echo "check-mpi: $1: killed $((attempt - 1)) times, the same bits"
+    echo "check-mpi: $1: killed $kills times, the same bits"
 }
 
 singleton() {
