@@ -9,7 +9,8 @@ medians, ratios and the largest resident memory are printed.
 Each rival runs under its best setting for each work (bench/rivals.py); the tables, with the
 settings, are also in build/bench-language.json. llama.cpp's own llama-batched-bench is measured too
 where it is in PATH. SMOLLM2 is a Hugging Face folder of SmolLM2-135M (with gguf/*.gguf beside it
-for llama.cpp), DATA the folder of the texts. COMPILED=0 leaves torch.compile out.
+for llama.cpp), DATA the folder of the texts. COMPILED=0 leaves torch.compile out; PRECISION=bfloat16
+trains in that alone.
 """
 
 import glob
@@ -28,6 +29,7 @@ from language_ours import NEW, PROMPT, SHAPES, operations
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 COMPILED = os.environ.get("COMPILED", "1") == "1"
+PRECISION = os.environ.get("PRECISION", "float32 bfloat16").split()
 PARTS = ["scale", "train", "memory", "forward", "skip", "tokenize", "generate", "drafts"]
 results = []
 
@@ -202,8 +204,10 @@ def training(name, shape):
     if COMPILED:
         sides["torch, compiled"] = ("torch_train", *shape, True)
         half["torch, bfloat16, compiled"] = ("torch_train", *shape, True, True)
-    compare(f"training {name}, {shape[1]} x {shape[2]}, AdamW", sides)
-    compare(f"training {name}, the same in bfloat16", half)
+    if "float32" in PRECISION:
+        compare(f"training {name}, {shape[1]} x {shape[2]}, AdamW", sides)
+    if "bfloat16" in PRECISION:
+        compare(f"training {name}, {shape[1]} x {shape[2]}, AdamW, in bfloat16", half)
     print_share(*shape)
     alone = measure("ours_train", *shape, environment=dict(os.environ, THREADS="1"))[0]
     print(f"  all cores / one thread: {measure('ours_train', *shape)[0] / alone:.2f}", flush=True)
