@@ -8,6 +8,9 @@ LINK = -L$(LIB) -Wl,-rpath,$(abspath $(LIB)) -lkdistill
 # SCRATCH_ROOT: a folder in memory spares the waits of a thousand fsyncs; without it they are real.
 SCRATCH = $(abspath $(or $(SCRATCH_ROOT),.)/$(BUILD)/tests/scratch)
 TEST_ENV = KD_OLD_FILES=$(abspath tests/old) KD_TEST_DIR=$(SCRATCH)
+$(SCRATCH):
+	@mkdir -p $@
+
 
 .PHONY: check built unit internal check-headers check-symbols check-abi check-layers check-names check-words check-room check-core check-install check-threads check-kill-course check-oom check-dlopen check-examples check-command \
 	check-python check-asan check-tsan check-valgrind check-blas check-faults check-kill check-mpi check-long check-arm64 check-musl check-gates check-dist check-pages nightly fuzz-smoke fuzz-long fuzz-corpus coverage style check-python-style \
@@ -48,10 +51,10 @@ JOBS ?= $(shell nproc)
 built:
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(addprefix $(BUILD)/tests/,unit internal threads oom)
 
-unit: $(BUILD)/tests/unit
+unit: $(BUILD)/tests/unit | $(SCRATCH)
 	$(TEST_ENV) $(RUNNER) $<
 
-internal: $(BUILD)/tests/internal
+internal: $(BUILD)/tests/internal | $(SCRATCH)
 	$(TEST_ENV) $(RUNNER) $<
 
 # ---- promises of the interface ----
@@ -111,7 +114,7 @@ $(BUILD)/tests/%: tests/gates/%.c tests/unit/run.h tests/gates/storekit.h $(wild
 check-threads: $(BUILD)/tests/threads
 	$<
 
-check-oom: $(BUILD)/tests/oom
+check-oom: $(BUILD)/tests/oom | $(SCRATCH)
 	$< $(SCRATCH)
 
 check-dlopen: $(BUILD)/tests/dlopen
@@ -137,14 +140,14 @@ $(BUILD)/tests/store_faults: tests/gates/store_faults.c tests/gates/storekit.h $
 	@mkdir -p $(SCRATCH)
 	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< $(OBJECTS) -o $@ $(STORE_WRAP) $(LIBS)
 
-check-faults: $(BUILD)/tests/faults $(BUILD)/tests/store_faults
+check-faults: $(BUILD)/tests/faults $(BUILD)/tests/store_faults | $(SCRATCH)
 	$(BUILD)/tests/faults $(SCRATCH)
 	$(BUILD)/tests/store_faults $(SCRATCH)
 
 # A writer of a store killed at random moments.
 KILLS ?= 20
 # Workers of one folder of answers, one of them killed.
-check-kill: $(BUILD)/tests/kill $(BUILD)/tests/kill_writers $(BUILD)/tests/kill_answers
+check-kill: $(BUILD)/tests/kill $(BUILD)/tests/kill_writers $(BUILD)/tests/kill_answers | $(SCRATCH)
 	$< $(SCRATCH) $(KILLS)
 	$(BUILD)/tests/kill_writers $(SCRATCH) $(KILLS)
 	$(BUILD)/tests/kill_answers $(SCRATCH) $(shell expr $(KILLS) / 4)
@@ -156,7 +159,7 @@ $(BUILD)/tests/kill_writers: tests/gates/kill_writers.c tests/gates/storekit.h $
 
 # The course in miniature, killed at random moments.
 COURSE_KILLS ?= 5
-check-kill-course: $(BUILD)/examples/course
+check-kill-course: $(BUILD)/examples/course | $(SCRATCH)
 	sh tests/gates/kill_course.sh $< $(SCRATCH) $(COURSE_KILLS)
 
 # EVERY=3: of the suites of check-valgrind, check-arm64 and check-tsan, of the scripts of
@@ -173,7 +176,7 @@ PAIRS ?= $(call long,4000,20000)
 TEMPLATES ?= $(call long,2000,20000)
 RECORDS ?= $(call long,5000,20000)
 TRIALS ?= $(call long,100,400)
-check-long: all $(BUILD)/examples/course
+check-long: all $(BUILD)/examples/course | $(SCRATCH)
 	$(MAKE) --no-print-directory check-kill KILLS=$(call long,100,200)
 	$(MAKE) --no-print-directory check-kill-course COURSE_KILLS=$(call long,10,50)
 	test -z "$(KD_DATA)" || { rm -rf $(SCRATCH)/brief; $(BUILD)/examples/course $(SCRATCH)/brief 1 2 brief > $(SCRATCH)/brief.log 2>&1 || { tail $(SCRATCH)/brief.log; exit 1; }; }
@@ -197,7 +200,7 @@ LONG_SCRIPTS = losses.py:$(CASES) features.py:$(CASES) pair_terms.py:$(CASES) \
 timed = began=$$(date +%s) && $(PYTHON) tests/property/$(subst :, ,$(1)) && echo "    $(1): $$(($$(date +%s) - began)) s"
 
 # Ranks as processes of the MPIs that are installed, of mpi4py and of torch: MPI_BIN, PYTHON.
-check-mpi: all
+check-mpi: all | $(SCRATCH)
 	PYTHON=$(PYTHON) sh tests/gates/mpi.sh $(LIB) $(BUILD) $(SCRATCH)
 
 # ---- examples: each is run ----
@@ -212,7 +215,7 @@ $(BUILD)/examples/distil: examples/distil.cpp $(SHARED)
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -O2 -Wall -Wextra -Wpedantic -Iinclude $(SANITIZE) $< -o $@ $(LINK)
 
-check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton store_write store_read lm_distil lm_chat lm_finetune course server_answers) $(TOOL)
+check-examples: $(addprefix $(BUILD)/examples/,loop own_model distil hinton store_write store_read lm_distil lm_chat lm_finetune course server_answers) $(TOOL) | $(SCRATCH)
 	for example in loop own_model distil; do $(BUILD)/examples/$$example || exit 1; done
 	rm -f $(BUILD)/examples/teacher.kdt
 	$(BUILD)/examples/store_write $(BUILD)/examples/teacher.kdt
