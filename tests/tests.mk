@@ -12,17 +12,19 @@ $(SCRATCH):
 	@mkdir -p $@
 
 
-.PHONY: check built unit internal check-headers check-symbols check-abi check-layers check-names check-words check-room check-core check-install check-threads check-kill-course check-oom check-dlopen check-examples check-command \
+.PHONY: check check-c check-beside built unit internal check-headers check-symbols check-abi check-layers check-names check-words check-room check-core check-install check-threads check-kill-course check-oom check-dlopen check-examples check-command \
 	check-python check-asan check-tsan check-valgrind check-blas check-faults check-kill check-mpi check-long check-arm64 check-musl check-gates check-dist check-pages nightly fuzz-smoke fuzz-long fuzz-corpus coverage style check-python-style \
 	record-symbols record-abi
 
-# Two lanes: the tests of Python beside everything else.
+# Two lanes: the tests of Python and what runs in programs of its own beside everything else.
 check: built
-	@$(MAKE) --no-print-directory check-python > $(BUILD)/tests/python.log 2>&1 & python=$$!; \
+	@$(MAKE) --no-print-directory check-beside > $(BUILD)/tests/beside.log 2>&1 & beside=$$!; \
 	status=0; $(MAKE) --no-print-directory check-c || status=1; \
-	wait $$python || status=1; cat $(BUILD)/tests/python.log; exit $$status
+	wait $$beside || status=1; cat $(BUILD)/tests/beside.log; exit $$status
 
-check-c: unit internal check-headers check-names check-words check-room check-symbols check-abi check-layers check-core check-threads check-oom check-command check-dlopen check-faults check-kill check-kill-course fuzz-corpus check-examples
+check-c: unit internal check-headers check-names check-words check-room check-symbols check-abi check-layers check-core check-threads check-oom check-dlopen check-faults check-kill fuzz-corpus
+
+check-beside: check-python check-command check-kill-course check-examples
 
 # ---- suites ----
 # tests/unit mirrors src: a test lies in the folder of what it tests. The files are compiled one by
@@ -162,7 +164,7 @@ COURSE_KILLS ?= 5
 check-kill-course: $(BUILD)/examples/course | $(SCRATCH)
 	sh tests/gates/kill_course.sh $< $(SCRATCH) $(COURSE_KILLS)
 
-# EVERY=3: of the suites of check-valgrind, check-arm64 and check-tsan, of the scripts of
+# EVERY=3: of the suites of check-valgrind, check-arm64, check-tsan and check-asan, of the scripts of
 # check-long and of the breaks of check-gates a third, chosen by the commit.
 EVERY ?= 1
 TURN = $(shell sh tests/gates/turn.sh $(EVERY))
@@ -243,7 +245,7 @@ VARIANT = $(MAKE) --no-print-directory BUILD=build/$(1) LIB=build/$(1)/lib CFLAG
 
 # Address and undefined behavior in one build: neither hides what the other looks for.
 check-asan:
-	$(NOFORK) ASAN_OPTIONS=detect_leaks=1 $(call VARIANT,asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=all) built $(SUITES) check-oom fuzz-corpus
+	$(NOFORK) KD_TEST_TURN=$(TURN) ASAN_OPTIONS=detect_leaks=1 $(call VARIANT,asan,-fsanitize=address$(comma)undefined -fno-sanitize-recover=all) built $(SUITES) check-oom fuzz-corpus
 
 check-tsan:
 	$(NOFORK) KD_TEST_TURN=$(TURN) KD_TEST_FEW=1 TSAN_OPTIONS="die_after_fork=0 halt_on_error=1" $(call VARIANT,tsan,-fsanitize=thread) built unit check-threads
