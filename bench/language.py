@@ -9,8 +9,8 @@ medians, ratios and the largest resident memory are printed.
 Each rival runs under its best setting for each work (bench/rivals.py); the tables, with the
 settings, are also in build/bench-language.json. llama.cpp's own llama-batched-bench is measured too
 where it is in PATH. SMOLLM2 is a Hugging Face folder of SmolLM2-135M (with gguf/*.gguf beside it
-for llama.cpp), DATA the folder of the texts. COMPILED=0 leaves torch.compile out; PRECISION=bfloat16
-trains in that alone.
+for llama.cpp), DATA the folder of the texts. COMPILED=0 leaves torch.compile out, and
+PRECISION=bfloat16 trains in that alone.
 """
 
 import glob
