@@ -1,17 +1,11 @@
 /* Kernels of 8-bit rows, part of kernels_body.h: one source, compiled once an instruction set. Sums
  * and roundings are in one order, so that all sets give the same bits. */
+#ifndef KD_MATH_KERNELS_EIGHT_H
+#define KD_MATH_KERNELS_EIGHT_H
 
-/* (a, b) to (a + b, a - b), pairs 1, 2, 4 .. apart. */
-static void hadamard(float *x, int64_t n, int64_t width)
-{
-    for (int64_t half = 1; half < width; half *= 2)
-        for (int64_t start = 0; start < n; start += 2 * half)
-            for (int64_t i = start; i < start + half; i++) {
-                const float a = x[i], b = x[i + half];
-                x[i] = a + b;
-                x[i + half] = a - b;
-            }
-}
+#include "math/hadamard.h"
+
+static void hadamard(float *x, int64_t n, int64_t width) { kd__hadamard(x, n, width); }
 
 /* The least bfloat16 number not below x >= 0. */
 static float round_up_bfloat16(float x)
@@ -69,3 +63,5 @@ static void scale_eight(float *y, const uint16_t *scales, int64_t n)
         y[i] *= scale;
     }
 }
+
+#endif

@@ -16,11 +16,6 @@ static const choice chats[] = { { "auto", KD_CHAT_AUTO },
                                 { "llama2", KD_CHAT_LLAMA2 },
                                 { "deepseek", KD_CHAT_DEEPSEEK },
                                 { NULL, 0 } };
-static const choice weights_of[] = { { "float32", KD_FLOAT32 },
-                                     { "int8", KD_INT8 },
-                                     { "q4_0", KD_BLOCK_Q4_0 },
-                                     { "iq4_nl", KD_BLOCK_IQ4_NL },
-                                     { NULL, 0 } };
 static const choice caches[] = {
     { "float32", KD_FLOAT32 }, { "float16", KD_FLOAT16 }, { "int8", KD_INT8 }, { NULL, 0 }
 };
@@ -74,7 +69,7 @@ static const option options[] = {
     { "--verify", WORD_FLAG, &asked.verify, NULL,
       "with --records: score 1 or 0 by what each record expects (numbers and LaTeX)", 0, 0, NULL },
     { "--weights", WORD_CHOICE, &asked.weights, "TYPE",
-      "int8 is faster and rounds; those of 4 bits round more", 0, 0, weights_of },
+      "int8 is faster and rounds; those of 4 bits round more", 0, 0, choices_of_weights },
     { "--packed-only", WORD_FLAG, &asked.packed_only, NULL,
       "with --weights: nothing else is kept in memory, a fifth of it or less", 0, 0, NULL },
     { "--cache", WORD_CHOICE, &asked.cache, "TYPE",

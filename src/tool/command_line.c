@@ -14,6 +14,12 @@ static const char exit_status[] =
     "3    the recipe is wrong; nothing was started\n"
     "130  a signal stopped it; the same command continues where it can\n";
 
+const choice choices_of_weights[] = { { "float32", KD_FLOAT32 },
+                                      { "int8", KD_INT8 },
+                                      { "q4_0", KD_BLOCK_Q4_0 },
+                                      { "iq4_nl", KD_BLOCK_IQ4_NL },
+                                      { NULL, 0 } };
+
 /* ---- numbers ---- */
 
 int read_integer(const char *text, int64_t *value)

@@ -25,6 +25,8 @@ typedef struct choice {
     const char *name; /* NULL ends a list */
     int32_t value;
 } choice;
+/* The numbers that products are computed with. */
+extern const choice choices_of_weights[];
 
 typedef struct option {
     const char *name; /* "--max-tokens"; NULL ends a list */

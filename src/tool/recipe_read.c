@@ -18,11 +18,6 @@
 
 /* ---- names of values ---- */
 
-static const choice weights_of[] = { { "float32", KD_FLOAT32 },
-                                     { "int8", KD_INT8 },
-                                     { "q4_0", KD_BLOCK_Q4_0 },
-                                     { "iq4_nl", KD_BLOCK_IQ4_NL },
-                                     { NULL, 0 } };
 static const choice missing_of[] = { { "error", KD_MISSING_ERROR },
                                      { "absent", KD_MISSING_ABSENT },
                                      { NULL, 0 } };
@@ -76,7 +71,8 @@ static const choice precision_of[] = { { "float32", KD_PRECISION_FLOAT32 },
 static const recipe_key teacher_keys[] = { TEACHER(model, KEY_TEXTS, 0, 0, NULL, NULL),
                                            TEACHER(store, KEY_TEXTS, 0, 0, NULL, NULL),
                                            TEACHER(arrays, KEY_NODE, 0, 0, NULL, NULL),
-                                           TEACHER(weights, KEY_CHOICE, 0, 0, weights_of, NULL),
+                                           TEACHER(weights, KEY_CHOICE, 0, 0, choices_of_weights,
+                                                   NULL),
                                            TEACHER(packed_only, KEY_BOOL, 0, 0, NULL, NULL),
                                            TEACHER(missing, KEY_CHOICE, 0, 0, missing_of, NULL),
                                            TEACHER(any_tokens, KEY_BOOL, 0, 0, NULL, NULL),

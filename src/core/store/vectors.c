@@ -4,6 +4,7 @@
  * largest numbers off is worth the finer steps. */
 #include <math.h>
 
+#include "math/hadamard.h"
 #include "math/random.h"
 #include "core/store/codec.h"
 
@@ -17,13 +18,7 @@ static int64_t power_of_two(int64_t d)
 /* Orthonormal Walsh-Hadamard transform of n = 2^m numbers, its own inverse. */
 static void hadamard(float *x, int64_t n)
 {
-    for (int64_t half = 1; half < n; half *= 2)
-        for (int64_t start = 0; start < n; start += 2 * half)
-            for (int64_t i = start; i < start + half; i++) {
-                const float a = x[i], b = x[i + half];
-                x[i] = a + b;
-                x[i + half] = a - b;
-            }
+    kd__hadamard(x, n, n);
     const float scale = (float)(1 / sqrt((double)n));
     for (int64_t i = 0; i < n; i++) x[i] *= scale;
 }
