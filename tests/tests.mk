@@ -274,7 +274,7 @@ check-blas:
 # CLANG=none: without BLAS as well, one run for both.
 CLANG ?= $(BLAS)
 check-clang:
-	$(MAKE) --no-print-directory CC=clang CXX=clang++ BLAS=$(CLANG) BUILD=build/clang LIB=build/clang/lib built unit internal check-symbols
+	KD_TEST_TURN=$(TURN) $(MAKE) --no-print-directory CC=clang CXX=clang++ BLAS=$(CLANG) BUILD=build/clang LIB=build/clang/lib built unit internal check-symbols
 
 check-arm64:
 	CK_EXCLUDE_TAGS="$(LEFT_OUT)" KD_TEST_TURN=$(TURN) sh tests/gates/arm64.sh
@@ -337,6 +337,7 @@ style: check-pages
 	$(PYTHON) tests/gates/style.py
 	$(PYTHON) tests/gates/words.py
 	$(MAKE) --no-print-directory check-python-style
+	$(MAKE) --no-print-directory check-gates EVERY=0
 
 # The package by all rules of python/pyproject.toml and by mypy; what else is Python by the formatter and by length.
 RUFF ?= $(or $(wildcard $(PEERS)/bin/ruff),ruff)

@@ -4,7 +4,8 @@
 #
 # The copy is built once, at -O1; each break starts from it and compiles what the break touches.
 # Before its first break a gate must be green there; SEEN_GREEN=yes leaves that to whoever has just
-# run the gates. EVERY=3: of the breaks that run the library one in three, chosen by the commit.
+# run the gates. EVERY=3: of the breaks that run the library one in three, chosen by the commit;
+# EVERY=0: none is tried, all are only looked at: does each still find the line that it changes?
 set -eu
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 tree=$work/tree whole=$work/whole
@@ -34,30 +35,33 @@ wanted() { # name
 }
 turns() { # a break that runs the library: has it its turn?
     count=$((count + 1))
-    [ $(((count + commit) % ${EVERY:-1})) -eq 0 ]
+    [ $(((count + commit) % every)) -eq 0 ]
 }
-words=$* proved=0 misses=0 greens=' ' has_library= count=0
+words=$* proved=0 misses=0 greens=' ' has_library= count=0 every=${EVERY:-1}
 
 # A break: its name, the gate (a make target, with the suite or the file of Python that must notice
 # it where that is known), the files, what to change in each (sed). One that changes nothing or does
 # not compile proves nothing.
 prove() {
     wanted "$1" || return 0
+    applies "$@" && [ "$every" -ne 0 ] || return 0
     reads "$2" || turns || return 0
     reads "$2" || library
     fresh
     green "$2" || { missed "$1: $2 is red before anything is broken"; return 0; }
-    for file in $3; do
-        sed -i "$4" "$file"
-        cmp -s "$file" "$whole/$file" || continue
-        echo "$4" > "$work/log"
-        missed "$1: the break did not apply to $file"
-        return 0
-    done
+    sed -i "$4" $3
     compiles "$3" "$2" || { missed "$1: $3 does not compile once it is broken"; return 0; }
     if run "$2"; then missed "$1: stayed green with $3 broken"; return 0; fi
     proved=$((proved + 1))
     echo "red as it should be: $1"
+}
+applies() { # name, gate, files, change
+    for file in $3; do
+        sed "$4" "$whole/$file" | cmp -s - "$whole/$file" || continue
+        echo "$4" > "$work/log"
+        missed "$1: the break finds no line in $file"
+        return 1
+    done
 }
 green() { # gate
     [ -z "${SEEN_GREEN:-}" ] || return 0
@@ -144,7 +148,7 @@ prove "exchange: a rank draws the random numbers of another" unit:exchange \
     src/core/exchange/step_together.c 's/model->rows_before = has_batch ? rows : apart;/;/'
 prove "exchange: own gradients are not rounded as they travel" unit:exchange \
     src/core/exchange/travel.c \
-    's/if (r == x->rank) kd__convert_from_float32(.*/memset(rounded, 0, sizeof rounded);/'
+    's/if (is_own) kd__convert_from_float32(.*/memset(rounded, 0, sizeof rounded);/'
 prove "exchange: what was foreseen is not taken over" unit:exchange \
     src/core/exchange/step_together.c 's/    kd__exchange_adopt(x);/;/'
 prove "exchange: foreseen without moments" unit:exchange src/core/optimizer/step.c \
@@ -177,7 +181,7 @@ prove "python: a reference page that is out of date" check-python:test_interface
     's/^# Classes/# Classes of old/'
 
 # ---- sanitizers: libraries of their own, built once for each kind ----
-if [ "${EVERY:-1}" -eq 1 ] && wanted "asan: ubsan:"; then
+if [ "$every" -eq 1 ] && wanted "asan: ubsan:"; then
     library
     fresh
     run check-asan:data || missed "check-asan is red before anything is broken"
@@ -190,4 +194,5 @@ prove "ubsan: a shift too far" check-asan:model src/formats/json.c \
 prove "tsan: a counter without a lock" check-tsan:context src/base/thread.c \
     's/    while ((index = atomic_fetch_add/    static int calls; calls++;\n&/'
 [ "$misses" -eq 0 ] || { echo "FAILED: $misses breaks, $proved gates were seen red"; exit 1; }
+[ "$every" -ne 0 ] || { echo "breaks: each finds its line"; exit 0; }
 echo "${words:+of \"$words\": }$proved gates were seen red"
