@@ -241,7 +241,7 @@ check-python: all
 SUITES = unit internal check-threads
 # One process; its log names each test as it ends.
 NOFORK = CK_FORK=no CK_TAP_LOG_FILE_NAME=-
-VARIANT = $(MAKE) --no-print-directory BUILD=build/$(1) LIB=build/$(1)/lib CFLAGS="-O1 -g -fno-omit-frame-pointer $(2)" SANITIZE="$(2)"
+VARIANT = $(MAKE) --no-print-directory BUILD=build/$(1) LIB=build/$(1)/lib CFLAGS="-O1 -g1 -fno-omit-frame-pointer $(2)" SANITIZE="$(2)"
 
 # Address and undefined behavior in one build: neither hides what the other looks for.
 check-asan:
