@@ -58,6 +58,7 @@ if [ "${2:-}" = rivals ]; then
     "$folder/bin/python" -c "import model2vec" 2> /dev/null || $pip --no-deps model2vec==0.10.0
     "$folder/bin/python" -c "import librosa" 2> /dev/null || $pip librosa==0.11.0 ||
         echo "no librosa"
+    "$folder/bin/python" -c "import mpi4py" 2> /dev/null || $pip mpi4py==4.1.2 || echo "no mpi4py"
     native llama-cpp-python 0.3.36 llama_cpp
     native ik-llama-cpp-python 0.1.5 ik_llama_cpp
 fi
