@@ -1523,7 +1523,7 @@ class kd_speed_options(Structure):
         ("new_tokens", c_int32),
         ("repeats", c_int32),
         ("weights", c_int32),
-        ("reserved", c_int32),
+        ("cache", c_int32),
     ]
     struct_size: int
     sequences: int
@@ -1531,7 +1531,7 @@ class kd_speed_options(Structure):
     new_tokens: int
     repeats: int
     weights: int
-    reserved: int
+    cache: int
 
 
 class kd_speed(Structure):

@@ -415,6 +415,7 @@ class SpeedOptions(TypedDict, total=False):
     new_tokens: int
     repeats: int
     weights: DType
+    cache: DType
 
 
 class StudentOptions(TypedDict, total=False):
@@ -1312,6 +1313,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         "new_tokens": ("int", ""),
         "repeats": ("int", "the medians of this many are reported"),
         "weights": ("DType", "as in kd_generator_options"),
+        "cache": ("DType", "as in kd_generator_options; 0: DType.FLOAT32. Since 0.2"),
     },
     "kd_student_options": {
         "layers": ("int", "of the student; 0: all"),

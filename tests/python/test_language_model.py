@@ -97,6 +97,10 @@ class GeneratorTest(Case):
     def test_speed_is_measured(self):
         speed = self.model.measure_speed(prompt_tokens=4, new_tokens=4, repeats=1)
         self.assertGreater(speed.tokens_per_second, 0)
+        half = self.model.measure_speed(
+            prompt_tokens=4, new_tokens=4, repeats=1, cache=kd.DType.FLOAT16
+        )
+        self.assertEqual(2 * half.cache_bytes, speed.cache_bytes)
 
 
 class StudentTest(Case):

@@ -169,6 +169,7 @@ static kd_status make_generator(kd_generator **out, kd_model *model, const kd_sp
     const int64_t tokens = kd__round_up((int64_t)o->prompt_tokens + o->new_tokens, 64) + 64;
     options.max_sequences = o->sequences;
     options.weights = o->weights;
+    options.cache = o->cache ? o->cache : KD_FLOAT32;
     options.cache_tokens = o->sequences * tokens;
     return kd_generator_create(out, model, &options);
 }

@@ -111,6 +111,13 @@ START_TEST(speed_and_facts_of_a_model)
     ck_assert(s.tokens_per_second > 0 && s.prompt_tokens_per_second > 0 &&
               s.time_to_first_token > 0 && s.token_p99 >= s.token_p50 &&
               s.peak_bytes > 4 * f.parameters);
+    const int64_t cache_bytes = s.cache_bytes;
+    o.cache = KD_INT8;
+    OK(kd_model_measure_speed(model, &o, &s));
+    ck_assert(s.cache_bytes > cache_bytes / 4 && s.cache_bytes < cache_bytes / 2);
+    o.cache = KD_INT32;
+    FAILS(kd_model_measure_speed(model, &o, &s), KD_ERR_UNSUPPORTED, "cache");
+    o.cache = KD_FLOAT32;
     o.repeats = 1;
     /* one run of few tokens has a speed too */
     for (o.new_tokens = 1; o.new_tokens < 5; o.new_tokens++) {
