@@ -9,8 +9,8 @@ medians, ratios and the largest resident memory are printed.
 Each rival runs under its best setting for each work (bench/rivals.py); the tables, with the
 settings, are also in build/bench-language.json. llama.cpp's own llama-batched-bench is measured too
 where it is in PATH. SMOLLM2 is a Hugging Face folder of SmolLM2-135M (with gguf/*.gguf beside it
-for llama.cpp), DATA the folder of the texts. COMPILED=0 leaves torch.compile out, and
-PRECISION=bfloat16 trains in that alone.
+for llama.cpp), DATA the folder of the texts. COMPILED=0 leaves torch.compile out,
+PRECISION=bfloat16 trains in that alone, COUNTS="1 32" generates so many sequences at once.
 """
 
 import glob
@@ -28,6 +28,7 @@ import rivals
 from language_ours import NEW, PROMPT, SHAPES, operations
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
+COUNTS = [int(n) for n in os.environ.get("COUNTS", "1 8 32 128").split()]
 COMPILED = os.environ.get("COMPILED", "1") == "1"
 PRECISION = os.environ.get("PRECISION", "float32 bfloat16").split()
 PARTS = ["scale", "train", "memory", "forward", "skip", "tokenize", "generate", "drafts"]
@@ -271,7 +272,7 @@ def tokenizing(folder, data):
 def generation(folder, data):
     found = measure("ours_cache_divergence", folder, data)[0]
     print(f"\nkeys and values in float16: mean KL to float32 ones {found:.1e} nat a token")
-    for count in (1, 8, 32, 128):
+    for count in COUNTS:
         sides = {
             "ours, 8-bit, 8-bit cache": ("ours_generate", folder, data, count, "INT8", "INT8"),
             "ours, 8-bit, float16 cache": ("ours_generate", folder, data, count, "INT8", "FLOAT16"),
