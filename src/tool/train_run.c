@@ -29,6 +29,19 @@ static void forget(const train_run *run)
     }
 }
 
+/* Whether the run has come as far as its log: a start that failed leaves a recipe alone. */
+static int has_begun(const train_run *run)
+{
+    static const char *const names[] = { "log.jsonl", "checkpoint.kdc", "report.json" };
+    int begun = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !begun; i++) {
+        char *path = in_folder(run, names[i]);
+        begun = file_exists(path);
+        free(path);
+    }
+    return begun;
+}
+
 /* The folder belongs to this recipe, or to none yet. */
 static int check_recipe(train_run *run)
 {
@@ -36,7 +49,7 @@ static int check_recipe(train_run *run)
     const char *ours = run->recipe.canonical;
     size_t size;
     int code = EXIT_DONE;
-    if (!file_exists(path)) code = file_write(path, ours, strlen(ours));
+    if (!has_begun(run) || !file_exists(path)) code = file_write(path, ours, strlen(ours));
     else {
         char *theirs = file_read(path, &size);
         if (!theirs) code = EXIT_FAILED;

@@ -247,6 +247,14 @@ class StopTest(CommandCase):
         process.communicate()
         self.assertIn("no other process", done.stderr)
 
+    def test_a_start_that_failed_leaves_the_folder_to_another_recipe(self):
+        self.recipe(changed(student={"model": "nowhere"}))
+        self.run_words("train", "recipe.json", code=1)
+        self.assertNotIn("log.jsonl", os.listdir(os.path.join(self.folder, "run")))
+        self.recipe(CLASSIFIER)
+        self.run_words("train", "recipe.json")
+        self.run_words("train", "recipe.json", "--set", "seed=2", code=3)
+
     def test_other_data_is_another_run(self):
         self.recipe(self.LONG)
         process = self.start("train", "recipe.json")
