@@ -175,6 +175,10 @@ static int print_plan(kd_context *context, const settings *s)
 {
     kd_plan_info p = { .struct_size = sizeof p };
     char *text;
+    if (!s->plan.samples || !s->plan.tokens)
+        return say(EXIT_USAGE, "expected how much data there is: --samples N --tokens N");
+    if (!(s->plan.flops > 0))
+        return say(EXIT_USAGE, "expected what the machine attains: --gflops N, or --measure");
     PLAN_DO(kd_plan_estimate(context, &s->plan, &p));
     PLAN_DO(saying.json ? kd_plan_to_json(context, &p, &text)
                         : kd_plan_to_text(context, &p, &text));

@@ -79,6 +79,10 @@ class CommandTest(Case):
         code, _, error = self.run_it("--gflops", "1", self.folder)
         self.assertEqual(code, 1)
         self.assertIn("expected a config.json", error)
+        for words, missing in ("--gflops 1", "--tokens"), ("--samples 1 --tokens 9", "--measure"):
+            code, _, error = self.run_it(*words.split(), "smollm2-135m")
+            self.assertEqual(code, 2)
+            self.assertIn(missing, error)
 
 
 if __name__ == "__main__":
