@@ -147,6 +147,11 @@ $(MPI_SHARED): $(BUILD)/mpi/transport_mpi.o $(SHARED)
 	ln -sf $(@F) $(LIB)/libkdistill-mpi.so.$(SOVERSION)
 	ln -sf libkdistill-mpi.so.$(SOVERSION) $(LIB)/libkdistill-mpi.so
 
+# docs/scale.md: mpirun -n 4 build/examples/ranks
+$(BUILD)/examples/ranks: examples/ranks.c examples/check.h $(MPI_SHARED)
+	@mkdir -p $(@D)
+	$(MPICC) -std=gnu11 -O2 $(WARNINGS) -Iinclude -Impi $< -o $@ -L$(LIB) -Wl,-rpath,$(abspath $(LIB)) -lkdistill-mpi -lkdistill -lm
+
 $(LIB)/libkdistill-mpi.a: $(BUILD)/mpi/transport_mpi.o
 	rm -f $@
 	$(AR) rcs $@ $<
