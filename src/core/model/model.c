@@ -57,8 +57,7 @@ static kd_status fill_model(kd_model *model, const char *config, const kd_model_
     model->seed = o->seed ? o->seed : context->seed;
     model->gradients_fresh = 1;
     model->packed_only = o->packed_only != 0;
-    if (model->packed_only)
-        KD_TRY(kd__network_pack(&model->net, o->weights, &model->packed_bytes));
+    if (model->packed_only) KD_TRY(kd__network_pack(&model->net, o->weights, &model->packed_bytes));
     KD_TRY(KD_NEW(context, &model->parameters, kd__network_held(&model->net)));
     KD_TRY(place_gradients(&model->net, o, &model->gradient_count));
     model->gradients_shared = o->shared_gradients != 0;
@@ -261,8 +260,8 @@ kd_status kd_model_get_info(kd_model *model, kd_model_info *facts)
         .layers = e->layers ? (int32_t)e->layers(&model->net) : 0,
         .parameters = n,
         .active_parameters = e->active_parameters ? e->active_parameters(&model->net) : n,
-        .memory_bytes =
-            4 * kd__network_held(&model->net) * (model->frozen ? 1 : 2) + model->packed_bytes,
+        .memory_bytes = 4 * kd__network_held(&model->net) * (model->frozen ? 1 : 2) +
+                        model->packed_bytes,
         .float32_bytes = 4 * n,
         .float16_bytes = 2 * n,
         .int8_bytes = int8_bytes ? int8_bytes : n

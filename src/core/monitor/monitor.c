@@ -33,9 +33,8 @@ kd_status kd_monitor_create(kd_monitor **out, kd_model *model, const kd_monitor_
     if (o.keep_best && model->frozen) KD_TRY(kd__model_check_whole(model, "keep_best"));
     KD_TRY(kd__object_create((void **)&monitor, model->object.context, sizeof *monitor));
     kd_status status =
-        o.keep_best
-            ? KD_NEW(model->object.context, &monitor->kept, kd__network_held(&model->net))
-            : KD_OK;
+        o.keep_best ? KD_NEW(model->object.context, &monitor->kept, kd__network_held(&model->net))
+                    : KD_OK;
     if (status != KD_OK) {
         kd__object_destroy(monitor);
         return status;

@@ -264,8 +264,8 @@ static kd_status part_gradient(kd_model *model, const kd__rows *rows, const part
 }
 
 kd_status kd__lora_weight_gradient(kd_model *model, const kd__rows *rows, int32_t matrix,
-                                   const float *x, int64_t inputs, const float *dy,
-                                   int64_t outputs, int add)
+                                   const float *x, int64_t inputs, const float *dy, int64_t outputs,
+                                   int add)
 {
     kd__lora *l = lora_of(model);
     int64_t row = 0;
@@ -373,7 +373,8 @@ kd_status kd_model_add_lora(kd_model *model, const char *pattern, const kd_lora_
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_lora_options"));
     KD_FAIL_IF(!kd__has_trunk(model), KD_ERR_UNSUPPORTED,
                "lora: the model is not a language model");
-    KD_FAIL_IF(model->frozen, KD_ERR_STATE, "lora: a frozen model does not train: load it with frozen 0%s",
+    KD_FAIL_IF(model->frozen, KD_ERR_STATE,
+               "lora: a frozen model does not train: load it with frozen 0%s",
                model->packed_only ? ", which packed_only allows" : "");
     KD_FAIL_IF(kd__trunk_of(model)->lattice, KD_ERR_STATE,
                "lora: the model is on a lattice: take it off with kd_model_set_lattice, format 0");

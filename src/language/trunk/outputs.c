@@ -98,8 +98,8 @@ static kd_status make_logits(kd_model *model, const float *states)
     KD_TRY(kd__trunk_trains_packed(model, d->head)
                ? kd__packed_linear(model, &rows, d->head, states, d->outer, d->classes, s->logits)
            : s->packed ? kd__packed_product(s->packed, d->head, states, rows.count, s->logits)
-                     : kd__linear(&rows, states, d->outer, kd__tensor_values(model, d->head),
-                                  d->classes, s->logits));
+                       : kd__linear(&rows, states, d->outer, kd__tensor_values(model, d->head),
+                                    d->classes, s->logits));
     kd__bias(&rows, s->logits, kd__tensor_values(model, d->head_bias), d->classes);
     s->logits_known = 1;
     return KD_OK;

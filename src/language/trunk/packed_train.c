@@ -25,8 +25,7 @@ int64_t kd__packed_made_floats(const kd__trunk_config *d)
         const int32_t each[] = { l->q, l->o, l->gate, l->down };
         for (int k = 0; k < 4; k++) {
             const int64_t inputs = kd__packed_inputs(d, l, each[k]);
-            most = kd__max(
-                most, rows_at_once(kd__packed_outputs(d, l, each[k]), inputs) * inputs);
+            most = kd__max(most, rows_at_once(kd__packed_outputs(d, l, each[k]), inputs) * inputs);
         }
     }
     return most;

@@ -301,8 +301,8 @@ static kd_status packed_logits_gradient(kd_model *model, const kd__rows *rows, c
     const kd__trunk *s = kd__trunk_of(model);
     const kd__trunk_config *d = &s->config;
     const float *dlogits = s->outside.dlogits;
-    KD_TRY(kd__lora_weight_gradient(model, rows, d->head, states, d->outer, dlogits, d->classes,
-                                    1));
+    KD_TRY(
+        kd__lora_weight_gradient(model, rows, d->head, states, d->outer, dlogits, d->classes, 1));
     return kd__packed_input_gradient(model, rows, d->head, dlogits, d->classes, d->outer, dstates,
                                      add);
 }

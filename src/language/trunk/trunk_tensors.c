@@ -23,8 +23,8 @@ static float **effective_of(const kd_model *model)
     kd__trunk *trunk = kd__trunk_of(model);
     return model->packed_only ? NULL /* made when they are needed */
            : trunk->lora      ? &trunk->lora->effective
-           : trunk->lattice ? &trunk->lattice->effective
-                            : NULL;
+           : trunk->lattice   ? &trunk->lattice->effective
+                              : NULL;
 }
 
 const float *kd__parameters_seen(const kd_model *model)
@@ -247,8 +247,7 @@ int64_t kd__trunk_lowest(const kd_model *model)
 static kd_status larger(const kd_model *model, const float *values, int64_t before, float **made)
 {
     KD_TRY(KD_NEW(model->object.context, made, kd__network_held(&model->net)));
-    if (values)
-        memcpy(*made, values, (size_t)(before - model->net.packed) * sizeof **made);
+    if (values) memcpy(*made, values, (size_t)(before - model->net.packed) * sizeof **made);
     return KD_OK;
 }
 
