@@ -88,8 +88,8 @@ typedef struct kd_model_options {
      * `weights`, and logits out of the 8-bit head in losses too. Passes, teachers, generators of
      * the same `weights` and size facts work. What needs float32 matrices is KD_ERR_STATE and says
      * so: kd_model_parameters, kd_model_tensor of a matrix, saving, checkpoints, copying, cutting
-     * students, GGUF files. KD_ERR_UNSUPPORTED: other models, and layers that are shared. Not frozen,
-     * it trains adapters (kd_model_add_lora), norms, biases and heads: see there. Since 0.2 */
+     * students, GGUF files. KD_ERR_UNSUPPORTED: other models, and layers that are shared. Not
+     * frozen, it trains adapters (kd_model_add_lora), norms, biases and heads. Since 0.2 */
     int32_t packed_only;
     /* names or patterns of outputs, with commas between: kd_model_keep for each. NULL: none */
     const char *keep;

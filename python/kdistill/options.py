@@ -904,7 +904,7 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
             "ices is Status.ERR_STATE and says so: kd_model_parameters, kd_model_tensor of a matrix"
             ", saving, checkpoints, copying, cutting students, GGUF files. Status.ERR_UNSUPPORTED: "
             "other models, and layers that are shared. Not frozen, it trains adapters (kd_model_add"
-            "_lora), norms, biases and heads: see there. Since 0.2"
+            "_lora), norms, biases and heads. Since 0.2"
         ),
         "keep": (
             "str | None",
