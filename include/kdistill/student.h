@@ -167,7 +167,12 @@ KD_API void kd_lora_options_init(kd_lora_options *options, size_t size);
  * - The first call freezes all other tensors (kd_model_freeze can unfreeze some).
  * - Passes, generators and kd_model_save see W + alpha / rank B A: a saved folder has it merged.
  * - Views and optimizers made before become invalid.
- * - May be called again for other matrices. */
+ * - May be called again for other matrices.
+ * - Of a model of packed_only that is not frozen (QLoRA): the base stays in few bits, and A and B
+ *   alone have gradients and moments. Passes make W + alpha / rank B A in float32, some rows at a
+ *   time, and do not round their inputs: gradients are exact. Generators of the same `weights` add
+ *   the adapters to the packed products. kd_model_save writes adapter_config.json and
+ *   adapter_model.safetensors, which PEFT loads; checkpoints hold the adapters, not the base. */
 KD_API kd_status kd_model_add_lora(kd_model *model, const char *pattern,
                                    const kd_lora_options *options);
 

@@ -5637,7 +5637,16 @@ FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {
         "- Passes, generators and kd_model_save see W + alpha / rank B A: a saved folder has it mer"
         "ged.\n"
         "- Views and optimizers made before become invalid.\n"
-        "- May be called again for other matrices."
+        "- May be called again for other matrices.\n"
+        "- Of a model of packed_only that is not frozen (QLoRA): the base stays in few bits, and A "
+        "and B\n"
+        "  alone have gradients and moments. Passes make W + alpha / rank B A in float32, some rows"
+        " at a\n"
+        "  time, and do not round their inputs: gradients are exact. Generators of the same `weight"
+        "s` add\n"
+        "  the adapters to the packed products. kd_model_save writes adapter_config.json and\n"
+        "  adapter_model.safetensors, which PEFT loads; checkpoints hold the adapters, not the base"
+        "."
     ),
     "kd_student_preset": (
         c_int32, [c_char_p, POINTER(c_char_p)],

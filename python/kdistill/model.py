@@ -237,6 +237,18 @@ class Model(Handle):
             found.append(((name.value or b"").decode(), array(values, self)))
         return found
 
+    def tensor(self, name: str) -> NDArray[numpy.float32]:
+        """A view of the tensor with this name; of a packed_only model those that are not packed."""
+        count, found = c_int32(), c_char_p()
+        check(lib.kd_model_tensor_count(self._pointer, byref(count)))
+        for i in range(count.value):
+            check(lib.kd_model_tensor(self._pointer, i, byref(found), None))
+            if (found.value or b"").decode() == name:
+                values = _api.kd_array()
+                check(lib.kd_model_tensor(self._pointer, i, None, byref(values)))
+                return array(values, self)
+        raise KeyError(name)
+
     def tensor_gradient(self, index: int) -> NDArray[numpy.float32]:
         """A view of the gradient of the tensor with this number."""
         values = _api.kd_array()

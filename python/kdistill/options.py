@@ -896,15 +896,16 @@ MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "packed_only": (
             "int",
-            "1: with `weights` of few bits, a frozen model keeps its matrices in them alone, and is"
-            " made a layer at a time: about 1.1 (DType.INT8) or .6 bytes a parameter, and a layer i"
-            "n float32 while it is made. The products' weights are those of packed_only 0, bit for "
-            "bit; rows of the embedding come out of the 8-bit head where it is tied, else out of bl"
-            "ocks of Block.Q8_0 or of `weights`, and logits out of the 8-bit head in losses too. Pa"
-            "sses, teachers, generators of the same `weights` and size facts work. What needs float"
-            "32 matrices is Status.ERR_STATE and says so: kd_model_parameters, kd_model_tensor of a"
-            " matrix, saving, checkpoints, copying, cutting students, GGUF files. Status.ERR_UNSUPP"
-            "ORTED: other models, and layers that are shared. Since 0.2"
+            "1: with `weights` of few bits, a model keeps its matrices in them alone, and is made a"
+            " layer at a time: about 1.1 (DType.INT8) or .6 bytes a parameter, and a layer in float"
+            "32 while it is made. The products' weights are those of packed_only 0, bit for bit; ro"
+            "ws of the embedding come out of the 8-bit head where it is tied, else out of blocks of"
+            " Block.Q8_0 or of `weights`, and logits out of the 8-bit head in losses too. Passes, t"
+            "eachers, generators of the same `weights` and size facts work. What needs float32 matr"
+            "ices is Status.ERR_STATE and says so: kd_model_parameters, kd_model_tensor of a matrix"
+            ", saving, checkpoints, copying, cutting students, GGUF files. Status.ERR_UNSUPPORTED: "
+            "other models, and layers that are shared. Not frozen, it trains adapters (kd_model_add"
+            "_lora), norms, biases and heads. Since 0.2"
         ),
         "keep": (
             "str | None",

@@ -66,6 +66,23 @@ void kd__int4_fill_blocks(kd__int4 *q, int64_t row, const uint8_t *from)
     }
 }
 
+void kd__int4_row(const kd__int4 *q, int64_t row, float *to)
+{
+    const kd__block_format *f = kd__block_find(q->format);
+    const int shift = shift_of(row);
+    uint8_t block[ROW_BLOCK];
+    float x[GROUP];
+    for (int64_t g = 0; g < q->groups; g++) {
+        const uint8_t *from = block_of(q, row, g);
+        memcpy(block, from + row % WIDE * 2, 2);
+        for (int64_t k = 0; k < HALF; k++)
+            block[2 + k] = (uint8_t)((from[place_of(row, k)] >> shift & 15) |
+                                     (from[place_of(row, k + HALF)] >> shift & 15) << 4);
+        f->decode(block, x);
+        memcpy(to + g * GROUP, x, (size_t)kd__min(GROUP, q->inputs - g * GROUP) * sizeof *x);
+    }
+}
+
 typedef struct {
     kd__int4 *q;
     const kd__block_format *format;

@@ -38,6 +38,9 @@ kd_status kd__int4_fill(kd__int4 *q, kd_context *context, const char *name, cons
 /* A row's blocks as a GGUF file has them. */
 void kd__int4_fill_blocks(kd__int4 *q, int64_t row, const uint8_t *blocks);
 
+/* A row of W as float32: what its blocks stand for. */
+void kd__int4_row(const kd__int4 *q, int64_t row, float *to);
+
 /* Floats of scratch that a product of so many rows takes. */
 int64_t kd__int4_scratch(const kd_context *context, int64_t rows, int64_t inputs);
 /* y (rows, outputs) = x W' */

@@ -33,7 +33,7 @@ typedef struct recipe_student {
     recipe_lora lora;
     texts freeze;
     int64_t layers, hidden_size, intermediate_size, key_value_heads;
-    int32_t choose, calibrate, recompute, activations;
+    int32_t choose, calibrate, recompute, activations, weights, packed_only;
 } recipe_student;
 
 /* One of text, records, arrays, idx, csv. */

@@ -100,6 +100,8 @@ static const recipe_key student_keys[] = {
     STUDENT(calibrate, KEY_BOOL, 0, 0, NULL, NULL),
     STUDENT(recompute, KEY_BOOL, 0, 0, NULL, NULL),
     STUDENT(activations, KEY_CHOICE, 0, 0, activations_of, NULL),
+    STUDENT(weights, KEY_CHOICE, 0, 0, choices_of_weights, NULL),
+    STUDENT(packed_only, KEY_BOOL, 0, 0, NULL, NULL),
     STUDENT(lora, KEY_OBJECT, 0, 0, NULL, lora_keys),
     STUDENT(freeze, KEY_TEXTS, 0, 0, NULL, NULL),
     END_OF_KEYS

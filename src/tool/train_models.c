@@ -220,6 +220,8 @@ static kd_model_options student_options(const train_run *run)
     kd_model_options o = KD_MODEL_OPTIONS_INIT;
     o.recompute = s->recompute;
     o.activations = s->activations;
+    o.weights = s->weights;
+    o.packed_only = s->packed_only;
     return o;
 }
 

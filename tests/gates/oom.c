@@ -16,6 +16,7 @@
 #include "use_heads.h"
 #include "use_images.h"
 #include "use_many.h"
+#include "use_packed.h"
 #include "use_pairs.h"
 #include "use_relations.h"
 #include "use_samples.h"
@@ -47,6 +48,7 @@ enum {
     PART_EXCHANGE,
     PART_ARROW,
     PART_MANY,
+    PART_PACKED,
     PARTS
 };
 
@@ -720,6 +722,7 @@ static kd_status run_part(run_parts *r, kd_context *ctx, const char *folder, int
     case PART_EXCHANGE: return use_exchange(ctx, folder);
     case PART_ARROW: return use_arrow(ctx, folder);
     case PART_MANY: return use_many(ctx, folder);
+    case PART_PACKED: return use_packed(ctx, folder);
     default: return use_images(ctx, folder);
     }
 }

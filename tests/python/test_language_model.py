@@ -173,6 +173,42 @@ class StudentTest(Case):
         with self.assertRaisesRegex(kd.Error, "expected rows of 5 numbers"):
             student.append_dense(np.eye(4))
 
+    def test_adapters_of_a_packed_base_are_saved_for_peft(self):
+        path = self.folder + "/base"
+        kd.Model(self.ctx, LLAMA).save(path)
+        packed = {"weights": kd.Block.Q4_0, "packed_only": True}
+        model = kd.Model.load(self.ctx, path, **packed)
+        model.add_lora(rank=2, alpha=6.0)
+        model.add_lora("lm_head.weight", rank=3, alpha=3.0)
+        optimizer = kd.Optimizer(self.ctx, kd.OptimizerKind.ADAMW, model)
+        loss = kd.Loss(self.ctx)
+        loss.add(kd.LossKind.CROSS_ENTROPY, label_field="tokens", align=kd.Align.NEXT)
+        for _ in range(2):
+            model.forward(self.batch)
+            loss.backward(model, self.batch)
+            optimizer.step(1e-2)
+        model.save(self.folder + "/adapter")
+        with open(self.folder + "/adapter" + "/adapter_config.json") as file:
+            config = json.load(file)
+        head, query = "lm_head", "model.layers.0.self_attn.q_proj"
+        self.assertEqual((config["peft_type"], config["r"]), ("LORA", 2))
+        self.assertEqual((config["rank_pattern"][head], config["alpha_pattern"][head]), (3, 3))
+        self.assertEqual((config["rank_pattern"][query], config["alpha_pattern"][query]), (2, 6))
+        self.assertIn(query, config["target_modules"])
+        with open(self.folder + "/adapter" + "/adapter_model.safetensors", "rb") as file:
+            bytes_ = file.read()
+        size = int.from_bytes(bytes_[:8], "little")
+        header = json.loads(bytes_[8 : 8 + size])
+        for side in "AB":
+            entry = header[f"base_model.model.{query}.lora_{side}.weight"]
+            begin, end = (8 + size + at for at in entry["data_offsets"])
+            found = np.frombuffer(bytes_[begin:end], np.float32).reshape(entry["shape"])
+            here = model.tensor(f"{query}.weight.lora_{side}")
+            np.testing.assert_array_equal(found, here)
+            self.assertGreater(np.abs(here).max(), 0)
+        with self.assertRaises(kd.Error):
+            model.tensor(f"{query}.weight")
+
     def test_adapters_are_trained_layer_by_layer(self):
         student = self.student()
         student.add_lora(rank=2)

@@ -136,9 +136,9 @@ kd_status kd__exchange_compare_values(kd_exchange *exchange, const kd_optimizer 
     for (int64_t i = 0; i < items; i++) {
         const kd_model *model = i < count ? NULL : optimizer->models[i - count];
         const kd__parameter *p = &optimizer->parameters[model ? 0 : i];
-        exchange->hashes[i] =
-            model ? hash_of(model->parameters, (size_t)model->net.parameters * sizeof(float))
-                  : hash_of(p->values, (size_t)p->count * sizeof(float));
+        exchange->hashes[i] = model ? hash_of(model->parameters,
+                                              (size_t)kd__network_held(&model->net) * sizeof(float))
+                                    : hash_of(p->values, (size_t)p->count * sizeof(float));
     }
     KD_TRY(kd__exchange_gather(exchange, exchange->hashes, exchange->all_hashes,
                                items * (int64_t)sizeof *exchange->hashes));

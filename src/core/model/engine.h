@@ -131,6 +131,9 @@ typedef struct kd__engine {
     /* A tensor of the file that is none of the model's: known, or an error that names it. */
     kd_status (*check_extra)(const kd_model *model, const char *name, const kd_array *values,
                              const char *folder);
+    /* Of a packed_only model that trains: what is trained, as a folder. NULL: there is no such. */
+    kd_status (*save_packed)(kd_model *model, const char *folder,
+                             const kd_model_save_options *options);
     kd_status (*list_entries)(kd_model *model, const kd_model_save_options *options,
                               struct kd__entries *to);
     kd_status (*write_config)(kd_model *model, const kd_model_save_options *options,

@@ -294,6 +294,8 @@ kd_status kd_model_save(kd_model *model, const char *folder, const kd_model_save
                KD_FLOAT32, KD_FLOAT16, KD_BFLOAT16, o.dtype);
     KD_FAIL_IF(o.shard_bytes < 0, KD_ERR_RANGE, "shard_bytes: expected 0 or more, got %lld",
                (long long)o.shard_bytes);
+    if (model->packed_only && !model->frozen && model->net.engine->save_packed)
+        return model->net.engine->save_packed(model, folder, &o);
     KD_TRY(kd__model_check_whole(model, "save"));
     kd_context *context = model->object.context;
     kd__text config = { .context = context };

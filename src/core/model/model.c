@@ -27,8 +27,10 @@ void kd_model_save_options_init(kd_model_save_options *o, size_t size)
 /* Floats of gradients, and where they lie. */
 static kd_status place_gradients(kd__network *net, const kd_model_options *o, int64_t *floats)
 {
-    *floats = o->frozen ? 0 : net->parameters;
+    *floats = o->frozen ? 0 : kd__network_held(net);
     if (!o->shared_gradients) return KD_OK;
+    KD_FAIL_IF(net->packed, KD_ERR_UNSUPPORTED,
+               "shared_gradients: expected 0 with packed_only, whose matrices have no gradients");
     KD_FAIL_IF(!net->engine->share_gradients, KD_ERR_UNSUPPORTED,
                "shared_gradients: only language models have them");
     return o->frozen ? KD_OK : net->engine->share_gradients(net, floats);
@@ -55,10 +57,8 @@ static kd_status fill_model(kd_model *model, const char *config, const kd_model_
     model->seed = o->seed ? o->seed : context->seed;
     model->gradients_fresh = 1;
     model->packed_only = o->packed_only != 0;
-    model->held = model->net.parameters;
-    if (model->packed_only)
-        KD_TRY(kd__network_pack(&model->net, o->weights, &model->held, &model->packed_bytes));
-    KD_TRY(KD_NEW(context, &model->parameters, model->held));
+    if (model->packed_only) KD_TRY(kd__network_pack(&model->net, o->weights, &model->packed_bytes));
+    KD_TRY(KD_NEW(context, &model->parameters, kd__network_held(&model->net)));
     KD_TRY(place_gradients(&model->net, o, &model->gradient_count));
     model->gradients_shared = o->shared_gradients != 0;
     if (!model->frozen) KD_TRY(KD_NEW(context, &model->gradients, model->gradient_count));
@@ -69,11 +69,13 @@ static kd_status check_weights(const kd_model_options *o)
 {
     const int32_t w = o->weights;
     const int few = w == KD_INT8 || w == KD_BLOCK_Q4_0 || w == KD_BLOCK_IQ4_NL;
-    KD_FAIL_IF(w != KD_FLOAT32 && (!few || !o->frozen), KD_ERR_UNSUPPORTED,
+    KD_FAIL_IF(w != KD_FLOAT32 && (!few || (!o->frozen && !o->packed_only)), KD_ERR_UNSUPPORTED,
                "weights: expected KD_FLOAT32 (%d), or KD_INT8 (%d), KD_BLOCK_Q4_0 (%d) or "
                "KD_BLOCK_IQ4_NL (%d) for a frozen model, got %d%s",
                KD_FLOAT32, KD_INT8, KD_BLOCK_Q4_0, KD_BLOCK_IQ4_NL, w,
-               few ? " for one that trains" : "");
+               few ? " for one that trains: with packed_only 1 its adapters do "
+                     "(kd_model_add_lora)"
+                   : "");
     KD_FAIL_IF(o->packed_only && !few, KD_ERR_INVALID,
                "packed_only: expected weights KD_INT8 (%d), KD_BLOCK_Q4_0 (%d) or KD_BLOCK_IQ4_NL "
                "(%d), which matrices are kept in, got %d",
@@ -224,7 +226,7 @@ kd_status kd_model_estimate_memory(kd_context *context, const char *config,
 {
     kd_model_options o = defaults;
     kd__network net;
-    int64_t floats, gradients, bytes;
+    int64_t floats, gradients, bytes, packed = 0;
     KD_NEED(context);
     KD_NEED(info);
     KD_TRY(kd__options_read(&o, sizeof o, options, "kd_model_options"));
@@ -232,12 +234,10 @@ kd_status kd_model_estimate_memory(kd_context *context, const char *config,
                (long long)o.max_rows);
     if (o.packed_only) KD_TRY(check_weights(&o));
     KD_TRY(kd__network_read(&net, context, config));
-    int64_t held = net.parameters, packed = 0;
-    kd_status status = size_of(&net, context, &o, &floats, &gradients);
-    if (status == KD_OK && o.packed_only)
-        status = kd__network_pack(&net, o.weights, &held, &packed);
+    kd_status status = o.packed_only ? kd__network_pack(&net, o.weights, &packed) : KD_OK;
+    if (status == KD_OK) status = size_of(&net, context, &o, &floats, &gradients);
     kd_model_memory_info now = { .parameters = net.parameters,
-                                 .parameter_bytes = held * 4 + packed };
+                                 .parameter_bytes = kd__network_held(&net) * 4 + packed };
     kd__network_free(&net, context);
     KD_TRY(status);
     KD_TRY(kd__multiply(floats, 4, &bytes));
@@ -260,7 +260,8 @@ kd_status kd_model_get_info(kd_model *model, kd_model_info *facts)
         .layers = e->layers ? (int32_t)e->layers(&model->net) : 0,
         .parameters = n,
         .active_parameters = e->active_parameters ? e->active_parameters(&model->net) : n,
-        .memory_bytes = 4 * model->held * (model->frozen ? 1 : 2) + model->packed_bytes,
+        .memory_bytes = 4 * kd__network_held(&model->net) * (model->frozen ? 1 : 2) +
+                        model->packed_bytes,
         .float32_bytes = 4 * n,
         .float16_bytes = 2 * n,
         .int8_bytes = int8_bytes ? int8_bytes : n
@@ -290,6 +291,7 @@ kd_status kd_model_gradients(kd_model *model, kd_array *values)
     KD_NEED(model);
     KD_NEED(values);
     KD_TRY(check_readable(model));
+    KD_TRY(kd__model_check_whole(model, "gradients"));
     model->gradients_foreign = KD__FOREIGN_VIEWED;
     kd__array_view(values, model->gradients, KD_FLOAT32, 1, &model->net.parameters);
     return KD_OK;
@@ -334,6 +336,12 @@ kd_status kd_model_tensor_gradient(kd_model *model, int32_t index, kd_array *val
     KD_NEED(model);
     KD_NEED(values);
     KD_TRY(check_readable(model));
+    KD_TRY(kd__check_index(index, model->net.tensor_count, "tensor"));
+    const kd__tensor *t = &model->net.tensors[index];
+    KD_FAIL_IF(t->is_packed, KD_ERR_STATE,
+               "%s is kept in few bits alone and has no gradient: an adapter has ("
+               "kd_model_add_lora)",
+               t->name);
     model->gradients_foreign = KD__FOREIGN_VIEWED;
     return tensor_view(model, index, model->gradients, NULL, values);
 }
@@ -353,8 +361,13 @@ kd_status kd_model_freeze(kd_model *model, const char *pattern, int32_t on)
     KD_NEED(model);
     KD_NEED(pattern);
     for (int64_t i = 0; i < model->net.tensor_count; i++) {
-        if (!kd__matches(pattern, model->net.tensors[i].name)) continue;
-        freeze_tensor(model, (int32_t)i, on != 0);
+        const kd__tensor *t = &model->net.tensors[i];
+        if (!kd__matches(pattern, t->name)) continue;
+        KD_FAIL_IF(t->is_packed && !on, KD_ERR_STATE,
+                   "%s is kept in few bits alone and stays frozen: give it an adapter "
+                   "(kd_model_add_lora), or load the model with packed_only 0",
+                   t->name);
+        if (!t->is_packed) freeze_tensor(model, (int32_t)i, on != 0);
         matched++;
     }
     KD_FAIL_IF(!matched, KD_ERR_NOT_FOUND, "no parameter matches '%.60s'", pattern);
@@ -426,12 +439,13 @@ kd_status kd_model_zero_gradients(kd_model *model)
     return KD_OK;
 }
 
-/* Parameters, the dropout counter, and gradients that wait for the next step. */
+/* Parameters (of a packed_only model what is not packed, with its adapters), the dropout counter,
+ * and gradients that wait for the next step. */
 kd_status kd__model_save_state(kd_model *model, kd__text *state)
 {
-    size_t bytes = (size_t)model->net.parameters * sizeof(float);
+    size_t bytes = (size_t)kd__network_held(&model->net) * sizeof(float);
     int64_t pending = !model->frozen && !model->gradients_fresh;
-    KD_TRY(kd__model_check_whole(model, "checkpoint"));
+    if (model->frozen) KD_TRY(kd__model_check_whole(model, "checkpoint"));
     KD_FAIL_IF(pending && model->gradients_shared, KD_ERR_STATE,
                "checkpoint: a step is open: call kd_optimizer_step first");
     kd__model_end_rehearsal(model); /* as in the model that is read */
@@ -447,8 +461,8 @@ kd_status kd__model_save_state(kd_model *model, kd__text *state)
 
 kd_status kd__model_restore_state(kd_model *model, kd__state_reader *reader, int apply)
 {
-    int64_t numbers[3], bytes = model->net.parameters * 4; /* seed, passes, pending */
-    KD_TRY(kd__model_check_whole(model, "checkpoint"));
+    int64_t numbers[3], bytes = kd__network_held(&model->net) * 4; /* seed, passes, pending */
+    if (model->frozen) KD_TRY(kd__model_check_whole(model, "checkpoint"));
     KD_TRY(kd__state_expect(reader, model->net.parameters, "parameters of the model"));
     KD_TRY(kd__state_expect(reader, model->net.tensor_count, "tensors of the model"));
     KD_TRY(kd__state_get(reader, numbers, sizeof numbers));

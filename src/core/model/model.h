@@ -28,7 +28,7 @@ typedef struct kd__network {
     int64_t input_size; /* numbers a row */
     kd__tensor *tensors;
     int64_t tensor_count, tensor_room;
-    int64_t parameters;
+    int64_t parameters, packed; /* numbers; of them in few bits alone, without a place */
     const kd__engine *engine;
     void *state; /* the engine's */
     /* (slots): what evaluating passes are asked to keep; what the last pass was asked for when it
@@ -76,8 +76,7 @@ struct kd_model {
     int64_t packed_bytes;
     const kd__model_source *source; /* while it is made; NULL: it is */
     uint64_t seed;
-    float *parameters, *gradients;
-    int64_t held; /* numbers of `parameters`: all but those of packed tensors */
+    float *parameters, *gradients; /* of the tensors that are not packed */
     /* 1: since a checkpoint was saved, or other numbers put in their place, no pass came: what is
      * made of parameters over several steps begins from the start */
     int32_t parameters_replaced;
@@ -121,9 +120,14 @@ kd_status kd__network_keep_all(kd__network *net, const char *patterns);
 kd_status kd__network_tensor(kd__network *net, kd_context *context, const char *name, int32_t rank,
                              const int64_t *dims, int32_t *index);
 
-/* Marks what packed_only keeps in few bits alone, and moves the others together: numbers of these,
- * bytes of those. */
-kd_status kd__network_pack(kd__network *net, int32_t weights, int64_t *held, int64_t *bytes);
+/* Marks what packed_only keeps in few bits alone, which no optimizer writes, and moves the others
+ * together; bytes of what is packed. */
+kd_status kd__network_pack(kd__network *net, int32_t weights, int64_t *bytes);
+/* Numbers of the block of parameters, and of that of gradients: all but the packed ones. */
+static inline int64_t kd__network_held(const kd__network *net)
+{
+    return net->parameters - net->packed;
+}
 
 /* An output of the engine or of a head; 0: there are no more slots. */
 int kd__network_describe(const kd__network *net, int32_t slot, kd__output_facts *facts);

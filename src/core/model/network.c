@@ -21,7 +21,7 @@ kd_status kd__network_tensor(kd__network *net, kd_context *context, const char *
         tensor->dims[i] = dims[i];
         KD_TRY(kd__multiply(tensor->count, dims[i], &tensor->count));
     }
-    tensor->offset = tensor->gradient = net->parameters;
+    tensor->offset = tensor->gradient = kd__network_held(net);
     KD_FAIL_IF(tensor->count > ((int64_t)1 << 40) || net->parameters > ((int64_t)1 << 40),
                KD_ERR_CONFIG, "config: more than 2^40 parameters");
     net->parameters += tensor->count;
@@ -29,18 +29,20 @@ kd_status kd__network_tensor(kd__network *net, kd_context *context, const char *
     return KD_OK;
 }
 
-kd_status kd__network_pack(kd__network *net, int32_t weights, int64_t *held, int64_t *bytes)
+kd_status kd__network_pack(kd__network *net, int32_t weights, int64_t *bytes)
 {
     KD_FAIL_IF(!net->engine->pack, KD_ERR_UNSUPPORTED,
                "packed_only: expected a language model or a transformer over patches: only these "
                "have weights of few bits");
     KD_TRY(net->engine->pack(net, weights, bytes));
-    *held = 0;
+    int64_t held = 0;
     for (int64_t i = 0; i < net->tensor_count; i++) {
         kd__tensor *t = &net->tensors[i];
-        t->offset = *held;
-        if (!t->is_packed) *held += t->count;
+        t->offset = t->gradient = held;
+        if (t->is_packed) t->frozen = 1;
+        else held += t->count;
     }
+    net->packed = net->parameters - held;
     return KD_OK;
 }
 

@@ -14,7 +14,7 @@ void kd_monitor_options_init(kd_monitor_options *o, size_t size)
 
 static size_t kept_bytes(const kd_monitor *monitor)
 {
-    return (size_t)monitor->model->net.parameters * sizeof *monitor->kept;
+    return (size_t)kd__network_held(&monitor->model->net) * sizeof *monitor->kept;
 }
 
 kd_status kd_monitor_create(kd_monitor **out, kd_model *model, const kd_monitor_options *options)
@@ -30,10 +30,11 @@ kd_status kd_monitor_create(kd_monitor **out, kd_model *model, const kd_monitor_
                o.patience);
     KD_FAIL_IF(!(o.min_change >= 0), KD_ERR_RANGE, "min_change: expected 0 or more, got %g",
                o.min_change);
-    if (o.keep_best) KD_TRY(kd__model_check_whole(model, "keep_best"));
+    if (o.keep_best && model->frozen) KD_TRY(kd__model_check_whole(model, "keep_best"));
     KD_TRY(kd__object_create((void **)&monitor, model->object.context, sizeof *monitor));
     kd_status status =
-        o.keep_best ? KD_NEW(model->object.context, &monitor->kept, model->net.parameters) : KD_OK;
+        o.keep_best ? KD_NEW(model->object.context, &monitor->kept, kd__network_held(&model->net))
+                    : KD_OK;
     if (status != KD_OK) {
         kd__object_destroy(monitor);
         return status;
@@ -101,7 +102,7 @@ kd_status kd_monitor_restore(kd_monitor *monitor)
 kd_status kd__monitor_save(kd_monitor *monitor, kd__text *state)
 {
     const int64_t numbers[] = { monitor->reports, monitor->best_report, monitor->bad };
-    KD_TRY(kd__state_put_number(state, monitor->kept ? monitor->model->net.parameters : 0));
+    KD_TRY(kd__state_put_number(state, monitor->kept ? kd__network_held(&monitor->model->net) : 0));
     KD_TRY(kd__text_append(state, numbers, sizeof numbers));
     KD_TRY(kd__text_append(state, &monitor->best, sizeof monitor->best));
     return monitor->kept ? kd__text_append(state, monitor->kept, kept_bytes(monitor)) : KD_OK;
@@ -111,7 +112,7 @@ kd_status kd__monitor_restore_state(kd_monitor *monitor, kd__state_reader *reade
 {
     int64_t numbers[3];
     double best;
-    KD_TRY(kd__state_expect(reader, monitor->kept ? monitor->model->net.parameters : 0,
+    KD_TRY(kd__state_expect(reader, monitor->kept ? kd__network_held(&monitor->model->net) : 0,
                             "parameters kept by the monitor"));
     KD_TRY(kd__state_get(reader, numbers, sizeof numbers));
     KD_TRY(kd__state_get(reader, &best, sizeof best));

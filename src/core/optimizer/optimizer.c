@@ -202,7 +202,7 @@ kd_status kd_optimizer_add_model(kd_optimizer *optimizer, kd_model *model)
         const kd__tensor *tensor = &model->net.tensors[i];
         /* what adapters hang on takes no moments */
         if (model->has_adapters && tensor->frozen) continue;
-        if (tensor->is_statistic) continue;
+        if (tensor->is_statistic || tensor->is_packed) continue;
         kd__parameter *p = next_parameter(optimizer, tensor->name, tensor->count);
         p->values = model->parameters + tensor->offset;
         p->gradients = kd__tensor_gradient(model, (int32_t)i);

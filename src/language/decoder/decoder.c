@@ -1,5 +1,6 @@
 /* The engine of decoder language models: a trunk with a config and a folder of its own. */
 #include "language/decoder/decoder.h"
+#include "language/trunk/lora.h"
 
 static void free_state(kd__network *net, kd_context *context)
 {
@@ -44,6 +45,7 @@ const kd__engine kd__decoder_engine = {
     .read_apart = kd__sentence_read,
     .write_apart = kd__sentence_write,
     .check_extra = kd__decoder_check_extra,
+    .save_packed = kd__lora_save,
     .list_entries = kd__decoder_list_entries,
     .write_config = kd__decoder_write_config,
 };

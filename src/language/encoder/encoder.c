@@ -2,6 +2,7 @@
 #include "language/encoder/encoder.h"
 
 #include "base/memory.h"
+#include "language/trunk/lora.h"
 
 static void free_state(kd__network *net, kd_context *context)
 {
@@ -56,6 +57,7 @@ const kd__engine kd__encoder_engine = {
     .read_apart = kd__sentence_read,
     .write_apart = kd__sentence_write,
     .check_extra = kd__encoder_check_extra,
+    .save_packed = kd__lora_save,
     .list_entries = kd__encoder_list_entries,
     .write_config = kd__encoder_write_config,
 };

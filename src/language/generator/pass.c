@@ -4,6 +4,7 @@
 
 #include "base/thread.h"
 #include "language/generator/generate.h"
+#include "language/trunk/lora.h"
 #include "language/trunk/packed.h"
 #include "math/gemm.h"
 #include "math/kernels.h"
@@ -18,7 +19,7 @@ typedef struct {
     const kd__trunk_config *d;
     int64_t index; /* of the layer */
     kd__rows rows;
-    float *x, *normed, *qkv, *att, *gu, *act, *cosine, *sine, *scratch;
+    float *x, *normed, *qkv, *att, *gu, *act, *cosine, *sine, *low, *scratch;
     int64_t stride; /* of a thread's scratch */
 } pass;
 
@@ -53,7 +54,12 @@ static void add_residual(const pass *w, const float *from, int32_t bias)
 static kd_status linear(const pass *w, int32_t weight, const float *x, int64_t inputs,
                         int64_t outputs, float *y)
 {
-    if (w->g->packed) return kd__packed_product(w->g->packed, weight, x, w->rows.count, y);
+    if (w->g->packed) {
+        KD_TRY(kd__packed_product(w->g->packed, weight, x, w->rows.count, y));
+        return w->g->model->packed_only ? kd__lora_add_product(w->g->model, &w->rows, weight, x,
+                                                               inputs, outputs, w->low, y)
+                                        : KD_OK;
+    }
     const kd__gemm product = { .b_t = 1,
                                .m = w->rows.count,
                                .n = outputs,
@@ -126,6 +132,7 @@ static int64_t lay_out(pass *w, float *at)
         { &w->act, r * d->inner },
         { &w->cosine, r * d->width / 2 },
         { &w->sine, r * d->width / 2 },
+        { &w->low, r * kd__lora_rank(w->g->model) },
         { &w->scratch, w->stride * w->context->threads },
     };
     const size_t count = sizeof parts / sizeof *parts;
@@ -186,9 +193,10 @@ kd_status kd__generate_logits(kd_generator *g, const float *hidden)
 {
     const kd__trunk_config *d = kd__trunk_config_of(g->model);
     kd_context *context = g->object.context;
-    const pass w = {
-        .g = g, .context = context, .d = d, .rows = { context, g->rows.output_count }
-    };
+    pass w = { .g = g, .context = context, .d = d, .rows = { context, g->rows.count } };
+    w.stride = kd__attend_scratch(g);
+    lay_out(&w, g->block); /* as the pass had it */
+    w.rows.count = g->rows.output_count;
     const int64_t need = w.rows.count * d->vocabulary;
     KD_TRY(grow(context, &g->logits, &g->logits_room, need));
     return linear(&w, d->head, hidden, d->outer, d->vocabulary, g->logits);

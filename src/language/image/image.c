@@ -2,6 +2,7 @@
 #include "language/image/image.h"
 
 #include "base/memory.h"
+#include "language/trunk/lora.h"
 
 static void free_state(kd__network *net, kd_context *context)
 {
@@ -45,6 +46,7 @@ const kd__engine kd__image_engine = {
     .complete = kd__image_complete,
     .other_name = kd__image_other_name,
     .check_extra = kd__image_check_extra,
+    .save_packed = kd__lora_save,
     .list_entries = kd__image_list_entries,
     .write_config = kd__image_write_config,
 };

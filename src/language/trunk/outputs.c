@@ -95,9 +95,11 @@ static kd_status make_logits(kd_model *model, const float *states)
     const kd__rows rows = { model->object.context, model->rows };
     if (s->logits_known) return KD_OK;
     KD_TRY(KD_RESERVE(rows.context, &s->logits, &s->logits_room, rows.count * d->classes));
-    KD_TRY(s->packed ? kd__packed_product(s->packed, d->head, states, rows.count, s->logits)
-                     : kd__linear(&rows, states, d->outer, kd__tensor_values(model, d->head),
-                                  d->classes, s->logits));
+    KD_TRY(kd__trunk_trains_packed(model, d->head)
+               ? kd__packed_linear(model, &rows, d->head, states, d->outer, d->classes, s->logits)
+           : s->packed ? kd__packed_product(s->packed, d->head, states, rows.count, s->logits)
+                       : kd__linear(&rows, states, d->outer, kd__tensor_values(model, d->head),
+                                    d->classes, s->logits));
     kd__bias(&rows, s->logits, kd__tensor_values(model, d->head_bias), d->classes);
     s->logits_known = 1;
     return KD_OK;
@@ -215,6 +217,11 @@ static void view_part(kd_model *model, int32_t index, int gradient, kd_array *va
                       kd_array *slope_view, const kd_array **slope)
 {
     const kd__tensor *t = &model->net.tensors[index];
+    if (t->is_packed) {
+        if (gradient && model->gradients_fresh && !kd__trunk_of(model)->outside.head_written)
+            kd__lora_clear(model, index);
+        return;
+    }
     kd__array_view(value, kd__tensor_values(model, index), KD_FLOAT32, t->rank, t->dims);
     if (!gradient || !kd__lora_wants(model, index, t->count)) return;
     if (model->gradients_fresh && !kd__trunk_of(model)->outside.head_written)

@@ -64,6 +64,7 @@ void kd__packed_free(kd__packed *m)
         kd__int4_free(&m->matrices[i].four, m->context);
     }
     kd__release(m->context, m->matrices);
+    kd__release(m->context, m->made);
     kd__release(m->context, m->rows);
     kd__release(m->context, m);
 }

@@ -19,6 +19,7 @@ typedef struct kd__packed {
     int32_t weights; /* KD_INT8, or the format of 4 bits */
     int64_t count;
     kd__packed_matrix *matrices; /* by tensor; empty where a tensor begins none */
+    float *made; /* rows of a matrix as float32, of a model that trains (packed_train.c) */
     /* of packed_only: rows of an embedding that is not the head, else NULL */
     uint8_t *rows;
     int64_t row_bytes;
@@ -60,5 +61,19 @@ int kd__packed_smoothed_for(const kd__trunk_config *config, const kd__trunk_laye
 /* What rows of an embedding that is not the head are kept in. */
 const kd__block_format *kd__packed_row_format(int32_t weights);
 int64_t kd__packed_row_bytes(const kd__trunk_config *config, int32_t weights);
+
+/* ---- packed_only that trains: its matrices with their adapters as float32, some rows at a time */
+
+/* Numbers that are made at once, at most; floats of scratch of a product and its gradient. */
+int64_t kd__packed_made_floats(const kd__trunk_config *config);
+int64_t kd__packed_train_scratch(const kd_context *context, int64_t rows, int64_t inputs,
+                                 int64_t outputs);
+/* y (rows, outputs) = x W' of the matrix whose first tensor this is. */
+kd_status kd__packed_linear(const kd_model *model, const kd__rows *rows, int32_t weight,
+                            const float *x, int64_t inputs, int64_t outputs, float *y);
+/* dx (rows, inputs) = dy W, or += */
+kd_status kd__packed_input_gradient(const kd_model *model, const kd__rows *rows, int32_t weight,
+                                    const float *dy, int64_t outputs, int64_t inputs, float *dx,
+                                    int add);
 
 #endif

@@ -336,6 +336,8 @@ kd_status kd__packed_make(kd__packed **out, const kd_model *model, int32_t weigh
     m->weights = weights;
     m->count = model->net.tensor_count;
     kd_status status = KD_NEW(context, &m->matrices, m->count);
+    if (status == KD_OK && !model->frozen && model->packed_only)
+        status = KD_NEW(context, &m->made, kd__packed_made_floats(kd__trunk_config_of(model)));
     making w = { .m = m, .model = model, .d = kd__trunk_config_of(model) };
     kd__trunk_pass own = { 0 };
     if (status == KD_OK)

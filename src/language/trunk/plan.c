@@ -98,6 +98,8 @@ void kd__trunk_lay_out(kd__trunk_plan *p, const kd__trunk_config *d, kd__trunk_k
 static int64_t product_scratch(const kd_context *context, int64_t rows, int64_t inputs,
                                int64_t outputs, int32_t train, int32_t weights)
 {
+    if (kd__packed_has(weights) && train)
+        return kd__packed_train_scratch(context, rows, inputs, outputs);
     if (kd__packed_has(weights)) return kd__packed_scratch(context, weights, rows, inputs);
     const int64_t y = kd__gemm_scratch(context, rows, outputs, inputs),
                   dx = train ? kd__gemm_scratch(context, rows, inputs, outputs) : 0,
@@ -165,6 +167,7 @@ kd_status kd__trunk_memory(kd__network *net, const kd_context *context, const kd
     *floats += kd__trunk_scratch(net, context, o);
     if (kd__packed_has(o->weights) && !o->packed_only)
         *floats += kd__packed_bytes(d, o->weights) / 4;
+    if (kd__packed_has(o->weights) && train) *floats += kd__packed_made_floats(d);
     return KD_OK;
 }
 

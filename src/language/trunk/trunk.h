@@ -228,6 +228,8 @@ static inline float *kd__tensor_values(const kd_model *model, int32_t tensor)
     const float *block = t->is_packed ? kd__trunk_of(model)->staged : kd__parameters_seen(model);
     return block ? (float *)(uintptr_t)block + t->offset : NULL;
 }
+/* Is this tensor of a matrix that is packed alone, in a model that trains? */
+int kd__trunk_trains_packed(const kd_model *model, int32_t tensor);
 /* y (R, E): rows of the embedding, however it is kept. */
 kd_status kd__trunk_look_up(const kd_model *model, const kd__rows *rows, const int32_t *tokens,
                             float *y);

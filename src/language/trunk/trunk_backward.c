@@ -10,6 +10,7 @@
 #include "language/trunk/trunk.h"
 #include "language/trunk/lattice.h"
 #include "language/trunk/lora.h"
+#include "language/trunk/packed.h"
 #include "nn/embedding.h"
 #include "nn/dropout.h"
 #include "nn/gated.h"
@@ -38,10 +39,12 @@ static float *values(const backward *w, int32_t tensor)
 {
     return kd__tensor_values(w->model, tensor);
 }
-/* Of tensors that follow one another, `count` numbers in all; NULL: none of them is trained. */
+/* Of tensors that follow one another, `count` numbers in all; NULL: none of them is trained, or
+ * they are packed and their adapters alone have gradients. */
 static float *gradients(const backward *w, int32_t tensor, int64_t count)
 {
-    return tensor >= 0 && kd__lora_wants(w->model, tensor, count)
+    return tensor >= 0 && !w->model->net.tensors[tensor].is_packed &&
+                   kd__lora_wants(w->model, tensor, count)
                ? kd__tensor_gradient(w->model, tensor)
                : NULL;
 }
@@ -111,6 +114,10 @@ static kd_status weight_gradient(const backward *w, int32_t weight, const float 
                                  const float *dy, int64_t outputs, int add)
 {
     float *dw = gradients(w, weight, inputs * outputs);
+    if (kd__trunk_trains_packed(w->model, weight)) {
+        KD_TRY(kd__lora_weight_gradient(w->model, &w->rows, weight, x, inputs, dy, outputs, add));
+        tick(w);
+    }
     if (!dw) return KD_OK;
     KD_TRY(kd__linear_weight_gradient(&w->rows, x, inputs, dy, outputs, dw, add));
     clear_frozen(w, weight, inputs * outputs);
@@ -132,7 +139,9 @@ static void bias_gradient(const backward *w, int32_t bias, const float *dy, int6
 static kd_status input_gradient(const backward *w, int32_t weight, const float *dy, int64_t outputs,
                                 int64_t inputs, float *dx)
 {
-    return kd__linear_input_gradient(&w->rows, dy, outputs, values(w, weight), inputs, dx);
+    return kd__trunk_trains_packed(w->model, weight)
+               ? kd__packed_input_gradient(w->model, &w->rows, weight, dy, outputs, inputs, dx, 0)
+               : kd__linear_input_gradient(&w->rows, dy, outputs, values(w, weight), inputs, dx);
 }
 
 static kd_status linear_gradient(const backward *w, int32_t weight, const float *x, int64_t inputs,
@@ -285,6 +294,19 @@ static kd_status backward_layer(const backward *w, int64_t layer)
 
 /* ---- the ends ---- */
 
+/* The same through a head that is packed: its adapter's gradients. */
+static kd_status packed_logits_gradient(kd_model *model, const kd__rows *rows, const float *states,
+                                        float *dstates, int add)
+{
+    const kd__trunk *s = kd__trunk_of(model);
+    const kd__trunk_config *d = &s->config;
+    const float *dlogits = s->outside.dlogits;
+    KD_TRY(
+        kd__lora_weight_gradient(model, rows, d->head, states, d->outer, dlogits, d->classes, 1));
+    return kd__packed_input_gradient(model, rows, d->head, dlogits, d->classes, d->outer, dstates,
+                                     add);
+}
+
 /* dstates = or += dlogits W,  dW += dlogits' states,  db += sums of dlogits */
 kd_status kd__trunk_logits_gradient(kd_model *model, const float *states, float *dstates, int add)
 {
@@ -298,6 +320,8 @@ kd_status kd__trunk_logits_gradient(kd_model *model, const float *states, float 
                                           head.weight_gradient->data, 1));
     if (head.bias_gradient)
         kd__bias_gradient(&rows, s->outside.dlogits, d->classes, head.bias_gradient->data, 1);
+    if (kd__trunk_trains_packed(model, d->head))
+        return packed_logits_gradient(model, &rows, states, dstates, add);
     const kd__gemm g = { .m = rows.count,
                          .n = d->outer,
                          .k = d->classes,
@@ -348,6 +372,7 @@ static void clear_head(const backward *w)
 {
     const kd__trunk_config *d = w->d;
     if (d->head >= 0 && !d->tied && gradient(w, d->head)) clear(w, d->head);
+    kd__lora_clear(w->model, d->head);
     if (gradient(w, d->head_bias)) clear(w, d->head_bias);
 }
 

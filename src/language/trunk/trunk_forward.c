@@ -141,11 +141,13 @@ static void angles(void *argument, int64_t sequence, int32_t worker)
 
 /* ---- layers ---- */
 
-/* y (R, outputs) = x W', in few bits where the model's weights are. */
+/* y (R, outputs) = x W', in few bits where the model's weights are and nothing trains. */
 static kd_status linear(const kd_model *model, const kd__rows *rows, int32_t weight, const float *x,
                         int64_t inputs, int64_t outputs, float *y)
 {
     const kd__packed *packed = kd__trunk_of(model)->packed;
+    if (kd__trunk_trains_packed(model, weight))
+        return kd__packed_linear(model, rows, weight, x, inputs, outputs, y);
     if (packed) return kd__packed_product(packed, weight, x, rows->count, y);
     return kd__linear(rows, x, inputs, kd__tensor_values(model, weight), outputs, y);
 }

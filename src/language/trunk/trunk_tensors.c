@@ -21,9 +21,10 @@ kd_status kd__trunk_begin(kd__trunk *s, kd_context *context)
 static float **effective_of(const kd_model *model)
 {
     kd__trunk *trunk = kd__trunk_of(model);
-    return trunk->lora      ? &trunk->lora->effective
-           : trunk->lattice ? &trunk->lattice->effective
-                            : NULL;
+    return model->packed_only ? NULL /* made when they are needed */
+           : trunk->lora      ? &trunk->lora->effective
+           : trunk->lattice   ? &trunk->lattice->effective
+                              : NULL;
 }
 
 const float *kd__parameters_seen(const kd_model *model)
@@ -245,15 +246,15 @@ int64_t kd__trunk_lowest(const kd_model *model)
 
 static kd_status larger(const kd_model *model, const float *values, int64_t before, float **made)
 {
-    KD_TRY(KD_NEW(model->object.context, made, model->net.parameters));
-    if (values) memcpy(*made, values, (size_t)before * sizeof **made);
+    KD_TRY(KD_NEW(model->object.context, made, kd__network_held(&model->net)));
+    if (values) memcpy(*made, values, (size_t)(before - model->net.packed) * sizeof **made);
     return KD_OK;
 }
 
 static kd_status make_blocks(kd_model *model, int64_t before, float *made[3], int64_t *gradients)
 {
     float **effective = effective_of(model);
-    *gradients = model->net.parameters;
+    *gradients = kd__network_held(&model->net);
     KD_TRY(larger(model, model->parameters, before, &made[0]));
     if (effective) KD_TRY(larger(model, *effective, before, &made[1]));
     if (model->frozen) return KD_OK;
