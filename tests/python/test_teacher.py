@@ -44,6 +44,30 @@ class TeacherTest(Samples):
         expected = (self.v[self.numbers] + self.said(live)) / 2
         np.testing.assert_allclose(self.said(mixed), expected, atol=1e-5)
 
+    def test_an_ensemble_of_language_models(self):
+        """They give hidden states and a head, not logits."""
+        models = [kd.Model(self.ctx, LLAMA, seed=seed, frozen=True) for seed in (1, 2)]
+        batch = kd.Batch(self.ctx).begin_packed([0, 4, 9]).set("tokens", np.arange(9))
+        expected = []
+        for model in models:
+            logits = model.forward(batch, kd.Mode.EVALUATE).output("logits").astype(np.float64)
+            expected.append(np.exp(logits) / np.exp(logits).sum(1, keepdims=True))
+        members = [kd.Teacher.from_model(model) for model in models]
+        teacher = kd.Teacher.from_ensemble(self.ctx, members, weights=[3, 1])
+        student, loss = kd.Model(self.ctx, LLAMA, seed=3), kd.Loss(self.ctx)
+        loss.add(kd.LossKind.FORWARD_KL)
+        loss.keep_outputs(student, teacher)
+        for _ in range(2):
+            targets = teacher.read(batch, kd.Targets(self.ctx))
+            got = targets.field("logits")
+            wanted = 0.75 * expected[0] + 0.25 * expected[1]
+            np.testing.assert_allclose(np.exp(got), wanted, rtol=1e-5)
+        student.forward(batch, kd.Mode.TRAIN)
+        z = student.output("logits").astype(np.float64)
+        q = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+        value = (wanted * np.log(wanted / q)).sum(1).mean()
+        self.assertAlmostEqual(loss.backward(student, batch, targets).value, value, 6)
+
     def test_teachers_of_tasks_do_not_collide(self):
         keys = self.seen.samples.keys.copy()
         some = kd.Teacher(self.ctx, keys[:20], lookup=kd.Lookup.KEY, missing=kd.Missing.ABSENT).add(

@@ -136,14 +136,17 @@ kd_status kd__read_ensemble(kd_teacher *teacher, kd_batch *batch, kd_targets *ta
     int absent = 0;
     KD_TRY(kd__members_read(teacher, batch, targets));
     for (int64_t m = 0; m < teacher->member_count; m++)
+        KD_TRY(kd__logits_open(targets->members[m], teacher->ensemble_field));
+    for (int64_t m = 0; m < teacher->member_count; m++)
         if (kd__sparse_find(targets->members[m], teacher->ensemble_field))
             return kd__ensemble_merge_sparse(teacher, targets);
     for (int64_t m = 0; m < teacher->member_count; m++) {
         const kd__field *field =
             kd__fields_find(&targets->members[m]->fields, teacher->ensemble_field);
         KD_FAIL_IF(!field || field->values.dtype != KD_FLOAT32, KD_ERR_NOT_FOUND,
-                   "ensemble: member %lld gave no field '%s'", (long long)m,
-                   teacher->ensemble_field);
+                   "ensemble: member %lld gave no field '%s' of float32: 'field' of "
+                   "kd_ensemble_options, the only one that is merged",
+                   (long long)m, teacher->ensemble_field);
         int64_t width = kd__array_row(&field->values);
         KD_FAIL_IF(m && width != dims[1], KD_ERR_SHAPE,
                    "ensemble: member %lld has %lld classes, the first has %lld", (long long)m,

@@ -1,4 +1,6 @@
 /* Logits of a head: a block of rows of hidden states through it. */
+#include <string.h>
+
 #include "base/array.h"
 #include "base/context.h"
 #include "base/numbers.h"
@@ -95,4 +97,34 @@ kd_status kd__logits_compute(kd_context *context, const kd__logits *l, int64_t f
     const float *hidden = (const float *)(const void *)(l->data + first * l->step);
     return kd__head_logits(context, &head, hidden, l->step / (int64_t)sizeof *hidden, count, x,
                            l->classes);
+}
+
+static kd_status fill(kd_targets *targets, const kd__logits *logits, const uint8_t *present,
+                      kd__field *to)
+{
+    const int64_t rows = to->values.dims[0], block = kd__logits_block(logits);
+    float *x = (float *)(void *)to->buffer;
+    if (present) {
+        KD_TRY(kd__fields_open_present(&targets->fields, to));
+        memcpy(to->present_buffer, present, (size_t)rows);
+    }
+    for (int64_t first = 0; first < rows; first += block)
+        KD_TRY(kd__logits_compute(targets->object.context, logits, first,
+                                  kd__min(block, rows - first), x + first * logits->classes));
+    return KD_OK;
+}
+
+kd_status kd__logits_open(kd_targets *targets, const char *name)
+{
+    const kd__virtual *head = kd__virtual_find(targets, name);
+    const uint8_t *present;
+    kd__logits logits;
+    kd__field *to;
+    if (!head || !kd__logits_find(targets, name, &logits, &present)) return KD_OK;
+    const kd__field *hidden = kd__fields_find(&targets->fields, head->hidden);
+    const int64_t dims[2] = { hidden->values.dims[0], logits.classes };
+    KD_TRY(kd__fields_open_unit(&targets->fields, KD__OF_ROWS, name, KD_FLOAT32, 2, dims, &to));
+    const kd_status status = fill(targets, &logits, present, to);
+    if (status != KD_OK) to->active = 0;
+    return status;
 }

@@ -102,6 +102,9 @@ typedef struct kd__logits {
  * *present is its own. */
 int kd__logits_find(const kd_targets *targets, const char *name, kd__logits *logits,
                     const uint8_t **present);
+/* Makes the logits of a head of that name a dense field of the targets as well; without such a head
+ * nothing happens. */
+kd_status kd__logits_open(kd_targets *targets, const char *name);
 /* Rows of a head's logits that are held at once. */
 int64_t kd__logits_block(const kd__logits *logits);
 /* Rows first .. first + count - 1 of a head's logits: x (count, classes). */
