@@ -29,13 +29,25 @@ static void forget(const train_run *run)
     }
 }
 
-/* The folder belongs to this recipe, or to none yet. */
+static int has(const train_run *run, const char *name)
+{
+    char *path = in_folder(run, name);
+    const int there = file_exists(path);
+    free(path);
+    return there;
+}
+
+static int is_done(const train_run *run) { return has(run, "report.json"); }
+
+/* The folder belongs to this recipe, or to none yet: a run that has saved nothing, as one whose
+ * teacher was not found, keeps nobody out. */
 static int check_recipe(train_run *run)
 {
     char *path = in_folder(run, "recipe.json");
     const char *ours = run->recipe.canonical;
     size_t size;
     int code = EXIT_DONE;
+    if (!is_done(run) && !has(run, "checkpoint.kdc")) forget(run);
     if (!file_exists(path)) code = file_write(path, ours, strlen(ours));
     else {
         char *theirs = file_read(path, &size);
@@ -305,14 +317,6 @@ static void drop_checkpoint(const train_run *run)
     char *path = in_folder(run, "checkpoint.kdc");
     kd__os_remove(path);
     free(path);
-}
-
-static int is_done(const train_run *run)
-{
-    char *path = in_folder(run, "report.json");
-    const int done = file_exists(path);
-    free(path);
-    return done;
 }
 
 int train_go(train_run *run, int restart)

@@ -247,6 +247,12 @@ class StopTest(CommandCase):
         process.communicate()
         self.assertIn("no other process", done.stderr)
 
+    def test_a_run_that_saved_nothing_keeps_no_recipe_out(self):
+        self.recipe(changed(teacher={"model": "nowhere"}))
+        self.assertIn("nowhere", self.run_words("train", "recipe.json", code=1).stderr)
+        self.recipe(CLASSIFIER)
+        self.run_words("train", "recipe.json")
+
     def test_other_data_is_another_run(self):
         self.recipe(self.LONG)
         process = self.start("train", "recipe.json")
