@@ -16,6 +16,8 @@ DLL = "kdistill-0.dll"
 SMALL = (
     "-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables"
 ).split()
+#: zig takes clang's -Oz for -Os and keeps frame pointers unless it is told.
+SMALLER = ["-Xclang", "-Oz", "-fomit-frame-pointer"]
 ELF = (
     "-shared -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,defs -Wl,--build-id=none "
     f"-Wl,--hash-style=gnu -Wl,-soname,{SONAME} -Wl,--version-script=lib/libkdistill.map"
@@ -24,6 +26,11 @@ ELF = (
 PE = "-shared -s -Wl,--gc-sections -Wl,--dynamicbase".split()
 #: What runs once for each number is compiled for speed, the rest for size.
 FAST = ("src/math/", "src/nn/", "src/core/loss/rows", "src/core/optimizer/", "src/audio/mel_")
+
+#: Of these what runs once a step or less, and so is compiled for size all the same.
+RARE = ("src/math/eigen.c", "src/core/optimizer/optimizer.c")
+#: On x86-64 the portable kernels are for processors without AVX.
+PORTABLE = "src/math/kernels_portable.c"
 
 
 class Target:
@@ -106,19 +113,22 @@ def build(folder, target=None, compiler=None):
     """
     os.makedirs(folder, exist_ok=True)
     processor = target.processor if target else platform.machine()
-    extra = {}
+    extra, small = {}, ["-Os"]
     if target:
         compiler = [*zig_command(), "cc", "-target", target.zig, "-fno-sanitize=undefined"]
         extra = {"ZIG_GLOBAL_CACHE_DIR": os.path.join(os.path.dirname(folder), "zig-cache")}
         extra["ZIG_LOCAL_CACHE_DIR"] = extra["ZIG_GLOBAL_CACHE_DIR"]
+        small += SMALLER
     compiler = compiler or shlex.split(os.environ.get("CC", "cc"))
     prefix = f"-ffile-prefix-map={tree.ROOT}=."
     common = [*compiler, *tree.PLAIN, *SMALL, prefix, "-Iinclude", "-Isrc"]
 
     def compile_one(source):
-        speed = "-O3" if source.startswith(FAST) else "-Os"
+        speed = ["-O3"] if source.startswith(FAST) and source not in RARE else small
+        if source == PORTABLE and len(names) > len(tree.sources("other")):
+            speed = ["-Os"]
         made = _object(folder, source)
-        _run([*common, speed, *tree.FLAGS.get(source, []), "-c", source, "-o", made], extra)
+        _run([*common, *speed, *tree.FLAGS.get(source, []), "-c", source, "-o", made], extra)
         return made
 
     names = tree.sources(processor)

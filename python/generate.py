@@ -166,10 +166,7 @@ def _struct(struct: headers.Struct) -> list[str]:
 def _function(function: headers.Function) -> list[str]:
     kinds = [parameter(p) for p in function.parameters]
     result = ctype(*headers.declaration(function.result)[:2])
-    head = f"{result}, ["
-    lines = [f'    "{function.name}": (']
-    lines += wrapped(head, kinds, "],", 8)
-    return [*lines, *literal(function.comment, 8), "    ),"]
+    return wrapped(f'"{function.name}": ({result}, [', kinds, "]),", 4)
 
 
 def api_file() -> str:
@@ -193,8 +190,8 @@ def api_file() -> str:
     for name, held in enums().items():
         first = len(prefix([c.name for c in held]))
         lines += [f'    "{c.name}": ("{name}", "{c.name[first:]}"),' for c in held]
-    lines += ["}", "", "#: name: (result, argument types, the header's comment)"]
-    lines += ["FUNCTIONS: dict[str, tuple[Any, list[Any], str]] = {"]
+    lines += ["}", "", "#: name: (result, argument types)"]
+    lines += ["FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {"]
     for function in headers.functions():
         lines += _function(function)
     return "\n".join([*lines, "}", ""])

@@ -90,9 +90,9 @@ def _load() -> ctypes.CDLL:
     path = library_path()
     library = _open(path)
     _check_version(library, path)
-    for name, (result, arguments, text) in _api.FUNCTIONS.items():
+    for name, (result, arguments) in _api.FUNCTIONS.items():
         function = _function(library, name, path)
-        function.restype, function.argtypes, function.__doc__ = result, arguments, text
+        function.restype, function.argtypes = result, arguments
     return library
 
 

@@ -175,10 +175,6 @@ static int print_plan(kd_context *context, const settings *s)
 {
     kd_plan_info p = { .struct_size = sizeof p };
     char *text;
-    if (!s->plan.samples || !s->plan.tokens)
-        return say(EXIT_USAGE, "expected how much data there is: --samples N --tokens N");
-    if (!(s->plan.flops > 0))
-        return say(EXIT_USAGE, "expected what the machine attains: --gflops N, or --measure");
     PLAN_DO(kd_plan_estimate(context, &s->plan, &p));
     PLAN_DO(saying.json ? kd_plan_to_json(context, &p, &text)
                         : kd_plan_to_text(context, &p, &text));
@@ -223,6 +219,12 @@ static int plan_words(const char **words, int count)
         return say(EXIT_USAGE, "--case: expected deepseek, got '%s'", asked.known_case);
     if (!count && !asked.measure && !asked.known_case)
         return say(EXIT_USAGE, "expected a config, --measure, --case or --list, got none");
+    if (count && (asked.plan.samples < 1 || asked.plan.tokens < 1))
+        return say(EXIT_USAGE, "expected --samples N and --tokens N, the texts to learn from and "
+                               "the tokens of all of them; the other numbers have defaults");
+    if (count && !asked.measure && !(asked.gflops > 0))
+        return say(EXIT_USAGE, "expected --measure, which measures this machine for some seconds, "
+                               "or the speed of another one, --gflops X");
     asked.student = count ? words[0] : NULL;
     scale(asked.link_gbit, 1e9 / 8, &asked.plan.link_bytes);
     scale(asked.gflops, 1e9, &asked.plan.flops);

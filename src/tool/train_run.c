@@ -320,14 +320,6 @@ static void drop_checkpoint(const train_run *run)
     free(path);
 }
 
-static int is_done(const train_run *run)
-{
-    char *path = in_folder(run, "report.json");
-    const int done = file_exists(path);
-    free(path);
-    return done;
-}
-
 int train_go(train_run *run, int restart)
 {
     PART(train_open_context(run));

@@ -191,12 +191,22 @@ def table(name, kind, entries, comment):
 
 
 def mapping(name, found):
-    """Sorted code points with the end of each one's part of a pool of code points."""
-    pool, ends = [], []
+    """Runs of at most 32 code points, the length of each one's text, and the texts in a row."""
+    pool, lengths, starts, last = [], [], [], None
     for c in sorted(found):
+        if last is None or c != last + 1 or len(lengths) - starts[-1][1] == 32:
+            starts.append((c, len(lengths), len(pool)))
         pool += [f"0x{ord(x):x}" for x in found[c]]
-        ends.append(f"0x{c:x},{len(pool)}")
-    table(f"kd__unicode_{name}", "uint32_t", ends, "code point, end of its part of the pool")
+        lengths.append(str(len(found[c])))
+        last = c
+    starts.append((0x110000, len(lengths), len(pool)))
+    table(
+        f"kd__unicode_{name}",
+        "kd__unicode_run",
+        [f"{{0x{c:x},{entry},{begin}}}" for c, entry, begin in starts],
+        "first code point of a run, its first length, its part of the pool; last: the end",
+    )
+    table(f"kd__unicode_{name}_lengths", "uint8_t", lengths, "code points of each text")
     table(f"kd__unicode_{name}_pool", "uint32_t", pool, "code points")
 
 

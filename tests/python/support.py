@@ -32,7 +32,6 @@ def _recorded(name, function):
         CALLED.add(name)
         return function(*arguments)
 
-    call.__doc__ = function.__doc__
     return call
 
 

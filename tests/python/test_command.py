@@ -255,6 +255,12 @@ class StopTest(CommandCase):
         self.run_words("train", "recipe.json")
         self.run_words("train", "recipe.json", "--set", "seed=2", code=3)
 
+    def test_a_run_that_saved_nothing_keeps_no_recipe_out(self):
+        self.recipe(changed(teacher={"model": "nowhere"}))
+        self.assertIn("nowhere", self.run_words("train", "recipe.json", code=1).stderr)
+        self.recipe(CLASSIFIER)
+        self.run_words("train", "recipe.json")
+
     def test_other_data_is_another_run(self):
         self.recipe(self.LONG)
         process = self.start("train", "recipe.json")

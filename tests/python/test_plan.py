@@ -76,7 +76,14 @@ class CommandTest(Case):
         self.assertEqual(self.run_it("--tokens", "many", "x")[0], 2)
         self.assertIn("expected a whole number", self.run_it("--tokens", "many", "x")[2])
         self.assertIn("float32 or bfloat16", self.run_it("--wire", "int8", "x")[2])
-        code, _, error = self.run_it("--gflops", "1", self.folder)
+        code, _, error = self.run_it("--gflops", "1", "smollm2-135m")
+        self.assertEqual(code, 2)
+        self.assertIn("--samples N and --tokens N", error)
+        data = ["--samples", "100", "--tokens", "25600"]
+        code, _, error = self.run_it(*data, "smollm2-135m")
+        self.assertEqual(code, 2)
+        self.assertIn("--measure", error)
+        code, _, error = self.run_it("--gflops", "1", *data, self.folder)
         self.assertEqual(code, 1)
         self.assertIn("expected a config.json", error)
         for words, missing in ("--gflops 1", "--tokens"), ("--samples 1 --tokens 9", "--measure"):

@@ -46,6 +46,12 @@ enum {
 
 enum { KD__NFC, KD__NFD, KD__NFKC, KD__NFKD };
 
+/* Code points in a row that have texts: in the tables of lengths and of texts they begin there. */
+typedef struct {
+    uint32_t first;
+    uint16_t entry, begin;
+} kd__unicode_run;
+
 /* What BERT's normalizer and pre-tokenizer, and StripAccents, take a code point for. */
 #define KD__BERT_REMOVED 0x01     /* by clean_text */
 #define KD__BERT_BLANK 0x02       /* a space after clean_text */

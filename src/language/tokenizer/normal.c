@@ -7,20 +7,34 @@
 
 #define COUNT(table) ((int64_t)(sizeof(table) / sizeof *(table)))
 
-/* Code points of c's entry in a table of (code point, end in the pool); 0: none. */
-static int64_t mapped(const uint32_t *table, int64_t entries, const uint32_t *pool, uint32_t c,
-                      const uint32_t **found)
+/* A map from code points to texts, as unicode_tables.h has it. */
+typedef struct {
+    const kd__unicode_run *runs;
+    int64_t count; /* without the end */
+    const uint8_t *lengths;
+    const uint32_t *pool;
+} point_map;
+
+#define MAP(name)                                                                                  \
+    (point_map) { name, COUNT(name) - 1, name##_lengths, name##_pool }
+
+/* Code points of c's text, 0 where it has none. A run is at most 32 code points long. */
+static int64_t mapped(point_map map, uint32_t c, const uint32_t **found)
 {
-    int64_t low = 0, high = entries;
+    int64_t low = 0, high = map.count;
     while (low < high) {
         const int64_t middle = (low + high) / 2;
-        if (table[2 * middle] < c) low = middle + 1;
+        if (map.runs[middle].first <= c) low = middle + 1;
         else high = middle;
     }
-    if (low == entries || table[2 * low] != c) return 0;
-    const uint32_t begin = low ? table[2 * low - 1] : 0;
-    *found = pool + begin;
-    return table[2 * low + 1] - begin;
+    if (!low) return 0;
+    const kd__unicode_run *run = map.runs + low - 1;
+    const int64_t entry = (int64_t)run->entry + c - run->first;
+    if (entry >= run[1].entry) return 0;
+    const uint32_t *at = map.pool + run->begin;
+    for (int64_t i = run->entry; i < entry; i++) at += map.lengths[i];
+    *found = at;
+    return map.lengths[entry];
 }
 
 /* A code point, its combining class, and the bytes of the text that it comes from. */
@@ -53,12 +67,8 @@ static kd_status decompose(const kd__unicode *u, int compatible, uint32_t c, poi
         KD_TRY(push(u, to, 0x1161 + s % 588 / 28));
         return s % 28 ? push(u, to, 0x11a7 + s % 28) : KD_OK;
     }
-    int64_t count = compatible ? mapped(kd__unicode_compatible, COUNT(kd__unicode_compatible) / 2,
-                                        kd__unicode_compatible_pool, c, &found)
-                               : 0;
-    if (!count)
-        count = mapped(kd__unicode_canonical, COUNT(kd__unicode_canonical) / 2,
-                       kd__unicode_canonical_pool, c, &found);
+    int64_t count = compatible ? mapped(MAP(kd__unicode_compatible), c, &found) : 0;
+    if (!count) count = mapped(MAP(kd__unicode_canonical), c, &found);
     if (!count) return push(u, to, c);
     for (int64_t i = 0; i < count; i++) KD_TRY(push(u, to, found[i]));
     return KD_OK;
@@ -178,8 +188,7 @@ static kd_status put_lower(const kd__piece *piece, uint32_t c, int64_t from, int
                            kd__traced *to)
 {
     const uint32_t *found = NULL;
-    const int64_t count =
-        mapped(kd__unicode_lower, COUNT(kd__unicode_lower) / 2, kd__unicode_lower_pool, c, &found);
+    const int64_t count = mapped(MAP(kd__unicode_lower), c, &found);
     if (!count) return put_point(piece, c, from, behind, to);
     for (int64_t i = 0; i < count; i++) KD_TRY(put_point(piece, found[i], from, behind, to));
     return KD_OK;
