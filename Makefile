@@ -225,7 +225,7 @@ dist:
 # ---- the main job ----
 DATA ?= $(firstword $(dir $(wildcard /usr/share/dataset*/fashion-mnist/train-images-idx3-ubyte* /usr/share/fashion-mnist/train-images-idx3-ubyte*)) \
 	$(dir $(shell dpkg -L dataset-fashion-mnist 2>/dev/null | grep train-images)))
-.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-plan bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton demo-quantize bench-rows bench-prune reproduce-digits reproduce-speech bench-towers bench-bits bench-cache
+.PHONY: demo demo-lm demo-course demo-embed reproduce-course reproduce-tasks reproduce-features reproduce-heads reproduce-emoji inference-only bench bench-curation bench-ranks bench-plan bench-language bench-windows bench-features bench-images bench-audio bench-head bench-store peers docs figures reproduce-hinton demo-quantize bench-rows bench-prune reproduce-digits reproduce-speech bench-towers bench-bits bench-cache bench-large
 
 DEMO := examples/demo/demo.c examples/demo/demo_measure.c examples/demo/demo_page.c
 build/demo/demo: $(DEMO) examples/demo/demo.h examples/check.h $(SHARED)
@@ -356,6 +356,10 @@ bench-prune: all
 # SMOLLM2, TEXT (README.md): KL of frozen models of 8 and 4 bits to their float32 selves.
 bench-bits: all
 	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) bench/few_bits.py $(SMOLLM2) $(or $(TEXT),README.md)
+
+# A Llama of 8 billion random numbers (LARGE=8b, 3b or 1b) made in FOLDER, 16 GB, and kept in few bits alone: memory, time of loading. WEIGHTS.
+bench-large: all
+	KDISTILL_LIBRARY=$(abspath $(SHARED)) $(PYTHON) bench/large.py $(FOLDER) $(or $(LARGE),8b) $(WEIGHTS)
 
 # SMOLLM2, KD_DATA: KL of generators whose cache has 16 or 8 bits to those of float32.
 bench-cache: all

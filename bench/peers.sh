@@ -29,6 +29,8 @@ packages="$packages, sacrebleu, rouge_score, math_verify"
         requests pyyaml tqdm packaging huggingface_hub psutil httpx typer \
         datasets gguf sacrebleu==2.6.0 rouge-score 'math-verify[antlr4_13_2]==0.9.0' 2> /dev/null
 }
+# Adapters: tests/property/adapters.py.
+"$folder/bin/python" -c "import peft" 2> /dev/null || $pip --no-deps peft==0.21.2
 # Images: tests/property/image_front.py. Pillow 13 adds up in another order.
 "$folder/bin/python" -c "import PIL" 2> /dev/null || $pip pillow==12.3.0
 # Math-Verify's own tests, which its source archive has, for tests/property/verdicts_beside.py.

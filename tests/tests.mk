@@ -192,7 +192,7 @@ LONG_SCRIPTS = losses.py:$(CASES) features.py:$(CASES) pair_terms.py:$(CASES) \
 	towers.py:$(call long,20,200) encoder_students.py:$(call long,10,100) \
 	heads.py:$(call long,12,100) sentence_folders.py real_models.py \
 	folder_configs.py:$(call long,40,100) head_rows.py:$(CASES) gguf_files.py \
-	gguf_round.py:$(call long,100,400) tails.py arrays.py:$(CASES) records.py:$(CASES) \
+	gguf_round.py:$(call long,100,400) adapters.py:$(call long,10,60) tails.py arrays.py:$(CASES) records.py:$(CASES) \
 	scripts.py:$(call long,120,300) chat_templates.py block_formats.py:$(call long,300,1000) \
 	gguf_formats.py template_engine.py:$(TEMPLATES) verdicts.py mathematics.py verdicts_beside.py \
 	text_metrics.py retrieval_metrics.py:$(CASES) runs.py:$(TRIALS) tokenizers_equal.py:$(STRINGS) \

@@ -176,6 +176,21 @@ KD_API void kd_lora_options_init(kd_lora_options *options, size_t size);
 KD_API kd_status kd_model_add_lora(kd_model *model, const char *pattern,
                                    const kd_lora_options *options);
 
+/* Writes the adapters alone as a folder that PEFT loads: adapter_config.json and
+ * adapter_model.safetensors (of `options` dtype counts). KD_ERR_STATE: the model has none.
+ * KD_ERR_UNSUPPORTED: another tensor is trained besides. Since 0.2. */
+KD_API kd_status kd_model_save_lora(kd_model *model, const char *folder,
+                                    const kd_model_save_options *options);
+/* Adapters from such a folder, PEFT's or our own, as kd_model_add_lora adds them: with their ranks,
+ * scales (alpha / rank, or alpha / sqrt(rank) with "use_rslora") and numbers.
+ * - The model is the one they were trained on. To merge them into it, load it in float32, then this,
+ *   then kd_model_save.
+ * - Keys of "alpha_pattern" are names of modules or ends of them, not regular expressions.
+ * - KD_ERR_UNSUPPORTED: biases, DoRA, "modules_to_save", adapters of embeddings.
+ * - KD_ERR_NOT_FOUND: the model lacks a matrix. KD_ERR_SHAPE: one of other dims. KD_ERR_STATE: one
+ *   that has an adapter. After an error the model is as it was. Since 0.2. */
+KD_API kd_status kd_model_load_lora(kd_model *model, const char *folder);
+
 /* A ready-made config as static JSON text: "llama-100k", "llama-1m", "llama-5m", "llama-15m",
  * "llama-40m", "llama-150m", and the same with "qwen3-". The name gives the approximate number of
  * parameters with 2,048 tokens (100k, 1m), 8,192 (5m, 15m) or 49,152 (40m, 150m). KD_ERR_NOT_FOUND

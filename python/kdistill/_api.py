@@ -3611,6 +3611,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "kd_student_append_projection": (c_int32, [c_void_p, c_void_p, c_int32]),
     "kd_lora_options_init": (None, [POINTER(kd_lora_options), c_size_t]),
     "kd_model_add_lora": (c_int32, [c_void_p, c_char_p, POINTER(kd_lora_options)]),
+    "kd_model_save_lora": (c_int32, [c_void_p, c_char_p, POINTER(kd_model_save_options)]),
+    "kd_model_load_lora": (c_int32, [c_void_p, c_char_p]),
     "kd_student_preset": (c_int32, [c_char_p, POINTER(c_char_p)]),
     "kd_towers_create": (c_int32, [
         POINTER(c_void_p), c_void_p, c_char_p, POINTER(c_char_p), POINTER(c_void_p), c_int32,

@@ -539,3 +539,13 @@ class Model(Handle):
         made = options(_api.kd_lora_options, options_)
         name = ctypes.c_char_p(pattern.encode()) if pattern is not None else None
         check(lib.kd_model_add_lora(self._pointer, name, byref(made)))
+
+    @takes(_api.kd_model_save_options)
+    def save_lora(self, folder: StrPath, **options_: Unpack[ModelSaveOptions]) -> None:
+        """Writes the adapters alone, as a folder that PEFT loads."""
+        made = options(_api.kd_model_save_options, options_)
+        check(lib.kd_model_save_lora(self._pointer, path_bytes(folder), byref(made)))
+
+    def load_lora(self, folder: StrPath) -> None:
+        """Adds the adapters of such a folder, PEFT's or our own, to the model they are of."""
+        check(lib.kd_model_load_lora(self._pointer, path_bytes(folder)))

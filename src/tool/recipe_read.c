@@ -231,6 +231,7 @@ static void set_defaults(recipe *r)
     set_data_defaults(&r->data);
     set_data_defaults(&r->validation.data);
     r->teacher.weights = KD_FLOAT32;
+    r->student.weights = KD_FLOAT32;
     r->student.activations = KD_FLOAT32;
     r->batch = (recipe_batch){ .samples = 128, .tokens = 4096, .accumulate = 1, .shuffle = 1 };
     r->optimizer = (recipe_optimizer){

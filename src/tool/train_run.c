@@ -29,17 +29,20 @@ static void forget(const train_run *run)
     }
 }
 
+static int has(const train_run *run, const char *name)
+{
+    char *path = in_folder(run, name);
+    const int there = file_exists(path);
+    free(path);
+    return there;
+}
+
+static int is_done(const train_run *run) { return has(run, "report.json"); }
+
 /* Whether the run has come as far as its log: a start that failed leaves a recipe alone. */
 static int has_begun(const train_run *run)
 {
-    static const char *const names[] = { "log.jsonl", "checkpoint.kdc", "report.json" };
-    int begun = 0;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !begun; i++) {
-        char *path = in_folder(run, names[i]);
-        begun = file_exists(path);
-        free(path);
-    }
-    return begun;
+    return has(run, "log.jsonl") || has(run, "checkpoint.kdc") || is_done(run);
 }
 
 /* The folder belongs to this recipe, or to none yet. */

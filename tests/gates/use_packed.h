@@ -59,6 +59,18 @@ static inline kd_status packed_text(packed_kit *k)
     return status == KD_OK ? kd_generator_next(k->generator, &text) : status;
 }
 
+static inline kd_status packed_again(kd_context *ctx, const char *adapters,
+                                     const kd_model_options *o)
+{
+    kd_model *model;
+    kd_status status = kd_model_create(&model, ctx, USE_PACKED_LLAMA, o);
+    if (status != KD_OK) return status;
+    status = kd_model_load_lora(model, adapters);
+    if (status == KD_OK) status = kd_model_save_lora(model, adapters, NULL);
+    kd_model_free(model);
+    return status;
+}
+
 static inline kd_status use_packed(kd_context *ctx, const char *folder)
 {
     packed_kit k = { 0 };
@@ -74,6 +86,7 @@ static inline kd_status use_packed(kd_context *ctx, const char *folder)
     if (status == KD_OK) status = packed_step(&k, ctx);
     if (status == KD_OK) status = kd_model_save(k.model, path, NULL);
     if (status == KD_OK) status = packed_text(&k);
+    if (status == KD_OK) status = packed_again(ctx, path, &o);
     kd_generator_free(k.generator);
     kd_optimizer_free(k.optimizer);
     kd_loss_free(k.loss);

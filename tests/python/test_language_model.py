@@ -208,6 +208,11 @@ class StudentTest(Case):
             self.assertGreater(np.abs(here).max(), 0)
         with self.assertRaises(kd.Error):
             model.tensor(f"{query}.weight")
+        again = kd.Model.load(self.ctx, path)  # in float32, to merge them
+        again.load_lora(self.folder + "/adapter")
+        again.save_lora(self.folder + "/again", dtype=kd.DType.FLOAT16)
+        side = f"{query}.weight.lora_A"
+        np.testing.assert_array_equal(again.tensor(side), model.tensor(side))
 
     def test_adapters_are_trained_layer_by_layer(self):
         student = self.student()

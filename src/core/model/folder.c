@@ -282,18 +282,26 @@ static kd_status carry_files(kd_model *model, const char *folder)
     return status;
 }
 
-kd_status kd_model_save(kd_model *model, const char *folder, const kd_model_save_options *options)
+kd_status kd__model_save_options_read(kd_model_save_options *o,
+                                      const kd_model_save_options *options)
 {
-    kd_model_save_options o = KD_MODEL_SAVE_OPTIONS_INIT;
-    char *path = NULL;
-    KD_NEED(model);
-    KD_TRY(kd__options_read(&o, sizeof o, options, "kd_model_save_options"));
-    KD_FAIL_IF(o.dtype != KD_FLOAT32 && o.dtype != KD_FLOAT16 && o.dtype != KD_BFLOAT16,
+    *o = (kd_model_save_options)KD_MODEL_SAVE_OPTIONS_INIT;
+    KD_TRY(kd__options_read(o, sizeof *o, options, "kd_model_save_options"));
+    KD_FAIL_IF(o->dtype != KD_FLOAT32 && o->dtype != KD_FLOAT16 && o->dtype != KD_BFLOAT16,
                KD_ERR_UNSUPPORTED,
                "models are saved as float32 (%d), float16 (%d) or bfloat16 (%d), not %d",
-               KD_FLOAT32, KD_FLOAT16, KD_BFLOAT16, o.dtype);
-    KD_FAIL_IF(o.shard_bytes < 0, KD_ERR_RANGE, "shard_bytes: expected 0 or more, got %lld",
-               (long long)o.shard_bytes);
+               KD_FLOAT32, KD_FLOAT16, KD_BFLOAT16, o->dtype);
+    KD_FAIL_IF(o->shard_bytes < 0, KD_ERR_RANGE, "shard_bytes: expected 0 or more, got %lld",
+               (long long)o->shard_bytes);
+    return KD_OK;
+}
+
+kd_status kd_model_save(kd_model *model, const char *folder, const kd_model_save_options *options)
+{
+    kd_model_save_options o;
+    char *path = NULL;
+    KD_NEED(model);
+    KD_TRY(kd__model_save_options_read(&o, options));
     if (model->packed_only && !model->frozen && model->net.engine->save_packed)
         return model->net.engine->save_packed(model, folder, &o);
     KD_TRY(kd__model_check_whole(model, "save"));

@@ -146,6 +146,9 @@ kd_status kd__tensor_view(const kd__tensor *tensors, int64_t count, int32_t inde
 kd_status kd__model_make(kd_model **out, kd_context *context, const char *config,
                          const kd_model_options *options);
 kd_status kd__model_finish(kd_model *model);
+/* The defaults where options is NULL. */
+kd_status kd__model_save_options_read(kd_model_save_options *o,
+                                      const kd_model_save_options *options);
 /* KD_ERR_STATE: what `what` names needs all parameters in float32, and the model has none of its
  * matrices. */
 kd_status kd__model_check_whole(const kd_model *model, const char *what);

@@ -21,6 +21,7 @@ typedef struct {
     kd__rows rows;
     float *x, *normed, *qkv, *att, *gu, *act, *cosine, *sine, *low, *scratch;
     int64_t stride; /* of a thread's scratch */
+    int64_t rank;   /* of adapters, the largest */
 } pass;
 
 /* ---- element-wise parts ---- */
@@ -132,7 +133,7 @@ static int64_t lay_out(pass *w, float *at)
         { &w->act, r * d->inner },
         { &w->cosine, r * d->width / 2 },
         { &w->sine, r * d->width / 2 },
-        { &w->low, r * kd__lora_rank(w->g->model) },
+        { &w->low, r * w->rank },
         { &w->scratch, w->stride * w->context->threads },
     };
     const size_t count = sizeof parts / sizeof *parts;
@@ -148,6 +149,7 @@ static kd_status prepare(pass *w)
 {
     kd_generator *g = w->g;
     w->stride = kd__attend_scratch(g);
+    w->rank = kd__lora_rank(g->model);
     KD_TRY(grow(w->context, &g->block, &g->block_room, lay_out(w, NULL)));
     lay_out(w, g->block);
     return KD_OK;
@@ -159,6 +161,7 @@ int64_t kd__generate_bytes(const kd_generator *g, int64_t rows, int64_t outputs)
     kd_context *context = g->object.context;
     pass w = { .context = context, .d = d, .rows = { context, rows } };
     w.stride = kd__attend_floats(g, g->cache.blocks * g->cache.block_tokens);
+    w.rank = kd__lora_rank(g->model);
     const int64_t logits = outputs * d->vocabulary;
     return (lay_out(&w, NULL) + logits) * (int64_t)sizeof(float);
 }
@@ -195,6 +198,7 @@ kd_status kd__generate_logits(kd_generator *g, const float *hidden)
     kd_context *context = g->object.context;
     pass w = { .g = g, .context = context, .d = d, .rows = { context, g->rows.count } };
     w.stride = kd__attend_scratch(g);
+    w.rank = kd__lora_rank(g->model);
     lay_out(&w, g->block); /* as the pass had it */
     w.rows.count = g->rows.output_count;
     const int64_t need = w.rows.count * d->vocabulary;

@@ -13,12 +13,6 @@
 #include "math/gemm.h"
 #include "math/random.h"
 
-static const kd_lora_options defaults = KD_LORA_OPTIONS_INIT;
-void kd_lora_options_init(kd_lora_options *o, size_t size)
-{
-    kd__options_init(o, size, &defaults, sizeof defaults);
-}
-
 void kd__lora_free(kd__lora *l, kd_context *context)
 {
     if (!l) return;
@@ -30,7 +24,7 @@ void kd__lora_free(kd__lora *l, kd_context *context)
 
 static kd__lora *lora_of(const kd_model *model) { return kd__trunk_of(model)->lora; }
 
-static const kd__adapter *adapter_of(const kd__lora *l, int32_t tensor)
+const kd__adapter *kd__lora_of_tensor(const kd__lora *l, int32_t tensor)
 {
     for (int64_t i = 0; i < l->count; i++)
         if (l->adapters[i].matrix == tensor) return &l->adapters[i];
@@ -42,7 +36,7 @@ int kd__lora_wants(const kd_model *model, int32_t weight, int64_t count)
     const kd__lora *lora = lora_of(model);
     int wanted = 0;
     for (int32_t i = weight; count > 0; count -= model->net.tensors[i++].count)
-        wanted |= !model->net.tensors[i].frozen || (lora && adapter_of(lora, i));
+        wanted |= !model->net.tensors[i].frozen || (lora && kd__lora_of_tensor(lora, i));
     return wanted;
 }
 
@@ -52,7 +46,7 @@ kd_status kd__lora_refresh(kd_model *model)
     if (!l || model->packed_only) return KD_OK;
     for (int64_t i = 0; i < model->net.tensor_count; i++) {
         const kd__tensor *t = &model->net.tensors[i];
-        const kd__adapter *a = adapter_of(l, (int32_t)i);
+        const kd__adapter *a = kd__lora_of_tensor(l, (int32_t)i);
         float *to = l->effective + t->offset;
         memcpy(to, model->parameters + t->offset, (size_t)t->count * sizeof *to);
         if (!a) continue;
@@ -125,7 +119,7 @@ static int next_part(const kd_model *model, int64_t outputs, int32_t *at, int64_
 {
     const kd__lora *l = lora_of(model);
     while (l && *row < outputs) {
-        const kd__adapter *a = adapter_of(l, *at);
+        const kd__adapter *a = kd__lora_of_tensor(l, *at);
         const int64_t first = *row, rows = model->net.tensors[(*at)++].dims[0];
         *row += rows;
         if (!a) continue;
@@ -280,115 +274,8 @@ kd_status kd__lora_weight_gradient(kd_model *model, const kd__rows *rows, int32_
 void kd__lora_clear(kd_model *model, int32_t tensor)
 {
     const kd__lora *l = lora_of(model);
-    const kd__adapter *a = l && tensor >= 0 ? adapter_of(l, tensor) : NULL;
+    const kd__adapter *a = l && tensor >= 0 ? kd__lora_of_tensor(l, tensor) : NULL;
     if (!a || !model->packed_only) return;
     kd__trunk_clear(model, a->a);
     kd__trunk_clear(model, a->b);
-}
-
-/* ---- adding ---- */
-
-static kd_status add_adapter(kd_model *model, int32_t matrix, const kd_lora_options *o)
-{
-    kd_context *context = model->object.context;
-    kd__lora *l = lora_of(model);
-    char name[KD_NAME_BYTES + 8];
-    const int64_t out = model->net.tensors[matrix].dims[0], in = model->net.tensors[matrix].dims[1],
-                  a[2] = { o->rank, in }, b[2] = { out, o->rank };
-    kd__adapter made = { .matrix = matrix, .rank = o->rank, .scale = o->alpha / o->rank };
-    KD_TRY(KD_RESERVE(context, &l->adapters, &l->room, l->count + 1));
-    snprintf(name, sizeof name, "%.*s.lora_A", (int)strcspn(model->net.tensors[matrix].name, "\n"),
-             model->net.tensors[matrix].name);
-    KD_FAIL_IF(strlen(name) >= KD_NAME_BYTES, KD_ERR_RANGE, "lora: the name %s is too long", name);
-    KD_TRY(kd__network_tensor(&model->net, context, name, 2, a, &made.a));
-    name[strlen(name) - 1] = 'B';
-    KD_TRY(kd__network_tensor(&model->net, context, name, 2, b, &made.b));
-    l->adapters[l->count++] = made;
-    return KD_OK;
-}
-
-/* A: U(-1, 1) / sqrt(in), PEFT's rule; B: 0. */
-static void begin(kd_model *model, int64_t first, uint64_t seed)
-{
-    for (int64_t i = first; i < lora_of(model)->count; i++) {
-        const kd__tensor *t = &model->net.tensors[lora_of(model)->adapters[i].a];
-        const uint64_t stream = kd__stream(seed ? seed : model->seed, 0x6c6f7261, (uint64_t)i);
-        const double bound = 1 / sqrt((double)t->dims[1]);
-        for (int64_t j = 0; j < t->count; j++)
-            model->parameters[t->offset + j] =
-                (float)((2 * kd__uniform(stream, (uint64_t)j) - 1) * bound);
-    }
-}
-
-/* A head's tensors are trained as they are. */
-static int is_head(const kd__tensor *t) { return !strncmp(t->name, "heads.", 6); }
-
-static kd_status try_matching(kd_model *model, const char *pattern, const kd_lora_options *o)
-{
-    const int64_t count = model->net.tensor_count, before = model->net.parameters,
-                  first = lora_of(model)->count;
-    const kd__trunk_config *d = kd__trunk_config_of(model);
-    for (int64_t i = 0; i < count; i++) {
-        const kd__tensor *t = &model->net.tensors[i];
-        if (t->rank != 2 || i == d->embedding || strstr(t->name, ".lora_") || is_head(t) ||
-            !kd__matches(pattern, t->name) || adapter_of(lora_of(model), (int32_t)i) ||
-            t->is_packed != model->packed_only)
-            continue;
-        KD_TRY(add_adapter(model, (int32_t)i, o));
-    }
-    KD_FAIL_IF(lora_of(model)->count == first, KD_ERR_NOT_FOUND,
-               "lora: no matrix matches '%.60s' that has no adapter", pattern);
-    if (model->packed_only) /* for the rows that the model has room for */
-        KD_TRY(KD_RESERVE(model->object.context, &lora_of(model)->low, &lora_of(model)->low_room,
-                          kd__trunk_of(model)->pass.plan.rows * kd__lora_rank(model)));
-    KD_TRY(kd__trunk_grow(model, count, before));
-    begin(model, first, o->seed);
-    return kd__lora_refresh(model);
-}
-
-/* After a failure the model has the tensors that it had. */
-static kd_status add_matching(kd_model *model, const char *pattern, const kd_lora_options *o)
-{
-    const int64_t count = model->net.tensor_count, parameters = model->net.parameters,
-                  adapters = lora_of(model)->count;
-    const kd_status status = try_matching(model, pattern, o);
-    if (status == KD_OK) return KD_OK;
-    kd__trunk_shrink(model, count, parameters);
-    lora_of(model)->count = adapters;
-    if (!adapters) {
-        kd__lora_free(lora_of(model), model->object.context);
-        kd__trunk_of(model)->lora = NULL;
-        model->has_adapters = 0;
-        for (int64_t i = 0; i < count; i++)
-            if (!is_head(&model->net.tensors[i]))
-                model->net.tensors[i].frozen = model->net.tensors[i].is_packed;
-    }
-    return status;
-}
-
-kd_status kd_model_add_lora(kd_model *model, const char *pattern, const kd_lora_options *options)
-{
-    kd_lora_options o = defaults;
-    KD_NEED(model);
-    KD_TRY(kd__options_read(&o, sizeof o, options, "kd_lora_options"));
-    KD_FAIL_IF(!kd__has_trunk(model), KD_ERR_UNSUPPORTED,
-               "lora: the model is not a language model");
-    KD_FAIL_IF(model->frozen, KD_ERR_STATE,
-               "lora: a frozen model does not train: load it with frozen 0%s",
-               model->packed_only ? ", which packed_only allows" : "");
-    KD_FAIL_IF(kd__trunk_of(model)->lattice, KD_ERR_STATE,
-               "lora: the model is on a lattice: take it off with kd_model_set_lattice, format 0");
-    KD_FAIL_IF(model->on_gradients, KD_ERR_STATE,
-               "lora: a step is open: call kd_optimizer_step first");
-    KD_FAIL_IF(o.rank < 1 || o.rank > 65536, KD_ERR_RANGE, "rank: expected 1 to 65536, got %d",
-               o.rank);
-    KD_FAIL_IF(!(fabs(o.alpha) <= 1e6), KD_ERR_RANGE, "alpha: expected -1e6 to 1e6, got %g",
-               o.alpha);
-    if (!lora_of(model)) {
-        KD_TRY(KD_NEW(model->object.context, &kd__trunk_of(model)->lora, 1));
-        model->has_adapters = 1;
-        for (int64_t i = 0; i < model->net.tensor_count; i++)
-            if (!is_head(&model->net.tensors[i])) model->net.tensors[i].frozen = 1;
-    }
-    return add_matching(model, pattern ? pattern : "*_proj.weight", &o);
 }

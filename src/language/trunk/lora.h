@@ -19,6 +19,8 @@ typedef struct kd__lora {
     int64_t low_room;
 } kd__lora;
 
+/* Of a matrix; NULL: it has none. */
+const kd__adapter *kd__lora_of_tensor(const kd__lora *lora, int32_t tensor);
 /* Effective weights of the parameters of now: before a pass, a save, a generator. KD_OK without
  * adapters. */
 kd_status kd__lora_refresh(kd_model *model);
@@ -27,6 +29,19 @@ kd_status kd__lora_gradients(kd_model *model, int64_t first, int64_t end);
 /* Frozen matrices get no gradient, unless an adapter hangs on it; a product of `count` weights of
  * several tensors is made when one of them wants its part. */
 int kd__lora_wants(const kd_model *model, int32_t weight, int64_t count);
+
+/* ---- adding: lora_add.c ---- */
+
+/* Can this model be given adapters now? The message says what is in the way. */
+kd_status kd__lora_check(const kd_model *model);
+/* A matrix that may have an adapter. */
+int kd__lora_takes(const kd_model *model, int64_t tensor);
+/* Gives adapters `first` .. their numbers. */
+typedef void kd__lora_fill(kd_model *model, int64_t first, const void *argument);
+/* Adapters of these matrices, ranks and scales. After a failure the model has what it had. */
+kd_status kd__lora_add(kd_model *model, const kd__adapter *wanted, int64_t count,
+                       kd__lora_fill *fill, const void *argument);
+
 /* ---- of matrices that are packed alone: `matrix` is the first tensor of one ---- */
 
 /* w (rows, in), rows `first` .. of the matrix: += scale B A of its tensors' adapters. */

@@ -1,5 +1,6 @@
 /* Adapters as a folder that PEFT loads onto the model they were trained on: adapter_config.json and
  * adapter_model.safetensors. */
+#include <kdistill/student.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,13 +28,15 @@ static int module_bytes(const kd__tensor *matrix)
 static kd_status check(const kd_model *model)
 {
     KD_FAIL_IF(!kd__has_trunk(model) || !kd__trunk_of(model)->lora, KD_ERR_STATE,
-               "save: expected adapters (kd_model_add_lora), which are what is saved of a model of "
-               "packed_only, got none: load it with packed_only 0 to save it whole");
+               "save: expected adapters (kd_model_add_lora), got none%s",
+               model->packed_only ? ", and nothing else is saved of a model of packed_only: load "
+                                    "it with packed_only 0 to save it whole"
+                                  : "");
     for (int64_t i = 0; i < model->net.tensor_count; i++) {
         const kd__tensor *t = &model->net.tensors[i];
         KD_FAIL_IF(!t->frozen && !strstr(t->name, ".lora_"), KD_ERR_UNSUPPORTED,
-                   "save: %s is trained besides the adapters, which are all that is saved of a "
-                   "model of packed_only: save it in a checkpoint, or freeze it (kd_model_freeze)",
+                   "save: %s is trained besides the adapters, which are all that such a folder "
+                   "holds: save it in a checkpoint, or freeze it (kd_model_freeze)",
                    t->name);
     }
     return KD_OK;
@@ -118,4 +121,14 @@ kd_status kd__lora_save(kd_model *model, const char *folder, const kd_model_save
     kd__release(context, path);
     kd__text_free(&config);
     return status;
+}
+
+kd_status kd_model_save_lora(kd_model *model, const char *folder,
+                             const kd_model_save_options *options)
+{
+    kd_model_save_options o;
+    KD_NEED(model);
+    KD_NEED(folder);
+    KD_TRY(kd__model_save_options_read(&o, options));
+    return kd__lora_save(model, folder, &o);
 }

@@ -388,6 +388,115 @@ START_TEST(wrong_combinations_say_what_to_do)
 }
 END_TEST
 
+/* ---- folders of adapters ---- */
+
+/* The logits of a new model of the config with the adapters of the folder. */
+static void loaded(const kd_model_options *o, const char *folder, float *to)
+{
+    kd_model *model = encoder_made(ctx, llama, o);
+    OK(kd_model_load_lora(model, folder));
+    logits_of(model, batch, to);
+    kd_model_free(model);
+}
+
+START_TEST(saved_adapters_give_the_same_model_again)
+{
+    static float x[ROWS * V], y[ROWS * V];
+    const kd_model_options few = packed(KD_BLOCK_Q4_0), whole = KD_MODEL_OPTIONS_INIT;
+    for (int i = 0; i < 2; i++) {
+        const kd_model_options *o = i ? &whole : &few;
+        const char *folder = scratch_path("lora-again");
+        kd_model *model = encoder_made(ctx, llama, o);
+        adapt(model, "*proj.weight");
+        adapt(model, "lm_head.weight");
+        OK(kd_model_save_lora(model, folder, NULL));
+        logits_of(model, batch, x);
+        loaded(o, folder, y);
+        ck_assert_mem_eq(x, y, sizeof x);
+        kd_model_free(model);
+    }
+}
+END_TEST
+
+/* adapter_config.json beside the numbers of a model with `alpha`. */
+static void configure(const char *folder, const char *more)
+{
+    char path[700], text[300];
+    snprintf(path, sizeof path, "%s/adapter_config.json", folder);
+    const int n = snprintf(text, sizeof text, "{\"peft_type\":\"LORA\",\"lora_alpha\":16%s}", more);
+    write_file(path, text, (size_t)n);
+}
+
+START_TEST(scales_are_those_of_peft)
+{
+    static float x[ROWS * V], y[ROWS * V];
+    const kd_model_options o = KD_MODEL_OPTIONS_INIT;
+    const char *folder = scratch_path("lora-scales");
+    kd_model *model = encoder_made(ctx, llama, &o);
+    adapt(model, NULL);
+    OK(kd_model_save_lora(model, folder, NULL));
+    logits_of(model, batch, x);
+    kd_model_free(model);
+    configure(folder, ",\"bias\":\"none\",\"modules_to_save\":null");
+    loaded(&o, folder, y);
+    ck_assert_mem_eq(x, y, sizeof x);
+    configure(folder, ",\"lora_dropout\":0.1,\"alpha_pattern\":{\"proj\":3}");
+    loaded(&o, folder, y); /* "proj" is no part of a name */
+    ck_assert_mem_eq(x, y, sizeof x);
+    configure(folder, ",\"alpha_pattern\":{\"q_proj\":3}");
+    loaded(&o, folder, y);
+    ck_assert(distance(x, y, ROWS * V) > 1e-4);
+    alpha = 16 * sqrt(3); /* over 3 as 16 over the root of it */
+    model = encoder_made(ctx, llama, &o);
+    adapt(model, NULL);
+    alpha = 16;
+    logits_of(model, batch, x);
+    kd_model_free(model);
+    configure(folder, ",\"use_rslora\":true");
+    loaded(&o, folder, y);
+    ck_assert(distance(x, y, ROWS * V) < 1e-5);
+}
+END_TEST
+
+static void refuses(const char *folder, const char *more, kd_status status, const char *says)
+{
+    const kd_model_options o = KD_MODEL_OPTIONS_INIT;
+    kd_model *model = encoder_made(ctx, llama, &o);
+    int32_t before, after;
+    OK(kd_model_tensor_count(model, &before));
+    configure(folder, more);
+    FAILS(kd_model_load_lora(model, folder), status, says);
+    OK(kd_model_tensor_count(model, &after));
+    ck_assert_int_eq(before, after);
+    kd_model_free(model);
+}
+
+START_TEST(foreign_adapters_are_refused_by_name)
+{
+    const kd_model_options o = KD_MODEL_OPTIONS_INIT;
+    const char *folder = scratch_path("lora-foreign");
+    kd_model *model = encoder_made(ctx, llama, &o), *other = encoder_made(ctx, tied, &o);
+    FAILS(kd_model_save_lora(model, folder, NULL), KD_ERR_STATE, "expected adapters");
+    FAILS(kd_model_load_lora(model, folder), KD_ERR_NOT_FOUND, "adapter_config.json");
+    adapt(model, NULL);
+    adapt(model, "lm_head.weight");
+    OK(kd_model_save_lora(model, folder, NULL));
+    FAILS(kd_model_load_lora(model, folder), KD_ERR_STATE, "has an adapter already");
+    FAILS(kd_model_load_lora(other, folder), KD_ERR_NOT_FOUND, "lm_head: the model has no such");
+    kd_model_free(model);
+    kd_model_free(other);
+    refuses(folder, ",\"use_dora\":true", KD_ERR_UNSUPPORTED, "use_dora");
+    refuses(folder, ",\"bias\":\"all\"", KD_ERR_UNSUPPORTED, "bias");
+    refuses(folder, ",\"modules_to_save\":[\"score\"]", KD_ERR_UNSUPPORTED, "modules_to_save");
+    refuses(folder, ",\"alpha_pattern\":{\".*q\":1}", KD_ERR_UNSUPPORTED, "names of modules");
+    refuses(folder, ",\"lora_alpha\":1", KD_ERR_FORMAT, "adapter_config.json");
+    model = encoder_made(ctx, CONFIG("llama", ",\"num_key_value_heads\":1"), &o);
+    configure(folder, "");
+    FAILS(kd_model_load_lora(model, folder), KD_ERR_SHAPE, "k_proj: expected floats");
+    kd_model_free(model);
+}
+END_TEST
+
 Suite *packed_lora_suite(void)
 {
     Suite *suite = suite_create("packed_lora");
@@ -400,6 +509,9 @@ Suite *packed_lora_suite(void)
     tcase_add_test(tests, memory_is_the_base_and_the_adapters);
     tcase_add_test(tests, generators_see_the_adapters);
     tcase_add_test(tests, wrong_combinations_say_what_to_do);
+    tcase_add_test(tests, saved_adapters_give_the_same_model_again);
+    tcase_add_test(tests, scales_are_those_of_peft);
+    tcase_add_test(tests, foreign_adapters_are_refused_by_name);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     return suite;
