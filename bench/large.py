@@ -170,7 +170,8 @@ def main():
         r = json.loads(done.stdout.splitlines()[-1])
         table.append(dict(r, shape=shape))
         print(
-            f"{weights:8} {r['held']:5.3f}  {r['goal']:5.2f}  {r['peak']:5.3f}  {r['resident']:8.3f}"
+            f"{weights:8} {r['held']:5.3f}  {r['goal']:5.2f}  {r['peak']:5.3f}"
+            f"  {r['resident']:8.3f}"
             f"  {r['reading']:7.1f}  {r['loading']:7.1f}  {r['loading'] / r['reading']:5.2f}"
             f"  {r['pass']:5.1f}",
             flush=True,

@@ -183,8 +183,8 @@ KD_API kd_status kd_model_save_lora(kd_model *model, const char *folder,
                                     const kd_model_save_options *options);
 /* Adapters from such a folder, PEFT's or our own, as kd_model_add_lora adds them: with their ranks,
  * scales (alpha / rank, or alpha / sqrt(rank) with "use_rslora") and numbers.
- * - The model is the one they were trained on. To merge them into it, load it in float32, then this,
- *   then kd_model_save.
+ * - The model is the one they were trained on. To merge them: load it in float32, load them, then
+ *   kd_model_save.
  * - Keys of "alpha_pattern" are names of modules or ends of them, not regular expressions.
  * - KD_ERR_UNSUPPORTED: biases, DoRA, "modules_to_save", adapters of embeddings.
  * - KD_ERR_NOT_FOUND: the model lacks a matrix. KD_ERR_SHAPE: one of other dims. KD_ERR_STATE: one

@@ -1,5 +1,5 @@
-/* Adapters from a folder of PEFT: adapter_config.json and adapter_model.safetensors. Their ranks are
- * those of the tensors; scales come from the config. */
+/* Adapters from a folder of PEFT: adapter_config.json and adapter_model.safetensors. Ranks are the
+ * tensors', scales the config's. */
 #include <kdistill/student.h>
 #include <math.h>
 #include <stdio.h>

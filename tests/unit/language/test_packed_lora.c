@@ -477,7 +477,8 @@ START_TEST(foreign_adapters_are_refused_by_name)
     const char *folder = scratch_path("lora-foreign");
     kd_model *model = encoder_made(ctx, llama, &o), *other = encoder_made(ctx, tied, &o);
     FAILS(kd_model_save_lora(model, folder, NULL), KD_ERR_STATE, "expected adapters");
-    FAILS(kd_model_load_lora(model, folder), KD_ERR_NOT_FOUND, "adapter_config.json");
+    FAILS(kd_model_load_lora(model, scratch_path("nowhere")), KD_ERR_NOT_FOUND,
+          "adapter_config.json");
     adapt(model, NULL);
     adapt(model, "lm_head.weight");
     OK(kd_model_save_lora(model, folder, NULL));

@@ -6,7 +6,7 @@
  *   3.  kd_audio_load(&sound, context, "seven.wav", &read);
  *   4.  kd_mel_get_preset("ast", &options);  kd_mel_create(&mel, context, &options);
  *   5.  kd_audio_samples(sound, &samples);
- *   6.  kd_batch_set_mel(batch, "mel", mel, &samples, NULL, NULL);
+ *   6.  kd_batch_begin(batch, 1);  kd_batch_set_mel(batch, "mel", mel, &samples, NULL, NULL);
  *
  * A sound is float32 samples between -1 and 1. A mel spectrogram is (frames, mels): the frequencies
  * of overlapping windows of it, added up in bands that grow wider as those of the ear.

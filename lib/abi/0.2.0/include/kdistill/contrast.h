@@ -130,7 +130,8 @@ KD_API kd_status kd_loss_set_pairs(kd_loss *loss, int32_t term, const kd_pair_op
  *   these passes draw dropout's numbers of one pass over the whole batch.
  * - Each chunk is rehearsed, the terms are evaluated, and each chunk is passed again with
  *   KD_MODE_TRAIN: no forward pass stands before the call. Value and gradients are those of one
- *   batch to rounding, dropout included.
+ *   batch to rounding, dropout included. A chunk of which no sample has a row adds nothing, except
+ *   to towers: such samples belong beside others.
  * - counts: the denominators, NULL: the rows of all chunks. Diagnostics of row terms are the last
  *   chunk's.
  * - KD_ERR_STATE: the gradients are shared or a step is open, which one backward pass ends. After

@@ -212,11 +212,11 @@ typedef struct kd_speed_options {
     int32_t new_tokens;
     int32_t repeats; /* the medians of this many are reported */
     int32_t weights; /* as in kd_generator_options */
-    int32_t reserved;
+    int32_t cache;   /* as in kd_generator_options; 0: KD_FLOAT32. Since 0.2 */
 } kd_speed_options;
 #define KD_SPEED_OPTIONS_INIT                                                                      \
     {                                                                                              \
-        (uint32_t)sizeof(kd_speed_options), 1, 64, 64, 5, KD_FLOAT32, 0                            \
+        (uint32_t)sizeof(kd_speed_options), 1, 64, 64, 5, KD_FLOAT32, KD_FLOAT32                   \
     }
 KD_API void kd_speed_options_init(kd_speed_options *options, size_t size);
 

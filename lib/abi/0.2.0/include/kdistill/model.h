@@ -81,15 +81,15 @@ typedef struct kd_model_options {
      * backward pass then needs kd_optimizer_begin_step before it, and gradients cannot be read.
      * KD_ERR_UNSUPPORTED: other models, and layers shared as a whole stack */
     int32_t shared_gradients;
-    /* 1: with `weights` of few bits, a frozen model keeps its matrices in them alone, and is made a
+    /* 1: with `weights` of few bits, a model keeps its matrices in them alone, and is made a
      * layer at a time: about 1.1 (KD_INT8) or .6 bytes a parameter, and a layer in float32 while it
      * is made. The products' weights are those of packed_only 0, bit for bit; rows of the embedding
      * come out of the 8-bit head where it is tied, else out of blocks of KD_BLOCK_Q8_0 or of
      * `weights`, and logits out of the 8-bit head in losses too. Passes, teachers, generators of
      * the same `weights` and size facts work. What needs float32 matrices is KD_ERR_STATE and says
      * so: kd_model_parameters, kd_model_tensor of a matrix, saving, checkpoints, copying, cutting
-     * students, GGUF files. KD_ERR_UNSUPPORTED: other models, and layers that are shared. Since
-     * 0.2 */
+     * students, GGUF files. KD_ERR_UNSUPPORTED: other models, and layers that are shared. Not
+     * frozen, it trains adapters (kd_model_add_lora), norms, biases and heads. Since 0.2 */
     int32_t packed_only;
     /* names or patterns of outputs, with commas between: kd_model_keep for each. NULL: none */
     const char *keep;

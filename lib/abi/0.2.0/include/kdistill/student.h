@@ -167,9 +167,29 @@ KD_API void kd_lora_options_init(kd_lora_options *options, size_t size);
  * - The first call freezes all other tensors (kd_model_freeze can unfreeze some).
  * - Passes, generators and kd_model_save see W + alpha / rank B A: a saved folder has it merged.
  * - Views and optimizers made before become invalid.
- * - May be called again for other matrices. */
+ * - May be called again for other matrices.
+ * - Of a model of packed_only that is not frozen (QLoRA): the base stays in few bits, and A and B
+ *   alone have gradients and moments. Passes make W + alpha / rank B A in float32, some rows at a
+ *   time, and do not round their inputs: gradients are exact. Generators of the same `weights` add
+ *   the adapters to the packed products. kd_model_save writes adapter_config.json and
+ *   adapter_model.safetensors, which PEFT loads; checkpoints hold the adapters, not the base. */
 KD_API kd_status kd_model_add_lora(kd_model *model, const char *pattern,
                                    const kd_lora_options *options);
+
+/* Writes the adapters alone as a folder that PEFT loads: adapter_config.json and
+ * adapter_model.safetensors (of `options` dtype counts). KD_ERR_STATE: the model has none.
+ * KD_ERR_UNSUPPORTED: another tensor is trained besides. Since 0.2. */
+KD_API kd_status kd_model_save_lora(kd_model *model, const char *folder,
+                                    const kd_model_save_options *options);
+/* Adapters from such a folder, PEFT's or our own, as kd_model_add_lora adds them: with their ranks,
+ * scales (alpha / rank, or alpha / sqrt(rank) with "use_rslora") and numbers.
+ * - The model is the one they were trained on. To merge them: load it in float32, load them, then
+ *   kd_model_save.
+ * - Keys of "alpha_pattern" are names of modules or ends of them, not regular expressions.
+ * - KD_ERR_UNSUPPORTED: biases, DoRA, "modules_to_save", adapters of embeddings.
+ * - KD_ERR_NOT_FOUND: the model lacks a matrix. KD_ERR_SHAPE: one of other dims. KD_ERR_STATE: one
+ *   that has an adapter. After an error the model is as it was. Since 0.2. */
+KD_API kd_status kd_model_load_lora(kd_model *model, const char *folder);
 
 /* A ready-made config as static JSON text: "llama-100k", "llama-1m", "llama-5m", "llama-15m",
  * "llama-40m", "llama-150m", and the same with "qwen3-". The name gives the approximate number of

@@ -87,7 +87,8 @@ typedef struct kd_ensemble_options {
 KD_API void kd_ensemble_options_init(kd_ensemble_options *options, size_t size);
 
 /* Several teachers as one: their fields are merged. Keeps them alive. A row that one member lacks
- * is absent. Dense logits give dense logits. Sparse members (since 0.2):
+ * is absent. Dense logits give dense logits, also where a member gives hidden states and a head, as
+ * language models do: (rows, classes) float32 for each. Sparse members (since 0.2):
  * - A sparse member (top-k) makes the result sparse, even beside dense ones: the union of the ids,
  *   with the tail. An id that a record lacks gets its tail's mass / (V - k), counted as borrowed.
  * - Sampled counts are merged only with sampled counts.
