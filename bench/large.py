@@ -6,7 +6,7 @@ loads.
 Makes a Llama of random bfloat16 numbers of SHAPE (8b, 3b, 1b; 8b: 16 GB) as shards in FOLDER, if
 it is not there, and loads it with packed_only as each of WEIGHTS (int8 q4_0), each in a process of
 its own: bytes a parameter held and at the peak of loading, both counted by the library; the largest
-resident memory of the process (without pages of the files, which the kernel may drop), seconds of
+resident memory of the process (with pages of the files, which the kernel may drop), seconds of
 reading the files and of loading them, one after the other, and of a pass over 16 tokens. Goals: 1.2
 and .62 bytes a parameter, 1.3 times reading. The table also lies in build/bench-large.json.
 """

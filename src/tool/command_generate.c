@@ -21,7 +21,7 @@ static const choice caches[] = {
 };
 
 static struct {
-    const char *system, *out;
+    const char *system, *out, *adapters;
     texts records, stops;
     int64_t max_tokens, top_k, samples, seed, threads, sequences, max_prompts;
     double temperature, top_p, min_p, repetition_penalty;
@@ -72,6 +72,8 @@ static const option options[] = {
       "int8 is faster and rounds; those of 4 bits round more", 0, 0, choices_of_weights },
     { "--packed-only", WORD_FLAG, &asked.packed_only, NULL,
       "with --weights: nothing else is kept in memory, a fifth of it or less", 0, 0, NULL },
+    { "--adapters", WORD_TEXT, &asked.adapters, "FOLDER",
+      "of PEFT, as kdistill train leaves them of a student of packed_only", 0, 0, NULL },
     { "--cache", WORD_CHOICE, &asked.cache, "TYPE",
       "keys and values: float16 takes half the memory, int8 a quarter; both round", 0, 0, caches },
     { "--sequences", WORD_INTEGER, &asked.sequences, "N", "that run at once, at most (16)", 1, 4096,
@@ -118,13 +120,14 @@ static int open_model(work *w, const char *folder)
     o.threads = (int32_t)asked.threads;
     o.logger = &say_logger;
     o.progress = &progress;
-    mo.frozen = 1;
+    mo.frozen = !asked.adapters;
     if (asked.packed_only) mo.weights = asked.weights;
     mo.packed_only = asked.packed_only;
     NEED(kd_context_create(&w->context, &o));
     saying.listens = 1;
     NEED(kd_tokenizer_load(&w->tokenizer, w->context, folder));
     NEED(kd_model_load(&w->model, w->context, folder, &mo));
+    if (asked.adapters) NEED(kd_model_load_lora(w->model, asked.adapters));
     w->chat = asked.chat;
     if (w->chat == UNSET)
         w->chat = kd_tokenizer_hash(w->tokenizer, KD_HASH_TEMPLATE, hash) == KD_OK ? KD_CHAT_AUTO

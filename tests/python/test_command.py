@@ -304,6 +304,22 @@ class LanguageTest(CommandCase):
         held = json.loads(done.stdout)["tables"]["held-out data"]
         self.assertLess(held["student"]["cross-entropy"], 4)
 
+    def test_adapters_of_a_packed_student_are_trained_and_write_texts(self):
+        self.start_recipe("language-model", "adapters.json")
+        student = {"model": "teacher", "weights": "q4_0", "packed_only": True, "lora": {"rank": 2}}
+        settings = ["data.length=32", "batch.tokens=256", "teacher.model=teacher"]
+        settings.append("student=" + json.dumps(student))
+        words = [word for setting in settings for word in ("--set", setting)]
+        self.run_words("train", "adapters.json", *words)
+        self.assertIn("adapter_config.json", os.listdir(self.folder + "/run/student"))
+        texts = []
+        for more in ([], ["--adapters", "run/student", "--weights", "q4_0", "--packed-only"]):
+            done = self.run_words("generate", "teacher", "once", "--temperature", "0", *more)
+            texts.append(done.stdout)
+        self.assertTrue(all(texts))
+        lost = self.run_words("generate", "teacher", "x", "--adapters", "nowhere", code=1)
+        self.assertIn("nowhere/adapter_config.json", lost.stderr)
+
     def test_a_live_teacher_and_its_store_give_the_same(self):
         self.start_recipe("language-model", "live.json")
         done = self.run_words(
