@@ -20,8 +20,9 @@ FILES = [
     "2_Dense/config.json", "2_Dense/model.safetensors", "sentence_bert_config.json",
     "tokenizer_config.json", "3_Normalize/config.json", "2_Normalize/config.json",
     "0_StaticEmbedding/model.safetensors", "0_StaticEmbedding/tokenizer.json",
+    "adapter_config.json", "adapter_model.safetensors",
 ]  # fmt: skip
-FOLDER, PROJECTIONS = 18, 19
+FOLDER, PROJECTIONS, ADAPTERS = 18, 19, 24
 SIZES = {"vocab_size": 7, "max_position_embeddings": 6}
 BERT = {
     "model_type": "bert", "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -52,9 +53,9 @@ def read(path):
         return file.read()
 
 
-def packed(files):
+def packed(files, kind=FOLDER):
     """A list of parts: the file's number, its length, its bytes."""
-    made = bytes([FOLDER])
+    made = bytes([kind])
     for i, name in enumerate(FILES):
         if files.get(name) is not None:
             made += struct.pack("<BH", i, len(files[name])) + files[name]
@@ -146,12 +147,25 @@ def put_projections(context):
         put("projections", bytes([PROJECTIONS]) + read(folder + "/tensors"))
 
 
+def put_adapters(context):
+    config = {"model_type": "llama", "vocab_size": 5, "hidden_size": 4, "num_hidden_layers": 1,
+              "num_attention_heads": 2, "intermediate_size": 3, "max_position_embeddings": 8}  # fmt: skip
+    model = kd.Model(context, config)
+    model.add_lora("*q_proj*", rank=2)
+    model.add_lora("lm_head*", rank=1, alpha=3.0)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_lora(folder, dtype=kd.DType.BFLOAT16)
+        files = {name: read(os.path.join(folder, name)) for name in FILES}
+    put("adapters", packed(files, ADAPTERS))
+
+
 def main():
     with kd.Context(threads=1, seed=3) as context:
         put_static()
         put_encoders(context)
         put_towers(context)
         put_projections(context)
+        put_adapters(context)
 
 
 if __name__ == "__main__":

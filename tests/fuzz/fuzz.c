@@ -1,6 +1,6 @@
 /* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model
  * config, stores, imports, tokenizers, GGUF, chat templates, folders of models, tensors of a loss,
- * image processors, WAV files; chats by parts, options of spectrograms, streams of Arrow. With
+ * image processors, WAV files; chats by parts, options of spectrograms, streams of Arrow, adapters. With
  * libFuzzer (make fuzz-smoke), or alone over files named on the command line. */
 #include <kdistill.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "adapters.h"
 #include "answers.h"
 #include "arrow_streams.h"
 #include "formats/formats.h"
@@ -443,6 +444,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind == 21) use_wave(ctx, data, size);
     if (kind == 22) use_mel(ctx, data, size);
     if (kind == 23) use_arrow(ctx, data, size);
+    if (kind == 24) use_adapters(ctx, data, size);
     kd_dataset_free(dataset);
     close(file);
     return 0;
@@ -473,7 +475,8 @@ static size_t mutate(int kind, uint8_t *data, size_t size, size_t room, unsigned
     case 1:
     case 19: return tensors_mutate(&change, data, size, room, seed);
     case 13: return gguf_mutate(ctx, data, size, room, seed);
-    case 18: return folder_mutate(&change, data, size, room, seed);
+    case 18:
+    case 24: return folder_mutate(&change, data, size, room, seed);
     default: return 0;
     }
 }

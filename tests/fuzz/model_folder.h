@@ -22,7 +22,9 @@ static const char *const folder_files[] = { "config.json",
                                             "3_Normalize/config.json",
                                             "2_Normalize/config.json",
                                             "0_StaticEmbedding/model.safetensors",
-                                            "0_StaticEmbedding/tokenizer.json" };
+                                            "0_StaticEmbedding/tokenizer.json",
+                                            "adapter_config.json",
+                                            "adapter_model.safetensors" };
 static const char *const folder_places[] = { "1_Pooling",   "2_Dense",     "3_Normalize",
                                              "2_Normalize", "1_Normalize", "0_StaticEmbedding" };
 enum { FOLDER_FILES = sizeof folder_files / sizeof *folder_files, FOLDER_PLACES = 6 };
@@ -100,7 +102,7 @@ static void put_parts(const uint8_t *data, size_t size)
 /* ---- use ---- */
 
 /* Two texts of the first tokens; the output's numbers, which stay the model's, or NULL. */
-static const float *run_model(kd_context *ctx, kd_model *model, int64_t *count)
+static const float *run_model(kd_context *ctx, kd_model *model, const char *output, int64_t *count)
 {
     int64_t ids[4] = { 0, 1, 2, 0 }, ends[3] = { 0, 3, 4 };
     const kd_array ts = KD_ARRAY_1D(ids, KD_INT64, 4), es = KD_ARRAY_1D(ends, KD_INT64, 3);
@@ -110,7 +112,7 @@ static const float *run_model(kd_context *ctx, kd_model *model, int64_t *count)
     if (kd_batch_begin_packed(batch, &es) != KD_OK) abort();
     if (kd_batch_set(batch, "tokens", &ts, NULL) != KD_OK) abort();
     const int ran = kd_model_forward(model, batch, KD_MODE_EVALUATE) == KD_OK &&
-                    kd_model_output(model, "embedding", &out) == KD_OK;
+                    kd_model_output(model, output, &out) == KD_OK;
     kd_batch_free(batch);
     *count = ran ? kd_array_count(&out) : 0;
     return ran ? out.data : NULL;
@@ -121,14 +123,14 @@ static void save_again(kd_context *ctx, kd_model *model)
 {
     kd_model *again = NULL;
     int64_t count = 0, second = 0;
-    const float *out = run_model(ctx, model, &count);
+    const float *out = run_model(ctx, model, "embedding", &count);
     empty_folder(SAVED);
     if (kd_model_save(model, folder_paths[SAVED], NULL) != KD_OK) abort();
     if (kd_model_load(&again, ctx, folder_paths[SAVED], NULL) != KD_OK) {
         fprintf(stderr, "what was saved is not read: %s\n", kd_last_error());
         abort();
     }
-    const float *other = run_model(ctx, again, &second);
+    const float *other = run_model(ctx, again, "embedding", &second);
     if (count != second || (out && memcmp(out, other, (size_t)count * sizeof *out))) abort();
     kd_model_free(again);
 }
