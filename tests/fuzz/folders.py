@@ -148,8 +148,10 @@ def put_projections(context):
 
 
 def put_adapters(context):
-    config = {"model_type": "llama", "vocab_size": 5, "hidden_size": 4, "num_hidden_layers": 1,
-              "num_attention_heads": 2, "intermediate_size": 3, "max_position_embeddings": 8}  # fmt: skip
+    config = {
+        "model_type": "llama", "vocab_size": 5, "hidden_size": 4, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "intermediate_size": 3, "max_position_embeddings": 8,
+    }  # fmt: skip
     model = kd.Model(context, config)
     model.add_lora("*q_proj*", rank=2)
     model.add_lora("lm_head*", rank=1, alpha=3.0)
