@@ -1,7 +1,7 @@
 /* Every reader of files, by the first byte: JSON, safetensors, IDX and npy, CSV, checkpoint, model
- * config, stores, imports, tokenizers, GGUF, chat templates, folders of models and adapters, tensors
- * of a loss, image processors, WAV files; chats by parts, options of spectrograms, streams of Arrow.
- * With libFuzzer (make fuzz-smoke), or alone over files named on the command line. */
+ * config, stores, imports, tokenizers, GGUF, chat templates, folders of models or adapters, tensors
+ * of a loss, image processors, WAV files; chats by parts, options of spectrograms, Arrow. With
+ * libFuzzer (make fuzz-smoke), or alone over files named on the command line. */
 #include <kdistill.h>
 #include <stdio.h>
 #include <stdlib.h>
