@@ -1,5 +1,5 @@
-/* A folder of adapters (the parts of model_folder.h) onto a small model: what is loaded runs, and is
- * the same after it was saved. */
+/* A folder of adapters (the parts of model_folder.h) onto a small model: what is loaded runs, and
+ * is the same after it was saved. */
 #ifndef KD_FUZZ_ADAPTERS_H
 #define KD_FUZZ_ADAPTERS_H
 
