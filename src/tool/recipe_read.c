@@ -313,6 +313,9 @@ static int check_student(problem *p, const recipe *r)
         return wrong_at(p, node_member(r->source.root, "student"), "student",
                         "expected \"from\", the folder that the student is cut from: the teacher "
                         "is not one model");
+    if (s->packed_only && !s->lora.rank)
+        return wrong_at(p, node_member(r->source.root, "student"), "student.packed_only",
+                        "expected \"lora\" beside it: adapters are all that such a student saves");
     return 1;
 }
 
@@ -339,6 +342,8 @@ static int check(problem *p, recipe *r)
     const node *root = r->source.root;
     r->has_teacher = node_member(root, "teacher") != NULL;
     r->has_validation = node_member(root, "validation") != NULL;
+    const node *student = node_member(root, "student");
+    if (student && node_member(student, "lora") && !r->student.lora.rank) r->student.lora.rank = 8;
     if (!r->out || !*r->out)
         return wrong_at(p, root, "", "expected \"out\", the folder of the run, got none");
     if (!one_of(p, r, "data", count_data(&r->data), "text, records, arrays, idx or csv")) return 0;

@@ -317,6 +317,16 @@ class LanguageTest(CommandCase):
             done = self.run_words("generate", "teacher", "once", "--temperature", "0", *more)
             texts.append(done.stdout)
         self.assertTrue(all(texts))
+        student["lora"] = {}
+        words[-1] = "student=" + json.dumps(student)
+        self.run_words("train", "adapters.json", "--restart", *words)
+        with open(self.folder + "/run/student/adapter_config.json", encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["r"], 8)
+        del student["lora"]  # nothing would be saved: known before the run, not after it
+        none = self.run_words(
+            "train", "adapters.json", *words, "--set", "student=" + json.dumps(student), code=3
+        )
+        self.assertIn('expected "lora"', none.stderr)
         lost = self.run_words("generate", "teacher", "x", "--adapters", "nowhere", code=1)
         self.assertIn("nowhere/adapter_config.json", lost.stderr)
 
