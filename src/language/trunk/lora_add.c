@@ -98,11 +98,12 @@ kd_status kd__lora_add(kd_model *model, const kd__adapter *wanted, int64_t count
     const int64_t tensors = model->net.tensor_count, parameters = model->net.parameters;
     KD_TRY(begin(model));
     const int64_t before = lora_of(model)->count;
-    const kd_status status = grow(model, wanted, count);
+    kd_status status = grow(model, wanted, count);
     if (status == KD_OK) {
         fill(model, before, argument);
-        return kd__lora_refresh(model);
+        status = kd__lora_refresh(model);
     }
+    if (status == KD_OK) return KD_OK;
     kd__trunk_shrink(model, tensors, parameters);
     lora_of(model)->count = before;
     if (before) return status;
